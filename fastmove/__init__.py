@@ -1,0 +1,25 @@
+"""FastMove: pinched items moved as fast as physics allows, without dropping them.
+
+`problem = load_problem(path)`, `solution = plan(problem)`, `print(solution)`.
+"""
+
+from fastmove.certificate import Certificate as Certificate
+from fastmove.certificate import certify as certify
+from fastmove.errors import FastMoveError as FastMoveError
+from fastmove.errors import InputError as InputError
+from fastmove.errors import NoTransferFound as NoTransferFound
+from fastmove.planner import Options as Options
+from fastmove.planner import Planner as Planner
+from fastmove.planner import plan as plan
+from fastmove.problem import Goal as Goal
+from fastmove.problem import State as State
+from fastmove.problem import TransferProblem as TransferProblem
+from fastmove.problem_file import describe as describe
+from fastmove.problem_file import load_problem as load_problem
+from fastmove.robot import RobotModel as RobotModel
+from fastmove.robot import load_robot as load_robot
+from fastmove.solution import Solution as Solution
+from fastmove.solution import Status as Status
+from fastmove.trajectory import Trajectory as Trajectory
+
+__version__ = "0.1.0"

@@ -1,0 +1,112 @@
+"""The problem as one body tree: arm with fingers at the item's width, everything that can touch, and the grasp frames.
+
+Shared by planner and certificate: it only places things; what is checked against what, and every number computed
+from it, each of them decides for itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import coal
+import numpy as np
+import pinocchio as pin
+
+from fastmove.errors import InputError
+from fastmove.grasp import Held
+from fastmove.problem import TransferProblem
+from fastmove.robot import RobotModel
+from fastmove.scene import ITEM
+
+
+@dataclass(frozen=True)
+class Body:
+    """A convex shape fixed to a joint of the arm (0 = the world).
+
+    Attributes:
+        owner: `link`, `item` or `scene`.
+        group: link name, item name, or obstacle name: pairs are allowed or not by group.
+    """
+
+    name: str
+    owner: str
+    group: str
+    joint: int
+    placement: pin.SE3
+    geometry: coal.CollisionGeometry
+
+
+@dataclass(frozen=True)
+class HoldFrame:
+    """Grasp frame of one hold: fixed to `joint` of the arm at `joint_T_grasp`."""
+
+    held: Held
+    joint: int
+    joint_T_grasp: pin.SE3
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """Attributes:
+    arm: pinocchio model of the arm joints only, fingers locked, base placed, gravity and armature set.
+    bodies: all shapes; moving ones first.
+    hold_frames: one per hold.
+    """
+
+    arm: pin.Model
+    bodies: tuple[Body, ...]
+    hold_frames: tuple[HoldFrame, ...]
+
+
+def assemble(problem: TransferProblem) -> Assembly:
+    """Build the tree.  Raises InputError where the robot's joints are not a plain chain of one-number joints."""
+    robot = problem.robot
+    arm = _arm_model(robot, problem.holds)
+    arm.gravity.linear = np.array(problem.gravity)
+    arm.armature = np.array(robot.armature)
+    frames = tuple(_hold_frame(arm, held) for held in problem.holds)
+    bodies = [
+        Body(s.name, "link", s.link, *_in_joint(arm, s.link, s.placement), s.geometry) for s in robot.shapes
+    ]
+    for frame in frames:
+        for k, shape in enumerate(frame.held.item.shapes):
+            placement = frame.joint_T_grasp * frame.held.grasp_T_item * shape.placement
+            bodies.append(Body(f"{ITEM}.{k}", "item", ITEM, frame.joint, placement, shape.geometry()))
+    for obstacle in problem.scene.obstacles:
+        bodies.append(
+            Body(obstacle.name, "scene", obstacle.name, 0, obstacle.placement, obstacle.shape.geometry())
+        )
+    return Assembly(arm, tuple(bodies), frames)
+
+
+def _arm_model(robot: RobotModel, holds: tuple[Held, ...]) -> pin.Model:
+    model = robot.model
+    q = pin.neutral(model)
+    widths = {name: gripper.opening[1] for name, gripper in robot.grippers.items()}
+    widths |= {held.gripper.name: held.width for held in holds}
+    for name, gripper in robot.grippers.items():
+        for joint, value in gripper.finger_positions(widths[name]).items():
+            q[model.joints[model.getJointId(joint)].idx_q] = value
+    locked = [k for k in range(1, model.njoints) if model.names[k] not in robot.joint_names]
+    arm = pin.buildReducedModel(model, locked, q)
+    if tuple(list(arm.names)[1:]) != robot.joint_names or arm.nq != robot.n_arm or arm.nv != robot.n_arm:
+        raise InputError(
+            f"{robot.name}: joints", f"must be one-number joints in the URDF's order: {', '.join(list(arm.names)[1:])}"
+        )
+    for k in range(1, arm.njoints):
+        if arm.parents[k] == 0:
+            arm.jointPlacements[k] = robot.T_world_base * arm.jointPlacements[k]
+    for frame in arm.frames:
+        if frame.parentJoint == 0:
+            frame.placement = robot.T_world_base * frame.placement
+    return arm
+
+
+def _in_joint(arm: pin.Model, link: str, placement: pin.SE3) -> tuple[int, pin.SE3]:
+    frame = arm.frames[arm.getFrameId(link)]
+    return int(frame.parentJoint), frame.placement * placement
+
+
+def _hold_frame(arm: pin.Model, held: Held) -> HoldFrame:
+    joint, placement = _in_joint(arm, held.gripper.parent_frame, held.gripper.parent_T_tool * held.tool_T_grasp)
+    return HoldFrame(held, joint, placement)

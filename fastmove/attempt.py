@@ -1,0 +1,253 @@
+"""One goal, several first guesses: seed → optimise → stretch → certify, repaired where the certificate says no.
+
+The certificate is the dense check: what it finds between samples becomes a sample, and the solve goes on from there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fastmove.bound import Bound, cosine_breakpoints, lower_bound, switch_basis
+from fastmove.certificate import Certificate, certify
+from fastmove.collision import Collision, Ends
+from fastmove.contact import UTILISATION_MAX
+from fastmove.dynamics import Dynamics
+from fastmove.problem import TransferProblem
+from fastmove.roadmap import connect
+from fastmove.seeds import along_path, moving, straight
+from fastmove.spline import Array, SplineBasis
+from fastmove.sqp import Optimiser, Point
+from fastmove.trajectory import Phase, Trajectory
+from fastmove.transcription import Samples, Transcription
+
+PAD = 0.006  # distance asked of the optimiser beyond the clearance [m] …
+PAD_SHARE = 0.6  # … or this share of the nearer end's own
+HOPELESS = 0.003  # lack of clearance at the samples from which a solve counts as failed [m]
+REFINE_FROM = 1.002  # finer breakpoints where the duration exceeds the bound by more and a dynamic limit binds
+REFINED_SPANS = 24
+ROUNDS = 6
+SHRINK = 2e-4  # relative distance kept from torque, rate and hold between the planner's samples …
+SHRINK_GROWTH = 5.0  # … and its growth where the certificate still finds more
+COARSE, FINE = 4e-3, 1e-3  # grids on which a duration is fixed [s]
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What all attempts of one call share."""
+
+    problem: TransferProblem
+    dynamics: Dynamics
+    collision: Collision
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+@contextmanager
+def timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    """Add the time spent inside to a stage [s]."""
+    begin = time.perf_counter()
+    yield
+    timings[stage] = timings.get(stage, 0.0) + time.perf_counter() - begin
+
+
+class Task:
+    """All attempts at one goal configuration."""
+
+    def __init__(self, shop: Workshop, goal: Array, bound: Bound, ends: Ends, seed: int) -> None:
+        self.shop, self.goal, self.bound, self.ends, self.seed = shop, goal, bound, ends, seed
+        self.problem, self.limits = shop.problem, shop.problem.limit_set
+        self.knots = self._knots()
+        self.pad = self._pad()
+        self.dynamics_bind = False
+        self.trouble = ""
+
+    def _knots(self) -> Bound:
+        """Switching times; with a torque-rate limit r from a jerk that the motors could follow, 0.8 r / M_ii."""
+        limits, start = self.limits, self.problem.start
+        if not np.any(np.isfinite(limits.effort_rate)):
+            return self.bound
+        n = len(self.goal)
+        q = np.stack([np.array(start.q), self.goal])
+        zero = np.zeros_like(q)
+        inertia = self.shop.dynamics.linearised(q, zero, zero).da[:, 0, range(n), range(n)].max(axis=0)
+        jerk = np.minimum(limits.jerk, 0.8 * limits.effort_rate / inertia)
+        if np.any(np.abs(start.v) + start.a**2 / (2 * jerk) > limits.velocity):
+            return self.bound
+        return lower_bound(start, self.goal, limits, jerk)
+
+    def _pad(self) -> float:
+        q = np.stack([np.array(self.problem.start.q), self.goal])
+        near = self.shop.collision.query(q, self.ends, PAD)
+        full = near.required >= self.shop.collision.clearance - 1e-12
+        return max(0.0, min(PAD, PAD_SHARE * float(near.margin[full].min(initial=PAD / PAD_SHARE))))
+
+    def sentence(self) -> str:
+        return self.trouble or "no collision-free path was found within the search's budget"
+
+    # -- one attempt ----------------------------------------------------------------------------------------------
+
+    def attempt(self, number: int) -> tuple[Trajectory, Certificate] | None:
+        """Number 0 is the straight line (or Ruckig's own motion from a moving start), others a searched path."""
+        basis = switch_basis(self.knots)
+        with timed(self.shop.timings, "seed"):
+            guess = self._guess(number, basis)
+        if guess is None:
+            return None
+        free, duration = guess
+        tr = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, basis, SHRINK)
+        samples = Samples.standard(basis, tr.with_rate)
+        with timed(self.shop.timings, "optimise"):
+            point = self._solve(tr, samples, free, duration, 0.3)
+            if point is not None and point.duration > REFINE_FROM * self.bound.duration and self._binds(tr, point):
+                point, tr, samples = self._refined(point, tr, samples)
+        return None if point is None else self._certified(point, tr, samples)
+
+    def _guess(self, number: int, basis: SplineBasis) -> tuple[Array, float] | None:
+        start = self.problem.start
+        if not start.at_rest:
+            return moving(start, self.goal, self.limits, basis) if number == 0 else None
+        if number == 0:
+            return straight(np.array(start.q), self.goal, self.knots, basis), self.bound.duration
+        shop = self.shop
+        path = connect(shop.collision, shop.dynamics, self.problem, self.ends, self.goal, self.seed * 1000 + number)
+        if path is None:
+            return None
+        return along_path(path, basis, 1.0 / self.limits.velocity), self.bound.duration
+
+    def _solve(self, tr: Transcription, samples: Samples, free: Array, duration: float, radius: float) -> Point | None:
+        """Optimise; None where the result is far from clear or cannot be held."""
+        optimiser = Optimiser(tr, samples, self.shop.collision, self.ends, self.bound.duration, self.pad)
+        point, _ = optimiser.run(free, duration, radius)
+        if point.static > 1e-9:
+            self.trouble = "the grasp cannot hold the item, or the arm its weight, somewhere along every path found"
+            return None
+        if point.lack > self.pad + HOPELESS:
+            self.trouble = self._worst_contact(tr, samples, point)
+            return None
+        return point
+
+    def _worst_contact(self, tr: Transcription, samples: Samples, point: Point) -> str:
+        collision = self.shop.collision
+        found = collision.query(samples.b_clearance @ tr.points(point.free, point.duration), self.ends, 0.0)
+        if len(found.pair) == 0:
+            return self.trouble
+        i, j = collision.pairs[int(found.pair[int(np.argmin(found.margin))])]
+        one, other = collision.bodies[i].group, collision.bodies[j].group
+        return f"{one} cannot keep {collision.clearance * 1e3:g} mm from {other} on any path found"
+
+    def _binds(self, tr: Transcription, point: Point) -> bool:
+        """Whether torque, its rate or the hold keeps the motion from its bound."""
+        return tr.effort_use(point.flow) > 0.98
+
+    def _refined(self, point: Point, tr: Transcription, samples: Samples) -> tuple[Point, Transcription, Samples]:
+        """Continue on finer breakpoints."""
+        self.dynamics_bind = True
+        finer = tr.basis.refined(cosine_breakpoints(REFINED_SPANS))
+        free = (tr.basis.insertion_matrix(finer) @ tr.points(point.free, point.duration))[3:-3]
+        new = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, finer, SHRINK)
+        more = Samples.standard(finer, new.with_rate)
+        better = self._solve(new, more, free, point.duration, 0.3)
+        if better is None or better.duration > point.duration:
+            return point, tr, samples
+        return better, new, more
+
+    # -- certificate ----------------------------------------------------------------------------------------------
+
+    def _certified(self, point: Point, tr: Transcription, samples: Samples) -> tuple[Trajectory, Certificate]:
+        """Certify; where it fails, add samples there (or keep further from the limit) and solve on."""
+        shrink = SHRINK
+        last: tuple[Trajectory, Certificate] | None = None
+        for _ in range(ROUNDS):
+            with timed(self.shop.timings, "stretch"):
+                duration = self._dense_duration(point, tr, shrink)
+                trajectory = self._trajectory(point, tr, duration)
+            with timed(self.shop.timings, "certify"):
+                certificate = certify(self.problem, trajectory)
+            last = trajectory, certificate
+            if certificate.ok:
+                break
+            kinematic, effort, clearance = _missing(certificate, duration, tr.at_rest)
+            if len(kinematic) + len(effort) + len(clearance) == 0:
+                shrink *= SHRINK_GROWTH
+                continue
+            with timed(self.shop.timings, "optimise"):
+                samples = samples.added(kinematic, effort, clearance)
+                again = self._solve(tr, samples, point.free, duration, 0.1)
+            if again is None:
+                break
+            point = again
+        assert last is not None
+        return last
+
+    def _dense_duration(self, point: Point, tr: Transcription, shrink: float) -> float:
+        """Smallest duration at which the motion satisfies every limit on a fine grid, its speeds exactly.
+
+        A coarse grid first: where it uses no effort beyond 90 %, a finer one would not either.
+        """
+        if not tr.at_rest:
+            return point.duration
+        strict = Transcription(self.problem, tr.dynamics, tr.start, tr.goal, tr.basis, shrink)
+        extremes = tr.polynomial(point.free, point.duration).derivative().extremes()
+        speed = np.maximum(np.abs(extremes.low), np.abs(extremes.high)) / strict.velocity
+        fastest = point.duration * float(speed.max())
+        for step in (COARSE, FINE):
+            dense = Samples.dense(tr.basis, tr.with_rate, int(np.ceil(point.duration / step)))
+            flow = strict.flow(dense, strict.points(point.free, point.duration), point.duration)
+            fastest = max(fastest, strict.shortest(flow))
+            if strict.effort_use(flow) < 0.9:
+                break
+        return fastest
+
+    def _trajectory(self, point: Point, tr: Transcription, duration: float) -> Trajectory:
+        points = tr.points(point.free, duration)
+        forces = [self._gentlest(tr, points, duration, k) for k in range(len(self.problem.holds))]
+        openings = [held.width for held in self.problem.holds]
+        return Trajectory((Phase.from_spline(tr.basis, points, duration, forces, openings),), self.problem.robot.joint_names)
+
+    def _gentlest(self, tr: Transcription, points: Array, duration: float, hold: int) -> float:
+        """Least grip force in its range that holds this motion: S falls as 1/F, so the largest was right to plan with."""
+        held = self.problem.holds[hold]
+        low, high = (float(x) for x in held.grasp.grip_force)
+        if low == high or not self.problem.hold_active:
+            return high
+        dense = Samples.dense(tr.basis, False, int(np.ceil(duration / FINE)))
+        efforts = self.shop.dynamics.efforts(*tr.states(dense.b_effort, points, duration))
+        wrench = efforts.total[:, :, tr.n + 6 * hold : tr.n + 6 * hold + 6]
+        peak = float(held.contact_model.utilisation(wrench, high).max())
+        return float(np.clip(high * peak / UTILISATION_MAX * (1 + 1e-3), low, high))
+
+
+def _missing(certificate: Certificate, duration: float, at_rest: bool) -> tuple[Array, Array, Array]:
+    """s of new samples (kinematic, effort, clearance) where a certificate fails.
+
+    Between rests a torque or hold that fails between samples is answered by a longer duration instead.
+    """
+    kinds, profile = certificate.kinds, certificate.profile
+    kinematic = [e.time_s for k in ("position", "velocity", "acceleration") if (e := kinds.get(k)) and not e.ok]
+    clearance, effort = np.zeros(0), np.zeros(0)
+    failing = np.nonzero(profile["clearance"] < 0)[0] if "clearance" in profile else np.zeros(0, dtype=int)
+    if len(failing):
+        clearance = _runs(profile["clearance_time"][failing], 0.02)
+    else:
+        clearance = np.array([e.time_s for k in ("clearance", "allowed_contact") if (e := kinds.get(k)) and not e.ok])
+    if not at_rest:
+        use = np.maximum(profile["torque"].max(axis=1), profile["hold"])
+        if "torque_rate" in kinds:
+            use = np.maximum(use, profile["torque_rate"].max(axis=1))
+        effort = _runs(profile["time"][use > 1.0], 0.005)
+    return np.array(kinematic) / duration, effort / duration, clearance / duration
+
+
+def _runs(times: Array, gap: float) -> Array:
+    """First, middle and last time of every run of times with no gap above `gap` [s]."""
+    if len(times) == 0:
+        return times
+    times = np.unique(times)
+    runs = np.split(times, np.nonzero(np.diff(times) > gap)[0] + 1)
+    return np.unique([t for run in runs for t in (run[0], run[len(run) // 2], run[-1])])
+
+

@@ -1,0 +1,91 @@
+"""The kinematic lower bound (Ruckig), its switching times, and the breakpoints they give.
+
+Ruckig solves each joint's minimum time under velocity, acceleration and jerk limits exactly (Berscheid & Kröger,
+RSS 2021); no motion of all joints under more constraints can be faster than the slowest joint alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import ruckig
+
+from fastmove.errors import InputError
+from fastmove.problem import State
+from fastmove.robot import LimitSet
+from fastmove.spline import Array, SplineBasis
+
+MIN_GAP = 2e-4  # breakpoints closer than this fraction of the duration are merged; 2 ms jerk ramps must survive
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Attributes:
+    duration: lower bound of every motion from start to goal [s].
+    joint: index of the joint that sets it.
+    switches: times at which that joint's optimal jerk switches, 0 and the duration included [s].
+    """
+
+    duration: float
+    joint: int
+    switches: Array
+    _trajectory: ruckig.Trajectory
+
+    def progress(self, s: Array) -> Array:
+        """(N,) share of the slowest joint's way done at s in [0, 1], between rests."""
+        q = np.array([self._trajectory.at_time(float(t))[0][self.joint] for t in np.asarray(s) * self.duration])
+        first, last = (self._trajectory.at_time(t)[0][self.joint] for t in (0.0, self.duration))
+        return (q - first) / (last - first)
+
+
+def lower_bound(start: State, goal: Array, limits: LimitSet, jerk: Array | None = None) -> Bound:
+    """The bound for one goal configuration at rest.
+
+    Args:
+        jerk: smaller jerk limits (n_arm,), for breakpoints only: the result is then no bound.
+
+    Raises:
+        InputError: start and goal are the same, or no motion of a joint satisfies the limits.
+    """
+    n = len(goal)
+    request = ruckig.InputParameter(n)
+    request.current_position, request.current_velocity = start.q.tolist(), start.v.tolist()
+    request.current_acceleration = start.a.tolist()
+    request.target_position = goal.tolist()
+    request.target_velocity = request.target_acceleration = [0.0] * n
+    request.max_velocity, request.max_acceleration = limits.velocity.tolist(), limits.acceleration.tolist()
+    request.max_jerk = (limits.jerk if jerk is None else jerk).tolist()
+    request.synchronization = ruckig.Synchronization.No
+    trajectory = ruckig.Trajectory(n)
+    result = ruckig.Ruckig(n).calculate(request, trajectory)
+    if result not in (ruckig.Result.Working, ruckig.Result.Finished):
+        raise InputError("goal", f"no motion of the joints alone satisfies the limits ({result})")
+    durations = np.array(trajectory.independent_min_durations)
+    joint = int(np.argmax(durations))
+    if durations[joint] < 1e-6:
+        raise InputError("goal", "is the start configuration; there is nothing to move")
+    profile = trajectory.profiles[0][joint]
+    steps = [t for t in (*profile.brake.t, *profile.t) if t > 0]
+    switches = np.concatenate([[0.0], np.cumsum(steps)])
+    return Bound(float(durations[joint]), joint, switches, trajectory)
+
+
+def switch_basis(bound: Bound, spans: int = 14) -> SplineBasis:
+    """Breakpoints at the switching times, the widest spans bisected up to `spans`."""
+    beta = bound.switches / bound.switches[-1]
+    kept = [0.0]
+    for value in beta[1:-1]:
+        if value - kept[-1] > MIN_GAP and 1.0 - value > MIN_GAP:
+            kept.append(float(value))
+    kept.append(1.0)
+    while len(kept) - 1 < spans:
+        widest = int(np.argmax(np.diff(kept)))
+        kept.insert(widest + 1, (kept[widest] + kept[widest + 1]) / 2)
+    return SplineBasis(np.array(kept))
+
+
+def cosine_breakpoints(spans: int, weight: float = 0.7) -> Array:
+    """(spans + 1,) breakpoints denser towards both ends: (1 − k) u + k (1 − cos πu)/2."""
+    u = np.linspace(0.0, 1.0, spans + 1)
+    return np.asarray((1 - weight) * u + weight * (1 - np.cos(np.pi * u)) / 2)

@@ -1,0 +1,216 @@
+"""Clearances and their gradients for many configurations at once (coal), for the planner.
+
+Every pair of bodies that can move relative to each other is a pair, except the robot's own list of `unchecked_pairs`.
+A numpy prefilter (bounding sphere of a moving body against the oriented box of an obstacle, or sphere against sphere)
+bounds all distances from below; one coal distance call per surviving pair gives the rest.
+
+Gradient of a distance d between points p1, p2 with unit normal n from body 1 to body 2: ∂d/∂q = nᵀ (J2(p2) − J1(p1)),
+valid wherever the witness points are unique (flat faces in contact over an area, or edges changing, are not).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import coal
+import numpy as np
+
+from fastmove.assembly import Assembly, Body
+from fastmove.bounding import Bounding, Placed
+from fastmove.kinematics import Kinematics, Placements
+from fastmove.problem import TransferProblem
+from fastmove.scene import CONTACT_DEPTH, FADE_DISTANCE
+from fastmove.spline import Array
+
+
+@dataclass(frozen=True)
+class Contacts:
+    """C nearby pairs over N configurations.
+
+    Attributes:
+        sample: (C,) which configuration;  pair: (C,) which pair.
+        distance: (C,) signed [m].
+        required: (C,) least distance allowed there [m], allowed contacts faded in.
+        gradient: (C, n) of distance − required [m/rad].
+    """
+
+    sample: Array
+    pair: Array
+    distance: Array
+    required: Array
+    gradient: Array
+
+    @property
+    def margin(self) -> Array:
+        return self.distance - self.required
+
+
+@dataclass(frozen=True)
+class _Fade:
+    """One allowed contact at one end: required distance d0 + (clearance − d0)·min(1, l / 10 mm)."""
+
+    pairs: frozenset[int]
+    joint: int
+    points: Array  # (K, 3) item hull in the joint's frame
+    origin: Array  # (K, 3) where they are at that end, in the world
+    floor: dict[int, float]  # d0 per pair
+
+
+@dataclass(frozen=True)
+class Ends:
+    """The two end configurations of a motion, with what may touch there."""
+
+    fades: tuple[_Fade, ...]
+
+
+class Collision:
+    """Distance queries for one problem.  Not thread safe."""
+
+    def __init__(self, problem: TransferProblem, assembly: Assembly) -> None:
+        self.assembly = assembly
+        self.clearance = problem.clearance
+        self.kinematics = Kinematics(assembly.arm)
+        self.bodies = assembly.bodies
+        self.pairs = _pairs(problem, self.bodies)
+        self._frames = assembly.hold_frames
+        self._allowed = problem.scene.allowed_contacts
+        self._bounding = Bounding(self.bodies, self.pairs)
+        self._joint = self._bounding.joint
+        self._request = coal.DistanceRequest()
+        self._request.gjk_tolerance = 1e-10
+        self._result = coal.DistanceResult()
+        self._functors: dict[int, coal.ComputeDistance] = {}
+
+    def ends(self, q_start: Array, q_goal: Array) -> Ends:
+        """What may touch at these two ends."""
+        fades = []
+        for end, q in (("start", q_start), ("goal", q_goal)):
+            frames = self.kinematics.placements(q[None])
+            for contact in self._allowed:
+                if contact.applies(end):
+                    fades += [self._fade(contact.obstacle, frame, frames) for frame in self._frames]
+        return Ends(tuple(fades))
+
+    def _fade(self, obstacle: str, frame, frames: Placements) -> _Fade:  # type: ignore[no-untyped-def]
+        pairs = [
+            k
+            for k, (i, j) in enumerate(self.pairs)
+            if self.bodies[i].owner == "item" and self.bodies[i].joint == frame.joint and self.bodies[j].group == obstacle
+        ]
+        hull = frame.held.item.hull_points()
+        placement = frame.joint_T_grasp * frame.held.grasp_T_item
+        points = hull @ placement.rotation.T + placement.translation
+        origin = points @ frames.rotation[0, frame.joint].T + frames.origin[0, frame.joint]
+        placed = self._bounding.place(frames.rotation, frames.origin)
+        floor = {k: min(self.clearance, self.distance(k, placed, 0)[0]) for k in pairs}
+        return _Fade(frozenset(pairs), frame.joint, points, origin, floor)
+
+    def travel(self, q: Array, ends: Ends) -> float:
+        """Largest displacement of any item point from the nearest end with an allowed contact [m]; inf without one."""
+        frames = self.kinematics.placements(q[None])
+        found = float("inf")
+        for fade in ends.fades:
+            points = fade.points @ frames.rotation[0, fade.joint].T + frames.origin[0, fade.joint]
+            found = min(found, float(np.linalg.norm(points - fade.origin, axis=1).max()))
+        return found
+
+    def grasp_jacobian(self, q: Array) -> Array:
+        """(6, n) velocity of the first grasp frame's origin and its angular velocity, in the world."""
+        frame = self._frames[0]
+        frames = self.kinematics.placements(q[None])
+        origin = frames.rotation[0, frame.joint] @ frame.joint_T_grasp.translation + frames.origin[0, frame.joint]
+        axis, moves = frames.axis[0], self.kinematics.moves[frame.joint][:, None]
+        linear = np.where(self.kinematics.prismatic[:, None], axis, np.cross(axis, origin - frames.origin[0, 1:]))
+        angular = np.where(self.kinematics.prismatic[:, None], 0.0, axis)
+        return np.asarray(np.concatenate([(linear * moves).T, (angular * moves).T]))
+
+    def margins_at(self, q: Array, ends: Ends) -> list[tuple[float, str, str]]:
+        """(distance − required, group, group) of every pair nearer than required at one configuration, worst first;
+        an allowed contact may overlap by 0.5 mm."""
+        found = self.query(q[None], ends, 0.0)
+        rows = []
+        for k, margin, distance in zip(found.pair, found.margin, found.distance, strict=True):
+            allowed = any(int(k) in fade.pairs for fade in ends.fades)
+            worst = min(float(margin), float(distance) + CONTACT_DEPTH) if allowed else float(margin)
+            if worst < -1e-12:
+                i, j = self.pairs[int(k)]
+                rows.append((worst, self.bodies[i].group, self.bodies[j].group))
+        return sorted(rows)
+
+    def query(self, q: Array, ends: Ends, reach: object, gradients: bool = False) -> Contacts:
+        """Pairs whose margin (distance − required) may be below `reach` [m, scalar or (N,)] at q (N, n)."""
+        frames = self.kinematics.placements(q)
+        placed = self._bounding.place(frames.rotation, frames.origin)
+        limit = np.broadcast_to(np.asarray(reach, dtype=float), len(q))[:, None] + self.clearance
+        sample, pair = np.nonzero(placed.lower_bounds() < limit)
+        near = placed.tightened(sample, pair) < limit[sample, 0]
+        sample, pair = sample[near], pair[near]
+        count = len(sample)
+        distance, normal, one, two = np.empty(count), np.empty((count, 3)), np.empty((count, 3)), np.empty((count, 3))
+        for c in range(count):
+            distance[c], normal[c], one[c], two[c] = self.distance(int(pair[c]), placed, int(sample[c]))
+        required, slope = self._required(frames, sample, pair, ends, gradients)
+        keep = distance - required < limit[sample, 0] - self.clearance
+        gradient = np.zeros((count, self.kinematics.n))
+        if gradients and count:
+            first, second = (self._joint[k[pair]] for k in (self._bounding.first, self._bounding.second))
+            gradient = self.kinematics.point_gradient(frames, sample, second, two, normal)
+            gradient -= self.kinematics.point_gradient(frames, sample, first, one, normal)
+            gradient -= slope
+        return Contacts(sample[keep], pair[keep], distance[keep], required[keep], gradient[keep])
+
+    def distance(self, pair: int, placed: Placed, sample: int) -> tuple[float, Array, Array, Array]:
+        """Distance, normal from first to second body, witness points, in the world."""
+        i, j = self.pairs[pair]
+        functor = self._functors.get(pair)
+        if functor is None:
+            functor = coal.ComputeDistance(self.bodies[i].geometry, self.bodies[j].geometry)
+            self._functors[pair] = functor
+        result = self._result
+        result.clear()
+        value = functor(placed.transform(sample, i), placed.transform(sample, j), self._request, result)
+        return value, result.normal, result.getNearestPoint1(), result.getNearestPoint2()
+
+    def _required(
+        self, frames: Placements, sample: Array, pair: Array, ends: Ends, gradients: bool
+    ) -> tuple[Array, Array]:
+        """Required distance and its gradient for each contact."""
+        required = np.full(len(sample), self.clearance)
+        slope = np.zeros((len(sample), self.kinematics.n))
+        for fade in ends.fades:
+            rows = np.nonzero([int(k) in fade.pairs for k in pair])[0]
+            if len(rows) == 0:
+                continue
+            which = sample[rows]
+            rotation, origin = frames.rotation[which, fade.joint], frames.origin[which, fade.joint]
+            points = np.einsum("cij,kj->cki", rotation, fade.points) + origin[:, None]
+            moved = points - fade.origin
+            length = np.linalg.norm(moved, axis=2)
+            worst = np.argmax(length, axis=1)
+            every = np.arange(len(rows))
+            longest = length[every, worst]
+            floor = np.array([fade.floor[int(k)] for k in pair[rows]])
+            wanted = floor + (self.clearance - floor) * np.minimum(1.0, longest / FADE_DISTANCE)
+            lower = wanted < required[rows]
+            required[rows[lower]] = wanted[lower]
+            if gradients:
+                unit = moved[every, worst] / np.maximum(longest, 1e-12)[:, None]
+                joint = np.full(len(rows), fade.joint)
+                rate = self.kinematics.point_gradient(frames, which, joint, points[every, worst], unit)
+                rate *= ((self.clearance - floor) / FADE_DISTANCE * (longest < FADE_DISTANCE))[:, None]
+                slope[rows[lower]] = rate[lower]
+        return required, slope
+
+
+def _pairs(problem: TransferProblem, bodies: tuple[Body, ...]) -> list[tuple[int, int]]:
+    """Index pairs (moving first) of bodies that can move relative to each other and are not exempt."""
+    skip = problem.robot.unchecked_pairs
+    pairs = []
+    for i, a in enumerate(bodies):
+        for j in range(i + 1, len(bodies)):
+            b = bodies[j]
+            if a.joint == b.joint or frozenset((a.group, b.group)) in skip:
+                continue
+            pairs.append((i, j) if a.joint != 0 else (j, i))
+    return pairs
+

@@ -1,0 +1,80 @@
+"""Convex subproblems: quadratic programs by PIQP, with second-order cones by Clarabel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import clarabel
+import numpy as np
+import piqp
+from scipy import sparse
+
+from fastmove.spline import Array
+
+
+@dataclass(frozen=True)
+class ConicProgram:
+    """minimise ½ xᵀ diag(quadratic) x + linear·x  subject to  rows x ≤ bound,  lower ≤ x ≤ upper,
+    and for every cone (A, b):  b₀ + A₀ x ≥ ‖b₁… + A₁… x‖.
+
+    Attributes:
+        cones: list of (A (k, nv), b (k,)).
+    """
+
+    quadratic: Array
+    linear: Array
+    rows: Array
+    bound: Array
+    lower: Array
+    upper: Array
+    cones: list[tuple[Array, Array]] = field(default_factory=list)
+
+
+def solve(program: ConicProgram, tolerance: float) -> tuple[Array, Array] | None:
+    """(x, multipliers of the rows), or None where the solver finds no solution."""
+    return _clarabel(program, tolerance) if program.cones else _piqp(program, tolerance)
+
+
+def _piqp(p: ConicProgram, tolerance: float) -> tuple[Array, Array] | None:
+    solver = piqp.SparseSolver()
+    solver.settings.kkt_solver = piqp.KKTSolver.sparse_multistage
+    solver.settings.eps_abs = solver.settings.eps_rel = tolerance
+    solver.settings.eps_duality_gap_abs = solver.settings.eps_duality_gap_rel = tolerance
+    solver.settings.max_iter = 100
+    solver.setup(
+        sparse.diags(p.quadratic, format="csc"), p.linear, None, None, sparse.csc_matrix(p.rows), None, p.bound, p.lower, p.upper
+    )
+    status = solver.solve()
+    if status not in (piqp.PIQP_SOLVED, piqp.PIQP_MAX_ITER_REACHED) or not np.all(np.isfinite(solver.result.x)):
+        return None
+    return np.array(solver.result.x), np.array(solver.result.z_u)
+
+
+def _clarabel(p: ConicProgram, tolerance: float) -> tuple[Array, Array] | None:
+    size = len(p.linear)
+    eye = sparse.identity(size, format="csc")
+    low, high = np.isfinite(p.lower), np.isfinite(p.upper)
+    blocks = [sparse.csc_matrix(p.rows), eye[high], -eye[low]]
+    bounds = [p.bound, p.upper[high], -p.lower[low]]
+    kinds = [clarabel.NonnegativeConeT(len(p.bound) + int(high.sum()) + int(low.sum()))]
+    if p.cones:
+        blocks.append(sparse.csc_matrix(-np.concatenate([a for a, _ in p.cones])))
+        bounds.append(np.concatenate([b for _, b in p.cones]))
+        kinds += [clarabel.SecondOrderConeT(len(b)) for _, b in p.cones]
+    settings = clarabel.DefaultSettings()
+    settings.verbose = False
+    settings.tol_feas = settings.tol_gap_abs = settings.tol_gap_rel = tolerance
+    settings.max_threads = 1
+    solver = clarabel.DefaultSolver(
+        sparse.diags(p.quadratic, format="csc"),
+        p.linear,
+        sparse.vstack(blocks, format="csc"),
+        np.concatenate(bounds),
+        kinds,
+        settings,
+    )
+    solution = solver.solve()
+    good = (clarabel.SolverStatus.Solved, clarabel.SolverStatus.AlmostSolved)
+    if solution.status not in good:
+        return None
+    return np.array(solution.x), np.array(solution.z[: len(p.bound)])

@@ -1,0 +1,179 @@
+"""What a contact can carry: one convex form, as numbers for the solver and as a CasADi expression.
+
+Conventions: wrench W = [f; m] that the hand exerts on the item, in the grasp frame (axes of the tool, y the closing
+axis, z the approach, origin between the patch centroids) [N, Nm]; grip force F = normal force per pad [N].
+
+Two-patch pinch.  Pads at distance w, Coulomb friction μ, patch constants c (mean radius of the patch, so that its
+torsion capacity under normal force F is μ F c) and a (its tilting lever):
+
+    lin     = ‖(f_x, f_z, m_y / c)‖ / 2 μ F          tangential force and torsion share the friction of two pads
+                                                     (ellipsoidal limit surface, Howe & Cutkosky, IJRR 15(6), 1996)
+    couples = ‖(m_x, m_z)‖ / F (a + μ w)             tilting, carried by shifted pressure and by opposed friction
+    normal  = |f_y| / 2 F                            one pad is about to lift off
+    S       = hypot(lin, couples + normal)           utilisation; hold margin = 0.9 − S
+
+S is convex in W and S·F is convex in (W, F), so S ≤ 0.9 is a second-order cone.  The sum inside the hypot and the 0.9
+come from trials in rigid-body simulation: the plain maximum of the three lets 2–6 % of items slip.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import casadi as ca
+import numpy as np
+
+from fastmove.errors import InputError
+from fastmove.spline import Array, locked
+
+UTILISATION_MAX = 0.9
+
+
+@dataclass(frozen=True)
+class Patch:
+    """Where one pad touches the item.
+
+    Attributes:
+        kind: plane, line or disc.
+        center: (2,) centroid in tool x, z [m].
+        size: plane: edges of the equivalent rectangle; line: (length,); disc: (radius,) [m].
+        c: mean radius about the centroid [m]; torsion capacity μ F c.
+        a: tilting lever [m]; pressure can shift by a/2 to either side.
+    """
+
+    kind: str
+    center: Array
+    size: Array
+    c: float
+    a: float
+
+
+@dataclass(frozen=True)
+class ConeContact:
+    """Utilisation S = hypot(‖L W‖, ‖C W‖ + |n·W|) / F, for constant matrices: a second-order cone in (W, F).
+
+    Attributes:
+        linear: L (k, 6); couples: C (l, 6); normal: n (6,).  Units 1: each row times W is a force [N].
+        name: of the contact model.
+    """
+
+    name: str
+    linear: Array
+    couples: Array
+    normal: Array
+
+    def __post_init__(self) -> None:
+        for key in ("linear", "couples", "normal"):
+            object.__setattr__(self, key, locked(getattr(self, key)))
+
+    def utilisation(self, wrench: Array, grip_force: object) -> Array:
+        """S for wrenches (..., 6) and grip forces that broadcast to (...)."""
+        lin = np.linalg.norm(wrench @ self.linear.T, axis=-1)
+        couples = np.linalg.norm(wrench @ self.couples.T, axis=-1)
+        return np.asarray(np.hypot(lin, couples + np.abs(wrench @ self.normal)) / grip_force)
+
+    @cached_property
+    def expression(self) -> ca.Function:
+        """CasADi function (wrench (6,), grip_force) -> hold margin 0.9 − S; margin ≥ 0 is safe.
+
+        Differentiable wherever no norm in it vanishes (a 1e-24 under each root keeps derivatives finite there).
+        """
+        wrench, force = ca.SX.sym("wrench", 6), ca.SX.sym("grip_force")
+        soft = lambda rows: ca.sqrt(ca.sumsqr(rows) + 1e-24)  # noqa: E731
+        lin = soft(ca.mtimes(ca.DM(self.linear), wrench))
+        couples = soft(ca.mtimes(ca.DM(self.couples), wrench))
+        normal = ca.sqrt(ca.mtimes(ca.DM(self.normal[None, :]), wrench) ** 2 + 1e-24)
+        use = ca.sqrt(lin**2 + (couples + normal) ** 2) / force
+        return ca.Function("hold_margin", [wrench, force], [UTILISATION_MAX - use], ["wrench", "grip_force"], ["margin"])
+
+
+def pinch(friction: float, width: float, c: float, a: float) -> ConeContact:
+    """The two-patch pinch; c and a are means over the two patches [m], width = distance of the patches [m]."""
+    linear = np.zeros((3, 6))
+    linear[0, 0] = linear[1, 2] = 1 / (2 * friction)
+    linear[2, 4] = 1 / (2 * friction * c)
+    couples = np.zeros((2, 6))
+    couples[0, 3] = couples[1, 5] = 1 / (a + friction * width)
+    return ConeContact("pinch", linear, couples, np.array([0, 0.5, 0, 0, 0, 0]))
+
+
+def plane_patch(polygon: Array) -> Patch:
+    """A convex polygon (K, 2) in tool x, z under uniform pressure.
+
+    c is the exact mean distance from the centroid.  For the tilting lever and the sample points of a simulation the
+    polygon counts as the rectangle A × B with its second moments: points at (±h_x, ±h_z), (h_x, h_z) =
+    c (A, B) / hypot(A, B), a = 2 min(h_x, h_z).  Square of edge L: c = 0.3826 L, a = 0.541 L.
+    """
+    area, center, second = _moments(polygon)
+    c = _mean_radius(polygon - center) / area
+    edges = np.sqrt(12 * np.maximum(np.linalg.eigvalsh(second / area), 0.0))
+    a = 2 * c * float(edges.min()) / float(np.hypot(*edges))
+    return Patch("plane", locked(center), locked(edges), float(c), float(a))
+
+
+def line_patch(start: Array, end: Array) -> Patch:
+    """A line of contact (cylinder across the pad): c = l/4, a = 0, points at ± l/4."""
+    length = float(np.linalg.norm(end - start))
+    return Patch("line", locked((start + end) / 2), locked([length]), length / 4, 0.0)
+
+
+def disc_patch(center: Array, radius: float) -> Patch:
+    """A small disc (round item): c = 2 r / 3, the mean radius of a disc; a = 0."""
+    return Patch("disc", locked(center), locked([radius]), 2 * radius / 3, 0.0)
+
+
+def clip_polygon(polygon: Array, half: Array, center: Array) -> Array:
+    """The part of a convex polygon (K, 2) inside the rectangle center ± half (Sutherland–Hodgman); may be empty."""
+    points = [np.asarray(p, dtype=float) for p in polygon]
+    for axis in (0, 1):
+        for sign in (1.0, -1.0):
+            bound = sign * center[axis] + half[axis]
+            kept = []
+            for p, q in zip(points, points[1:] + points[:1], strict=True):
+                dp, dq = bound - sign * p[axis], bound - sign * q[axis]
+                if dp >= 0:
+                    kept.append(p)
+                if (dp > 0) != (dq > 0) and dp != dq:
+                    kept.append(p + (q - p) * dp / (dp - dq))
+            points = kept
+            if not points:
+                return np.zeros((0, 2))
+    return np.array(points)
+
+
+def _moments(polygon: Array) -> tuple[float, Array, Array]:
+    """Area, centroid and second moments about the centroid (Green's theorem)."""
+    p, q = polygon, np.roll(polygon, -1, axis=0)
+    cross = p[:, 0] * q[:, 1] - q[:, 0] * p[:, 1]
+    area = cross.sum() / 2
+    if abs(area) < 1e-10:
+        raise InputError("grasp", "the pads touch the item along less than 0.1 mm²")
+    center = ((p + q) * cross[:, None]).sum(axis=0) / (6 * area)
+    p, q = p - center, q - center
+    cross = p[:, 0] * q[:, 1] - q[:, 0] * p[:, 1]
+    both = np.einsum("ki,kj->kij", p, p) + np.einsum("ki,kj->kij", q, q)
+    mixed = np.einsum("ki,kj->kij", p, q)
+    second = np.einsum("k,kij->ij", cross, 2 * both + mixed + mixed.transpose(0, 2, 1)) / 24
+    return abs(float(area)), center, second * np.sign(area)
+
+
+def _mean_radius(polygon: Array) -> float:
+    """∫ r dA over a convex polygon around the origin.
+
+    Triangle (0, P, Q) with distance h from 0 to the line PQ and angles θ from the perpendicular:
+    ∫∫ r · r dr dθ = h³/3 ∫ sec³θ dθ = h³/6 [sec θ tan θ + asinh(tan θ)].
+    """
+    total = 0.0
+    for p, q in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+        edge = q - p
+        length = float(np.hypot(*edge))
+        if length < 1e-12:
+            continue
+        height = abs(float(p[0] * q[1] - p[1] * q[0])) / length
+        if height < 1e-12:
+            continue
+        tangents = (float(p @ edge) / length / height, float(q @ edge) / length / height)
+        primitive = [t * np.hypot(1.0, t) + np.arcsinh(t) for t in tangents]
+        total += height**3 / 6 * (primitive[1] - primitive[0])
+    return float(total)

@@ -1,0 +1,123 @@
+"""Joint torques and item wrenches along a motion, with derivatives.
+
+The grasp is a joint: the item hangs behind a 6-DoF joint at the grasp frame, held at zero.  RNEA's "torque" there is the
+contact wrench [f; m] that the hand exerts on the item, in the grasp frame, and one `computeRNEADerivatives` call gives it
+with the arm's torques and all derivatives (Carpentier & Mansard, RSS 2018).  pinocchio's rnea includes armature and
+ignores damping, which is added here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pinocchio as pin
+
+from fastmove.assembly import Assembly
+from fastmove.problem import TransferProblem
+from fastmove.spline import Array
+
+
+@dataclass(frozen=True)
+class Efforts:
+    """Arrays (N, members, rows); rows = n_arm torques [Nm], then six wrench rows per hold [N, Nm].
+
+    Attributes:
+        total: at (q, v, a).
+        gravity: the part that remains at rest.
+        viscous: the part linear in v (joint damping).
+    """
+
+    total: Array
+    gravity: Array
+    viscous: Array
+
+
+@dataclass(frozen=True)
+class Linearised:
+    """`Efforts` with derivatives (N, members, rows, n_arm) with respect to q, v, a."""
+
+    efforts: Efforts
+    dq: Array
+    dv: Array
+    da: Array
+
+
+class Dynamics:
+    """Efforts of a problem, for every member of the item set.  Not thread safe (pinocchio data inside)."""
+
+    def __init__(self, problem: TransferProblem, assembly: Assembly) -> None:
+        self.n = problem.robot.n_arm
+        self.rows = self.n + 6 * len(assembly.hold_frames)
+        self.damping = np.array(problem.robot.damping)
+        self.models = [_with_items(assembly, k) for k in range(problem.members)]
+        self._data = [model.createData() for model in self.models]
+        self._q = np.array(pin.neutral(self.models[0]))
+        self._v = np.zeros(self.rows)
+        self._a = np.zeros(self.rows)
+
+    def efforts(self, q: Array, v: Array, a: Array) -> Efforts:
+        """Efforts at N states, each (N, n_arm) in time units."""
+        shape = (len(q), len(self.models), self.rows)
+        total, gravity = np.empty(shape), np.empty(shape)
+        n, full_q, full_v, full_a = self.n, self._q, self._v, self._a
+        for k, (model, data) in enumerate(zip(self.models, self._data, strict=True)):
+            for i in range(len(q)):
+                full_q[:n], full_v[:n], full_a[:n] = q[i], v[i], a[i]
+                total[i, k] = pin.rnea(model, data, full_q, full_v, full_a)
+                gravity[i, k] = pin.computeGeneralizedGravity(model, data, full_q)
+        return self._with_damping(total, gravity, v)
+
+    def linearised(self, q: Array, v: Array, a: Array) -> Linearised:
+        """Efforts and derivatives at N states."""
+        shape = (len(q), len(self.models), self.rows)
+        n = self.n
+        total, gravity = np.empty(shape), np.empty(shape)
+        dq, dv, da = (np.empty((*shape, n)) for _ in range(3))
+        full_q, full_v, full_a = self._q, self._v, self._a
+        for k, (model, data) in enumerate(zip(self.models, self._data, strict=True)):
+            for i in range(len(q)):
+                full_q[:n], full_v[:n], full_a[:n] = q[i], v[i], a[i]
+                pin.computeRNEADerivatives(model, data, full_q, full_v, full_a)
+                total[i, k] = data.tau
+                dq[i, k], dv[i, k], da[i, k] = data.dtau_dq[:, :n], data.dtau_dv[:, :n], data.M[:, :n]
+                gravity[i, k] = pin.computeGeneralizedGravity(model, data, full_q)
+        dv[:, :, range(n), range(n)] += self.damping
+        return Linearised(self._with_damping(total, gravity, v), dq, dv, da)
+
+    def gravity_slope(self, q: Array) -> Array:
+        """(N, members, rows, n_arm) derivative of the gravity part with respect to q."""
+        n, zero = self.n, np.zeros(self.rows)
+        slope = np.empty((len(q), len(self.models), self.rows, n))
+        for k, (model, data) in enumerate(zip(self.models, self._data, strict=True)):
+            for i in range(len(q)):
+                self._q[:n] = q[i]
+                pin.computeRNEADerivatives(model, data, self._q, zero, zero)
+                slope[i, k] = data.dtau_dq[:, :n]
+        return slope
+
+    def static(self, q: Array) -> Array:
+        """(N, members, rows) efforts at rest."""
+        n = self.n
+        gravity = np.empty((len(q), len(self.models), self.rows))
+        for k, (model, data) in enumerate(zip(self.models, self._data, strict=True)):
+            for i in range(len(q)):
+                self._q[:n] = q[i]
+                gravity[i, k] = pin.computeGeneralizedGravity(model, data, self._q)
+        return gravity
+
+    def _with_damping(self, total: Array, gravity: Array, v: Array) -> Efforts:
+        viscous = np.zeros_like(total)
+        viscous[:, :, : self.n] = (v * self.damping)[:, None, :]
+        return Efforts(total + viscous, gravity, viscous)
+
+
+def _with_items(assembly: Assembly, member: int) -> pin.Model:
+    """The arm with every item behind a 6-DoF joint at its grasp frame, as this member of its set."""
+    model = assembly.arm.copy()
+    for k, frame in enumerate(assembly.hold_frames):
+        joint = model.addJoint(frame.joint, pin.JointModelFreeFlyer(), frame.joint_T_grasp, f"grasp{k}")
+        members = frame.held.item.members
+        body = frame.held.inertia(members[min(member, len(members) - 1)])
+        model.appendBodyToJoint(joint, body, pin.SE3.Identity())
+    return model

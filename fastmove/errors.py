@@ -1,0 +1,68 @@
+"""Everything that can go wrong by name: one class per cause, each carrying its data.
+
+Two channels: a caller's mistake raises one of these; a solver's outcome is a `Status` (see `planner`).
+`exit_code` is what the command line returns: 2 the input is wrong, 3 no certified transfer.
+"""
+
+from __future__ import annotations
+
+
+class FastMoveError(Exception):
+    """Base of every error that FastMove raises on purpose."""
+
+    exit_code = 2
+
+
+class InputError(FastMoveError):
+    """The input is wrong: what, where and what is allowed, in one sentence.
+
+    Attributes:
+        where: file and key, or the argument's name.
+        problem: what is wrong and what is allowed.
+    """
+
+    def __init__(self, where: str, problem: str) -> None:
+        self.where, self.problem = where, problem
+        super().__init__(f"{where}: {problem}" if where else problem)
+
+
+class UnknownName(InputError):
+    """A robot, limit set, link, gripper or key that does not exist; the message lists those that do."""
+
+
+class GraspInvalid(InputError):
+    """The item is not where the pads could hold it."""
+
+
+class StateOutsideLimits(InputError):
+    """A boundary state violates a limit of the chosen set, or will unavoidably do so."""
+
+
+class StartInCollision(InputError):
+    """The start configuration touches something that it may not touch."""
+
+
+class TrajectoryFileError(InputError):
+    """A trajectory file cannot be read as a motion of this problem."""
+
+
+class MissingPackage(InputError):
+    """An optional package is needed; the message contains the pip command."""
+
+    def __init__(self, package: str, purpose: str, extra: str) -> None:
+        self.package = package
+        super().__init__("", f"{purpose} needs the package {package}: pip install 'fastmove[{extra}]'")
+
+
+class NoTransferFound(FastMoveError):
+    """No certified transfer: the sentence names the limit in the way.
+
+    Attributes:
+        solution: the uncertified `Solution` with its status, or None.
+    """
+
+    exit_code = 3
+
+    def __init__(self, sentence: str, solution: object = None) -> None:
+        self.solution = solution
+        super().__init__(sentence)

@@ -1,0 +1,153 @@
+"""Reading TOML/JSON tables: every field is checked when read, and nothing unknown passes."""
+
+from __future__ import annotations
+
+import json
+import math
+import tomllib
+from pathlib import Path
+
+from fastmove.errors import InputError
+
+_MISSING = object()
+
+
+class Table:
+    """One table of a file; remembers where it stands and which keys were read.
+
+    Every method raises InputError(file: key, what is wrong and what is allowed).
+    """
+
+    def __init__(self, data: dict[str, object], where: str, path: str = "") -> None:
+        self.data, self.where, self.path = data, where, path
+        self.used: set[str] = set()
+        self.children: list[Table] = []
+
+    def key(self, name: str) -> str:
+        """Full name of a key, for messages."""
+        path = f"{self.path}.{name}" if self.path else name
+        return f"{self.where}: {path}" if self.where else path
+
+    def fail(self, name: str, problem: str) -> InputError:
+        return InputError(self.key(name), problem)
+
+    def has(self, name: str) -> bool:
+        return name in self.data
+
+    def ignore(self, *names: str) -> None:
+        self.used.update(names)
+
+    def raw(self, name: str, default: object = _MISSING) -> object:
+        self.used.add(name)
+        value = self.data.get(name, default)
+        if value is _MISSING:
+            raise self.fail(name, "is missing")
+        return value
+
+    def string(self, name: str, default: object = _MISSING) -> str:
+        value = self.raw(name, default)
+        if not isinstance(value, str):
+            raise self.fail(name, f"is {value!r}; a text is needed")
+        return value
+
+    def choice(self, name: str, allowed: tuple[str, ...], default: object = _MISSING) -> str:
+        value = self.string(name, default)
+        if value not in allowed:
+            raise self.fail(name, f"is {value!r}; allowed: {', '.join(allowed)}")
+        return value
+
+    def strings(self, name: str, default: object = _MISSING) -> list[str]:
+        value = self.raw(name, default)
+        if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+            raise self.fail(name, f"is {value!r}; a list of texts is needed")
+        return value
+
+    def integer(self, name: str, default: object = _MISSING) -> int:
+        value = self.raw(name, default)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise self.fail(name, f"is {value!r}; a whole number is needed")
+        return value
+
+    def number(self, name: str, default: object = _MISSING, low: float = -math.inf, high: float = math.inf) -> float:
+        value = self.raw(name, default)
+        return self._number(name, value, low, high)
+
+    def numbers(self, name: str, size: int | None, default: object = _MISSING) -> list[float]:
+        value = self.raw(name, default)
+        count = "" if size is None else f"{size} "
+        if not isinstance(value, list) or (size is not None and len(value) != size):
+            raise self.fail(name, f"is {value!r}; a list of {count}numbers is needed")
+        return [self._number(name, v, -math.inf, math.inf) for v in value]
+
+    def _number(self, name: str, value: object, low: float, high: float) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+            raise self.fail(name, f"is {value!r}; a number is needed")
+        if not low <= value <= high:
+            raise self.fail(name, f"is {value!r}; allowed: {low:g} to {high:g}")
+        return float(value)
+
+    def table(self, name: str, default: object = _MISSING) -> Table:
+        value = self.raw(name, default)
+        if not isinstance(value, dict):
+            raise self.fail(name, f"is {value!r}; a table is needed")
+        return self._child(name, value)
+
+    def tables(self, name: str) -> dict[str, Table]:
+        """Named sub-tables, in file order; empty where there is none."""
+        value = self.raw(name, {})
+        if not isinstance(value, dict) or not all(isinstance(v, dict) for v in value.values()):
+            raise self.fail(name, "needs named tables")
+        return {key: self._child(f"{name}.{key}", sub) for key, sub in value.items()}
+
+    def list(self, name: str, default: object = None) -> list[Table]:
+        """A list of tables; a single table counts as one; empty where there is none."""
+        value = self.raw(name, default)
+        value = [] if value is None else [value] if isinstance(value, dict) else value
+        if not isinstance(value, list) or not all(isinstance(v, dict) for v in value):
+            raise self.fail(name, "needs a list of tables")
+        return [self._child(f"{name}[{i}]", sub) for i, sub in enumerate(value)]
+
+    def _child(self, name: str, data: dict[str, object]) -> Table:
+        child = Table(data, self.where, f"{self.path}.{name}" if self.path else name)
+        self.children.append(child)
+        return child
+
+    def finish(self) -> None:
+        """Complain about keys that nobody read, here and below."""
+        for name in self.data:
+            if name not in self.used:
+                near = f"; known keys here: {', '.join(sorted(self.used))}"
+                raise self.fail(name, f"is not a known key{near}")
+        for child in self.children:
+            child.finish()
+
+
+def read_table(path: Path) -> Table:
+    """The file as a table, TOML or JSON by its ending."""
+    if path.suffix == ".toml":
+        return read_toml(path)
+    if path.suffix != ".json":
+        raise InputError(str(path), "is neither .toml nor .json")
+    try:
+        data = json.loads(_text(path))
+    except json.JSONDecodeError as error:
+        raise InputError(str(path), f"is not valid JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise InputError(str(path), "needs a JSON object at its top")
+    return Table(data, path.name)
+
+
+def read_toml(path: Path) -> Table:
+    try:
+        return Table(tomllib.loads(_text(path)), path.name)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(str(path), f"is not valid TOML: {error}") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise InputError(str(path), "no such file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(str(path), f"cannot be read ({error})") from error

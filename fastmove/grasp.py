@@ -1,0 +1,229 @@
+"""Where the item sits in the hand, which patches touch, how hard: Held = (gripper, item, grasp)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pinocchio as pin
+
+from fastmove.contact import ConeContact, Patch, clip_polygon, disc_patch, line_patch, pinch, plane_patch
+from fastmove.errors import GraspInvalid, InputError
+from fastmove.item import Inertial, Item
+from fastmove.robot import Gripper
+from fastmove.shapes import Shape
+from fastmove.spline import Array, locked
+
+# A face may be turned by this much from the pads and still count as flat on them; compliant pads take it up.
+FACE_TOLERANCE = np.radians(3.0)
+# Pads close symmetrically: the item's middle may be off the tool's by this much before the item would be pushed [m].
+CENTRE_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Grasp:
+    """How the hand holds the item.
+
+    Attributes:
+        tool_T_item: pose of the item in the tool frame.
+        friction: Coulomb coefficient between pads and item.
+        grip_force: (2,) least and largest grip force per pad that may be chosen [N]; equal = fixed.
+        contact: contact model, `pinch`.
+        gripper: name of the gripper; empty = the robot's only one.
+        patches: explicit patches (two), for items whose faces are not primitives; None = derived.
+        width: distance of the patches [m], only with explicit patches.
+    """
+
+    tool_T_item: pin.SE3
+    friction: float
+    grip_force: Array
+    contact: str = "pinch"
+    gripper: str = ""
+    patches: tuple[Patch, Patch] | None = None
+    width: float | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "grip_force", locked(self.grip_force))
+        if not 0 < self.friction <= 2:
+            raise InputError("friction", f"is {self.friction}; allowed: above 0, to 2")
+        low, high = self.grip_force
+        if not 0 < low <= high:
+            raise InputError("grip_force", f"is {self.grip_force.tolist()}; needs 0 < least ≤ largest [N]")
+        if self.contact != "pinch":
+            raise InputError("contact", f"is {self.contact!r}; allowed: pinch")
+
+
+@dataclass(frozen=True)
+class Held:
+    """An item in a gripper, resolved: valid once built (see `hold`).
+
+    Attributes:
+        width: distance of the two patches = opening of the hand [m].
+        patches: on the pad at +y and at −y.
+        tool_T_grasp: the grasp frame in the tool frame.
+        contact_model: what the patches can carry.
+    """
+
+    gripper: Gripper
+    item: Item
+    grasp: Grasp
+    width: float
+    patches: tuple[Patch, Patch]
+    tool_T_grasp: pin.SE3
+    contact_model: ConeContact = field(repr=False)
+
+    @property
+    def grasp_T_item(self) -> pin.SE3:
+        return self.tool_T_grasp.actInv(self.grasp.tool_T_item)
+
+    def inertia(self, member: Inertial) -> pin.Inertia:
+        """The member as a pinocchio inertia in the grasp frame."""
+        return self.grasp_T_item.act(pin.Inertia(member.mass, np.array(member.com), np.array(member.inertia)))
+
+
+def hold(gripper: Gripper, item: Item, grasp: Grasp) -> Held:
+    """Close the gripper on the item.
+
+    Raises:
+        GraspInvalid: the pads do not meet two parallel faces, off centre, too wide, or the grip force is out of reach.
+    """
+    if grasp.patches is not None:
+        if grasp.width is None:
+            raise GraspInvalid("grasp.width", "is missing; explicit patches need the distance between them [m]")
+        patches, width = grasp.patches, grasp.width
+        for patch in patches:
+            _check_on_pad(gripper, patch)
+    else:
+        patches, width = _find_patches(gripper, item, grasp.tool_T_item)
+    low, high = gripper.opening
+    if not low <= width <= high:
+        raise GraspInvalid(
+            "grasp", f"the item is {width * 1e3:.1f} mm wide between the pads; the gripper opens {low * 1e3:g} to {high * 1e3:g} mm"
+        )
+    _check_force(gripper, item, grasp)
+    middle = (patches[0].center + patches[1].center) / 2
+    frame = pin.SE3(np.eye(3), np.array([middle[0], 0.0, middle[1]]))
+    c, a = (patches[0].c + patches[1].c) / 2, (patches[0].a + patches[1].a) / 2
+    return Held(gripper, item, grasp, width, patches, frame, pinch(grasp.friction, width, c, a))
+
+
+def _check_force(gripper: Gripper, item: Item, grasp: Grasp) -> None:
+    low, high = grasp.grip_force
+    if low < gripper.force[0] or high > gripper.force[1]:
+        raise GraspInvalid(
+            "grasp.grip_force",
+            f"is {low:g} to {high:g} N; the gripper gives {gripper.force[0]:g} to {gripper.force[1]:g} N per pad",
+        )
+    if high > item.max_pinch_force:
+        raise GraspInvalid("grasp.grip_force", f"goes up to {high:g} N; the item bears {item.max_pinch_force:g} N per pad")
+
+
+def _check_on_pad(gripper: Gripper, patch: Patch) -> None:
+    """An explicit patch is never larger than the pad."""
+    reach = float(np.max(patch.size)) * (1.0 if patch.kind == "disc" else 0.5)
+    room = np.asarray(gripper.pad_size) / 2 - np.abs(patch.center - gripper.pad_center)
+    fits = np.all(patch.size <= gripper.pad_size + 1e-9) if patch.kind == "plane" else reach <= room.max() + 1e-9
+    if not fits or np.any(room < 0):
+        size = [round(float(x) * 1e3, 2) for x in gripper.pad_size]
+        raise GraspInvalid("grasp.patches", f"a {patch.kind} patch reaches beyond the pad of {size} mm")
+
+
+def _find_patches(gripper: Gripper, item: Item, tool_T_item: pin.SE3) -> tuple[tuple[Patch, Patch], float]:
+    sides = []
+    for side in (1.0, -1.0):
+        found = [
+            contact
+            for shape in item.shapes
+            if (contact := _touch(gripper, shape, tool_T_item * shape.placement, side)) is not None
+        ]
+        if not found:
+            raise GraspInvalid("grasp.tool_T_item", "no face of the item lies between the pads")
+        sides.append(max(found, key=lambda contact: side * contact[0]))
+    (top, patch_top), (bottom, patch_bottom) = sides
+    middle = (top + bottom) / 2
+    if abs(middle) > CENTRE_TOLERANCE:
+        raise GraspInvalid(
+            "grasp.tool_T_item",
+            f"the item's middle is {middle * 1e3:.1f} mm off the pads' along y; pads close symmetrically, at most 1 mm",
+        )
+    return (patch_top, patch_bottom), top - bottom
+
+
+def _touch(gripper: Gripper, shape: Shape, tool_T_shape: pin.SE3, side: float) -> tuple[float, Patch] | None:
+    """(y of the face, patch) where the pad at +y (side 1) or −y meets this shape, or None where it misses it."""
+    half, center = np.asarray(gripper.pad_size) / 2, np.asarray(gripper.pad_center)
+    rotation, origin = tool_T_shape.rotation, tool_T_shape.translation
+    if shape.type == "box":
+        return _touch_box(shape, rotation, origin, side, half, center)
+    if shape.type == "mesh":
+        raise GraspInvalid("grasp.patches", "is missing; a mesh item needs its two contact patches given")
+    if shape.type == "sphere":
+        inside = np.all(np.abs(origin[[0, 2]] - center) <= half)
+        y = origin[1] + side * shape.radius
+        return (float(y), disc_patch(origin[[0, 2]], gripper.disc_radius)) if inside else None
+    return _touch_round(gripper, shape, rotation, origin, side)
+
+
+def _touch_box(
+    shape: Shape, rotation: Array, origin: Array, side: float, half: Array, center: Array
+) -> tuple[float, Patch] | None:
+    axis = int(np.argmax(np.abs(rotation[1])))
+    tilt = np.arccos(np.clip(abs(rotation[1, axis]), 0, 1))
+    if tilt > FACE_TOLERANCE:
+        raise GraspInvalid(
+            "grasp.tool_T_item", f"the item's face is turned {np.degrees(tilt):.1f}° from the pads; at most 3°"
+        )
+    u, v = [k for k in range(3) if k != axis]
+    edges = np.asarray(shape.size) / 2
+    face = origin + side * np.sign(rotation[1, axis]) * rotation[:, axis] * edges[axis]
+    corners = [
+        face + su * rotation[:, u] * edges[u] + sv * rotation[:, v] * edges[v]
+        for su, sv in ((1, 1), (-1, 1), (-1, -1), (1, -1))
+    ]
+    polygon = clip_polygon(np.array(corners)[:, [0, 2]], half, center)
+    return (float(face[1]), plane_patch(polygon)) if len(polygon) >= 3 else None
+
+
+def _touch_round(
+    gripper: Gripper, shape: Shape, rotation: Array, origin: Array, side: float
+) -> tuple[float, Patch] | None:
+    """Cylinder or capsule: along the closing axis its end is gripped, across it a line of its side."""
+    half, center = np.asarray(gripper.pad_size) / 2, np.asarray(gripper.pad_center)
+    axis = rotation[:, 2]
+    along = abs(axis[1])
+    if along >= np.cos(FACE_TOLERANCE):
+        y = origin[1] + side * shape.half_extents()[2]
+        if shape.type == "capsule":
+            inside = np.all(np.abs(origin[[0, 2]] - center) <= half)
+            return (float(y), disc_patch(origin[[0, 2]], gripper.disc_radius)) if inside else None
+        angles = np.linspace(0, 2 * np.pi, 64, endpoint=False)
+        circle = origin[[0, 2]] + shape.radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        polygon = clip_polygon(circle, half, center)
+        return (float(y), plane_patch(polygon)) if len(polygon) >= 3 else None
+    if along > np.sin(FACE_TOLERANCE):
+        tilt = np.degrees(np.arcsin(along))
+        raise GraspInvalid("grasp.tool_T_item", f"the {shape.type}'s axis is {tilt:.1f}° from lying across or along the pads")
+    ends = [(origin + s * axis * shape.length / 2)[[0, 2]] for s in (-1, 1)]
+    clipped = _clip_segment(ends[0], ends[1], half, center)
+    y = origin[1] + side * shape.radius
+    return (float(y), line_patch(*clipped)) if clipped is not None else None
+
+
+def _clip_segment(start: Array, end: Array, half: Array, center: Array) -> tuple[Array, Array] | None:
+    """The part of a segment inside the rectangle center ± half (Liang–Barsky)."""
+    low, high = 0.0, 1.0
+    step = end - start
+    for axis in (0, 1):
+        for sign in (1.0, -1.0):
+            slope = sign * step[axis]
+            room = half[axis] - sign * (start[axis] - center[axis])
+            if abs(slope) < 1e-15:
+                if room < 0:
+                    return None
+            elif slope > 0:
+                high = min(high, room / slope)
+            else:
+                low = max(low, room / slope)
+    if high - low <= 1e-9:
+        return None
+    return start + low * step, start + high * step

@@ -1,0 +1,93 @@
+"""The item: its shape, and the set of bodies it may really be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fastmove.errors import InputError
+from fastmove.shapes import Shape
+from fastmove.spline import Array, locked
+
+
+@dataclass(frozen=True)
+class Inertial:
+    """One rigid body the item may be.
+
+    Attributes:
+        mass: [kg].
+        com: (3,) centre of mass in the item frame [m].
+        inertia: (3, 3) about the centre of mass, item axes [kg m²].
+    """
+
+    mass: float
+    com: Array
+    inertia: Array
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "com", locked(self.com))
+        object.__setattr__(self, "inertia", locked(self.inertia))
+        if not (np.isfinite(self.mass) and self.mass > 0):
+            raise InputError("mass", f"is {self.mass}; it must be positive [kg]")
+        if self.com.shape != (3,) or not np.all(np.isfinite(self.com)):
+            raise InputError("com", "needs three finite coordinates [m]")
+        if self.inertia.shape != (3, 3) or not np.all(np.isfinite(self.inertia)):
+            raise InputError("inertia", "needs a 3 x 3 matrix [kg m²]")
+        if not np.allclose(self.inertia, self.inertia.T, atol=1e-12):
+            raise InputError("inertia", "is not symmetric")
+        moments = np.linalg.eigvalsh(self.inertia)
+        if moments[0] <= 0 or moments[0] + moments[1] < moments[2] * (1 - 1e-9):
+            raise InputError(
+                "inertia",
+                f"has principal moments {moments.tolist()}, which no rigid body has: all must be positive and "
+                "the sum of any two at least the third",
+            )
+
+
+@dataclass(frozen=True)
+class Item:
+    """What is carried.
+
+    Attributes:
+        name: for messages.
+        shapes: its solid, in the item frame.
+        members: the bodies it may really be; every limit holds for each of them.  Nominal = one member.
+        max_pinch_force: normal force per pad that it bears [N].
+    """
+
+    name: str
+    shapes: tuple[Shape, ...]
+    members: tuple[Inertial, ...]
+    max_pinch_force: float = field(default=float("inf"))
+
+    def __post_init__(self) -> None:
+        if not self.shapes:
+            raise InputError("shapes", "is empty; an item needs at least one shape")
+        if not self.members:
+            raise InputError("members", "is empty; an item is at least one rigid body")
+        if not self.max_pinch_force > 0:
+            raise InputError("max_pinch_force", f"is {self.max_pinch_force}; it must be positive [N]")
+
+    def hull_points(self) -> Array:
+        """(K, 3) points in the item frame whose convex hull encloses the item."""
+        return np.concatenate([shape.hull_points() for shape in self.shapes])
+
+
+def solid_inertia(shapes: tuple[Shape, ...], mass: float) -> tuple[Array, Array]:
+    """Centre of volume (3,) [m] and inertia about it (3, 3) [kg m²] of shapes filled uniformly.
+
+    Overlaps count twice.  Used where a file gives no inertia; a given centre of mass does not change it: the
+    material is then not uniform, and the inertia about the true centre is taken as that of the uniform solid.
+    """
+    parts = [shape.volume_inertia() for shape in shapes]
+    weights = np.array([volume for volume, _ in parts])
+    weights = weights / weights.sum() * mass
+    centres = np.array([shape.placement.translation for shape in shapes])
+    centre = weights @ centres / mass
+    inertia = np.zeros((3, 3))
+    for weight, (_, unit), shape, c in zip(weights, parts, shapes, centres, strict=True):
+        rotation, offset = shape.placement.rotation, c - centre
+        inertia += weight * (rotation @ unit @ rotation.T)
+        inertia += weight * (offset @ offset * np.eye(3) - np.outer(offset, offset))
+    return centre, inertia

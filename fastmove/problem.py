@@ -1,0 +1,128 @@
+"""TransferProblem: everything that defines one transfer, valid once built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from fastmove.errors import InputError, StateOutsideLimits
+from fastmove.grasp import Held
+from fastmove.robot import LimitSet, RobotModel
+from fastmove.scene import Scene
+from fastmove.spline import Array, locked
+
+# The planner works this much inside every joint limit (relative), so that rounding never costs a certificate.
+INSIDE = 1e-6
+
+
+@dataclass(frozen=True)
+class State:
+    """A boundary state: configuration, velocity, acceleration, (n_arm,) each [rad], [rad/s], [rad/s²]."""
+
+    q: Array
+    v: Array
+    a: Array
+
+    def __post_init__(self) -> None:
+        for key in ("q", "v", "a"):
+            object.__setattr__(self, key, locked(getattr(self, key)))
+
+    @staticmethod
+    def rest(q: object) -> State:
+        q = np.asarray(q, dtype=float)
+        return State(q, np.zeros_like(q), np.zeros_like(q))
+
+    @property
+    def at_rest(self) -> bool:
+        return not (np.any(self.v) or np.any(self.a))
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Where the motion ends, at rest: any one of a finite set of configurations.
+
+    Attributes:
+        configurations: (K, n_arm) [rad].
+    """
+
+    configurations: Array
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "configurations", locked(np.atleast_2d(np.asarray(self.configurations, dtype=float))))
+
+
+@dataclass(frozen=True)
+class TransferProblem:
+    """One transfer.
+
+    Attributes:
+        holds: what is held by which gripper; a tuple, empty for a bare arm.
+        limits: name of the robot's limit set.
+        clearance: least distance of arm, hand and item to everything, allowed contacts apart [m].
+        gravity: (3,) in the world [m/s²].
+        hold_active: False drops the hold constraint (for comparison only; the certificate still reports it).
+    """
+
+    name: str
+    robot: RobotModel
+    holds: tuple[Held, ...]
+    scene: Scene
+    start: State
+    goal: Goal
+    limits: str
+    clearance: float = 0.002
+    gravity: Array = field(default_factory=lambda: locked([0.0, 0.0, -9.81]))
+    hold_active: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "gravity", locked(self.gravity))
+        n = self.robot.n_arm
+        if self.gravity.shape != (3,) or not np.all(np.isfinite(self.gravity)):
+            raise InputError("gravity", "needs three finite numbers [m/s²]")
+        if not 0 <= self.clearance <= 0.1:
+            raise InputError("clearance", f"is {self.clearance}; allowed: 0 to 0.1 m")
+        for key in ("q", "v", "a"):
+            if getattr(self.start, key).shape != (n,):
+                raise InputError(f"start.{key}", f"needs {n} numbers, one per joint of {self.robot.name}")
+        if self.goal.configurations.shape[1] != n or len(self.goal.configurations) == 0:
+            raise InputError("goal.q", f"needs {n} numbers, one per joint of {self.robot.name}")
+        mass = sum(member.mass for held in self.holds for member in held.item.members[:1])
+        if mass > self.robot.payload:
+            raise InputError("item.mass", f"is {mass:g} kg; {self.robot.name} carries at most {self.robot.payload:g} kg")
+        self._check_start(self.limit_set)
+
+    def _check_start(self, limits: LimitSet) -> None:
+        """The start satisfies position, velocity and acceleration limits, and can stay inside the velocity limit.
+
+        With |a| > 0 the velocity grows by at least a²/2j before the acceleration can reach zero.
+        """
+        q, v, a = self.start.q, self.start.v, self.start.a
+        names = self.robot.joint_names
+        ahead = v + a * np.abs(a) / (2 * limits.jerk)
+        rows = (
+            ("q", q, limits.position_min, limits.position_max, "rad"),
+            ("v", v, -limits.velocity, limits.velocity, "rad/s"),
+            ("a", a, -limits.acceleration, limits.acceleration, "rad/s²"),
+            ("v", ahead, -limits.velocity, limits.velocity, "rad/s reached unavoidably"),
+        )
+        for key, value, low, high, unit in rows:
+            slack = 1e-9 * np.maximum(1.0, np.maximum(np.abs(low), np.abs(high)))
+            for i in np.nonzero((value < low - slack) | (value > high + slack) | ~np.isfinite(value))[0]:
+                raise StateOutsideLimits(
+                    f"start.{key}", f"of {names[i]} is {value[i]:.6g} {unit}; allowed: {low[i]:.6g} to {high[i]:.6g}"
+                )
+
+    @cached_property
+    def limit_set(self) -> LimitSet:
+        return self.robot.limit_set(self.limits)
+
+    @property
+    def members(self) -> int:
+        """Number of item sets that every limit must hold for (1 for a bare arm)."""
+        return max([len(held.item.members) for held in self.holds], default=1)
+
+    def with_(self, **changes: object) -> TransferProblem:
+        """A copy with these attributes changed, validated again."""
+        return replace(self, **changes)  # type: ignore[arg-type]

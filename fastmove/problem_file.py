@@ -1,0 +1,283 @@
+"""TOML/JSON <-> TransferProblem, and `describe`: the problem in plain numbers.
+
+Every field is checked when read; the message names file, key and what is allowed.  Schema `format = 1`:
+
+    format = 1                  # this schema
+    name = "…"                  # optional
+    robot = "panda"             # a shipped robot, or the path of a robot.toml
+    limits = "fer"              # optional: a limit set of the robot; default its first
+    clearance = 0.002           # optional [m]
+    gravity = [0, 0, -9.81]     # optional [m/s²]
+    base = {position = …, quaternion_xyzw = …}             # optional pose of the robot's base
+    [item]   name, mass, com, inertia (optional, 3×3 about com), max_pinch_force (optional), shapes = [ … ]
+             members = [{mass, com, inertia}] (optional: more bodies that it may be)
+    [grasp]  tool_T_item = {position, quaternion_xyzw}, friction, grip_force = N or [least, largest], gripper (optional)
+             patches, width (optional; for items that are no primitives)
+    [start]  q, v (optional), a (optional)
+    [goal]   q, or configurations = [q, …]
+    [[obstacles]] name, type, size | radius, length | file, position, quaternion_xyzw
+    [[allowed_contacts]] obstacle, at = "start" | "goal" | "both"
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pinocchio as pin
+
+from fastmove.contact import Patch, disc_patch, line_patch, plane_patch
+from fastmove.errors import InputError
+from fastmove.fields import Table, read_table
+from fastmove.grasp import Grasp, Held, hold
+from fastmove.item import Inertial, Item, solid_inertia
+from fastmove.problem import Goal, State, TransferProblem
+from fastmove.robot import RobotModel, canonical_urdf, load_robot
+from fastmove.scene import AllowedContact, Obstacle, Scene
+from fastmove.shapes import TYPES, Shape, pose, pose_dict
+from fastmove.spline import locked
+
+
+def load_problem(path: str | Path, limits: str | None = None) -> TransferProblem:
+    """Read a problem file (.toml or .json).
+
+    Args:
+        limits: name of a limit set, instead of the file's.
+
+    Raises:
+        InputError and its subclasses: one sentence with file, key and what is allowed.
+    """
+    path = Path(path)
+    table = read_table(path)
+    return problem_from_table(table, path.parent, path.stem, limits)
+
+
+def problem_from_table(table: Table, folder: Path, name: str, limits: str | None = None) -> TransferProblem:
+    """The problem of an already parsed table; relative file names count from `folder`."""
+    if table.integer("format") != 1:
+        raise table.fail("format", f"is {table.raw('format')!r}; this version reads format 1")
+    name = table.string("name", name)
+    robot = _robot(table, folder)
+    held: tuple[Held, ...] = ()
+    if table.has("item") or table.has("grasp"):
+        item = _item(table.table("item"), folder)
+        held = (_hold(table.table("grasp"), robot, item),)
+    obstacles = tuple(_obstacle(t, folder) for t in table.list("obstacles"))
+    allowed = tuple(
+        _located(t, lambda t=t: AllowedContact(t.string("obstacle"), t.string("at", "start")))
+        for t in table.list("allowed_contacts")
+    )
+    start = _state(table.table("start"), robot)
+    goal = _goal(table.table("goal"), robot)
+    chosen = limits or table.string("limits", robot.default_limits)
+    table.ignore("limits")
+    clearance = table.number("clearance", 0.002)
+    gravity = locked(table.numbers("gravity", 3, [0.0, 0.0, -9.81]))
+    table.finish()
+    return _located(
+        table,
+        lambda: TransferProblem(
+            name, robot, held, Scene(obstacles, allowed), start, goal, chosen, clearance, gravity
+        ),
+    )
+
+
+def _located(table: Table, build):  # type: ignore[no-untyped-def]
+    """Run a constructor; its InputError gets the file and table in front, its class kept."""
+    try:
+        return build()
+    except InputError as error:
+        if error.where.startswith(table.where):
+            raise
+        if error.where:
+            raise type(error)(table.key(error.where), error.problem) from None
+        raise type(error)(table.where, error.problem) from None
+
+
+def _robot(table: Table, folder: Path) -> RobotModel:
+    name = table.string("robot")
+    if name.endswith(".toml"):
+        name = str(folder / name)
+    robot: RobotModel = _located(table, lambda: load_robot(name))
+    if table.has("base"):
+        robot = robot.at(_pose(table.table("base")))
+    return robot
+
+
+def _pose(table: Table) -> pin.SE3:
+    position = table.numbers("position", 3, [0.0, 0.0, 0.0])
+    quaternion = table.numbers("quaternion_xyzw", 4, [0.0, 0.0, 0.0, 1.0])
+    placement: pin.SE3 = _located(table, lambda: pose(position, quaternion))
+    return placement
+
+
+def _shape(table: Table, folder: Path) -> Shape:
+    kind = table.choice("type", TYPES)
+    size = table.numbers("size", 3) if kind == "box" else []
+    radius = table.number("radius") if kind in ("sphere", "cylinder", "capsule") else 0.0
+    length = table.number("length") if kind in ("cylinder", "capsule") else 0.0
+    file = str(folder / table.string("file")) if kind == "mesh" else ""
+    if kind == "mesh" and not Path(file).is_file():
+        raise table.fail("file", f"{file} does not exist")
+    shape: Shape = _located(table, lambda: Shape(kind, locked(size), radius, length, file, _pose(table)))
+    return shape
+
+
+def _item(table: Table, folder: Path) -> Item:
+    shapes = tuple(_shape(t, folder) for t in table.list("shapes"))
+    if not shapes:
+        raise table.fail("shapes", "is missing; an item needs at least one shape")
+    members = (_inertial(table, shapes),) + tuple(_inertial(t, shapes) for t in table.list("members"))
+    name = table.string("name", "item")
+    force = table.number("max_pinch_force", float("inf"))
+    item: Item = _located(table, lambda: Item(name, shapes, members, force))
+    return item
+
+
+def _inertial(table: Table, shapes: tuple[Shape, ...]) -> Inertial:
+    mass = table.number("mass")
+    if not 0 < mass < 1e3:
+        raise table.fail("mass", f"is {mass:g}; it must be positive [kg]")
+    centre, inertia = solid_inertia(shapes, mass)
+    com = table.numbers("com", 3, [float(x) for x in centre])
+    if table.has("inertia"):
+        rows = table.raw("inertia")
+        if not isinstance(rows, list) or len(rows) != 3 or not all(isinstance(r, list) and len(r) == 3 for r in rows):
+            raise table.fail("inertia", "needs a 3 x 3 matrix [kg m²]")
+        inertia = np.array([[float(x) for x in row] for row in rows])
+    inertial: Inertial = _located(table, lambda: Inertial(mass, locked(com), locked(inertia)))
+    return inertial
+
+
+def _hold(table: Table, robot: RobotModel, item: Item) -> Held:
+    force = table.raw("grip_force")
+    forces = table.numbers("grip_force", 2) if isinstance(force, list) else [table.number("grip_force")] * 2
+    patches, width = None, None
+    if table.has("patches"):
+        found = [_patch(t) for t in table.list("patches")]
+        if len(found) != 2:
+            raise table.fail("patches", f"has {len(found)} entries; a pinch has two patches")
+        patches, width = (found[0], found[1]), table.number("width")
+    placement = _pose(table.table("tool_T_item"))
+    friction, contact = table.number("friction"), table.string("contact", "pinch")
+    name = table.string("gripper", "")
+
+    def build() -> Held:
+        grasp = Grasp(placement, friction, locked(forces), contact, name, patches, width)
+        return hold(robot.gripper(name), item, grasp)
+
+    held: Held = _located(table, build)
+    return held
+
+
+def _patch(table: Table) -> Patch:
+    kind = table.choice("shape", ("plane", "line", "disc"))
+    center = np.array(table.numbers("center", 2, [0.0, 0.0]))
+    if kind == "disc":
+        return disc_patch(center, table.number("radius", low=1e-4))
+    size = np.array(table.numbers("size", 2)) / 2
+    if kind == "line":
+        return line_patch(center - size, center + size)
+    x, z = size
+    return plane_patch(center + np.array([[x, z], [-x, z], [-x, -z], [x, -z]]))
+
+
+def _obstacle(table: Table, folder: Path) -> Obstacle:
+    return Obstacle(table.string("name"), _shape(table, folder))
+
+
+def _state(table: Table, robot: RobotModel) -> State:
+    zero = [0.0] * robot.n_arm
+    q = table.numbers("q", robot.n_arm)
+    return State(locked(q), locked(table.numbers("v", robot.n_arm, zero)), locked(table.numbers("a", robot.n_arm, zero)))
+
+
+def _goal(table: Table, robot: RobotModel) -> Goal:
+    if not table.has("configurations"):
+        return Goal(locked([table.numbers("q", robot.n_arm)]))
+    rows = table.raw("configurations")
+    if not isinstance(rows, list) or not rows:
+        raise table.fail("configurations", "needs at least one configuration")
+    holder = Table({str(i): row for i, row in enumerate(rows)}, table.where, f"{table.path}.configurations")
+    return Goal(locked([holder.numbers(str(i), robot.n_arm) for i in range(len(rows))]))
+
+
+def describe(problem: TransferProblem) -> dict[str, object]:
+    """The problem resolved into plain numbers, enough to check a trajectory without FastMove.
+
+    Poses are in the world unless said; item and grasp are in the tool frame.
+    """
+    robot, limits = problem.robot, problem.limit_set
+    result: dict[str, object] = {
+        "format": 1,
+        "name": problem.name,
+        "robot": {
+            "name": robot.name,
+            "urdf": robot.urdf.name,
+            "urdf_sha256": hashlib.sha256(canonical_urdf(robot.urdf).encode()).hexdigest(),
+            "joint_names": list(robot.joint_names),
+            "limits": limits.name,
+            "position_min": _plain(limits.position_min),
+            "position_max": _plain(limits.position_max),
+            "velocity_max": _plain(limits.velocity),
+            "acceleration_max": _plain(limits.acceleration),
+            "jerk_max": _plain(limits.jerk),
+            "effort_max": _plain(limits.effort),
+            "effort_rate_max": _plain(limits.effort_rate),
+            "armature": _plain(robot.armature),
+            "damping": _plain(robot.damping),
+            "base": pose_dict(robot.T_world_base),
+        },
+        "obstacles": [{"name": o.name} | o.shape.describe() for o in problem.scene.obstacles],
+        "allowed_contacts": [{"obstacle": c.obstacle, "at": c.at} for c in problem.scene.allowed_contacts],
+        "start": {"q": _plain(problem.start.q), "v": _plain(problem.start.v), "a": _plain(problem.start.a)},
+        "goals": [_plain(q) for q in problem.goal.configurations],
+        "clearance": problem.clearance,
+        "gravity": _plain(problem.gravity),
+    }
+    for held in problem.holds[:1]:
+        result |= _describe_hold(problem, held)
+    if len(problem.holds) > 1:
+        result["holds"] = [_describe_hold(problem, held) for held in problem.holds]
+    return result
+
+
+def _describe_hold(problem: TransferProblem, held: Held) -> dict[str, object]:
+    gripper, item, grasp = held.gripper, held.item, held.grasp
+    members = []
+    for member in item.members:
+        body = grasp.tool_T_item.act(pin.Inertia(member.mass, np.array(member.com), np.array(member.inertia)))
+        members.append({"mass": member.mass, "com": _plain(body.lever), "inertia": [_plain(r) for r in body.inertia]})
+    shapes = [
+        shape.describe() | {"pose": pose_dict(grasp.tool_T_item * shape.placement)} for shape in item.shapes
+    ]
+    joints = gripper.finger_positions(held.width)
+    return {
+        "tool": {"parent_link": gripper.parent_frame, "pose": pose_dict(gripper.parent_T_tool), "finger_positions": joints},
+        "item": {"name": item.name, **members[0], "shapes": shapes, "members": members},
+        "grasp": {
+            "frame": pose_dict(held.tool_T_grasp),
+            "contact": grasp.contact,
+            "width": held.width,
+            "friction": grasp.friction,
+            "grip_force": _plain(grasp.grip_force),
+            "patches": [
+                {"shape": p.kind, "center": _plain(p.center), "size": _plain(p.size), "c": p.c, "a": p.a}
+                for p in held.patches
+            ],
+        },
+    }
+
+
+def _plain(values: object) -> list[object]:
+    """Numbers for JSON: infinities as null."""
+    return [float(x) if np.isfinite(x) else None for x in np.asarray(values, dtype=float)]
+
+
+def problem_sha256(problem: TransferProblem) -> str:
+    """Hash of the canonical `describe` JSON; URDF by content, meshes by name, never an absolute path."""
+    text = json.dumps(describe(problem), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+

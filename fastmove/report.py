@@ -1,0 +1,92 @@
+"""What a person reads: the screenful of a solution, and which limit binds when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fastmove.certificate import Certificate
+from fastmove.problem import TransferProblem
+
+if TYPE_CHECKING:
+    from fastmove.solution import Solution
+
+BINDING_FROM = 0.98  # share of a limit from which it counts as binding
+CLEARANCE_FROM = 0.002  # margin of the clearance below which it counts as binding [m]
+
+
+def binding_intervals(problem: TransferProblem, certificate: Certificate) -> list[dict[str, object]]:
+    """[{kind, name, from_s, to_s}] in order of time: where a limit is used by 98 % or more, a clearance within 2 mm."""
+    profile, names = certificate.profile, problem.robot.joint_names
+    rows: list[dict[str, object]] = []
+    for kind in ("velocity", "acceleration", "jerk", "torque", "torque_rate"):
+        if kind in profile:
+            for j, name in enumerate(names):
+                rows += _intervals(profile["time"], profile[kind][:, j] >= BINDING_FROM, kind, name)
+    if problem.holds and "hold" in profile:
+        rows += _intervals(profile["time"], profile["hold"] >= BINDING_FROM, "hold", problem.holds[0].item.name)
+    if "clearance" in profile:
+        near = profile["clearance"] <= CLEARANCE_FROM
+        rows += _intervals(profile["clearance_time"], near, "clearance", "clearance")
+    return sorted(rows, key=lambda row: (row["from_s"], row["kind"], row["name"]))  # type: ignore[arg-type]
+
+
+def _intervals(time: np.ndarray, active: np.ndarray, kind: str, name: str) -> list[dict[str, object]]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], active, [False]]).astype(int)))
+    return [
+        {"kind": kind, "name": name, "from_s": float(time[a]), "to_s": float(time[b - 1])}
+        for a, b in zip(edges[::2], edges[1::2], strict=True)
+        if time[b - 1] > time[a]
+    ]
+
+
+def limiting_shares(problem: TransferProblem, certificate: Certificate) -> list[tuple[str, float]]:
+    """(limit, share of the duration during which it binds), largest first."""
+    shares: dict[str, float] = {}
+    profile = certificate.profile
+    duration = float(profile["time"][-1])
+    for row in binding_intervals(problem, certificate):
+        kind, name = str(row["kind"]), str(row["name"])
+        label = kind if kind in ("hold", "clearance") else f"{kind} {name}"
+        shares[label] = shares.get(label, 0.0) + float(row["to_s"]) - float(row["from_s"])  # type: ignore[arg-type]
+    return sorted(((k, min(v / duration, 1.0)) for k, v in shares.items()), key=lambda row: -row[1])
+
+
+def screenful(solution: Solution) -> str:
+    """Duration, lower bound, what limits the motion, worst margins, times."""
+    problem = solution.problem
+    lines = [f"{problem.name}: {solution.status.value}"]
+    if solution.detail:
+        lines.append(f"  {solution.detail}")
+    if solution.trajectory is None or solution.certificate is None:
+        return "\n".join(lines)
+    ratio = solution.duration / solution.lower_bound
+    lines.append(
+        f"  duration {solution.duration:.4f} s   lower bound {solution.lower_bound:.4f} s   ratio {ratio:.4f}   "
+        f"limits {problem.limits}"
+    )
+    for held, force in zip(problem.holds, solution.grip_force, strict=True):
+        member = held.item.members[0]
+        lines.append(
+            f"  {held.item.name}: {member.mass:g} kg, grip {force:.1f} N per pad, friction {held.grasp.friction:g}, "
+            f"{held.width * 1e3:.1f} mm wide"
+        )
+    lines.append("  what limits it (share of the time at the limit):")
+    for label, share in limiting_shares(problem, solution.certificate)[:6]:
+        lines.append(f"    {share:5.0%}  {label}")
+    lines += certificate_lines(solution.certificate)
+    stages = "   ".join(f"{name} {value * 1e3:.0f}" for name, value in solution.timings.items())
+    lines.append(f"  times [ms]: {stages}")
+    return "\n".join(lines)
+
+
+def certificate_lines(certificate: Certificate) -> list[str]:
+    """A table of worst margins."""
+    lines = [f"  certificate {'ok' if certificate.ok else 'NOT OK'}:  worst margin      of limit     at [s]  where (proof)"]
+    for kind, e in certificate.kinds.items():
+        flag = " " if e.ok else "!"
+        lines.append(
+            f"  {flag} {kind:<16} {e.margin:12.4g} {e.unit:<6} {e.normalised:9.2%} {e.time_s:10.3f}  {e.where} ({e.proof})"
+        )
+    return lines

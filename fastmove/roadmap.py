@@ -1,0 +1,183 @@
+"""Collision-free paths: RRT-Connect (Kuffner & LaValle, ICRA 2000) over coal's broadphase, then shortcuts.
+
+Our own because the same problem and seed must give the same bytes in any process, which OMPL's generator cannot promise.
+Both trees begin with a straight lift of the item against gravity, so that an item standing on its support, deep between
+neighbours, leaves it the way it can.  Validity: clearance, and the hold at rest below 95 % (a matter of geometry).
+Cut by counts, never by seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastmove.broadphase import Broadphase
+from fastmove.collision import Collision, Ends
+from fastmove.contact import UTILISATION_MAX
+from fastmove.dynamics import Dynamics
+from fastmove.problem import TransferProblem
+from fastmove.scene import FADE_DISTANCE
+from fastmove.spline import Array
+
+STEP = 0.05  # resolution of edge checks [rad]
+EXTENSION = 0.4  # longest new edge [rad]
+ITERATIONS = 4000
+SHORTCUTS = 60
+LIFT_STEP, LIFT_MAX = 0.01, 0.30  # [m]
+STATIC_USE = 0.95
+
+
+@dataclass
+class _Tree:
+    """Configurations with parents; rows 0…count−1 of `nodes` are used."""
+
+    nodes: Array
+    parents: list[int]
+
+    @staticmethod
+    def from_chain(chain: list[Array]) -> _Tree:
+        nodes = np.empty((64 + len(chain), len(chain[0])))
+        nodes[: len(chain)] = chain
+        return _Tree(nodes, [k - 1 for k in range(len(chain))])
+
+    def nearest(self, q: Array) -> int:
+        gap = self.nodes[: len(self.parents)] - q
+        return int(np.argmin(np.einsum("ki,ki->k", gap, gap)))
+
+    def add(self, q: Array, parent: int) -> int:
+        count = len(self.parents)
+        if count == len(self.nodes):
+            self.nodes = np.concatenate([self.nodes, np.empty_like(self.nodes)])
+        self.nodes[count] = q
+        self.parents.append(parent)
+        return count
+
+    def branch(self, node: int) -> list[Array]:
+        """From the root to this node."""
+        path = []
+        while node >= 0:
+            path.append(self.nodes[node].copy())
+            node = self.parents[node]
+        return path[::-1]
+
+
+class _Validity:
+    """Free and holdable at rest."""
+
+    def __init__(self, collision: Collision, dynamics: Dynamics, problem: TransferProblem, ends: Ends) -> None:
+        self.collision, self.dynamics, self.problem, self.ends = collision, dynamics, problem, ends
+        self.broadphase = Broadphase(collision.assembly, collision)
+
+    def __call__(self, q: Array) -> bool:
+        return (self.broadphase.free(q) or self._touching(q)) and self._holdable(q)
+
+    def _touching(self, q: Array) -> bool:
+        """Within the first centimetre of an end, allowed contacts fade."""
+        if self.collision.travel(q, self.ends) > FADE_DISTANCE:
+            return False
+        return not np.any(self.collision.query(q[None], self.ends, 0.0).margin < 0)
+
+    def _holdable(self, q: Array) -> bool:
+        if not (self.problem.holds and self.problem.hold_active):
+            return True
+        n, efforts = self.dynamics.n, self.dynamics.static(q[None])[0]
+        for k, held in enumerate(self.problem.holds):
+            force = float(held.grasp.grip_force[1])
+            use = held.contact_model.utilisation(efforts[:, n + 6 * k : n + 6 * k + 6], force)
+            if float(use.max()) > STATIC_USE * UTILISATION_MAX:
+                return False
+        return True
+
+    def edge(self, a: Array, b: Array) -> bool:
+        """Whether a to b is free at steps of at most `STEP`, a itself not checked; far points first."""
+        count = max(1, int(np.ceil(np.linalg.norm(b - a) / STEP)))
+        shares = np.arange(1, count + 1) / count
+        order = sorted(range(count), key=lambda k: (-((k + 1) & -(k + 1)), k))
+        return self(b) and all(self(a + shares[k] * (b - a)) for k in order)
+
+
+def connect(
+    collision: Collision, dynamics: Dynamics, problem: TransferProblem, ends: Ends, goal: Array, seed: int
+) -> Array | None:
+    """A collision-free polyline (K, n) from start to goal, or None within the budget."""
+    valid = _Validity(collision, dynamics, problem, ends)
+    rng = np.random.default_rng(seed)
+    limits = problem.limit_set
+    start = np.array(problem.start.q)
+    trees = [_Tree.from_chain(_lift(collision, problem, valid, q)) for q in (start, goal)]
+    path = _joined(trees, valid)
+    for _ in range(ITERATIONS):
+        if path is not None:
+            break
+        near, far = trees
+        target = rng.uniform(limits.position_min, limits.position_max)
+        node = _extend(near, target, valid)
+        if node is not None:
+            path = _reach(near, node, far, valid)
+        trees.reverse()
+    if path is None:
+        return None
+    if not np.array_equal(path[0], start):
+        path = path[::-1]
+    return _shortcut(np.array(path), valid, rng)
+
+
+def _joined(trees: list[_Tree], valid: _Validity) -> list[Array] | None:
+    """The lifted ends, joined directly."""
+    one, other = trees
+    a, b = len(one.parents) - 1, len(other.parents) - 1
+    if valid.edge(one.nodes[a], other.nodes[b]):
+        return one.branch(a) + other.branch(b)[::-1]
+    return None
+
+
+def _extend(tree: _Tree, target: Array, valid: _Validity) -> int | None:
+    nearest = tree.nearest(target)
+    step = target - tree.nodes[nearest]
+    length = float(np.linalg.norm(step))
+    q = tree.nodes[nearest] + step * min(1.0, EXTENSION / max(length, 1e-12))
+    return tree.add(q, nearest) if valid.edge(tree.nodes[nearest], q) else None
+
+
+def _reach(near: _Tree, node: int, far: _Tree, valid: _Validity) -> list[Array] | None:
+    """Grow the far tree towards the new node until it arrives or is blocked."""
+    target = near.nodes[node].copy()
+    while True:
+        new = _extend(far, target, valid)
+        if new is None:
+            return None
+        if np.linalg.norm(far.nodes[new] - target) < 1e-9:
+            return near.branch(node) + far.branch(new)[::-1][1:]
+
+
+def _lift(collision: Collision, problem: TransferProblem, valid: _Validity, q: Array) -> list[Array]:
+    """Configurations that move the grasp frame against gravity without turning it, as far as they are valid."""
+    chain = [q]
+    if not problem.holds or float(np.linalg.norm(problem.gravity)) < 1e-9:
+        return chain
+    up = -np.array(problem.gravity) / np.linalg.norm(problem.gravity)
+    limits = problem.limit_set
+    for _ in range(int(LIFT_MAX / LIFT_STEP)):
+        jacobian = collision.grasp_jacobian(chain[-1])
+        twist = np.concatenate([up * LIFT_STEP, np.zeros(3)])
+        damped = jacobian @ jacobian.T + 1e-6 * np.eye(6)
+        new = chain[-1] + jacobian.T @ np.linalg.solve(damped, twist)
+        inside = np.all((new >= limits.position_min) & (new <= limits.position_max))
+        if not inside or not valid.edge(chain[-1], new):
+            break
+        chain.append(new)
+    return chain
+
+
+def _shortcut(path: Array, valid: _Validity, rng: np.random.Generator) -> Array:
+    """Replace stretches between two random points on the polyline by straight lines where these are valid."""
+    for _ in range(SHORTCUTS):
+        lengths = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
+        a, b = np.sort(rng.uniform(0, lengths[-1], 2))
+        if b - a < 1e-3:
+            continue
+        points = np.stack([np.interp((a, b), lengths, path[:, i]) for i in range(path.shape[1])], axis=1)
+        if valid.edge(points[0], points[1]):
+            path = np.concatenate([path[lengths < a], points, path[lengths > b]])
+    return path

@@ -1,0 +1,67 @@
+"""First guesses: control points on a given basis from a straight line, a path, or a moving start."""
+
+from __future__ import annotations
+
+import numpy as np
+import ruckig
+
+from fastmove.bound import Bound
+from fastmove.problem import State
+from fastmove.robot import LimitSet
+from fastmove.spline import Array, SplineBasis
+
+
+def straight(start: Array, goal: Array, knots: Bound, basis: SplineBasis) -> Array:
+    """(n_free, n) control points of a straight line in joint space, timed like the slowest joint's optimum.
+
+    That profile is a cubic spline on the switching times, so interpolation at the Greville sites is exact.
+    """
+    sites = basis.greville()
+    share = np.linalg.solve(basis.matrix(sites), knots.progress(sites))
+    return np.asarray((start + np.outer(share, goal - start))[3:-3])
+
+
+def along_path(path: Array, basis: SplineBasis, weights: Array) -> Array:
+    """(n_free, n) control points near a polyline (K, n), ends at rest.
+
+    The polyline is parametrised by weighted length and eased as (s + smoothstep5(s))/2; least squares over 8 samples a
+    span with a small weight on second differences, ends fixed.
+    """
+    steps = np.linalg.norm(np.diff(path, axis=0) * weights, axis=1)
+    length = np.concatenate([[0.0], np.cumsum(steps)])
+    s = np.linspace(0, 1, 8 * basis.spans + 1)
+    eased = (s + s**3 * (10 - 15 * s + 6 * s * s)) / 2
+    target = np.stack([np.interp(eased * length[-1], length, path[:, i]) for i in range(path.shape[1])], axis=1)
+    return _fit(basis, s, target, path[0], path[-1])
+
+
+def moving(start: State, goal: Array, limits: LimitSet, basis: SplineBasis) -> tuple[Array, float]:
+    """(n_free, n) control points and duration of Ruckig's time-synchronised motion from a moving start."""
+    n = len(goal)
+    request = ruckig.InputParameter(n)
+    request.current_position, request.current_velocity = start.q.tolist(), start.v.tolist()
+    request.current_acceleration = start.a.tolist()
+    request.target_position = goal.tolist()
+    request.target_velocity = request.target_acceleration = [0.0] * n
+    request.max_velocity, request.max_acceleration = limits.velocity.tolist(), limits.acceleration.tolist()
+    request.max_jerk = limits.jerk.tolist()
+    trajectory = ruckig.Trajectory(n)
+    ruckig.Ruckig(n).calculate(request, trajectory)
+    duration = float(trajectory.duration)
+    s = np.linspace(0, 1, 12 * basis.spans + 1)
+    target = np.array([trajectory.at_time(float(t))[0] for t in s * duration])
+    ends = np.linalg.inv(np.concatenate([basis.matrix(np.zeros(1), k)[:, :3] for k in range(3)]))
+    first = ends @ np.stack([start.q, start.v * duration, start.a * duration**2])
+    return _fit(basis, s, target, first, goal), duration
+
+
+def _fit(basis: SplineBasis, s: Array, target: Array, first: Array, last: Array) -> Array:
+    """Least squares with the first and last three control points fixed to `first`, `last` ((n,) or (3, n))."""
+    n = target.shape[1]
+    matrix = basis.matrix(s)
+    curvature = basis.matrix(basis.greville(), 2) * 1e-3
+    fixed = np.zeros((basis.size, n))
+    fixed[:3], fixed[-3:] = first, last
+    rows = np.concatenate([matrix[:, 3:-3], curvature[:, 3:-3]])
+    values = np.concatenate([target - matrix @ fixed, -curvature @ fixed])
+    return np.asarray(np.linalg.lstsq(rows, values, rcond=None)[0])

@@ -1,0 +1,146 @@
+"""Geometric primitives and poses, as plain values.
+
+A pose is a `pinocchio.SE3`; in files it is {position = [x, y, z], quaternion_xyzw = [x, y, z, w]}.
+Shapes: box (full edge lengths), cylinder and capsule (radius, length, axis z; a capsule's length is the distance
+between its cap centres), sphere, mesh (a file, used as its convex hull).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import coal
+import numpy as np
+import pinocchio as pin
+
+from fastmove.errors import InputError
+from fastmove.spline import Array, locked
+
+TYPES = ("box", "cylinder", "capsule", "sphere", "mesh")
+
+
+def pose(position: object = (0.0, 0.0, 0.0), quaternion_xyzw: object = (0.0, 0.0, 0.0, 1.0)) -> pin.SE3:
+    """A pose from a position [m] and a quaternion (x, y, z, w), normalised."""
+    quaternion = np.asarray(quaternion_xyzw, dtype=float)
+    norm = float(np.linalg.norm(quaternion))
+    if not 0.99 < norm < 1.01:
+        raise InputError("quaternion_xyzw", f"has length {norm:.4g}; a rotation needs length 1 (order x, y, z, w)")
+    return pin.XYZQUATToSE3(np.concatenate([np.asarray(position, dtype=float), quaternion / norm]))
+
+
+def pose_dict(placement: pin.SE3) -> dict[str, list[float]]:
+    """The pose as plain numbers; the quaternion's sign is normalised (w ≥ 0)."""
+    values = pin.SE3ToXYZQUAT(placement)
+    quaternion = values[3:] if values[6] >= 0 else -values[3:]
+    return {"position": [float(x) for x in values[:3]], "quaternion_xyzw": [float(x) for x in quaternion]}
+
+
+def convex_hull(path: str | Path) -> coal.ConvexBase:
+    """The convex hull of a mesh file (STL, OBJ, DAE).  Raises InputError where it cannot be read."""
+    try:
+        mesh = coal.MeshLoader().load(str(path), np.ones(3))
+    except Exception as error:  # coal throws whatever assimp throws
+        raise InputError(str(path), f"cannot be read as a mesh ({str(error).splitlines()[0]})") from error
+    mesh.buildConvexHull(True, "Qt")
+    return mesh.convex
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One primitive and where it sits in its owner's frame.
+
+    Attributes:
+        type: one of `TYPES`.
+        size: (3,) full edges of a box [m]; empty otherwise.
+        radius, length: of sphere, cylinder, capsule [m].
+        file: path of a mesh.
+        placement: pose in the owner's frame (item, link or world).
+    """
+
+    type: str
+    size: Array = field(default_factory=lambda: locked([]))
+    radius: float = 0.0
+    length: float = 0.0
+    file: str = ""
+    placement: pin.SE3 = field(default_factory=pin.SE3.Identity)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", locked(self.size))
+        if self.type not in TYPES:
+            raise InputError("type", f"is {self.type!r}; allowed: {', '.join(TYPES)}")
+        needed = {
+            "box": {"size": self.size},
+            "cylinder": {"radius": self.radius, "length": self.length},
+            "capsule": {"radius": self.radius, "length": self.length},
+            "sphere": {"radius": self.radius},
+            "mesh": {},
+        }[self.type]
+        for key, value in needed.items():
+            numbers = np.atleast_1d(np.asarray(value, dtype=float))
+            if not np.all(np.isfinite(numbers)) or numbers.size == 0 or np.any(numbers <= 0):
+                raise InputError(key, f"of a {self.type} is {np.asarray(value).tolist()}; it must be positive [m]")
+        if self.type == "box" and self.size.shape != (3,):
+            raise InputError("size", "of a box needs three edge lengths [m]")
+
+    def geometry(self) -> coal.CollisionGeometry:
+        """The coal geometry, centred on the shape's own frame."""
+        match self.type:
+            case "box":
+                return coal.Box(*(float(x) for x in self.size))
+            case "cylinder":
+                return coal.Cylinder(self.radius, self.length)
+            case "capsule":
+                return coal.Capsule(self.radius, self.length)
+            case "sphere":
+                return coal.Sphere(self.radius)
+            case _:
+                return convex_hull(self.file)
+
+    def half_extents(self) -> Array:
+        """(3,) half edges of the enclosing box in the shape's own frame [m] (for a mesh see `hull_points`)."""
+        match self.type:
+            case "box":
+                return np.asarray(self.size) / 2
+            case "cylinder":
+                return np.array([self.radius, self.radius, self.length / 2])
+            case "capsule":
+                return np.array([self.radius, self.radius, self.length / 2 + self.radius])
+            case _:
+                return np.full(3, self.radius)
+
+    def hull_points(self) -> Array:
+        """(K, 3) points in the owner's frame whose convex hull encloses the shape."""
+        if self.type == "mesh":
+            local = np.asarray(convex_hull(self.file).points()).reshape(-1, 3)
+        else:
+            corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=float)
+            local = corners * self.half_extents()
+        return np.asarray(local @ self.placement.rotation.T + self.placement.translation)
+
+    def volume_inertia(self) -> tuple[float, Array]:
+        """Volume [m³] and inertia of the solid per unit mass about its centre, own axes [m²] (a mesh: its box)."""
+        if self.type == "box":
+            x, y, z = self.size
+            return float(x * y * z), np.diag([y * y + z * z, x * x + z * z, x * x + y * y]) / 12
+        if self.type == "sphere":
+            return 4 / 3 * np.pi * self.radius**3, np.eye(3) * 0.4 * self.radius**2
+        if self.type in ("cylinder", "capsule"):  # a capsule as the cylinder of its full length
+            r, height = self.radius, self.length + (2 * self.radius if self.type == "capsule" else 0.0)
+            side = (3 * r * r + height * height) / 12
+            return np.pi * r * r * height, np.diag([side, side, r * r / 2])
+        points = self.hull_points()
+        return Shape("box", size=np.ptp(points, axis=0)).volume_inertia()
+
+    def describe(self) -> dict[str, object]:
+        """Plain numbers; a mesh by file name only."""
+        result: dict[str, object] = {"type": self.type}
+        if self.type == "box":
+            result["size"] = [float(x) for x in self.size]
+        if self.type in ("cylinder", "capsule", "sphere"):
+            result["radius"] = float(self.radius)
+        if self.type in ("cylinder", "capsule"):
+            result["length"] = float(self.length)
+        if self.type == "mesh":
+            result["file"] = Path(self.file).name
+        return result | {"pose": pose_dict(self.placement)}

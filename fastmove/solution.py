@@ -1,0 +1,71 @@
+"""What planning returns: always a Solution, with a status that is a sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from fastmove.certificate import Certificate
+from fastmove.errors import NoTransferFound
+from fastmove.problem import TransferProblem
+from fastmove.report import binding_intervals, screenful
+from fastmove.trajectory import Trajectory
+
+
+class Status(Enum):
+    """Outcome of planning; the value is the sentence to show."""
+
+    OPTIMAL = "certified; as fast as the kinematic lower bound, so no motion of this arm is faster"
+    CERTIFIED = "certified; a local optimum"
+    GOAL_UNREACHABLE = "no transfer: every goal violates a limit"
+    NOT_HOLDABLE = "no transfer: the grasp cannot hold the item at rest"
+    NO_PATH = "no transfer: no collision-free path was found"
+    NOT_CERTIFIED = "no transfer: the best motion found fails its certificate"
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A plan and the evidence for it.
+
+    Attributes:
+        status: outcome;  detail: the sentence naming the limit in the way, empty on success.
+        trajectory, certificate: None where there is no motion.
+        lower_bound: Ruckig's kinematic bound, least over the goals [s].
+        grip_force: per hold [N];  seed: of the search;  timings: by stage [s].
+    """
+
+    problem: TransferProblem = field(repr=False)
+    status: Status
+    detail: str = ""
+    trajectory: Trajectory | None = field(default=None, repr=False)
+    certificate: Certificate | None = field(default=None, repr=False)
+    lower_bound: float = float("nan")
+    grip_force: tuple[float, ...] = ()
+    seed: int = 0
+    timings: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is a certified motion."""
+        return self.certificate is not None and self.certificate.ok and self.trajectory is not None
+
+    @property
+    def duration(self) -> float:
+        """[s]; nan without a motion."""
+        return self.trajectory.duration if self.trajectory is not None else float("nan")
+
+    def raise_for_status(self) -> Solution:
+        """Itself where certified, else raises NoTransferFound."""
+        if not self.ok:
+            raise NoTransferFound(self.detail or self.status.value, self)
+        return self
+
+    def explain(self) -> str:
+        """What binds when."""
+        if self.certificate is None:
+            return self.detail or self.status.value
+        rows = binding_intervals(self.problem, self.certificate)
+        return "\n".join(f"{r['from_s']:.3f}–{r['to_s']:.3f} s  {r['kind']}  {r['name']}" for r in rows)
+
+    def __str__(self) -> str:
+        return screenful(self)

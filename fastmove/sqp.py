@@ -1,0 +1,176 @@
+"""The solver loop: sequential convex programming over control points with an exact duration.
+
+Merit: the smallest duration at which the rows hold (closed form between rests, `Transcription.shortest`), plus weighted
+lack of clearance (worst contact of every sample) and static hold.  A step is accepted when the merit falls.  The loop stops
+when the duration meets the kinematic lower bound (a proof of optimality) or the model promises no more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fastmove.collision import Collision, Contacts, Ends
+from fastmove.spline import Array
+from fastmove.subproblem import WEIGHT_CLEARANCE, WEIGHT_STATIC, WEIGHT_VIOLATION, Here, Step, Subproblem
+from fastmove.transcription import Flow, Samples, Transcription
+
+PROVEN = 2e-4  # T ≤ (1 + PROVEN)·bound counts as optimal
+STEP_TOLERANCE = 2e-4  # stop when the model predicts less than this fraction of T
+CONES_FROM = 0.5  # hold rows join once the hold is used by more than this fraction
+
+
+@dataclass(frozen=True)
+class Point:
+    """One motion with its merit.
+
+    Attributes:
+        lack: (N,) lack of clearance per sample [m], pads included;  hard_lack: the same without pads, largest [m].
+        violation: by how much limits are exceeded (moving ends only; 0 between rests).
+    """
+
+    free: Array
+    duration: float
+    flow: Flow
+    merit: float
+    lack: float
+    static: float
+    violation: float
+
+    @property
+    def feasible(self) -> bool:
+        return self.lack <= 1e-5 and self.static <= 1e-9 and self.violation <= 1e-6
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """Everything that stays fixed during one run.
+
+    Attributes:
+        pad: distance asked of the optimiser beyond the required clearance [m].
+        bound: lower bound of the duration [s].
+    """
+
+    tr: Transcription
+    samples: Samples
+    collision: Collision
+    ends: Ends
+    bound: float
+    pad: float
+    max_steps: int = 16
+
+    def assess(self, free: Array, duration: float) -> Point:
+        """Merit of these control points; between rests at their own smallest duration."""
+        tr = self.tr
+        points = tr.points(free, duration)
+        flow = tr.flow(self.samples, points, duration)
+        violation = 0.0
+        if tr.at_rest:
+            best = tr.shortest(flow)
+            flow = _rescaled(flow, best)
+            duration = best
+        else:
+            violation = max(tr.use(flow, 1.0) - 1.0, 0.0)
+        q = self.samples.b_clearance @ tr.points(free, duration)
+        lack = self._lack(self.collision.query(q, self.ends, self.pad), len(q))
+        static = float(np.maximum(flow.static - 1.0, 0.0).sum())
+        merit = duration * (1 + WEIGHT_VIOLATION * violation) + WEIGHT_CLEARANCE * float(lack.sum())
+        merit += WEIGHT_STATIC * static
+        return Point(free, duration, flow, merit, float(lack.max(initial=0.0)), static, violation)
+
+    def _lack(self, contacts: Contacts, count: int) -> Array:
+        lack = np.zeros(count)
+        np.maximum.at(lack, contacts.sample, self._pads(contacts) - contacts.margin)
+        return lack
+
+    def _pads(self, contacts: Contacts) -> Array:
+        """The pad fades with an allowed contact's requirement."""
+        share = np.clip(contacts.required / max(self.collision.clearance, 1e-9), 0.0, 1.0)
+        return self.pad * (share if self.collision.clearance > 0 else np.ones_like(share))
+
+    def run(self, free: Array, duration: float, radius: float = 0.3) -> tuple[Point, int]:
+        """The best motion found from this one, and the number of subproblems solved."""
+        point = self.assess(free, duration)
+        cones, solved, small = False, 0, 0
+        here: Here | None = None
+        decrease = 0.6
+        for _ in range(self.max_steps):
+            if point.feasible and point.duration <= (1 + PROVEN) * self.bound:
+                break
+            cones = cones or self._hold_use(point) > CONES_FROM
+            here = here or self._linearise(point, radius)
+            step = self._step(here, radius, decrease, cones)
+            solved += 1
+            if step is None:
+                radius *= 0.35
+                if radius < 1e-4:
+                    break
+                continue
+            predicted = step.value_here - step.value
+            trial = self.assess(point.free + step.change, point.duration * (1 + step.stretch))
+            actual = point.merit - trial.merit
+            if not cones and self._hold_use(trial) > 1 - 1e-6:
+                cones = True
+                if actual <= 0:
+                    continue
+            ratio = actual / max(predicted, 1e-12)
+            if actual > 0:
+                relative = (point.duration - trial.duration) / point.duration
+                decrease = float(np.clip(3 * relative, 0.02, 0.6))
+                small = small + 1 if actual < 1e-3 * point.duration and trial.feasible else 0
+                point, here = trial, None
+            if predicted < STEP_TOLERANCE * point.duration or small >= 2:
+                break
+            if ratio > 0.6:
+                radius = min(2 * radius, 1.0)
+            elif ratio < 0.2:
+                radius *= 0.35
+                if radius < 1e-4:
+                    break
+        return point, solved
+
+    def _hold_use(self, point: Point) -> float:
+        """Largest use of the hold, 1 = limit; 0 where nothing is held."""
+        tr, use = self.tr, 0.0
+        for k, contact in enumerate(tr.holds):
+            wrench = point.flow.efforts.total[:, :, tr.n + 6 * k : tr.n + 6 * k + 6]
+            use = max(use, float(contact.utilisation(wrench, tr.force(k)).max()) / tr.hold_max)
+        return use
+
+    def _linearise(self, point: Point, radius: float) -> Here:
+        tr, samples = self.tr, self.samples
+        points = tr.points(point.free, point.duration)
+        q, v, a = tr.states(samples.b_effort, points, point.duration)
+        rate = None
+        if point.flow.rate is not None:
+            rate = tr.dynamics.linearised(*tr.states(samples.b_rate[:3], points, point.duration))
+        reach = self.pad + float(np.clip(0.4 * radius, 0.02, 0.08))
+        contacts = self.collision.query(samples.b_clearance @ points, self.ends, reach, gradients=True)
+        return Here(
+            point.free, point.duration, point.flow, tr.dynamics.linearised(q, v, a), rate, contacts, self._pads(contacts)
+        )
+
+    def _step(self, here: Here, radius: float, decrease: float, cones: bool) -> Step | None:
+        low = -min(max(1 - self.bound / here.duration, 0.0), decrease)
+        problem = Subproblem(self.tr, self.samples, here, radius, (low, 1.0), cones)
+        return problem.solve(1e-4 if self.tr.at_rest else 1e-8)
+
+
+def _rescaled(flow: Flow, duration: float) -> Flow:
+    """The same control points between rests, run in another duration: no new dynamics needed."""
+    ratio = flow.duration / duration
+    e = flow.efforts
+    total = e.gravity + e.viscous * ratio + (e.total - e.gravity - e.viscous) * ratio**2
+    rate = flow.rate
+    if rate is not None:
+        rate = (rate[0] * ratio, rate[1] * ratio**2, rate[2] * ratio**3)
+    return replace(
+        flow,
+        duration=duration,
+        speed=flow.speed * ratio,
+        acceleration=flow.acceleration * ratio**2,
+        jerk=flow.jerk * ratio**3,
+        efforts=replace(e, total=total, viscous=e.viscous * ratio),
+        rate=rate,
+    )

@@ -1,0 +1,272 @@
+"""The convex subproblem around one motion: rows multiplied by T^p, tangents taken there.
+
+Unknowns: change D of the free control points, ξ = δT/T, slacks.  With both sides of a row of order p multiplied by T^p,
+
+    velocity       ±[u + B' D / v T]   ≤ 1 + ξ        (inner: (1 + ξ)^p ≥ 1 + p ξ, so any solution is feasible)
+    acceleration   ±[…]                ≤ 1 + 2 ξ
+    jerk           ±[…]                ≤ 1 + 3 ξ
+    torque         ±[τ + J D + (2 g + d q̇) ξ] / τ_max ≤ 1 + 2 ξ,   J = ∂τ/∂q B + ∂τ/∂q̇ B'/T + M B''/T²
+    torque rate    ±[r + (∂τ/∂q B'/T + ∂τ/∂q̇ B''/T² + M B'''/T³) D + (2 r_g + r_d) ξ] / r_max ≤ 1 + 3 ξ
+    hold           ‖L W, p + n‖ ≤ 0.9 F (1 + 2 ξ) + h,  p ≥ ‖C W‖, n ≥ |W_y|/2,  W = w + J D + 2 w_g ξ
+    clearance      margin + ∇margin B D ≥ pad − e
+
+With a moving end the fixed control points change with T: their part of every row joins the ξ column.  The hold is kept as
+second-order cones; linearised it takes several times as many steps and ends slower.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastmove.collision import Contacts
+from fastmove.conic import ConicProgram, solve
+from fastmove.dynamics import Linearised
+from fastmove.spline import Array
+from fastmove.transcription import STATIC_MAX, Flow, Samples, Transcription
+
+WEIGHT_CLEARANCE = 20.0  # [s/m]
+WEIGHT_STATIC = 10.0  # [s]
+WEIGHT_VIOLATION = 20.0  # [1], times T: limits violated by a moving start's motion
+PROXIMAL = 1e-5
+
+
+@dataclass(frozen=True)
+class Here:
+    """The motion that the subproblem is built around, with everything evaluated there."""
+
+    free: Array
+    duration: float
+    flow: Flow
+    lin: Linearised
+    rate_lin: Linearised | None
+    contacts: Contacts
+    pads: Array
+
+
+@dataclass(frozen=True)
+class Step:
+    """Attributes:
+    change: (n_free, n);  stretch: ξ;  value, value_here: the model's merit at the step and at D = 0, ξ = 0.
+    """
+
+    change: Array
+    stretch: float
+    value: float
+    value_here: float
+
+
+class Subproblem:
+    """Builds and solves one subproblem.
+
+    Args:
+        radius: trust region on every control point [rad].
+        stretch_range: allowed ξ.
+        cones: whether hold rows are present.
+    """
+
+    def __init__(
+        self, tr: Transcription, samples: Samples, here: Here, radius: float, stretch_range: tuple[float, float], cones: bool
+    ) -> None:
+        self.tr, self.samples, self.here = tr, samples, here
+        self.radius, self.range = radius, stretch_range
+        self.size = tr.n_free * tr.n
+        self.slope = tr.points_slope(here.duration)
+        self.bad_static = np.nonzero(here.flow.static > STATIC_MAX)[0]
+        self.near = np.unique(here.contacts.sample)
+        self.e = self.size
+        self.h = self.e + len(self.near)
+        self.sigma = self.h + len(self.bad_static)
+        self.xi = self.sigma + (0 if tr.at_rest else 1)
+        self.columns = self.xi + 1
+        self.rows: list[Array] = []
+        self.bounds: list[Array] = []
+        self._kinematics()
+        self._efforts()
+        self._clearance()
+        self.cones = self._cones() if cones and tr.holds else []
+
+    # -- rows -----------------------------------------------------------------------------------------------------
+
+    def _add(self, d: Array, xi: Array, value: Array, limit: float, power: int, slack: Array | None = None) -> None:
+        """Rows ±(value + d D + xi ξ) ≤ limit + power ξ (+ slack), dropping those that cannot bind in the trust region.
+
+        d: (K, size); xi, value: (K,); slack: (K,) column of a slack variable, or −1.
+        """
+        reach = np.abs(d).sum(axis=1) * self.radius
+        far = max(abs(self.range[0]), abs(self.range[1]))
+        for sign in (1.0, -1.0):
+            column = sign * xi - power
+            binding = sign * value - limit + reach + np.maximum(column * self.range[0], column * self.range[1]) >= 0
+            if not self.tr.at_rest:
+                binding |= sign * value - limit + reach + np.abs(column) * far >= 0
+            if not np.any(binding):
+                continue
+            block = np.zeros((int(binding.sum()), self.columns))
+            block[:, : self.size] = sign * d[binding]
+            block[:, self.xi] = column[binding]
+            if not self.tr.at_rest:
+                block[:, self.sigma] = -1.0
+            if slack is not None:
+                which = slack[binding]
+                rows = np.nonzero(which >= 0)[0]
+                block[rows, which[rows]] = -1.0
+            self.rows.append(block)
+            self.bounds.append(limit - sign * value[binding])
+
+    def _per_joint(self, matrix: Array, value: Array, scale: Array, power: int) -> None:
+        """Rows of one joint each: value (K, n) = matrix P / scale."""
+        tr, count = self.tr, len(matrix)
+        d = np.zeros((count, tr.n, tr.n_free, tr.n))
+        for i in range(tr.n):
+            d[:, i, :, i] = matrix[:, tr.free] / scale[i]
+        xi = matrix @ self.slope / scale
+        self._add(d.reshape(-1, self.size), xi.ravel(), value.ravel(), 1.0, power)
+
+    def _kinematics(self) -> None:
+        tr, s, flow, duration = self.tr, self.samples, self.here.flow, self.here.duration
+        self._per_joint(s.b_kinematic[1], flow.speed, tr.velocity * duration, 1)
+        self._per_joint(s.b2_break, flow.acceleration, tr.acceleration * duration**2, 2)
+        self._per_joint(s.b3_span, flow.jerk, tr.jerk * duration**3, 3)
+        half, middle = (tr.high - tr.low) / 2, (tr.high + tr.low) / 2
+        q = s.b_kinematic[0] @ tr.points(self.here.free, duration)
+        self._per_joint(s.b_kinematic[0], (q - middle) / half, half, 0)
+
+    def _efforts(self) -> None:
+        tr, here, n = self.tr, self.here, self.tr.n
+        lin, efforts = here.lin, here.lin.efforts
+        self.jacobian = self._chain(self.samples.b_effort, lin, here.duration)
+        free = self.jacobian[..., tr.free, :]
+        xi = 2 * efforts.gravity + efforts.viscous + np.einsum("kmrci,ci->kmr", self.jacobian, self.slope)
+        self.effort_free, self.effort_xi = free, xi
+        slack = np.full(len(lin.dq), -1)
+        slack[self.bad_static] = self.h + np.arange(len(self.bad_static))
+        slack = np.broadcast_to(slack[:, None, None], xi[:, :, :n].shape)
+        self._scaled(free[:, :, :n], xi[:, :, :n], efforts.total[:, :, :n], tr.effort_max, 2, slack)
+        if here.rate_lin is not None and here.flow.rate is not None:
+            jacobian = self._chain(self.samples.b_rate[1:], here.rate_lin, here.duration, n) / here.duration
+            gravity, viscous, rest = here.flow.rate
+            xi = 2 * gravity + viscous + np.einsum("kmrci,ci->kmr", jacobian, self.slope)
+            self._scaled(jacobian[..., tr.free, :], xi, gravity + viscous + rest, tr.rate_max, 3, None)
+
+    def _chain(self, matrices: list[Array], lin: Linearised, duration: float, rows: int | None = None) -> Array:
+        """(N, members, rows, size, n): ∂/∂q B + ∂/∂v B'/T + ∂/∂a B''/T²."""
+        parts = zip((lin.dq, lin.dv, lin.da), matrices, range(3), strict=False)
+        return sum(
+            d[:, :, :rows, None, :] * (b / duration**k)[:, None, None, :, None] for d, b, k in parts
+        )  # type: ignore[return-value]
+
+    def _scaled(self, d: Array, xi: Array, value: Array, limit: Array, power: int, slack: Array | None) -> None:
+        finite = np.isfinite(limit)
+        if not np.any(finite):
+            return
+        scale = limit[finite]
+        d = (d[:, :, finite] / scale[:, None, None]).reshape(-1, self.size)
+        chosen = None if slack is None else slack[:, :, finite].ravel()
+        self._add(d, (xi[:, :, finite] / scale).ravel(), (value[:, :, finite] / scale).ravel(), 1.0, power, chosen)
+
+    def _clearance(self) -> None:
+        contacts = self.here.contacts
+        if len(contacts.sample) == 0:
+            return
+        b = self.samples.b_clearance[contacts.sample]
+        free = b[:, self.tr.free, None] * contacts.gradient[:, None, :]
+        block = np.zeros((len(b), self.columns))
+        block[:, : self.size] = -free.reshape(len(b), -1)
+        block[:, self.xi] = -np.einsum("kc,ci,ki->k", b, self.slope, contacts.gradient)
+        block[np.arange(len(b)), self.e + np.searchsorted(self.near, contacts.sample)] = -1.0
+        self.rows.append(block)
+        self.bounds.append(contacts.margin - self.here.pads)
+
+    def _cones(self) -> list[tuple[Array, Array]]:
+        """Two cones per sample, member and hold that can bind in the trust region; helper columns p, n at the end."""
+        tr, n = self.tr, self.tr.n
+        total = self.here.lin.efforts.total
+        reach = np.abs(self.effort_free).sum(axis=(3, 4)) * self.radius
+        reach += np.abs(self.effort_xi) * max(abs(self.range[0]), abs(self.range[1]))
+        chosen = []
+        for hold, contact in enumerate(tr.holds):
+            rows = slice(n + 6 * hold, n + 6 * hold + 6)
+            largest = np.abs(total[:, :, rows]) + reach[:, :, rows]
+            bound = _largest_use(contact, largest) / tr.force(hold)
+            least = tr.hold_max * (1 + 2 * self.range[0])
+            chosen += [(k, m, hold) for k, m in zip(*np.nonzero(bound > least), strict=True)]
+        self.columns += 2 * len(chosen)
+        self.rows = [np.pad(r, ((0, 0), (0, self.columns - r.shape[1]))) for r in self.rows]
+        cones = []
+        bad = {int(k): self.h + i for i, k in enumerate(self.bad_static)}
+        first = self.columns - 2 * len(chosen)
+        for i, (k, m, hold) in enumerate(chosen):
+            cones += self._pair_of_cones(int(k), int(m), hold, first + 2 * i, bad.get(int(k)))
+        return cones
+
+    def _pair_of_cones(self, k: int, m: int, hold: int, p: int, slack: int | None) -> list[tuple[Array, Array]]:
+        """p ≥ ‖C W‖, n ≥ |n·W| and 0.9 (1 + 2 ξ) + h ≥ ‖(L W, p + n)‖, all divided by F; columns p and n = p + 1."""
+        tr, contact = self.tr, self.tr.holds[hold]
+        rows = slice(tr.n + 6 * hold, tr.n + 6 * hold + 6)
+        wrench = self.here.lin.efforts.total[k, m, rows] / tr.force(hold)
+        change = np.zeros((6, self.columns))
+        change[:, : self.size] = self.effort_free[k, m, rows].reshape(6, -1) / tr.force(hold)
+        change[:, self.xi] = self.effort_xi[k, m, rows] / tr.force(hold)
+        unit = np.zeros((3, self.columns))
+        unit[0, p] = unit[1, p + 1] = 1.0
+        unit[2, self.xi] = 2 * tr.hold_max
+        if slack is not None:
+            unit[2, slack] = 1.0
+        if not tr.at_rest:
+            unit[2, self.sigma] = 1.0
+        for sign in (1.0, -1.0):
+            self.rows.append((sign * contact.normal @ change - unit[1])[None])
+            self.bounds.append(np.array([-sign * contact.normal @ wrench]))
+        couples = (np.vstack([unit[0], contact.couples @ change]), np.concatenate([[0.0], contact.couples @ wrench]))
+        whole = np.vstack([unit[2], contact.linear @ change, unit[0] + unit[1]])
+        return [couples, (whole, np.concatenate([[tr.hold_max], contact.linear @ wrench, [0.0]]))]
+
+    # -- solution -------------------------------------------------------------------------------------------------
+
+    def solve(self, tolerance: float) -> Step | None:
+        """The step, or None where the solver fails."""
+        duration = self.here.duration
+        linear = np.zeros(self.columns)
+        linear[self.e : self.h] = WEIGHT_CLEARANCE
+        linear[self.h : self.sigma] = WEIGHT_STATIC
+        linear[self.xi] = duration
+        quadratic = np.zeros(self.columns)
+        quadratic[: self.size] = quadratic[self.xi] = PROXIMAL
+        lower, upper = np.full(self.columns, -np.inf), np.full(self.columns, np.inf)
+        lower[: self.size], upper[: self.size] = -self.radius, self.radius
+        lower[self.size : self.xi] = 0.0
+        lower[self.xi], upper[self.xi] = self.range
+        if not self.tr.at_rest:
+            linear[self.sigma] = WEIGHT_VIOLATION * duration
+        rows = np.concatenate(self.rows) if self.rows else np.zeros((0, self.columns))
+        bounds = np.concatenate(self.bounds) if self.bounds else np.zeros(0)
+        found = solve(ConicProgram(quadratic, linear, rows, bounds, lower, upper, self.cones), tolerance)
+        if found is None:
+            return None
+        x = found[0]
+        change = np.clip(x[: self.size], -self.radius, self.radius).reshape(self.tr.n_free, self.tr.n)
+        slack = np.maximum(x[self.size : self.xi], 0.0)
+        value = duration * (1 + x[self.xi]) + float(linear[self.size : self.xi] @ slack)
+        return Step(change, float(x[self.xi]), value, self._value_here(linear))
+
+    def _value_here(self, linear: Array) -> float:
+        """The model's merit at D = 0, ξ = 0."""
+        here = self.here
+        value = here.duration
+        if len(here.contacts.sample):
+            lacking = np.zeros(len(self.near))
+            np.maximum.at(lacking, np.searchsorted(self.near, here.contacts.sample), here.pads - here.contacts.margin)
+            value += WEIGHT_CLEARANCE * float(lacking.sum())
+        value += WEIGHT_STATIC * float(np.maximum(here.flow.static[self.bad_static] - 1.0, 0.0).sum())
+        if not self.tr.at_rest:
+            value += WEIGHT_VIOLATION * here.duration * max(self.tr.use(here.flow, 1.0) - 1.0, 0.0)
+        return value
+
+
+def _largest_use(contact, largest: Array) -> Array:  # type: ignore[no-untyped-def]
+    """Upper bound of S·F over wrenches with |W| ≤ largest, component by component."""
+    lin = np.linalg.norm(largest @ np.abs(contact.linear).T, axis=-1)
+    couples = np.linalg.norm(largest @ np.abs(contact.couples).T, axis=-1)
+    return np.asarray(np.hypot(lin, couples + largest @ np.abs(contact.normal)))

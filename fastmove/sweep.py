@@ -1,0 +1,275 @@
+"""Clearance proven between samples, for the certificate: conservative advancement over time intervals.
+
+For a pair of bodies, |d(t) − d(t_m)| is at most the relative displacement of any of their points between t_m and t.  With
+joint k turning by δ_k, a body moves by at most Σ_k r_k δ_k relative to a body that k does not move, r_k being the largest
+distance of its points from axis k.  An interval where the distance at its middle exceeds the requirement by that bound is
+proven; any other is bisected until it fails or the bound is below 1 µm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import coal
+import numpy as np
+import pinocchio as pin
+
+from fastmove.assembly import Assembly, Body, HoldFrame
+from fastmove.bounding import Bounding, Placed
+from fastmove.problem import TransferProblem
+from fastmove.scene import CONTACT_DEPTH, FADE_DISTANCE
+from fastmove.spline import Array
+from fastmove.trajectory import Trajectory
+
+RESOLUTION = 1e-6  # [m]
+FIRST_STEP = 0.02  # [s]
+MAX_LEVELS = 24
+FAR_REACH = 10.0  # [m] travel assumed of a prismatic joint without limits
+
+
+@dataclass(frozen=True)
+class Least:
+    """Least distance − required over the sweep's times [m], when, which pair, and whether all intervals were proven."""
+
+    margin: float
+    time: float
+    where: str
+    proven: bool
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    clearance: Least | None
+    allowed: Least | None
+    time: Array
+    margin: Array
+
+
+class Sweep:
+    """One motion against one problem.  Builds its own list of pairs: all bodies with relative motion, except those the
+    robot declares as needing no check."""
+
+    def __init__(self, problem: TransferProblem, assembly: Assembly, trajectory: Trajectory) -> None:
+        self.problem, self.trajectory = problem, trajectory
+        self.model, self.bodies, self.frames = assembly.arm, assembly.bodies, assembly.hold_frames
+        self.data = self.model.createData()
+        exempt = problem.robot.unchecked_pairs
+        moving = [k for k, b in enumerate(self.bodies) if b.joint > 0]
+        fixed = [k for k, b in enumerate(self.bodies) if b.joint == 0]
+        candidates = [(i, j) for n, i in enumerate(moving) for j in moving[n + 1 :]] + [(i, j) for i in moving for j in fixed]
+        self.pairs = [
+            (i, j)
+            for i, j in candidates
+            if self.bodies[i].joint != self.bodies[j].joint
+            and frozenset((self.bodies[i].group, self.bodies[j].group)) not in exempt
+        ]
+        self.bounding = Bounding(self.bodies, self.pairs)
+        self._reach()
+        self._local_axes = self._joint_axes()
+        self.fade = {k: ends for k, pair in enumerate(self.pairs) if (ends := self._fades(pair))}
+        self.request, self.result = coal.DistanceRequest(), coal.DistanceResult()
+        self.functors: dict[int, coal.ComputeDistance] = {}
+        self.q, self.v = trajectory.motion(0), trajectory.motion(1)
+        extremes = trajectory.motion(2).extremes()
+        self.acceleration = np.maximum(np.abs(extremes.low), np.abs(extremes.high))
+
+    # -- geometry -------------------------------------------------------------------------------------------------
+
+    def _reach(self) -> None:
+        """chain[b, k]: joint k moves body b.  reach[b, k]: no point of b is ever farther from axis k than this [m]."""
+        n = self.model.njoints - 1
+        self.chain = np.zeros((len(self.bodies), n), dtype=bool)
+        self.reach = np.zeros((len(self.bodies), n))
+        self.turns = np.array([not self.model.joints[k + 1].shortname().startswith("JointModelP") for k in range(n)])
+        for b, body in enumerate(self.bodies):
+            length, joint = float(np.linalg.norm(self.bounding.center[b])) + self.bounding.sphere[b], body.joint
+            while joint > 0:
+                self.chain[b, joint - 1] = True
+                self.reach[b, joint - 1] = length if self.turns[joint - 1] else 1.0
+                length += float(np.linalg.norm(self.model.jointPlacements[joint].translation))
+                if not self.turns[joint - 1]:
+                    low, high = self.model.lowerPositionLimit[joint - 1], self.model.upperPositionLimit[joint - 1]
+                    length += min(max(abs(low), abs(high)), FAR_REACH)
+                joint = int(self.model.parents[joint])
+
+    def _fades(self, pair: tuple[int, int]) -> list[tuple[HoldFrame, Array, Array, float]]:
+        """For an allowed contact: (hold, item points in its joint's frame, the same in the world at that end, d0)."""
+        item, other = (self.bodies[k] for k in pair)
+        if item.owner != "item":
+            return []
+        ends = []
+        motion = self.trajectory.motion(0)
+        for end, time, side in (("start", 0.0, "right"), ("goal", self.trajectory.duration, "left")):
+            for contact in self.problem.scene.allowed_contacts:
+                if contact.obstacle != other.group or not contact.applies(end):
+                    continue
+                pin.forwardKinematics(self.model, self.data, motion(time, side)[0])
+                for frame in self.frames:
+                    if frame.joint == item.joint:
+                        points = _in_joint(frame)
+                        placed = self.data.oMi[frame.joint]
+                        d0 = min(self.problem.clearance, self._distance_now(item, other)) - RESOLUTION
+                        ends.append((frame, points, points @ placed.rotation.T + placed.translation, d0))
+        return ends
+
+    def _distance_now(self, first: Body, second: Body) -> float:
+        placements = [self.data.oMi[b.joint] * b.placement for b in (first, second)]
+        one, two = (coal.Transform3s(p.rotation, p.translation) for p in placements)
+        request, result = coal.DistanceRequest(), coal.DistanceResult()
+        return float(coal.distance(first.geometry, one, second.geometry, two, request, result))
+
+    # -- sweep ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> SweepResult:
+        duration = self.trajectory.duration
+        count = max(1, int(np.ceil(duration / FIRST_STEP)))
+        edges = np.linspace(0.0, duration, count + 1)
+        intervals = np.stack([edges[:-1], edges[1:]], axis=1)
+        active = np.indices((count, len(self.pairs))).reshape(2, -1).T
+        self.least: dict[bool, tuple[float, float, int]] = {}
+        self.proven = {True: True, False: True}
+        self.seen: list[tuple[Array, Array]] = []
+        self._look_at(np.array([0.0, duration]))
+        for level in range(MAX_LEVELS):
+            if len(active) == 0:
+                break
+            open_pairs = self._level(intervals, active, last=level == MAX_LEVELS - 1)
+            intervals, active = _bisect(intervals, open_pairs)
+        time = np.concatenate([t for t, _ in self.seen]) if self.seen else np.zeros(0)
+        margin = np.concatenate([m for _, m in self.seen]) if self.seen else np.zeros(0)
+        order = np.argsort(time, kind="stable")
+        return SweepResult(self._least(False), self._least(True), time[order], margin[order])
+
+    def _least(self, allowed: bool) -> Least | None:
+        if allowed not in self.least:
+            if allowed or not self.pairs:
+                return None
+            return Least(float("inf"), 0.0, "nothing near", self.proven[False])
+        margin, time, pair = self.least[allowed]
+        names = " – ".join(self.bodies[k].group for k in self.pairs[pair])
+        return Least(margin, time, names, self.proven[allowed])
+
+    def _look_at(self, times: Array) -> None:
+        """Sample all near pairs at these times (the ends, where no interval has its middle)."""
+        rotation, origin, _ = self._placements(times)
+        placed = self.bounding.place(rotation, origin)
+        rows, pairs = np.nonzero(placed.lower_bounds() < self.problem.clearance + 0.05)
+        for row, pair in zip(rows, pairs, strict=True):
+            self._record(int(pair), float(times[row]), self._margin(int(pair), placed, int(row), rotation, origin))
+
+    def _level(self, intervals: Array, active: Array, last: bool) -> Array:
+        """One level: returns the (interval, pair) rows that must be bisected."""
+        middle, half = intervals.mean(axis=1), np.diff(intervals, axis=1)[:, 0] / 2
+        rotation, origin, axis = self._placements(middle)
+        placed = self.bounding.place(rotation, origin)
+        rows, pairs = active[:, 0], active[:, 1]
+        moved = self._displacement(middle, half, placed, origin, axis)
+        shift = self._pair_displacement(moved, rows, pairs)
+        for bound in (placed.lower_bounds()[rows, pairs], None):
+            bound = placed.tightened(rows, pairs) if bound is None else bound
+            unsure = bound - shift < self.problem.clearance
+            rows, pairs, shift = rows[unsure], pairs[unsure], shift[unsure]
+        open_rows, margins = [], np.empty(len(rows))
+        for n, (row, pair) in enumerate(zip(rows, pairs, strict=True)):
+            margin = self._margin(int(pair), placed, int(row), rotation, origin)
+            margins[n] = margin
+            fades = int(pair) in self.fade
+            self._record(int(pair), float(middle[row]), margin)
+            room = shift[n] * (1 + (self.problem.clearance + CONTACT_DEPTH) / FADE_DISTANCE if fades else 1.0)
+            if margin < 0.0:
+                self.proven[fades] = False
+            elif margin + RESOLUTION < room:
+                if last:
+                    self.proven[fades] = False
+                else:
+                    open_rows.append((row, pair))
+        if len(rows):
+            self.seen.append((middle[rows], margins))
+        return np.array(open_rows, dtype=int).reshape(-1, 2)
+
+    def _record(self, pair: int, time: float, margin: float) -> None:
+        allowed = pair in self.fade
+        if allowed not in self.least or margin < self.least[allowed][0]:
+            self.least[allowed] = (margin, time, pair)
+        if margin < 0.0:
+            self.proven[allowed] = False
+
+    def _placements(self, times: Array) -> tuple[Array, Array, Array]:
+        """Joint frames at the times: rotation (N, joints + 1, 3, 3), origin, axes (N, joints, 3) in the world."""
+        q = self.q(times)
+        n = self.model.njoints
+        rotation, origin = np.empty((len(times), n, 3, 3)), np.empty((len(times), n, 3))
+        for i in range(len(times)):
+            pin.forwardKinematics(self.model, self.data, q[i])
+            for j in range(n):
+                placed = self.data.oMi[j]
+                rotation[i, j], origin[i, j] = placed.rotation, placed.translation
+        return rotation, origin, self._axes(rotation)
+
+    def _joint_axes(self) -> Array:
+        """(joints, 3) axes in the joints' own frames, from the geometric Jacobian at the neutral configuration."""
+        pin.computeJointJacobians(self.model, self.data, np.array(pin.neutral(self.model)))
+        columns = np.array(self.data.J).T
+        world = np.where(self.turns[:, None], columns[:, 3:], columns[:, :3])
+        return np.array([self.data.oMi[k + 1].rotation.T @ axis for k, axis in enumerate(world)])
+
+    def _axes(self, rotation: Array) -> Array:
+        """(N, joints, 3) axes of all joints in the world."""
+        return np.asarray(np.einsum("njab,jb->nja", rotation[:, 1:], self._local_axes))
+
+    def _displacement(self, middle: Array, half: Array, placed: Placed, origin: Array, axis: Array) -> Array:
+        """(N, bodies, joints) largest displacement of each body due to each joint within half an interval.
+
+        ∫|q̇| ≤ |q̇(t_m)| h + ẍ_max h²/2.  The distance of a body from axis k at t_m, plus what joints beyond k can add,
+        bounds its distance over the interval; the constant reach bounds it always.
+        """
+        turn = np.abs(self.v(middle)) * half[:, None] + self.acceleration * half[:, None] ** 2 / 2
+        always = np.where(self.chain, self.reach, 0.0)
+        static = always[None] * turn[:, None, :]
+        lever = placed.segment.mean(axis=2)[:, :, None, :] - origin[:, None, 1:, :]
+        arm = np.linalg.norm(np.cross(np.broadcast_to(axis[:, None], lever.shape), lever), axis=3) + self.bounding.sphere[:, None]
+        beyond = static.sum(axis=2, keepdims=True)
+        now = np.where(self.turns, arm + beyond, 1.0)
+        return np.asarray(np.minimum(always[None], np.where(self.chain[None], now, 0.0)) * turn[:, None, :])
+
+    def _pair_displacement(self, moved: Array, rows: Array, pairs: Array) -> Array:
+        """(K,) relative displacement bound of each (interval, pair): joints that move only one of the two."""
+        one, two = self.bounding.first[pairs], self.bounding.second[pairs]
+        only_one = self.chain[one] & ~self.chain[two]
+        only_two = self.chain[two] & ~self.chain[one]
+        return np.asarray((moved[rows, one] * only_one).sum(axis=1) + (moved[rows, two] * only_two).sum(axis=1))
+
+    def _margin(self, pair: int, placed: Placed, row: int, rotation: Array, origin: Array) -> float:
+        """Distance − required of a pair, by coal."""
+        i, j = self.pairs[pair]
+        if pair not in self.functors:
+            self.functors[pair] = coal.ComputeDistance(self.bodies[i].geometry, self.bodies[j].geometry)
+        self.result.clear()
+        distance = self.functors[pair](placed.transform(row, i), placed.transform(row, j), self.request, self.result)
+        required = self.problem.clearance
+        for frame, points, end_points, d0 in self.fade.get(pair, ()):
+            now = points @ rotation[row, frame.joint].T + origin[row, frame.joint]
+            travelled = float(np.max(np.linalg.norm(now - end_points, axis=1)))
+            faded = d0 + (self.problem.clearance - d0) * min(1.0, travelled / FADE_DISTANCE)
+            required = min(required, faded)
+        if pair in self.fade:
+            return float(min(distance - required, distance + CONTACT_DEPTH))
+        return float(distance - required)
+
+
+def _in_joint(frame: HoldFrame) -> Array:
+    """(K, 3) the item's hull points in its joint's frame."""
+    placement = frame.joint_T_grasp * frame.held.grasp_T_item
+    return np.asarray(frame.held.item.hull_points() @ placement.rotation.T + placement.translation)
+
+
+def _bisect(intervals: Array, rows: Array) -> tuple[Array, Array]:
+    """Halve the intervals that still have open pairs; each pair stays open on both halves."""
+    if len(rows) == 0:
+        return np.zeros((0, 2)), rows
+    old, index = np.unique(rows[:, 0], return_inverse=True)
+    chosen = intervals[old]
+    middle = chosen.mean(axis=1)
+    halves = np.concatenate([np.stack([chosen[:, 0], middle], axis=1), np.stack([middle, chosen[:, 1]], axis=1)])
+    both = np.concatenate([index, index + len(old)])
+    return halves, np.stack([both, np.concatenate([rows[:, 1], rows[:, 1]])], axis=1)

@@ -1,0 +1,137 @@
+"""Motions: a trajectory is a list of phases, joined at any speed; samples are views of continuous time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastmove.errors import TrajectoryFileError
+from fastmove.spline import Array, PiecewisePolynomial, SplineBasis, locked
+
+JOIN_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One stretch of motion with nothing changing in the hand.
+
+    Attributes:
+        motion: q(t), time from 0 [rad, s].
+        basis, control_points: its spline (control_points (size, n_arm)); None for motions read from samples.
+        grip_force: per pad, one per hold [N];  opening: of each gripper [m].
+    """
+
+    motion: PiecewisePolynomial
+    basis: SplineBasis | None = None
+    control_points: Array | None = None
+    grip_force: Array = ()  # type: ignore[assignment]
+    opening: Array = ()  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        for key in ("grip_force", "opening"):
+            object.__setattr__(self, key, locked(getattr(self, key)))
+        if self.control_points is not None:
+            object.__setattr__(self, "control_points", locked(self.control_points))
+
+    @staticmethod
+    def from_spline(
+        basis: SplineBasis, control_points: Array, duration: float, grip_force: object = (), opening: object = ()
+    ) -> Phase:
+        motion = basis.polynomial(control_points, duration)
+        return Phase(motion, basis, control_points, grip_force, opening)  # type: ignore[arg-type]
+
+    @property
+    def duration(self) -> float:
+        return self.motion.duration
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """q(t) for 0 ≤ t ≤ duration, C² within 1e-9 across phases.
+
+    Attributes:
+        phases: in order.
+        joint_names: of the (n_arm,) columns.
+    """
+
+    phases: tuple[Phase, ...]
+    joint_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for first, second in zip(self.phases, self.phases[1:], strict=False):
+            one, other = first.motion, second.motion
+            for name in ("position", "velocity", "acceleration"):
+                gap = float(np.max(np.abs(one(one.times[-1], side="left") - other(other.times[0]))))
+                if gap > JOIN_TOLERANCE:
+                    raise TrajectoryFileError("phases", f"jump by {gap:.3g} in {name} where they join; at most 1e-9")
+                one, other = one.derivative(), other.derivative()
+
+    @property
+    def duration(self) -> float:
+        """[s]"""
+        return float(sum(phase.duration for phase in self.phases))
+
+    def position(self, t: object) -> Array:
+        """(n_arm,) at a time, (N, n_arm) at times [rad]."""
+        return self.sample(t, 0)
+
+    def velocity(self, t: object) -> Array:
+        """As `position` [rad/s]."""
+        return self.sample(t, 1)
+
+    def acceleration(self, t: object) -> Array:
+        """As `position` [rad/s²]."""
+        return self.sample(t, 2)
+
+    def jerk(self, t: object) -> Array:
+        """As `position` [rad/s³]; at a jump the value after it, at the end the value before."""
+        return self.sample(t, 3)
+
+    def sample(self, t: object, order: int) -> Array:
+        times = np.atleast_1d(np.asarray(t, dtype=float))
+        result = self.motion(order)(times)
+        return result[0] if np.ndim(t) == 0 else result
+
+    def motion(self, order: int = 0) -> PiecewisePolynomial:
+        """All phases as one piecewise polynomial of time, differentiated `order` times."""
+        times, parts, begin = [np.zeros(1)], [], 0.0
+        degree = max(phase.motion.coefficients.shape[1] for phase in self.phases)
+        for phase in self.phases:
+            c = phase.motion.coefficients
+            parts.append(np.pad(c, ((0, 0), (0, degree - c.shape[1]), (0, 0))))
+            times.append(phase.motion.times[1:] - phase.motion.times[0] + begin)
+            begin += phase.duration
+        whole = PiecewisePolynomial(np.concatenate(times), np.concatenate(parts))
+        for _ in range(order):
+            whole = whole.derivative()
+        return whole
+
+    def grid(self, step: float = 1e-3) -> Array:
+        """Times every `step` from 0, and the exact end [s]."""
+        times = np.arange(0.0, self.duration, step)
+        if len(times) and self.duration - times[-1] < 1e-9:
+            times = times[:-1]
+        return np.append(times, self.duration)
+
+    def splice(self, at: float, tail: Trajectory) -> Trajectory:
+        """This motion up to time `at`, then `tail`, which must start in the same q, v, a (1e-9).
+
+        Raises:
+            TrajectoryFileError: they do not join.
+        """
+        kept, left = [], at
+        for phase in self.phases:
+            if left <= 1e-12:
+                break
+            kept.append(phase if left >= phase.duration else _cut(phase, left))
+            left -= phase.duration
+        return Trajectory((*kept, *tail.phases), self.joint_names)
+
+
+def _cut(phase: Phase, at: float) -> Phase:
+    """The first `at` seconds of a phase."""
+    times = phase.motion.times - phase.motion.times[0]
+    count = int(np.searchsorted(times, at - 1e-12))
+    motion = PiecewisePolynomial(np.append(times[:count], at), phase.motion.coefficients[:count])
+    return Phase(motion, None, None, phase.grip_force, phase.opening)

@@ -1,0 +1,260 @@
+"""Control points and duration as unknowns; every limit as rows over them.
+
+q(s), s = t/T in [0, 1], is a cubic B-spline with control points P; q̇ = q'/T, q̈ = q''/T², q⃛ = q'''/T³.  Ends are fixed:
+the first three control points are M⁻¹ [q0; v0 T; a0 T²] (M = rows of B, B', B'' at 0), so with a moving start they depend
+on T, and that dependence is in every row; the last three likewise.
+
+Where rows hold: jerk on every span and acceleration at every breakpoint (exact everywhere, for cubics); position,
+velocity, torque, torque rate and hold at the samples of `Samples`; the planner re-checks densely, the certificate exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import brentq
+
+from fastmove.contact import UTILISATION_MAX
+from fastmove.dynamics import Dynamics, Efforts
+from fastmove.problem import INSIDE, State, TransferProblem
+from fastmove.spline import Array, PiecewisePolynomial, SplineBasis
+
+# A sample whose hold or torque is used up beyond this at rest no longer bounds the duration; it is a matter of geometry.
+STATIC_MAX = 0.98
+
+
+class Samples:
+    """Where along s each kind of row stands, with the basis matrices there (rows × basis size).
+
+    Attributes:
+        kinematic: s of position and velocity rows;  effort: of torque and hold;  clearance: of distances;
+        rate: of torque rate beside both limits at every breakpoint (unused where there is no such limit).
+        b_kinematic, b_effort, b_rate: lists by order of derivative;  b2_break, b3_span: acceleration at breakpoints and
+            jerk on spans;  b_clearance: values.
+    """
+
+    def __init__(
+        self, basis: SplineBasis, kinematic: Array, effort: Array, clearance: Array, rate: Array | None = None
+    ) -> None:
+        beta = basis.breakpoints
+        self.basis, self.kinematic, self.effort, self.clearance, self.rate = basis, kinematic, effort, clearance, rate
+        self.b_kinematic = [basis.matrix(kinematic, k) for k in range(2)]
+        self.b2_break = basis.matrix(beta, 2)
+        self.b3_span = basis.matrix(beta[:-1], 3)
+        self.b_effort = [basis.matrix(effort, k) for k in range(3)]
+        self.b_clearance = basis.matrix(clearance, 0)
+        self.b_rate: list[Array] = []
+        if rate is not None:
+            sides = ((beta[:-1], "right"), (beta[1:], "left"), (rate, "right"))
+            self.b_rate = [np.concatenate([basis.matrix(s, k, side) for s, side in sides]) for k in range(4)]
+
+    @staticmethod
+    def standard(basis: SplineBasis, with_rate: bool, per_span: int = 3) -> Samples:
+        """Breakpoints and mid-points; `per_span` distances in every span."""
+        beta = basis.breakpoints
+        middle = (beta[:-1] + beta[1:]) / 2
+        both = np.sort(np.concatenate([beta, middle]))
+        inner = (np.arange(per_span) + 0.5) / per_span
+        clearance = (beta[:-1, None] + np.diff(beta)[:, None] * inner).ravel()
+        return Samples(basis, both, both, clearance, middle if with_rate else None)
+
+    @staticmethod
+    def dense(basis: SplineBasis, with_rate: bool, count: int) -> Samples:
+        """A uniform grid of `count` intervals, breakpoints included; no distances."""
+        grid = np.unique(np.concatenate([basis.breakpoints, np.linspace(0, 1, count + 1)]))
+        return Samples(basis, basis.breakpoints, grid, np.zeros(0), grid if with_rate else None)
+
+    def added(self, kinematic: Array, effort: Array, clearance: Array) -> Samples:
+        """With more samples."""
+        join = lambda a, b: np.unique(np.concatenate([a, b]))  # noqa: E731
+        rate = None if self.rate is None else join(self.rate, effort)
+        return Samples(
+            self.basis,
+            join(self.kinematic, kinematic),
+            join(self.effort, effort),
+            join(self.clearance, clearance),
+            rate,
+        )
+
+
+@dataclass(frozen=True)
+class Flow:
+    """One motion (P, T) seen at the samples.
+
+    Attributes:
+        speed, acceleration, jerk: normalised by their limits, (·, n).
+        efforts: torques and wrenches at the effort samples.
+        rate: torque rate split by its power of 1/T: (gravity 1/T, viscous 1/T², rest 1/T³), each (·, members, n).
+        static: (N,) largest use of torque and hold at rest, 1 = limit.
+    """
+
+    duration: float
+    speed: Array
+    acceleration: Array
+    jerk: Array
+    efforts: Efforts
+    rate: tuple[Array, Array, Array] | None
+    static: Array
+
+
+class Transcription:
+    """One motion between fixed ends on one basis.
+
+    Args:
+        shrink: relative distance kept from torque, rate and hold limits (on top of `INSIDE`).
+    """
+
+    def __init__(
+        self,
+        problem: TransferProblem,
+        dynamics: Dynamics,
+        start: State,
+        goal: Array,
+        basis: SplineBasis,
+        shrink: float = 0.0,
+    ) -> None:
+        self.problem, self.dynamics, self.basis = problem, dynamics, basis
+        self.start, self.goal = start, goal
+        limits, inside = problem.limit_set, 1 - INSIDE
+        self.n = len(goal)
+        self.free = slice(3, basis.size - 3)
+        self.n_free = basis.size - 6
+        self.velocity, self.acceleration, self.jerk = (
+            limits.velocity * inside, limits.acceleration * inside, limits.jerk * inside
+        )  # fmt: skip
+        span = limits.position_max - limits.position_min
+        self.low, self.high = limits.position_min + span * INSIDE, limits.position_max - span * INSIDE
+        self.effort_max = limits.effort * (inside - shrink)
+        self.rate_max = limits.effort_rate * (inside - shrink)
+        self.with_rate = bool(np.any(np.isfinite(limits.effort_rate)))
+        self.holds = [held.contact_model for held in problem.holds] if problem.hold_active else []
+        self.hold_max = UTILISATION_MAX * (inside - shrink)
+        self.at_rest = start.at_rest
+        zero = np.zeros(1)
+        self._to_points = np.linalg.inv(np.concatenate([basis.matrix(zero, k)[:, :3] for k in range(3)]))
+
+    # -- control points -------------------------------------------------------------------------------------------
+
+    def points(self, free: Array, duration: float) -> Array:
+        """(size, n) all control points from the free ones (n_free, n)."""
+        s = self.start
+        first = self._to_points @ np.stack([s.q, s.v * duration, s.a * duration**2])
+        return np.concatenate([first, free, np.broadcast_to(self.goal, (3, self.n))])
+
+    def points_slope(self, duration: float) -> Array:
+        """(size, n) derivative of the control points with respect to ξ = δT/T."""
+        slope = np.zeros((self.basis.size, self.n))
+        s = self.start
+        slope[:3] = self._to_points @ np.stack([np.zeros(self.n), s.v * duration, 2 * s.a * duration**2])
+        return slope
+
+    def polynomial(self, free: Array, duration: float) -> PiecewisePolynomial:
+        return self.basis.polynomial(self.points(free, duration), duration)
+
+    # -- values ---------------------------------------------------------------------------------------------------
+
+    def flow(self, samples: Samples, points: Array, duration: float) -> Flow:
+        """Everything but distances, at the samples."""
+        b0, b1, b2 = samples.b_effort
+        q, v, a = b0 @ points, b1 @ points / duration, b2 @ points / duration**2
+        efforts = self.dynamics.efforts(q, v, a)
+        return self._flow(samples, points, duration, efforts)
+
+    def _flow(self, samples: Samples, points: Array, duration: float, efforts: Efforts) -> Flow:
+        static = self._static_use(efforts.gravity)
+        return Flow(
+            duration,
+            samples.b_kinematic[1] @ points / duration / self.velocity,
+            samples.b2_break @ points / duration**2 / self.acceleration,
+            samples.b3_span @ points / duration**3 / self.jerk,
+            efforts,
+            self._rate(samples, points, duration) if self.with_rate else None,
+            static,
+        )
+
+    def _static_use(self, gravity: Array) -> Array:
+        n = self.n
+        use = np.max(np.abs(gravity[:, :, :n]) / self.effort_max, axis=(1, 2))
+        for k, contact in enumerate(self.holds):
+            wrench = gravity[:, :, n + 6 * k : n + 6 * k + 6]
+            use = np.maximum(use, contact.utilisation(wrench, self.force(k)).max(axis=1) / self.hold_max)
+        return np.asarray(use)
+
+    def force(self, hold: int) -> float:
+        """Grip force [N]; the largest that may be chosen."""
+        return float(self.problem.holds[hold].grasp.grip_force[1])
+
+    def _rate(self, samples: Samples, points: Array, duration: float) -> tuple[Array, Array, Array]:
+        """d/dt of the arm torques.  τ = M(q) q̈ + c(q, q̇) + g(q) + d q̇, so by the chain rule
+        τ̇ = ∂τ/∂q q̇ + ∂τ/∂q̇ q̈ + M q⃛; split by powers of 1/T into g' (1), d q̈ (2) and the rest (3)."""
+        q, v, a, j = self.states(samples.b_rate, points, duration)
+        lin = self.dynamics.linearised(q, v, a)
+        n = self.n
+        apply = lambda m, x: np.einsum("kmri,ki->kmr", m[:, :, :n], x)  # noqa: E731
+        total = apply(lin.dq, v) + apply(lin.dv, a) + apply(lin.da, j)
+        gravity = apply(self.dynamics.gravity_slope(q), v)
+        viscous = np.broadcast_to((a * self.dynamics.damping)[:, None], total.shape)
+        return gravity, viscous, total - gravity - viscous
+
+    def states(self, matrices: list[Array], points: Array, duration: float) -> list[Array]:
+        return [b @ points / duration**k for k, b in enumerate(matrices)]
+
+    # -- the smallest duration ------------------------------------------------------------------------------------
+
+    def use(self, flow: Flow, ratio: float) -> float:
+        """Largest use of any limit (1 = limit) if the same control points were run in duration/ratio.
+
+        Exact for motions between rests: torque and wrench are g + viscous·ρ + rest·ρ².
+        """
+        worst = max(
+            float(np.abs(flow.speed).max()) * ratio,
+            float(np.abs(flow.acceleration).max()) * ratio**2,
+            float(np.abs(flow.jerk).max()) * ratio**3,
+        )
+        good = flow.static <= STATIC_MAX
+        efforts, n = flow.efforts, self.n
+        g, c, d = (x[good] for x in (efforts.gravity, efforts.viscous, efforts.total))
+        now = g + c * ratio + (d - g - c) * ratio**2
+        if len(now):
+            worst = max(worst, float((np.abs(now[:, :, :n]) / self.effort_max).max()))
+            for k, contact in enumerate(self.holds):
+                wrench = now[:, :, n + 6 * k : n + 6 * k + 6]
+                worst = max(worst, float(contact.utilisation(wrench, self.force(k)).max()) / self.hold_max)
+        if flow.rate is not None:
+            g, c, d = flow.rate
+            worst = max(worst, float((np.abs(g * ratio + c * ratio**2 + d * ratio**3) / self.rate_max).max()))
+        return worst
+
+    def effort_use(self, flow: Flow) -> float:
+        """Largest use of torque, torque rate and hold, 1 = limit."""
+        n, total = self.n, flow.efforts.total
+        use = float((np.abs(total[:, :, :n]) / self.effort_max).max())
+        for k, contact in enumerate(self.holds):
+            wrench = total[:, :, n + 6 * k : n + 6 * k + 6]
+            use = max(use, float(contact.utilisation(wrench, self.force(k)).max()) / self.hold_max)
+        if flow.rate is not None:
+            use = max(use, float((np.abs(sum(flow.rate)) / self.rate_max).max()))
+        return use
+
+    def shortest(self, flow: Flow) -> float:
+        """Smallest duration at which these control points satisfy every row, statically hopeless samples apart.
+
+        Rest to rest only.  Without damping torque is affine and S convex in 1/T², so the feasible durations are an
+        interval [T*, ∞); the root is bracketed from the kinematic bound upwards.
+        """
+        fastest = flow.duration * max(
+            float(np.abs(flow.speed).max()),
+            float(np.abs(flow.acceleration).max()) ** 0.5,
+            float(np.abs(flow.jerk).max()) ** (1 / 3),
+        )
+        high = flow.duration / fastest
+        if self.use(flow, high) <= 1 + 1e-9:
+            return fastest
+        low = high / 1.1
+        while self.use(flow, low) > 1 and low > high * 1e-3:
+            low /= 1.5
+        if low <= high * 1e-3:
+            return flow.duration / low
+        ratio = brentq(lambda r: self.use(flow, r) - 1.0, low, high, xtol=1e-10 * high, rtol=1e-12)
+        return float(flow.duration / ratio * (1 + 1e-9))
