@@ -27,9 +27,11 @@ from fastmove.transcription import Samples, Transcription
 
 PAD = 0.006  # distance asked of the optimiser beyond the clearance [m] …
 PAD_SHARE = 0.6  # … or this share of the nearer end's own
+NEAR = 0.001  # beyond the pad: another path might be faster only where a clearance was this small [m]
 HOPELESS = 0.003  # lack of clearance at the samples from which a solve counts as failed [m]
 REFINE_FROM = 1.002  # finer breakpoints where the duration exceeds the bound by more and a dynamic limit binds
-REFINED_SPANS = 24
+REFINED_SPANS = 14
+BINDING = 0.9  # use of torque, its rate or hold from which it counts as what keeps a motion from its bound
 ROUNDS = 6
 SHRINK = 2e-4  # relative distance kept from torque, rate and hold between the planner's samples …
 SHRINK_GROWTH = 5.0  # … and its growth where the certificate still finds more
@@ -62,7 +64,7 @@ class Task:
         self.problem, self.limits = shop.problem, shop.problem.limit_set
         self.knots = self._knots()
         self.pad = self._pad()
-        self.dynamics_bind = False
+        self.obstacles_bind = False
         self.trouble = ""
 
     def _knots(self) -> Bound:
@@ -141,16 +143,15 @@ class Task:
 
     def _binds(self, tr: Transcription, point: Point) -> bool:
         """Whether torque, its rate or the hold keeps the motion from its bound."""
-        return tr.effort_use(point.flow) > 0.98
+        return tr.effort_use(point.flow) > BINDING
 
     def _refined(self, point: Point, tr: Transcription, samples: Samples) -> tuple[Point, Transcription, Samples]:
         """Continue on finer breakpoints."""
-        self.dynamics_bind = True
         finer = tr.basis.refined(cosine_breakpoints(REFINED_SPANS))
         free = (tr.basis.insertion_matrix(finer) @ tr.points(point.free, point.duration))[3:-3]
         new = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, finer, SHRINK)
         more = Samples.standard(finer, new.with_rate)
-        better = self._solve(new, more, free, point.duration, 0.3)
+        better = self._solve(new, more, free, point.duration, 0.1)
         if better is None or better.duration > point.duration:
             return point, tr, samples
         return better, new, more
@@ -169,14 +170,16 @@ class Task:
                 certificate = certify(self.problem, trajectory)
             last = trajectory, certificate
             if certificate.ok:
+                least = certificate.kinds.get("clearance")
+                self.obstacles_bind = least is not None and least.margin < self.pad + NEAR
                 break
-            kinematic, effort, clearance = _missing(certificate, duration, tr.at_rest)
-            if len(kinematic) + len(effort) + len(clearance) == 0:
+            effort, clearance = _missing(certificate, duration, tr.at_rest)
+            if len(effort) + len(clearance) == 0:
                 shrink *= SHRINK_GROWTH
                 continue
             with timed(self.shop.timings, "optimise"):
-                samples = samples.added(kinematic, effort, clearance)
-                again = self._solve(tr, samples, point.free, duration, 0.1)
+                samples = samples.added(effort, clearance)
+                again = self._solve(tr, samples, point.free, duration, 0.02)
             if again is None:
                 break
             point = again
@@ -221,13 +224,12 @@ class Task:
         return float(np.clip(high * peak / UTILISATION_MAX * (1 + 1e-3), low, high))
 
 
-def _missing(certificate: Certificate, duration: float, at_rest: bool) -> tuple[Array, Array, Array]:
-    """s of new samples (kinematic, effort, clearance) where a certificate fails.
+def _missing(certificate: Certificate, duration: float, at_rest: bool) -> tuple[Array, Array]:
+    """s of new samples (effort, clearance) where a certificate fails.
 
     Between rests a torque or hold that fails between samples is answered by a longer duration instead.
     """
     kinds, profile = certificate.kinds, certificate.profile
-    kinematic = [e.time_s for k in ("position", "velocity", "acceleration") if (e := kinds.get(k)) and not e.ok]
     clearance, effort = np.zeros(0), np.zeros(0)
     failing = np.nonzero(profile["clearance"] < 0)[0] if "clearance" in profile else np.zeros(0, dtype=int)
     if len(failing):
@@ -239,7 +241,7 @@ def _missing(certificate: Certificate, duration: float, at_rest: bool) -> tuple[
         if "torque_rate" in kinds:
             use = np.maximum(use, profile["torque_rate"].max(axis=1))
         effort = _runs(profile["time"][use > 1.0], 0.005)
-    return np.array(kinematic) / duration, effort / duration, clearance / duration
+    return effort / duration, clearance / duration
 
 
 def _runs(times: Array, gap: float) -> Array:

@@ -23,6 +23,14 @@ from fastmove.scene import CONTACT_DEPTH, FADE_DISTANCE
 from fastmove.spline import Array
 
 
+CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=float)
+MANIFOLD_OVERHANG = 0.015  # a corner this far beyond the other face still counts as over it [m]
+MANIFOLD_FROM = 0.03  # boxes farther apart count as one contact [m]
+MANIFOLD_BAND = 0.03  # corners farther than the nearest point by more are left out [m]
+FADE_WEIGHT_MAX = 1e3
+NEAREST = 2  # contacts kept per two groups and sample, in the rows only
+
+
 @dataclass(frozen=True)
 class Contacts:
     """C nearby pairs over N configurations.
@@ -32,6 +40,7 @@ class Contacts:
         distance: (C,) signed [m].
         required: (C,) least distance allowed there [m], allowed contacts faded in.
         gradient: (C, n) of distance − required [m/rad].
+        weight: (C,) 1, or for a fading allowed contact 10 mm / l: its first micrometres count like millimetres later.
     """
 
     sample: Array
@@ -39,6 +48,7 @@ class Contacts:
     distance: Array
     required: Array
     gradient: Array
+    weight: Array
 
     @property
     def margin(self) -> Array:
@@ -76,6 +86,11 @@ class Collision:
         self._allowed = problem.scene.allowed_contacts
         self._bounding = Bounding(self.bodies, self.pairs)
         self._joint = self._bounding.joint
+        self._is_box = np.array([isinstance(b.geometry, coal.Box) for b in self.bodies], dtype=bool)
+        self._half = np.array([_half(b) for b in self.bodies]).reshape(-1, 3)
+        groups = {name: k for k, name in enumerate(sorted({b.group for b in self.bodies}))}
+        code = np.array([groups[b.group] for b in self.bodies], dtype=int)
+        self._group_pair = code[self._bounding.first] * len(groups) + code[self._bounding.second]
         self._request = coal.DistanceRequest()
         self._request.gjk_tolerance = 1e-10
         self._result = coal.DistanceResult()
@@ -149,15 +164,46 @@ class Collision:
         distance, normal, one, two = np.empty(count), np.empty((count, 3)), np.empty((count, 3)), np.empty((count, 3))
         for c in range(count):
             distance[c], normal[c], one[c], two[c] = self.distance(int(pair[c]), placed, int(sample[c]))
-        required, slope = self._required(frames, sample, pair, ends, gradients)
+        if gradients and count:
+            sample, pair, distance, normal, one, two = self._manifolds(
+                placed, *_nearest(self._group_pair, sample, pair, distance, normal, one, two)
+            )
+        required, slope, weight = self._required(frames, sample, pair, ends, gradients)
         keep = distance - required < limit[sample, 0] - self.clearance
-        gradient = np.zeros((count, self.kinematics.n))
+        gradient = np.zeros((len(sample), self.kinematics.n))
         if gradients and count:
             first, second = (self._joint[k[pair]] for k in (self._bounding.first, self._bounding.second))
             gradient = self.kinematics.point_gradient(frames, sample, second, two, normal)
             gradient -= self.kinematics.point_gradient(frames, sample, first, one, normal)
             gradient -= slope
-        return Contacts(sample[keep], pair[keep], distance[keep], required[keep], gradient[keep])
+        return Contacts(sample[keep], pair[keep], distance[keep], required[keep], gradient[keep], weight[keep])
+
+    def _manifolds(
+        self, placed: Placed, sample: Array, pair: Array, distance: Array, normal: Array, one: Array, two: Array
+    ) -> tuple[Array, Array, Array, Array, Array, Array]:
+        """The contacts, and for two boxes face to face also the corners of each that lie over the other.
+
+        A single witness point says nothing about turning: two parallel faces touch in a region.  Every corner v of one box
+        that projects along n onto the other within 15 mm counts as a contact at its own distance n·(p − v) ≥ d.
+        """
+        first, second = self._bounding.first[pair], self._bounding.second[pair]
+        boxes = np.nonzero(self._is_box[first] & self._is_box[second] & (distance < MANIFOLD_FROM))[0]
+        found = [(sample, pair, distance, normal, one, two)]
+        for body, other, sign, own, across in ((first, second, 1.0, one, two), (second, first, -1.0, two, one)):
+            rows = boxes
+            turn, origin = placed.rotation[sample[rows], body[rows]], placed.origin[sample[rows], body[rows]]
+            corners = np.einsum("cij,ckj->cki", turn, CORNERS * self._half[body[rows], None]) + origin[:, None]
+            n = sign * normal[rows]  # from `body` to `other`
+            gap = np.einsum("ci,cki->ck", n, across[rows, None] - corners)
+            landing = corners + gap[:, :, None] * n[:, None]
+            turn, origin = placed.rotation[sample[rows], other[rows]], placed.origin[sample[rows], other[rows]]
+            local = np.abs(np.einsum("cij,cki->ckj", turn, landing - origin[:, None]))
+            over = np.all(local <= self._half[other[rows], None] + MANIFOLD_OVERHANG, axis=2)
+            apart = np.linalg.norm(corners - own[rows, None], axis=2) > 1e-3
+            c, k = np.nonzero(over & apart & (gap < distance[rows, None] + MANIFOLD_BAND))
+            ends = (corners[c, k], landing[c, k]) if sign > 0 else (landing[c, k], corners[c, k])
+            found.append((sample[rows][c], pair[rows][c], gap[c, k], normal[rows][c], *ends))
+        return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))  # type: ignore[return-value]
 
     def distance(self, pair: int, placed: Placed, sample: int) -> tuple[float, Array, Array, Array]:
         """Distance, normal from first to second body, witness points, in the world."""
@@ -173,9 +219,10 @@ class Collision:
 
     def _required(
         self, frames: Placements, sample: Array, pair: Array, ends: Ends, gradients: bool
-    ) -> tuple[Array, Array]:
-        """Required distance and its gradient for each contact."""
+    ) -> tuple[Array, Array, Array]:
+        """Required distance, its gradient and the weight of each contact."""
         required = np.full(len(sample), self.clearance)
+        weight = np.ones(len(sample))
         slope = np.zeros((len(sample), self.kinematics.n))
         for fade in ends.fades:
             rows = np.nonzero([int(k) in fade.pairs for k in pair])[0]
@@ -193,13 +240,14 @@ class Collision:
             wanted = floor + (self.clearance - floor) * np.minimum(1.0, longest / FADE_DISTANCE)
             lower = wanted < required[rows]
             required[rows[lower]] = wanted[lower]
+            weight[rows[lower]] = np.minimum(FADE_DISTANCE / np.maximum(longest[lower], 1e-9), FADE_WEIGHT_MAX)
             if gradients:
                 unit = moved[every, worst] / np.maximum(longest, 1e-12)[:, None]
                 joint = np.full(len(rows), fade.joint)
                 rate = self.kinematics.point_gradient(frames, which, joint, points[every, worst], unit)
                 rate *= ((self.clearance - floor) / FADE_DISTANCE * (longest < FADE_DISTANCE))[:, None]
                 slope[rows[lower]] = rate[lower]
-        return required, slope
+        return required, slope, weight
 
 
 def _pairs(problem: TransferProblem, bodies: tuple[Body, ...]) -> list[tuple[int, int]]:
@@ -214,3 +262,17 @@ def _pairs(problem: TransferProblem, bodies: tuple[Body, ...]) -> list[tuple[int
             pairs.append((i, j) if a.joint != 0 else (j, i))
     return pairs
 
+
+def _half(body: Body) -> Array:
+    """Half edges of a box; zeros for anything else."""
+    return np.asarray(body.geometry.halfSide) if isinstance(body.geometry, coal.Box) else np.zeros(3)
+
+
+def _nearest(group: Array, sample: Array, pair: Array, distance: Array, *rest: Array) -> tuple[Array, ...]:
+    """At most `NEAREST` contacts of every two groups (link and link, link and obstacle) at every sample."""
+    key = sample * (int(group.max()) + 1) + group[pair]
+    order = np.lexsort((distance, key))
+    ordered = key[order]
+    first = np.searchsorted(ordered, ordered)
+    chosen = np.sort(order[np.arange(len(order)) - first < NEAREST])
+    return tuple(a[chosen] for a in (sample, pair, distance, *rest))

@@ -190,7 +190,7 @@ class _Run:
         best: tuple[Trajectory, Certificate] | None = None
         last: tuple[Trajectory, Certificate] | None = None
         for seed in range(self.options.path_seeds + 1):
-            if best is not None and (best[0].duration <= ENOUGH * bound.duration or task.dynamics_bind):
+            if best is not None and (best[0].duration <= ENOUGH * bound.duration or not task.obstacles_bind):
                 break
             if seed and self._late():
                 break

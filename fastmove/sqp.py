@@ -81,7 +81,7 @@ class Optimiser:
 
     def _lack(self, contacts: Contacts, count: int) -> Array:
         lack = np.zeros(count)
-        np.maximum.at(lack, contacts.sample, self._pads(contacts) - contacts.margin)
+        np.maximum.at(lack, contacts.sample, (self._pads(contacts) - contacts.margin) * contacts.weight)
         return lack
 
     def _pads(self, contacts: Contacts) -> Array:
@@ -96,7 +96,7 @@ class Optimiser:
         here: Here | None = None
         decrease = 0.6
         for _ in range(self.max_steps):
-            if point.feasible and point.duration <= (1 + PROVEN) * self.bound:
+            if self._proven(point):
                 break
             cones = cones or self._hold_use(point) > CONES_FROM
             here = here or self._linearise(point, radius)
@@ -129,6 +129,11 @@ class Optimiser:
                 if radius < 1e-4:
                     break
         return point, solved
+
+    def _proven(self, point: Point) -> bool:
+        """As fast as the bound, and clear with half the pad to spare."""
+        fast = point.duration <= (1 + PROVEN) * self.bound
+        return fast and point.lack <= max(self.pad / 2, 1e-5) and point.static <= 1e-9 and point.violation <= 1e-6
 
     def _hold_use(self, point: Point) -> float:
         """Largest use of the hold, 1 = limit; 0 where nothing is held."""

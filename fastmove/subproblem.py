@@ -126,12 +126,12 @@ class Subproblem:
 
     def _kinematics(self) -> None:
         tr, s, flow, duration = self.tr, self.samples, self.here.flow, self.here.duration
-        self._per_joint(s.b_kinematic[1], flow.speed, tr.velocity * duration, 1)
+        self._per_joint(s.hull1, flow.speed, tr.velocity * duration, 1)
         self._per_joint(s.b2_break, flow.acceleration, tr.acceleration * duration**2, 2)
         self._per_joint(s.b3_span, flow.jerk, tr.jerk * duration**3, 3)
         half, middle = (tr.high - tr.low) / 2, (tr.high + tr.low) / 2
-        q = s.b_kinematic[0] @ tr.points(self.here.free, duration)
-        self._per_joint(s.b_kinematic[0], (q - middle) / half, half, 0)
+        q = s.hull0 @ tr.points(self.here.free, duration)
+        self._per_joint(s.hull0, (q - middle) / half, half, 0)
 
     def _efforts(self) -> None:
         tr, here, n = self.tr, self.here, self.tr.n
@@ -171,13 +171,17 @@ class Subproblem:
         if len(contacts.sample) == 0:
             return
         b = self.samples.b_clearance[contacts.sample]
-        free = b[:, self.tr.free, None] * contacts.gradient[:, None, :]
+        slope = contacts.gradient * contacts.weight[:, None]
+        free = (b[:, self.tr.free, None] * slope[:, None, :]).reshape(len(b), -1)
+        room = (contacts.margin - self.here.pads) * contacts.weight
+        binding = room < np.abs(free).sum(axis=1) * self.radius + (0.0 if self.tr.at_rest else np.inf)
+        b, free, room, slope, sample = b[binding], free[binding], room[binding], slope[binding], contacts.sample[binding]
         block = np.zeros((len(b), self.columns))
-        block[:, : self.size] = -free.reshape(len(b), -1)
-        block[:, self.xi] = -np.einsum("kc,ci,ki->k", b, self.slope, contacts.gradient)
-        block[np.arange(len(b)), self.e + np.searchsorted(self.near, contacts.sample)] = -1.0
+        block[:, : self.size] = -free
+        block[:, self.xi] = -np.einsum("kc,ci,ki->k", b, self.slope, slope)
+        block[np.arange(len(b)), self.e + np.searchsorted(self.near, sample)] = -1.0
         self.rows.append(block)
-        self.bounds.append(contacts.margin - self.here.pads)
+        self.bounds.append(room)
 
     def _cones(self) -> list[tuple[Array, Array]]:
         """Two cones per sample, member and hold that can bind in the trust region; helper columns p, n at the end."""
@@ -257,7 +261,8 @@ class Subproblem:
         value = here.duration
         if len(here.contacts.sample):
             lacking = np.zeros(len(self.near))
-            np.maximum.at(lacking, np.searchsorted(self.near, here.contacts.sample), here.pads - here.contacts.margin)
+            lack = (here.pads - here.contacts.margin) * here.contacts.weight
+            np.maximum.at(lacking, np.searchsorted(self.near, here.contacts.sample), lack)
             value += WEIGHT_CLEARANCE * float(lacking.sum())
         value += WEIGHT_STATIC * float(np.maximum(here.flow.static[self.bad_static] - 1.0, 0.0).sum())
         if not self.tr.at_rest:

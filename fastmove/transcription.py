@@ -4,8 +4,9 @@ q(s), s = t/T in [0, 1], is a cubic B-spline with control points P; q̇ = q'/T, 
 the first three control points are M⁻¹ [q0; v0 T; a0 T²] (M = rows of B, B', B'' at 0), so with a moving start they depend
 on T, and that dependence is in every row; the last three likewise.
 
-Where rows hold: jerk on every span and acceleration at every breakpoint (exact everywhere, for cubics); position,
-velocity, torque, torque rate and hold at the samples of `Samples`; the planner re-checks densely, the certificate exactly.
+Where rows hold: jerk on every span and acceleration at every breakpoint, which is exact everywhere for cubics; position and
+velocity on the Bernstein coefficients of every span, hence everywhere; torque, torque rate, hold and clearance at the samples
+of `Samples`, then checked between them by the certificate.
 """
 
 from __future__ import annotations
@@ -28,18 +29,17 @@ class Samples:
     """Where along s each kind of row stands, with the basis matrices there (rows × basis size).
 
     Attributes:
-        kinematic: s of position and velocity rows;  effort: of torque and hold;  clearance: of distances;
-        rate: of torque rate beside both limits at every breakpoint (unused where there is no such limit).
-        b_kinematic, b_effort, b_rate: lists by order of derivative;  b2_break, b3_span: acceleration at breakpoints and
-            jerk on spans;  b_clearance: values.
+        effort: s of torque and hold rows;  clearance: of distances;  rate: of torque rate beside both limits at every
+            breakpoint (None where there is no such limit).
+        b_effort, b_rate: lists by order of derivative;  b_clearance: values.
+        hull0, hull1: Bernstein coefficients of position and of d/ds on every span, and their values at the last breakpoint;
+            b2_break, b3_span: second derivative at breakpoints, third on spans.
     """
 
-    def __init__(
-        self, basis: SplineBasis, kinematic: Array, effort: Array, clearance: Array, rate: Array | None = None
-    ) -> None:
+    def __init__(self, basis: SplineBasis, effort: Array, clearance: Array, rate: Array | None = None) -> None:
         beta = basis.breakpoints
-        self.basis, self.kinematic, self.effort, self.clearance, self.rate = basis, kinematic, effort, clearance, rate
-        self.b_kinematic = [basis.matrix(kinematic, k) for k in range(2)]
+        self.basis, self.effort, self.clearance, self.rate = basis, effort, clearance, rate
+        self.hull0, self.hull1 = _hulls(basis)
         self.b2_break = basis.matrix(beta, 2)
         self.b3_span = basis.matrix(beta[:-1], 3)
         self.b_effort = [basis.matrix(effort, k) for k in range(3)]
@@ -57,25 +57,31 @@ class Samples:
         both = np.sort(np.concatenate([beta, middle]))
         inner = (np.arange(per_span) + 0.5) / per_span
         clearance = (beta[:-1, None] + np.diff(beta)[:, None] * inner).ravel()
-        return Samples(basis, both, both, clearance, middle if with_rate else None)
+        return Samples(basis, both, clearance, middle if with_rate else None)
 
     @staticmethod
     def dense(basis: SplineBasis, with_rate: bool, count: int) -> Samples:
         """A uniform grid of `count` intervals, breakpoints included; no distances."""
         grid = np.unique(np.concatenate([basis.breakpoints, np.linspace(0, 1, count + 1)]))
-        return Samples(basis, basis.breakpoints, grid, np.zeros(0), grid if with_rate else None)
+        return Samples(basis, grid, np.zeros(0), grid if with_rate else None)
 
-    def added(self, kinematic: Array, effort: Array, clearance: Array) -> Samples:
+    def added(self, effort: Array, clearance: Array) -> Samples:
         """With more samples."""
         join = lambda a, b: np.unique(np.concatenate([a, b]))  # noqa: E731
         rate = None if self.rate is None else join(self.rate, effort)
-        return Samples(
-            self.basis,
-            join(self.kinematic, kinematic),
-            join(self.effort, effort),
-            join(self.clearance, clearance),
-            rate,
-        )
+        return Samples(self.basis, join(self.effort, effort), join(self.clearance, clearance), rate)
+
+
+def _hulls(basis: SplineBasis) -> tuple[Array, Array]:
+    """On a span of width h the cubic q has Bernstein coefficients q0, q0 + h q0'/3, q1 − h q1'/3, q1, and the quadratic q'
+    has q0', q0' + h q0''/2, q1'; each curve lies in the hull of its own."""
+    beta = basis.breakpoints
+    left, right, h = beta[:-1], beta[1:], np.diff(beta)[:, None]
+    first = [basis.matrix(left, k) for k in range(3)]
+    last = [basis.matrix(right, k, "left") for k in range(2)]
+    end = basis.matrix(beta[-1:], 0), basis.matrix(beta[-1:], 1)
+    position = np.concatenate([first[0], first[0] + h / 3 * first[1], last[0] - h / 3 * last[1], end[0]])
+    return position, np.concatenate([first[1], first[1] + h / 2 * first[2], end[1]])
 
 
 @dataclass(frozen=True)
@@ -165,7 +171,7 @@ class Transcription:
         static = self._static_use(efforts.gravity)
         return Flow(
             duration,
-            samples.b_kinematic[1] @ points / duration / self.velocity,
+            samples.hull1 @ points / duration / self.velocity,
             samples.b2_break @ points / duration**2 / self.acceleration,
             samples.b3_span @ points / duration**3 / self.jerk,
             efforts,
