@@ -65,17 +65,13 @@ def assemble(problem: TransferProblem) -> Assembly:
     arm.gravity.linear = np.array(problem.gravity)
     arm.armature = np.array(robot.armature)
     frames = tuple(_hold_frame(arm, held) for held in problem.holds)
-    bodies = [
-        Body(s.name, "link", s.link, *_in_joint(arm, s.link, s.placement), s.geometry) for s in robot.shapes
-    ]
+    bodies = [Body(s.name, "link", s.link, *_in_joint(arm, s.link, s.placement), s.geometry) for s in robot.shapes]
     for frame in frames:
         for k, shape in enumerate(frame.held.item.shapes):
             placement = frame.joint_T_grasp * frame.held.grasp_T_item * shape.placement
             bodies.append(Body(f"{ITEM}.{k}", "item", ITEM, frame.joint, placement, shape.geometry()))
     for obstacle in problem.scene.obstacles:
-        bodies.append(
-            Body(obstacle.name, "scene", obstacle.name, 0, obstacle.placement, obstacle.shape.geometry())
-        )
+        bodies.append(Body(obstacle.name, "scene", obstacle.name, 0, obstacle.placement, obstacle.shape.geometry()))
     return Assembly(arm, tuple(bodies), frames)
 
 

@@ -30,7 +30,7 @@ PAD_SHARE = 0.6  # … or this share of the nearer end's own
 NEAR = 0.001  # beyond the pad: another path might be faster only where a clearance was this small [m]
 HOPELESS = 0.003  # lack of clearance at the samples from which a solve counts as failed [m]
 REFINE_FROM = 1.002  # finer breakpoints where the duration exceeds the bound by more and a dynamic limit binds
-REFINED_SPANS = 14
+REFINED_SPANS = 22
 BINDING = 0.9  # use of torque, its rate or hold from which it counts as what keeps a motion from its bound
 ROUNDS = 6
 SHRINK = 2e-4  # relative distance kept from torque, rate and hold between the planner's samples …
@@ -251,5 +251,3 @@ def _runs(times: Array, gap: float) -> Array:
     times = np.unique(times)
     runs = np.split(times, np.nonzero(np.diff(times) > gap)[0] + 1)
     return np.unique([t for run in runs for t in (run[0], run[len(run) // 2], run[-1])])
-
-

@@ -22,17 +22,13 @@ class Broadphase:
         self.data = self.model.createData()
         self.geometry = pin.GeometryModel()
         for k, body in enumerate(assembly.bodies):
-            self.geometry.addGeometryObject(
-                pin.GeometryObject(f"{k}:{body.name}", body.joint, body.placement, body.geometry)
-            )
+            self.geometry.addGeometryObject(pin.GeometryObject(f"{k}:{body.name}", body.joint, body.placement, body.geometry))
         for i, j in collision.pairs:
             self.geometry.addCollisionPair(pin.CollisionPair(i, j))
         self.geometry_data = self.geometry.createData()
         for request in self.geometry_data.collisionRequests:
             request.security_margin = collision.clearance
-        self.manager = pin.TreeBroadPhaseManager_DynamicAABBTreeCollisionManager(
-            self.model, self.geometry, self.geometry_data
-        )
+        self.manager = pin.TreeBroadPhaseManager_DynamicAABBTreeCollisionManager(self.model, self.geometry, self.geometry_data)
 
     def free(self, q: Array) -> bool:
         """Whether every pair keeps its clearance at q (n,)."""

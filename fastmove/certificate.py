@@ -78,9 +78,7 @@ class Certificate:
         return name, self.kinds[name]
 
 
-def certify(
-    problem: TransferProblem, trajectory: Trajectory, kinds: Collection[str] = KINDS, step: float = 1e-3
-) -> Certificate:
+def certify(problem: TransferProblem, trajectory: Trajectory, kinds: Collection[str] = KINDS, step: float = 1e-3) -> Certificate:
     """Recompute the margins of a motion.
 
     Args:
@@ -318,9 +316,7 @@ def _ends(problem: TransferProblem, trajectory: Trajectory, kinds: Collection[st
                 force = float(phase.grip_force[k]) if len(phase.grip_force) > k else 0.0
                 rows.append((min(force - low, high - force) + ROUNDING * high, held))
         margin, held = min(rows, key=lambda row: row[0])
-        found["grip_force"] = Entry(
-            float(margin), "N", float(margin / held.grasp.grip_force[1]), 0.0, held.gripper.name, "exact"
-        )
+        found["grip_force"] = Entry(float(margin), "N", float(margin / held.grasp.grip_force[1]), 0.0, held.gripper.name, "exact")
     return found
 
 

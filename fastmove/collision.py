@@ -22,12 +22,11 @@ from fastmove.problem import TransferProblem
 from fastmove.scene import CONTACT_DEPTH, FADE_DISTANCE
 from fastmove.spline import Array
 
-
 CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=float)
 MANIFOLD_OVERHANG = 0.015  # a corner this far beyond the other face still counts as over it [m]
 MANIFOLD_FROM = 0.03  # boxes farther apart count as one contact [m]
 MANIFOLD_BAND = 0.03  # corners farther than the nearest point by more are left out [m]
-FADE_WEIGHT_MAX = 1e3
+FADE_WEIGHT_MAX = 30.0
 NEAREST = 2  # contacts kept per two groups and sample, in the rows only
 
 

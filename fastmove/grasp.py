@@ -98,7 +98,8 @@ def hold(gripper: Gripper, item: Item, grasp: Grasp) -> Held:
     low, high = gripper.opening
     if not low <= width <= high:
         raise GraspInvalid(
-            "grasp", f"the item is {width * 1e3:.1f} mm wide between the pads; the gripper opens {low * 1e3:g} to {high * 1e3:g} mm"
+            "grasp",
+            f"the item is {width * 1e3:.1f} mm wide between the pads; the gripper opens {low * 1e3:g} to {high * 1e3:g} mm",
         )
     _check_force(gripper, item, grasp)
     middle = (patches[0].center + patches[1].center) / 2
@@ -170,23 +171,18 @@ def _touch_box(
     axis = int(np.argmax(np.abs(rotation[1])))
     tilt = np.arccos(np.clip(abs(rotation[1, axis]), 0, 1))
     if tilt > FACE_TOLERANCE:
-        raise GraspInvalid(
-            "grasp.tool_T_item", f"the item's face is turned {np.degrees(tilt):.1f}° from the pads; at most 3°"
-        )
+        raise GraspInvalid("grasp.tool_T_item", f"the item's face is turned {np.degrees(tilt):.1f}° from the pads; at most 3°")
     u, v = [k for k in range(3) if k != axis]
     edges = np.asarray(shape.size) / 2
     face = origin + side * np.sign(rotation[1, axis]) * rotation[:, axis] * edges[axis]
     corners = [
-        face + su * rotation[:, u] * edges[u] + sv * rotation[:, v] * edges[v]
-        for su, sv in ((1, 1), (-1, 1), (-1, -1), (1, -1))
+        face + su * rotation[:, u] * edges[u] + sv * rotation[:, v] * edges[v] for su, sv in ((1, 1), (-1, 1), (-1, -1), (1, -1))
     ]
     polygon = clip_polygon(np.array(corners)[:, [0, 2]], half, center)
     return (float(face[1]), plane_patch(polygon)) if len(polygon) >= 3 else None
 
 
-def _touch_round(
-    gripper: Gripper, shape: Shape, rotation: Array, origin: Array, side: float
-) -> tuple[float, Patch] | None:
+def _touch_round(gripper: Gripper, shape: Shape, rotation: Array, origin: Array, side: float) -> tuple[float, Patch] | None:
     """Cylinder or capsule: along the closing axis its end is gripped, across it a line of its side."""
     half, center = np.asarray(gripper.pad_size) / 2, np.asarray(gripper.pad_center)
     axis = rotation[:, 2]

@@ -81,9 +81,7 @@ class Kinematics:
         axis = np.einsum("njab,jb->nja", rotation[:, 1:], self.local_axis)
         return Placements(rotation, origin, axis)
 
-    def point_gradient(
-        self, frames: Placements, sample: Array, joint: Array, point: Array, direction: Array
-    ) -> Array:
+    def point_gradient(self, frames: Placements, sample: Array, joint: Array, point: Array, direction: Array) -> Array:
         """(C, n) gradient of direction · (velocity of a point fixed to joint), for C points.
 
         sample, joint: (C,) indices; point, direction: (C, 3) in the world.

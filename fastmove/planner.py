@@ -164,9 +164,12 @@ class _Run:
         n, efforts = self.dynamics.n, self.dynamics.static(q[None])[0]
         use = np.max(np.abs(efforts[:, :n]), axis=0) / self.limits.effort
         joint = int(np.argmax(use))
-        worst, sentence = float(use[joint]), (
-            f"{self.problem.robot.joint_names[joint]} needs {use[joint] * self.limits.effort[joint]:.1f} Nm at rest; "
-            f"allowed: {self.limits.effort[joint]:g} Nm"
+        worst, sentence = (
+            float(use[joint]),
+            (
+                f"{self.problem.robot.joint_names[joint]} needs {use[joint] * self.limits.effort[joint]:.1f} Nm at rest; "
+                f"allowed: {self.limits.effort[joint]:g} Nm"
+            ),
         )
         for k, held in enumerate(self.problem.holds if self.problem.hold_active else ()):
             force = float(held.grasp.grip_force[1])

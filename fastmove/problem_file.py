@@ -78,9 +78,7 @@ def problem_from_table(table: Table, folder: Path, name: str, limits: str | None
     table.finish()
     return _located(
         table,
-        lambda: TransferProblem(
-            name, robot, held, Scene(obstacles, allowed), start, goal, chosen, clearance, gravity
-        ),
+        lambda: TransferProblem(name, robot, held, Scene(obstacles, allowed), start, goal, chosen, clearance, gravity),
     )
 
 
@@ -129,7 +127,7 @@ def _item(table: Table, folder: Path) -> Item:
     shapes = tuple(_shape(t, folder) for t in table.list("shapes"))
     if not shapes:
         raise table.fail("shapes", "is missing; an item needs at least one shape")
-    members = (_inertial(table, shapes),) + tuple(_inertial(t, shapes) for t in table.list("members"))
+    members = tuple(_inertial(t, shapes) for t in (table, *table.list("members")))
     name = table.string("name", "item")
     force = table.number("max_pinch_force", float("inf"))
     item: Item = _located(table, lambda: Item(name, shapes, members, force))
@@ -250,9 +248,7 @@ def _describe_hold(problem: TransferProblem, held: Held) -> dict[str, object]:
     for member in item.members:
         body = grasp.tool_T_item.act(pin.Inertia(member.mass, np.array(member.com), np.array(member.inertia)))
         members.append({"mass": member.mass, "com": _plain(body.lever), "inertia": [_plain(r) for r in body.inertia]})
-    shapes = [
-        shape.describe() | {"pose": pose_dict(grasp.tool_T_item * shape.placement)} for shape in item.shapes
-    ]
+    shapes = [shape.describe() | {"pose": pose_dict(grasp.tool_T_item * shape.placement)} for shape in item.shapes]
     joints = gripper.finger_positions(held.width)
     return {
         "tool": {"parent_link": gripper.parent_frame, "pose": pose_dict(gripper.parent_T_tool), "finger_positions": joints},
@@ -264,8 +260,7 @@ def _describe_hold(problem: TransferProblem, held: Held) -> dict[str, object]:
             "friction": grasp.friction,
             "grip_force": _plain(grasp.grip_force),
             "patches": [
-                {"shape": p.kind, "center": _plain(p.center), "size": _plain(p.size), "c": p.c, "a": p.a}
-                for p in held.patches
+                {"shape": p.kind, "center": _plain(p.center), "size": _plain(p.size), "c": p.c, "a": p.a} for p in held.patches
             ],
         },
     }
@@ -280,4 +275,3 @@ def problem_sha256(problem: TransferProblem) -> str:
     """Hash of the canonical `describe` JSON; URDF by content, meshes by name, never an absolute path."""
     text = json.dumps(describe(problem), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-

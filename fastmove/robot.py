@@ -292,10 +292,7 @@ def _srdf_pairs(path: Path) -> dict[frozenset[str], str]:
     if not path.is_file():
         raise InputError(str(path), "no such SRDF file")
     found = ElementTree.parse(path).getroot().iter("disable_collisions")
-    return {
-        frozenset((str(e.get("link1")), str(e.get("link2")))): f"SRDF: {e.get('reason', 'no reason given')}"
-        for e in found
-    }
+    return {frozenset((str(e.get("link1")), str(e.get("link2")))): f"SRDF: {e.get('reason', 'no reason given')}" for e in found}
 
 
 def _assemble(

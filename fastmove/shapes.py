@@ -69,14 +69,14 @@ class Shape:
         object.__setattr__(self, "size", locked(self.size))
         if self.type not in TYPES:
             raise InputError("type", f"is {self.type!r}; allowed: {', '.join(TYPES)}")
-        needed = {
+        checks: dict[str, dict[str, object]] = {
             "box": {"size": self.size},
             "cylinder": {"radius": self.radius, "length": self.length},
             "capsule": {"radius": self.radius, "length": self.length},
             "sphere": {"radius": self.radius},
             "mesh": {},
-        }[self.type]
-        for key, value in needed.items():
+        }
+        for key, value in checks[self.type].items():
             numbers = np.atleast_1d(np.asarray(value, dtype=float))
             if not np.all(np.isfinite(numbers)) or numbers.size == 0 or np.any(numbers <= 0):
                 raise InputError(key, f"of a {self.type} is {np.asarray(value).tolist()}; it must be positive [m]")

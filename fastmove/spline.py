@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from math import factorial
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Array = np.ndarray[Any, Any]
 
 DEGREE = 3
 
@@ -55,7 +55,7 @@ class SplineBasis:
         """(m + 7,) breakpoints with the ends repeated to multiplicity 4."""
         return np.concatenate([np.zeros(DEGREE), self.breakpoints, np.ones(DEGREE)])
 
-    def span_of(self, s: Array, side: str = "right") -> NDArray[np.int64]:
+    def span_of(self, s: Array, side: str = "right") -> Array:
         """Index of the span that s lies in; at a breakpoint the one to its right (or left)."""
         index = np.searchsorted(self.breakpoints, s, side="right" if side == "right" else "left") - 1
         return np.clip(index, 0, self.spans - 1)
@@ -72,7 +72,7 @@ class SplineBasis:
         values = self._recursion(s, self.span_of(s, side), degree)
         return values @ self._difference(order)
 
-    def _recursion(self, s: Array, span: NDArray[np.int64], degree: int) -> Array:
+    def _recursion(self, s: Array, span: Array, degree: int) -> Array:
         knots = self.knots[DEGREE - degree : len(self.knots) - (DEGREE - degree)]
         left = span + degree  # index of the knot at the left end of the span
         rows = np.arange(len(s))
@@ -122,9 +122,7 @@ class SplineBasis:
     def polynomial(self, control_points: Array, duration: float) -> PiecewisePolynomial:
         """The curve as a piecewise polynomial of time t = s·duration [s]."""
         left = self.breakpoints[:-1]
-        terms = [
-            self.matrix(left, k) @ control_points / (factorial(k) * duration**k) for k in range(DEGREE + 1)
-        ]
+        terms = [self.matrix(left, k) @ control_points / (factorial(k) * duration**k) for k in range(DEGREE + 1)]
         return PiecewisePolynomial(self.breakpoints * duration, np.stack(terms, axis=1))
 
 
@@ -216,10 +214,7 @@ class PiecewisePolynomial:
         scaled = self.coefficients * width ** np.arange(degree + 1)[None, :, None]
         binomial = lambda a, b: factorial(a) // (factorial(b) * factorial(a - b))  # noqa: E731
         to_bernstein = np.array(
-            [
-                [binomial(i, k) / binomial(degree, k) if k <= i else 0.0 for k in range(degree + 1)]
-                for i in range(degree + 1)
-            ]
+            [[binomial(i, k) / binomial(degree, k) if k <= i else 0.0 for k in range(degree + 1)] for i in range(degree + 1)]
         )
         hull = np.einsum("bk,skn->sbn", to_bernstein, scaled)
         return hull.min(axis=1), hull.max(axis=1)

@@ -58,7 +58,7 @@ class Optimiser:
     ends: Ends
     bound: float
     pad: float
-    max_steps: int = 16
+    max_steps: int = 40
 
     def assess(self, free: Array, duration: float) -> Point:
         """Merit of these control points; between rests at their own smallest duration."""
@@ -152,9 +152,7 @@ class Optimiser:
             rate = tr.dynamics.linearised(*tr.states(samples.b_rate[:3], points, point.duration))
         reach = self.pad + float(np.clip(0.4 * radius, 0.02, 0.08))
         contacts = self.collision.query(samples.b_clearance @ points, self.ends, reach, gradients=True)
-        return Here(
-            point.free, point.duration, point.flow, tr.dynamics.linearised(q, v, a), rate, contacts, self._pads(contacts)
-        )
+        return Here(point.free, point.duration, point.flow, tr.dynamics.linearised(q, v, a), rate, contacts, self._pads(contacts))
 
     def _step(self, here: Here, radius: float, decrease: float, cones: bool) -> Step | None:
         low = -min(max(1 - self.bound / here.duration, 0.0), decrease)

@@ -153,9 +153,7 @@ class Subproblem:
     def _chain(self, matrices: list[Array], lin: Linearised, duration: float, rows: int | None = None) -> Array:
         """(N, members, rows, size, n): ∂/∂q B + ∂/∂v B'/T + ∂/∂a B''/T²."""
         parts = zip((lin.dq, lin.dv, lin.da), matrices, range(3), strict=False)
-        return sum(
-            d[:, :, :rows, None, :] * (b / duration**k)[:, None, None, :, None] for d, b, k in parts
-        )  # type: ignore[return-value]
+        return sum(d[:, :, :rows, None, :] * (b / duration**k)[:, None, None, :, None] for d, b, k in parts)  # type: ignore[return-value]
 
     def _scaled(self, d: Array, xi: Array, value: Array, limit: Array, power: int, slack: Array | None) -> None:
         finite = np.isfinite(limit)

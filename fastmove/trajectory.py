@@ -72,23 +72,23 @@ class Trajectory:
         """[s]"""
         return float(sum(phase.duration for phase in self.phases))
 
-    def position(self, t: object) -> Array:
+    def position(self, t: float | Array) -> Array:
         """(n_arm,) at a time, (N, n_arm) at times [rad]."""
         return self.sample(t, 0)
 
-    def velocity(self, t: object) -> Array:
+    def velocity(self, t: float | Array) -> Array:
         """As `position` [rad/s]."""
         return self.sample(t, 1)
 
-    def acceleration(self, t: object) -> Array:
+    def acceleration(self, t: float | Array) -> Array:
         """As `position` [rad/s²]."""
         return self.sample(t, 2)
 
-    def jerk(self, t: object) -> Array:
+    def jerk(self, t: float | Array) -> Array:
         """As `position` [rad/s³]; at a jump the value after it, at the end the value before."""
         return self.sample(t, 3)
 
-    def sample(self, t: object, order: int) -> Array:
+    def sample(self, t: float | Array, order: int) -> Array:
         times = np.atleast_1d(np.asarray(t, dtype=float))
         result = self.motion(order)(times)
         return result[0] if np.ndim(t) == 0 else result

@@ -1,0 +1,30 @@
+# make demo: plan and certify the book transfer.  make test: everything CI runs.  Both create .venv from pinned hashes.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-slow lint clean
+
+demo: $(VENV)/ready
+	$(BIN)/fastmove plan problems/book_to_tote.toml --out book_to_tote.npz
+	$(BIN)/fastmove check problems/book_to_tote.toml book_to_tote.npz
+
+test: $(VENV)/ready lint
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/ready
+	$(BIN)/python -m pytest -m slow -s
+
+lint: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache dist book_to_tote.npz

@@ -1,0 +1,202 @@
+"""The command line: fastmove plan | check | describe | robots.
+
+Exit codes: 0 done; 1 certificate not ok (`check`); 2 the input is wrong; 3 no certified transfer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import fastmove
+from fastmove.certificate import KINDS, Certificate, certify
+from fastmove.errors import FastMoveError, InputError
+from fastmove.planner import Options, Planner
+from fastmove.problem_file import describe, load_problem
+from fastmove.report import binding_intervals, certificate_lines
+from fastmove.robot import known_robots, load_robot
+from fastmove.solution import Solution
+from fastmove.trajectory_file import load_trajectory, planned_for, save_trajectory
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code.  Never a traceback for a caller's mistake."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except FastMoveError as error:
+        print(f"fastmove: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fastmove", description="Pinched items moved as fast as physics allows.")
+    parser.add_argument("--version", action="version", version=f"fastmove {fastmove.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    plan = _command(commands, "plan", _plan, "plan one transfer and certify it")
+    plan.add_argument("problem", metavar="PROBLEM", help="problem file, .toml or .json")
+    plan.add_argument("--out", metavar="T.npz", help="write the trajectory (.npz, .csv or .yaml)")
+    plan.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
+    plan.add_argument("--contact", choices=("pinch",), help="contact model")
+    plan.add_argument("--seed", type=_natural, default=0, metavar="N", help="seed of the path search (default 0)")
+    plan.add_argument(
+        "--deadline", type=_positive, metavar="S", help="start no new search after S seconds; results may then differ"
+    )
+    plan.add_argument("--json", action="store_true", help="print one JSON object")
+
+    check = _command(commands, "check", _check, "certificate of any trajectory of the problem")
+    check.add_argument("problem", metavar="PROBLEM", help="problem file")
+    check.add_argument("trajectory", metavar="T", help="trajectory: .npz, .csv, or JointTrajectory .yaml")
+    check.add_argument("--kinds", metavar="A,B…", help=f"which of {','.join(KINDS)}; default all")
+    check.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
+    check.add_argument("--fit", action="store_true", help="allow files without velocities or accelerations")
+    check.add_argument("--json", action="store_true", help="print one JSON object")
+
+    show = _command(commands, "describe", _describe, "the problem in plain numbers")
+    show.add_argument("problem", metavar="PROBLEM", help="problem file")
+    show.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
+    show.add_argument("--json", action="store_true", help="print one JSON object")
+
+    robots = _command(commands, "robots", _robots, "the robots it knows")
+    robots.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    text: str,
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    command.set_defaults(run=run)
+    return command
+
+
+def _natural(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative; a whole number from 0 is needed")
+    return value
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not positive; seconds are needed")
+    return value
+
+
+def _plan(options: argparse.Namespace) -> int:
+    problem = load_problem(options.problem, options.limits)
+    solution = Planner(Options(seed=options.seed, deadline=options.deadline)).plan(problem)
+    if solution.ok and options.out and solution.trajectory is not None:
+        save_trajectory(options.out, problem, solution.trajectory)
+    print(_json(solution_json(solution)) if options.json else solution)
+    if solution.ok:
+        return 0
+    print(f"fastmove: {options.problem}: {solution.detail or solution.status.value}", file=sys.stderr)
+    return 3
+
+
+def _check(options: argparse.Namespace) -> int:
+    problem = load_problem(options.problem, options.limits)
+    kinds = tuple(options.kinds.split(",")) if options.kinds else KINDS
+    for kind in kinds:
+        if kind not in KINDS:
+            raise InputError("--kinds", f"{kind!r} is no kind of limit; allowed: {', '.join(KINDS)}")
+    trajectory = load_trajectory(options.trajectory, problem, options.fit)
+    certificate = certify(problem, trajectory, kinds)
+    same = planned_for(options.trajectory, problem)
+    if options.json:
+        print(_json(certificate_json(certificate) | {"duration_s": trajectory.duration, "planned_for_this": same}))
+    else:
+        print(f"{options.trajectory} for {problem.name}: {trajectory.duration:.4f} s, limits {problem.limits}")
+        if same is False:
+            print("  note: the file was planned for another problem")
+        print("\n".join(certificate_lines(certificate)))
+    return 0 if certificate.ok else 1
+
+
+def _describe(options: argparse.Namespace) -> int:
+    print(_json(describe(load_problem(options.problem, options.limits)), indent=None if options.json else 2))
+    return 0
+
+
+def _robots(options: argparse.Namespace) -> int:
+    rows: list[dict[str, Any]] = []
+    for name in known_robots():
+        robot = load_robot(name)
+        rows.append(
+            {
+                "name": name,
+                "dof": robot.n_arm,
+                "grippers": list(robot.grippers),
+                "payload_kg": robot.payload,
+                "limits": list(robot.limits),
+            }
+        )
+    if options.json:
+        print(_json({"robots": rows}))
+        return 0
+    print(f"{'name':<12} {'DoF':>3}  {'gripper':<12} {'payload':>8}  limit sets (first = default)")
+    for row in rows:
+        grippers, limits = ", ".join(row["grippers"]), ", ".join(row["limits"])
+        print(f"{row['name']:<12} {row['dof']:>3}  {grippers:<12} {row['payload_kg']:>5g} kg  {limits}")
+    return 0
+
+
+def solution_json(solution: Solution) -> dict[str, object]:
+    """What `plan --json` prints and `bench` writes.  `prices` is empty until multipliers of a converged solve are kept."""
+    result: dict[str, object] = {
+        "status": solution.status.name.lower(),
+        "detail": solution.detail or solution.status.value,
+        "duration_s": solution.duration,
+        "lower_bound_s": solution.lower_bound,
+        "plan_time_s": solution.timings.get("total", math.nan),
+        "timings_s": solution.timings,
+        "limits": solution.problem.limits,
+        "certificate": None,
+        "binding": [],
+        "prices": {},
+        "grip_force_N": list(solution.grip_force),
+        "seed": solution.seed,
+        "version": fastmove.__version__,
+    }
+    if solution.certificate is not None:
+        result["certificate"] = certificate_json(solution.certificate)
+        result["binding"] = binding_intervals(solution.problem, solution.certificate)
+    return result
+
+
+def certificate_json(certificate: Certificate) -> dict[str, object]:
+    """{ok, per kind {margin, unit, normalised, time_s, where, proof}}."""
+    keys = ("margin", "unit", "normalised", "time_s", "where", "proof")
+    kinds = {kind: {key: getattr(entry, key) for key in keys} for kind, entry in certificate.kinds.items()}
+    return {"ok": certificate.ok, **kinds}
+
+
+def _json(value: object, indent: int | None = None) -> str:
+    """JSON with infinities and NaN as null, since standard JSON has neither."""
+    return json.dumps(_finite(value), indent=indent)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _finite(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,248 @@
+"""Trajectories in files: npz (ours, exact), CSV and trajectory_msgs/JointTrajectory YAML (sampled), read and written.
+
+Control points are authoritative.  Sampled files are read as quintic Hermite pieces through (q, v, a); a file without
+velocities or accelerations is refused unless a fit is asked for.  Files are written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import yaml
+from scipy.interpolate import CubicSpline
+
+from fastmove.assembly import assemble
+from fastmove.dynamics import Dynamics
+from fastmove.errors import InputError, TrajectoryFileError
+from fastmove.problem import TransferProblem
+from fastmove.problem_file import problem_sha256
+from fastmove.spline import Array, PiecewisePolynomial, SplineBasis, quintic_hermite
+from fastmove.trajectory import Phase, Trajectory
+
+FORMAT = 1
+ENDINGS = (".npz", ".csv", ".yaml", ".yml")
+
+
+def save_trajectory(path: str | Path, problem: TransferProblem, trajectory: Trajectory) -> None:
+    """Write a trajectory; the ending says how.
+
+    npz keys: format, time (N,) every ms plus the exact end, position, velocity, acceleration, jerk, effort (N, n_arm),
+    grip_force (N,), opening (N,), joint_names, control_points, knots, degree, duration, problem_sha256; several phases
+    are stacked, with phase_sizes and phase_durations.
+
+    Raises:
+        TrajectoryFileError: unknown ending, or the folder cannot be written.
+    """
+    path = Path(path)
+    if path.suffix not in ENDINGS:
+        raise TrajectoryFileError(str(path), f"has an unknown ending; allowed: {', '.join(ENDINGS)}")
+    samples = _samples(problem, trajectory)
+    buffer = io.BytesIO()
+    if path.suffix == ".npz":
+        np.savez(buffer, **(samples | _splines(trajectory)), problem_sha256=problem_sha256(problem))  # type: ignore[arg-type]
+    elif path.suffix == ".csv":
+        buffer.write(_csv_text(samples).encode())
+    else:
+        buffer.write(_yaml_text(samples).encode())
+    write_whole(path, buffer.getvalue())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write to a temporary file beside it, then rename: the file is there whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise TrajectoryFileError(str(path), f"cannot be written ({error.strerror})") from error
+
+
+def _samples(problem: TransferProblem, trajectory: Trajectory) -> dict[str, object]:
+    time = trajectory.grid()
+    q, v, a, j = (trajectory.motion(k)(time) for k in range(4))
+    dynamics = Dynamics(problem, assemble(problem))
+    effort = dynamics.efforts(q, v, a).total[:, 0, : dynamics.n]
+    ends = np.cumsum([phase.duration for phase in trajectory.phases])
+    index = np.minimum(np.searchsorted(ends, time, side="left"), len(ends) - 1)
+    channel = lambda values: np.array([v[0] if len(v) else 0.0 for v in values])[index]  # noqa: E731
+    return {
+        "format": FORMAT,
+        "time": time,
+        "position": q,
+        "velocity": v,
+        "acceleration": a,
+        "jerk": j,
+        "effort": effort,
+        "grip_force": channel([phase.grip_force for phase in trajectory.phases]),
+        "opening": channel([phase.opening for phase in trajectory.phases]),
+        "joint_names": np.array(trajectory.joint_names),
+        "duration": trajectory.duration,
+    }
+
+
+def _splines(trajectory: Trajectory) -> dict[str, object]:
+    if any(phase.basis is None or phase.control_points is None for phase in trajectory.phases):
+        return {}
+    phases = [(p.basis, p.control_points, p.duration) for p in trajectory.phases]
+    return {
+        "control_points": np.concatenate([points for _, points, _ in phases if points is not None]),
+        "knots": np.concatenate([basis.knots for basis, _, _ in phases if basis is not None]),
+        "degree": 3,
+        "phase_sizes": np.array([basis.size for basis, _, _ in phases if basis is not None]),
+        "phase_durations": np.array([duration for _, _, duration in phases]),
+    }
+
+
+def load_trajectory(path: str | Path, problem: TransferProblem, fit: bool = False) -> Trajectory:
+    """Read a trajectory of this problem's robot.
+
+    Args:
+        fit: allow files without velocities or accelerations; a C² cubic spline then goes through the positions.
+
+    Raises:
+        TrajectoryFileError: unreadable, other joints, or samples that are no motion.
+    """
+    path = Path(path)
+    readers = {".npz": _read_npz, ".csv": _read_csv, ".yaml": _read_yaml, ".yml": _read_yaml}
+    if path.suffix not in readers:
+        raise TrajectoryFileError(str(path), f"has an unknown ending; allowed: {', '.join(ENDINGS)}")
+    if not path.is_file():
+        raise TrajectoryFileError(str(path), "no such file")
+    try:
+        data = readers[path.suffix](path)
+    except InputError:
+        raise
+    except Exception as error:
+        raise TrajectoryFileError(str(path), f"cannot be read as a trajectory ({_first_line(error)})") from error
+    names = tuple(str(n) for n in data["joint_names"])
+    if names != problem.robot.joint_names:
+        raise TrajectoryFileError(str(path), f"has joints {', '.join(names)}; needed: {', '.join(problem.robot.joint_names)}")
+    try:
+        if "control_points" in data:
+            return _from_splines(data, names)
+        return _from_samples(path, data, names, problem, fit)
+    except InputError:
+        raise
+    except (ValueError, KeyError, IndexError) as error:
+        raise TrajectoryFileError(str(path), f"is no motion ({_first_line(error)})") from error
+
+
+def planned_for(path: str | Path, problem: TransferProblem) -> bool | None:
+    """Whether the file says that it was planned for this very problem; None where it does not say."""
+    if Path(path).suffix != ".npz":
+        return None
+    with np.load(path, allow_pickle=False) as data:
+        return str(data["problem_sha256"]) == problem_sha256(problem) if "problem_sha256" in data else None
+
+
+def _from_splines(data: dict[str, Array], names: tuple[str, ...]) -> Trajectory:
+    phases, point, knot = [], 0, 0
+    sizes = data.get("phase_sizes", np.array([len(data["control_points"])]))
+    durations = data.get("phase_durations", np.array([float(data["duration"])]))
+    begin = 0.0
+    for size, duration in zip(sizes, durations, strict=True):
+        knots = data["knots"][knot : knot + size + 4]
+        basis = SplineBasis(knots[3:-3])
+        middle = int(np.searchsorted(data["time"], begin + duration / 2))
+        middle = min(middle, len(data["time"]) - 1)
+        channels = [[float(data[key][middle])] for key in ("grip_force", "opening")]
+        phases.append(Phase.from_spline(basis, data["control_points"][point : point + size], float(duration), *channels))
+        point, knot, begin = point + size, knot + size + 4, begin + float(duration)
+    return Trajectory(tuple(phases), names)
+
+
+def _from_samples(path: Path, data: dict[str, Array], names: tuple[str, ...], problem: TransferProblem, fit: bool) -> Trajectory:
+    time, q = np.asarray(data["time"], dtype=float), np.asarray(data["position"], dtype=float)
+    if len(time) < 2 or np.any(np.diff(time) <= 0) or not np.all(np.isfinite(q)) or not np.all(np.isfinite(time)):
+        raise TrajectoryFileError(str(path), "needs at least two samples at strictly increasing finite times")
+    missing = [key for key in ("velocity", "acceleration") if key not in data]
+    if missing and not fit:
+        raise TrajectoryFileError(str(path), f"has no {' and no '.join(missing)}; add it, or allow a fit with --fit")
+    time = time - time[0]
+    if missing:
+        spline = CubicSpline(time, q, bc_type="clamped")
+        motion = PiecewisePolynomial(time, spline.c[::-1].transpose(1, 0, 2))
+    else:
+        motion = quintic_hermite(time, q, np.asarray(data["velocity"]), np.asarray(data["acceleration"]))
+    forces = [float(held.grasp.grip_force[1]) for held in problem.holds]
+    if "grip_force" in data and problem.holds:
+        forces[0] = float(np.asarray(data["grip_force"])[0])
+    return Trajectory((Phase(motion, None, None, forces, [h.width for h in problem.holds]),), names)  # type: ignore[arg-type]
+
+
+def _read_npz(path: Path) -> dict[str, Array]:
+    with np.load(path, allow_pickle=False) as data:
+        found = {key: data[key] for key in data.files}
+    if int(found.get("format", np.array(0))) != FORMAT:
+        raise TrajectoryFileError(str(path), f"is not of format {FORMAT}")
+    return found
+
+
+CHANNELS = ("position", "velocity", "acceleration", "effort")
+
+
+def _csv_text(samples: dict[str, object]) -> str:
+    names = [str(n) for n in np.asarray(samples["joint_names"])]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["time", *(f"{c}.{n}" for c in CHANNELS for n in names), "grip_force", "opening"])
+    columns = [np.asarray(samples["time"])[:, None], *(np.asarray(samples[c]) for c in CHANNELS)]
+    columns += [np.asarray(samples[c])[:, None] for c in ("grip_force", "opening")]
+    for row in np.hstack(columns):
+        writer.writerow([repr(float(x)) for x in row])
+    return text.getvalue()
+
+
+def _read_csv(path: Path) -> dict[str, Array]:
+    with path.open(newline="") as stream:
+        rows = list(csv.reader(stream))
+    if not rows or rows[0][:1] != ["time"]:
+        raise TrajectoryFileError(str(path), "needs a header row: time, position.JOINT …, velocity.JOINT …, acceleration.JOINT …")
+    header, values = rows[0], np.array([[float(x) for x in row] for row in rows[1:]])
+    found: dict[str, Array] = {"time": values[:, 0]}
+    for channel in CHANNELS:
+        columns = [k for k, name in enumerate(header) if name.startswith(channel + ".")]
+        if columns:
+            found[channel] = values[:, columns]
+    for channel in ("grip_force", "opening"):
+        if channel in header:
+            found[channel] = values[:, header.index(channel)]
+    found["joint_names"] = np.array([name.split(".", 1)[1] for name in header if name.startswith("position.")])
+    return found
+
+
+def _yaml_text(samples: dict[str, object]) -> str:
+    time = np.asarray(samples["time"])
+    points = []
+    for i, t in enumerate(time):
+        nanoseconds = round(float(t) * 1e9)
+        point: dict[str, object] = {
+            "positions": np.asarray(samples["position"])[i].tolist(),
+            "velocities": np.asarray(samples["velocity"])[i].tolist(),
+            "accelerations": np.asarray(samples["acceleration"])[i].tolist(),
+            "effort": np.asarray(samples["effort"])[i].tolist(),
+            "time_from_start": {"sec": nanoseconds // 10**9, "nanosec": nanoseconds % 10**9},
+        }
+        points.append(point)
+    names = [str(n) for n in np.asarray(samples["joint_names"])]
+    return yaml.safe_dump({"joint_names": names, "points": points}, default_flow_style=None, sort_keys=False)
+
+
+def _read_yaml(path: Path) -> dict[str, Array]:
+    data = yaml.safe_load(path.read_text())
+    points = data["points"]
+    stamp = lambda p: p["time_from_start"]["sec"] + 1e-9 * p["time_from_start"]["nanosec"]  # noqa: E731
+    found = {"time": np.array([stamp(p) for p in points], dtype=float), "joint_names": np.array(data["joint_names"])}
+    for key, name in (("position", "positions"), ("velocity", "velocities"), ("acceleration", "accelerations")):
+        if all(p.get(name) for p in points):
+            found[key] = np.array([p[name] for p in points], dtype=float)
+    return found
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
