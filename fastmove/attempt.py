@@ -94,7 +94,7 @@ class Task:
 
     def attempt(self, number: int) -> tuple[Trajectory, Certificate] | None:
         """Number 0 is the straight line (or Ruckig's own motion from a moving start), others a searched path."""
-        basis = switch_basis(self.knots)
+        basis = switch_basis(self.knots, at_rest=self.problem.start.at_rest)
         with timed(self.shop.timings, "seed"):
             guess = self._guess(number, basis)
         if guess is None:

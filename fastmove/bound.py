@@ -16,6 +16,7 @@ from fastmove.problem import State
 from fastmove.robot import LimitSet
 from fastmove.spline import Array, SplineBasis
 
+MOVING_FIRST_SPAN = 3e-3  # [s]
 MIN_GAP = 2e-4  # breakpoints closer than this fraction of the duration are merged; 2 ms jerk ramps must survive
 
 
@@ -71,12 +72,17 @@ def lower_bound(start: State, goal: Array, limits: LimitSet, jerk: Array | None 
     return Bound(float(durations[joint]), joint, switches, trajectory)
 
 
-def switch_basis(bound: Bound, spans: int = 14) -> SplineBasis:
-    """Breakpoints at the switching times, the widest spans bisected up to `spans`."""
+def switch_basis(bound: Bound, spans: int = 14, at_rest: bool = True) -> SplineBasis:
+    """Breakpoints at the switching times, the widest spans bisected up to `spans`.
+
+    With a moving start the first span is at least 3 ms: the acceleration that control points can represent at its
+    beginning is rounded by about 4·10⁻¹⁶ |q| / h², which must stay below the 10⁻⁹ of a join.
+    """
     beta = bound.switches / bound.switches[-1]
+    first = MIN_GAP if at_rest else MOVING_FIRST_SPAN / bound.duration
     kept = [0.0]
     for value in beta[1:-1]:
-        if value - kept[-1] > MIN_GAP and 1.0 - value > MIN_GAP:
+        if value - kept[-1] > (MIN_GAP if len(kept) > 1 else first) and 1.0 - value > MIN_GAP:
             kept.append(float(value))
     kept.append(1.0)
     while len(kept) - 1 < spans:

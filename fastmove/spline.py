@@ -94,11 +94,17 @@ class SplineBasis:
         """Matrix from control points to those of the `order`-th derivative."""
         matrix = np.eye(self.size)
         for k in range(order):
-            degree = DEGREE - k
-            knots = self.knots[k : len(self.knots) - k]
-            width = knots[degree + 1 : -1] - knots[1 : -degree - 1]
-            matrix = (degree / width)[:, None] * np.diff(matrix, axis=0)
+            matrix = self._slope(matrix, k)
         return matrix
+
+    def _slope(self, points: Array, order: int) -> Array:
+        """Control points of the derivative of a curve that already is an `order`-th derivative."""
+        degree = DEGREE - order
+        if degree == 0:
+            return np.zeros_like(points[1:])
+        knots = self.knots[order : len(self.knots) - order]
+        width = knots[degree + 1 : -1] - knots[1 : -degree - 1]
+        return (degree / width)[:, None] * np.diff(points, axis=0)
 
     def refined(self, breakpoints: object) -> SplineBasis:
         """The basis with these breakpoints added (those closer than 1e-9 to an old one are dropped)."""
@@ -120,9 +126,16 @@ class SplineBasis:
         return (k[1:-3] + k[2:-2] + k[3:-1]) / 3.0
 
     def polynomial(self, control_points: Array, duration: float) -> PiecewisePolynomial:
-        """The curve as a piecewise polynomial of time t = s·duration [s]."""
+        """The curve as a piecewise polynomial of time t = s·duration [s].
+
+        Derivatives come from differences of control points, so equal ones at an end give exactly zero there.
+        """
         left = self.breakpoints[:-1]
-        terms = [self.matrix(left, k) @ control_points / (factorial(k) * duration**k) for k in range(DEGREE + 1)]
+        span, points, terms = self.span_of(left), np.asarray(control_points), []
+        for k in range(DEGREE + 1):
+            values = self._recursion(left, span, DEGREE - k) @ points
+            terms.append(values / (factorial(k) * duration**k))
+            points = self._slope(points, k)
         return PiecewisePolynomial(self.breakpoints * duration, np.stack(terms, axis=1))
 
 

@@ -1,0 +1,90 @@
+"""Seeded problems for tests and measurements: the same seed gives the same problems."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+import fastmove as fm
+from fastmove.assembly import assemble
+from fastmove.collision import Collision
+from fastmove.dynamics import Dynamics
+from fastmove.grasp import Grasp, Held, hold
+from fastmove.item import Inertial, Item, solid_inertia
+from fastmove.problem import Goal, State, TransferProblem
+from fastmove.robot import RobotModel
+from fastmove.scene import Scene
+from fastmove.shapes import Shape, pose
+
+
+def block(mass: float, size: tuple[float, float, float] = (0.06, 0.06, 0.10), com: tuple[float, ...] | None = None) -> Item:
+    """A box of this mass; com in the item frame, default its middle."""
+    shape = Shape("box", size=np.array(size))
+    centre, inertia = solid_inertia((shape,), mass)
+    return Item("block", (shape,), (Inertial(mass, centre if com is None else np.array(com), inertia),))
+
+
+def pinched(
+    robot: RobotModel, item: Item, grip_force: float, friction: float, offset: tuple[float, float] = (0.0, 0.0)
+) -> Held:
+    """The item held with its middle at this offset from the pads' centre in tool x, z [m]."""
+    x, z = np.array(offset) + np.array(robot.gripper().pad_center)
+    return hold(robot.gripper(), item, Grasp(pose([x, 0.0, z]), friction, np.array([grip_force, grip_force])))
+
+
+def end_is_usable(problem: TransferProblem, static_use: float = 1.0) -> bool:
+    """No self-collision at either end, and both ends holdable at rest with this share of the limits."""
+    assembly = assemble(problem)
+    collision, dynamics = Collision(problem, assembly), Dynamics(problem, assembly)
+    start, goal = np.array(problem.start.q), np.array(problem.goal.configurations[0])
+    ends = collision.ends(start, goal)
+    n, limits = dynamics.n, problem.limit_set
+    for q in (start, goal):
+        if collision.margins_at(q, ends):
+            return False
+        efforts = dynamics.static(q[None])[0]
+        if np.any(np.abs(efforts[:, :n]) > static_use * limits.effort):
+            return False
+        for k, held in enumerate(problem.holds):
+            force = float(held.grasp.grip_force[1])
+            use = held.contact_model.utilisation(efforts[:, n + 6 * k : n + 6 * k + 6], force)
+            if float(np.max(use)) > 0.9 * static_use:
+                return False
+    return True
+
+
+def free_space_pairs(limits: str, count: int, seed: int, held: Held | None = None) -> Iterator[TransferProblem]:
+    """Rest to rest between uniform random configurations, 0.5 kg centred at the pads, 40 N, friction 0.5."""
+    robot = fm.load_robot("panda")
+    chosen = held or pinched(robot, block(0.5), 40.0, 0.5)
+    limit_set = robot.limit_set(limits)
+    rng = np.random.default_rng(seed)
+    found = 0
+    while found < count:
+        start, goal = rng.uniform(limit_set.position_min, limit_set.position_max, (2, robot.n_arm))
+        problem = TransferProblem(
+            f"free {limits} {found}", robot, (chosen,), Scene(), State.rest(start), Goal(goal[None]), limits
+        )
+        if end_is_usable(problem, 1.0 if held is None else 0.9):
+            found += 1
+            yield problem
+
+
+def moving_starts(limits: str, count: int, seed: int) -> Iterator[tuple[TransferProblem, fm.Solution]]:
+    """States met on certified motions, each with a fresh goal: (problem from there, the motion it was met on)."""
+    robot = fm.load_robot("panda")
+    limit_set = robot.limit_set(limits)
+    rng = np.random.default_rng(seed)
+    for k, before in enumerate(free_space_pairs(limits, count, seed)):
+        solution = fm.plan(before).raise_for_status()
+        assert solution.trajectory is not None
+        t = solution.duration * rng.uniform(0.1, 0.9)
+        state = State(*(solution.trajectory.sample(t, order) for order in range(3)))
+        while True:
+            goal = rng.uniform(limit_set.position_min, limit_set.position_max)
+            goal = 0.5 * goal + 0.5 * np.array(before.goal.configurations[0])
+            problem = before.with_(name=f"moving {k}", start=state, goal=Goal(goal[None]))
+            if end_is_usable(problem):
+                break
+        yield problem, solution
