@@ -180,7 +180,7 @@ class Task:
             with timed(self.shop.timings, "optimise"):
                 samples = samples.added(effort, clearance)
                 again = self._solve(tr, samples, point.free, duration, 0.02)
-            if again is None:
+            if again is None or np.array_equal(again.free, point.free):
                 break
             point = again
         assert last is not None

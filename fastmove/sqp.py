@@ -14,7 +14,7 @@ import numpy as np
 from fastmove.collision import Collision, Contacts, Ends
 from fastmove.spline import Array
 from fastmove.subproblem import WEIGHT_CLEARANCE, WEIGHT_STATIC, WEIGHT_VIOLATION, Here, Step, Subproblem
-from fastmove.transcription import Flow, Samples, Transcription
+from fastmove.transcription import Flow, Samples, Transcription, static_lack
 
 PROVEN = 2e-4  # T ≤ (1 + PROVEN)·bound counts as optimal
 STEP_TOLERANCE = 2e-4  # stop when the model predicts less than this fraction of T
@@ -74,7 +74,7 @@ class Optimiser:
             violation = max(tr.use(flow, 1.0) - 1.0, 0.0)
         q = self.samples.b_clearance @ tr.points(free, duration)
         lack = self._lack(self.collision.query(q, self.ends, self.pad), len(q))
-        static = float(np.maximum(flow.static - 1.0, 0.0).sum())
+        static = static_lack(flow.static)
         merit = duration * (1 + WEIGHT_VIOLATION * violation) + WEIGHT_CLEARANCE * float(lack.sum())
         merit += WEIGHT_STATIC * static
         return Point(free, duration, flow, merit, float(lack.max(initial=0.0)), static, violation)

@@ -7,7 +7,8 @@ Unknowns: change D of the free control points, ξ = δT/T, slacks.  With both si
     jerk           ±[…]                ≤ 1 + 3 ξ
     torque         ±[τ + J D + (2 g + d q̇) ξ] / τ_max ≤ 1 + 2 ξ,   J = ∂τ/∂q B + ∂τ/∂q̇ B'/T + M B''/T²
     torque rate    ±[r + (∂τ/∂q B'/T + ∂τ/∂q̇ B''/T² + M B'''/T³) D + (2 r_g + r_d) ξ] / r_max ≤ 1 + 3 ξ
-    hold           ‖L W, p + n‖ ≤ 0.9 F (1 + 2 ξ) + h,  p ≥ ‖C W‖, n ≥ |W_y|/2,  W = w + J D + 2 w_g ξ
+    hold           ‖L W, p + n‖ ≤ 0.9 F (1 + 2 ξ),  p ≥ ‖C W‖, n ≥ |W_y|/2,  W = w + J D + 2 w_g ξ
+    hold at rest   the same for W = w_g + ∂w_g/∂q B D ≤ 0.97 · 0.9 F + h, where the static use exceeds 98 %
     clearance      margin + ∇margin B D ≥ pad − e
 
 With a moving end the fixed control points change with T: their part of every row joins the ξ column.  The hold is kept as
@@ -24,7 +25,7 @@ from fastmove.collision import Contacts
 from fastmove.conic import ConicProgram, solve
 from fastmove.dynamics import Linearised
 from fastmove.spline import Array
-from fastmove.transcription import STATIC_MAX, Flow, Samples, Transcription
+from fastmove.transcription import STATIC_MAX, STATIC_TARGET, Flow, Samples, Transcription, static_lack
 
 WEIGHT_CLEARANCE = 20.0  # [s/m]
 WEIGHT_STATIC = 10.0  # [s]
@@ -92,7 +93,7 @@ class Subproblem:
     def _add(self, d: Array, xi: Array, value: Array, limit: float, power: int, slack: Array | None = None) -> None:
         """Rows ±(value + d D + xi ξ) ≤ limit + power ξ (+ slack), dropping those that cannot bind in the trust region.
 
-        d: (K, size); xi, value: (K,); slack: (K,) column of a slack variable, or −1.
+        d: (K, size); xi, value: (K,); slack: (K,) column of a slack variable.
         """
         reach = np.abs(d).sum(axis=1) * self.radius
         far = max(abs(self.range[0]), abs(self.range[1]))
@@ -109,9 +110,7 @@ class Subproblem:
             if not self.tr.at_rest:
                 block[:, self.sigma] = -1.0
             if slack is not None:
-                which = slack[binding]
-                rows = np.nonzero(which >= 0)[0]
-                block[rows, which[rows]] = -1.0
+                block[np.arange(len(block)), slack[binding]] = -1.0
             self.rows.append(block)
             self.bounds.append(limit - sign * value[binding])
 
@@ -136,33 +135,44 @@ class Subproblem:
     def _efforts(self) -> None:
         tr, here, n = self.tr, self.here, self.tr.n
         lin, efforts = here.lin, here.lin.efforts
-        self.jacobian = self._chain(self.samples.b_effort, lin, here.duration)
-        free = self.jacobian[..., tr.free, :]
-        xi = 2 * efforts.gravity + efforts.viscous + np.einsum("kmrci,ci->kmr", self.jacobian, self.slope)
-        self.effort_free, self.effort_xi = free, xi
-        slack = np.full(len(lin.dq), -1)
-        slack[self.bad_static] = self.h + np.arange(len(self.bad_static))
-        slack = np.broadcast_to(slack[:, None, None], xi[:, :, :n].shape)
-        self._scaled(free[:, :, :n], xi[:, :, :n], efforts.total[:, :, :n], tr.effort_max, 2, slack)
+        jacobian = self._chain(self.samples.b_effort, lin, here.duration)
+        self.value, self.effort_xi = efforts.total.copy(), 2 * efforts.gravity + efforts.viscous
+        self.limit, self.power = np.ones(len(lin.dq)), np.full(len(lin.dq), 2)
+        bad = self.bad_static
+        if len(bad):  # hopeless at rest: a matter of geometry, so these rows ask for it at rest
+            slope = tr.dynamics.gravity_slope(self.samples.b_effort[0][bad] @ tr.points(here.free, here.duration))
+            jacobian[bad] = slope[:, :, :, None, :] * self.samples.b_effort[0][bad][:, None, None, :, None]
+            self.value[bad], self.effort_xi[bad] = efforts.gravity[bad], 0.0
+            self.limit[bad], self.power[bad] = STATIC_TARGET, 0
+        self.effort_free = jacobian[..., tr.free, :]
+        self.effort_xi = self.effort_xi + np.einsum("kmrci,ci->kmr", jacobian, self.slope)
+        good = np.setdiff1d(np.arange(len(lin.dq)), bad)
+        for chosen, slack in ((good, None), (bad, self.h + np.arange(len(bad)))):
+            if len(chosen):
+                parts = (x[chosen][:, :, :n] for x in (self.effort_free, self.effort_xi, self.value))
+                limit, power = float(self.limit[chosen[0]]), int(self.power[chosen[0]])
+                self._scaled(*parts, tr.effort_max, limit, power, slack)
         if here.rate_lin is not None and here.flow.rate is not None:
             jacobian = self._chain(self.samples.b_rate[1:], here.rate_lin, here.duration, n) / here.duration
             gravity, viscous, rest = here.flow.rate
             xi = 2 * gravity + viscous + np.einsum("kmrci,ci->kmr", jacobian, self.slope)
-            self._scaled(jacobian[..., tr.free, :], xi, gravity + viscous + rest, tr.rate_max, 3, None)
+            self._scaled(jacobian[..., tr.free, :], xi, gravity + viscous + rest, tr.rate_max, 1.0, 3, None)
 
     def _chain(self, matrices: list[Array], lin: Linearised, duration: float, rows: int | None = None) -> Array:
         """(N, members, rows, size, n): ∂/∂q B + ∂/∂v B'/T + ∂/∂a B''/T²."""
         parts = zip((lin.dq, lin.dv, lin.da), matrices, range(3), strict=False)
         return sum(d[:, :, :rows, None, :] * (b / duration**k)[:, None, None, :, None] for d, b, k in parts)  # type: ignore[return-value]
 
-    def _scaled(self, d: Array, xi: Array, value: Array, limit: Array, power: int, slack: Array | None) -> None:
-        finite = np.isfinite(limit)
+    def _scaled(self, d: Array, xi: Array, value: Array, scale: Array, limit: float, power: int, slack: Array | None) -> None:
+        """Rows (K, members, joints), divided by a limit per joint; slack: (K,) columns."""
+        finite = np.isfinite(scale)
         if not np.any(finite):
             return
-        scale = limit[finite]
+        scale = scale[finite]
         d = (d[:, :, finite] / scale[:, None, None]).reshape(-1, self.size)
-        chosen = None if slack is None else slack[:, :, finite].ravel()
-        self._add(d, (xi[:, :, finite] / scale).ravel(), (value[:, :, finite] / scale).ravel(), 1.0, power, chosen)
+        xi, value = xi[:, :, finite] / scale, value[:, :, finite] / scale
+        columns = None if slack is None else np.broadcast_to(slack[:, None, None], xi.shape).ravel()
+        self._add(d, xi.ravel(), value.ravel(), limit, power, columns)
 
     def _clearance(self) -> None:
         contacts = self.here.contacts
@@ -184,15 +194,14 @@ class Subproblem:
     def _cones(self) -> list[tuple[Array, Array]]:
         """Two cones per sample, member and hold that can bind in the trust region; helper columns p, n at the end."""
         tr, n = self.tr, self.tr.n
-        total = self.here.lin.efforts.total
         reach = np.abs(self.effort_free).sum(axis=(3, 4)) * self.radius
         reach += np.abs(self.effort_xi) * max(abs(self.range[0]), abs(self.range[1]))
         chosen = []
         for hold, contact in enumerate(tr.holds):
             rows = slice(n + 6 * hold, n + 6 * hold + 6)
-            largest = np.abs(total[:, :, rows]) + reach[:, :, rows]
+            largest = np.abs(self.value[:, :, rows]) + reach[:, :, rows]
             bound = _largest_use(contact, largest) / tr.force(hold)
-            least = tr.hold_max * (1 + 2 * self.range[0])
+            least = tr.hold_max * (self.limit + self.power * self.range[0])[:, None]
             chosen += [(k, m, hold) for k, m in zip(*np.nonzero(bound > least), strict=True)]
         self.columns += 2 * len(chosen)
         self.rows = [np.pad(r, ((0, 0), (0, self.columns - r.shape[1]))) for r in self.rows]
@@ -207,13 +216,13 @@ class Subproblem:
         """p ≥ ‖C W‖, n ≥ |n·W| and 0.9 (1 + 2 ξ) + h ≥ ‖(L W, p + n)‖, all divided by F; columns p and n = p + 1."""
         tr, contact = self.tr, self.tr.holds[hold]
         rows = slice(tr.n + 6 * hold, tr.n + 6 * hold + 6)
-        wrench = self.here.lin.efforts.total[k, m, rows] / tr.force(hold)
+        wrench = self.value[k, m, rows] / tr.force(hold)
         change = np.zeros((6, self.columns))
         change[:, : self.size] = self.effort_free[k, m, rows].reshape(6, -1) / tr.force(hold)
         change[:, self.xi] = self.effort_xi[k, m, rows] / tr.force(hold)
         unit = np.zeros((3, self.columns))
         unit[0, p] = unit[1, p + 1] = 1.0
-        unit[2, self.xi] = 2 * tr.hold_max
+        unit[2, self.xi] = self.power[k] * tr.hold_max
         if slack is not None:
             unit[2, slack] = 1.0
         if not tr.at_rest:
@@ -223,7 +232,7 @@ class Subproblem:
             self.bounds.append(np.array([-sign * contact.normal @ wrench]))
         couples = (np.vstack([unit[0], contact.couples @ change]), np.concatenate([[0.0], contact.couples @ wrench]))
         whole = np.vstack([unit[2], contact.linear @ change, unit[0] + unit[1]])
-        return [couples, (whole, np.concatenate([[tr.hold_max], contact.linear @ wrench, [0.0]]))]
+        return [couples, (whole, np.concatenate([[self.limit[k] * tr.hold_max], contact.linear @ wrench, [0.0]]))]
 
     # -- solution -------------------------------------------------------------------------------------------------
 
@@ -262,7 +271,7 @@ class Subproblem:
             lack = (here.pads - here.contacts.margin) * here.contacts.weight
             np.maximum.at(lacking, np.searchsorted(self.near, here.contacts.sample), lack)
             value += WEIGHT_CLEARANCE * float(lacking.sum())
-        value += WEIGHT_STATIC * float(np.maximum(here.flow.static[self.bad_static] - 1.0, 0.0).sum())
+        value += WEIGHT_STATIC * static_lack(here.flow.static)
         if not self.tr.at_rest:
             value += WEIGHT_VIOLATION * here.duration * max(self.tr.use(here.flow, 1.0) - 1.0, 0.0)
         return value

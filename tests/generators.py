@@ -25,9 +25,7 @@ def block(mass: float, size: tuple[float, float, float] = (0.06, 0.06, 0.10), co
     return Item("block", (shape,), (Inertial(mass, centre if com is None else np.array(com), inertia),))
 
 
-def pinched(
-    robot: RobotModel, item: Item, grip_force: float, friction: float, offset: tuple[float, float] = (0.0, 0.0)
-) -> Held:
+def pinched(robot: RobotModel, item: Item, grip_force: float, friction: float, offset: tuple[float, float] = (0.0, 0.0)) -> Held:
     """The item held with its middle at this offset from the pads' centre in tool x, z [m]."""
     x, z = np.array(offset) + np.array(robot.gripper().pad_center)
     return hold(robot.gripper(), item, Grasp(pose([x, 0.0, z]), friction, np.array([grip_force, grip_force])))
@@ -88,3 +86,24 @@ def moving_starts(limits: str, count: int, seed: int) -> Iterator[tuple[Transfer
             if end_is_usable(problem):
                 break
         yield problem, solution
+
+
+# (grip force [N], friction, mass [kg], centre of mass from the pads' centre in tool x, z [m])
+HOLD_LOADS = (
+    (25.0, 0.4, 0.7, (0.010, 0.020)),
+    (20.0, 0.4, 0.5, (0.0, 0.030)),
+    (15.0, 0.5, 0.9, (0.0, 0.0)),
+    (30.0, 0.5, 0.6, (0.020, 0.0)),
+    (35.0, 0.5, 0.6, (0.0, 0.040)),
+    (25.0, 0.3, 0.9, (0.0, 0.020)),
+)
+
+
+def hold_limited(count: int, seed: int, limits: str = "benchmark") -> Iterator[TransferProblem]:
+    """Free-space transfers where the hold matters: weak grip, heavy, centre of mass 2 to 4 cm off; ends holdable at rest."""
+    robot = fm.load_robot("panda")
+    for k in range(count):
+        force, friction, mass, offset = HOLD_LOADS[k % len(HOLD_LOADS)]
+        item = block(mass, com=(offset[0], 0.0, offset[1]))
+        held = pinched(robot, item, force, friction)
+        yield from free_space_pairs(limits, 1, seed + k, held)
