@@ -1,0 +1,258 @@
+"""The certificate: an outsider agrees with it, and mutations of the planner do not get past it."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pinocchio as pin
+import pytest
+from generators import block, free_space_pairs, pinched
+from test_collision import READY, on_table, straight_motion
+
+import fastmove as fm
+from fastmove import collision as collision_module
+from fastmove import dynamics, transcription
+from fastmove.assembly import assemble
+from fastmove.bound import lower_bound
+from fastmove.certificate import Certificate, certify
+from fastmove.problem import Goal, State, TransferProblem
+from fastmove.problem_file import describe
+from fastmove.robot import LimitSet
+from fastmove.scene import Obstacle, Scene
+from fastmove.shapes import Shape, pose
+from fastmove.trajectory_file import save_trajectory
+
+
+def outsider(description: dict, urdf: str, data: dict) -> dict[str, float]:
+    """Largest use of each limit, from `describe --json`, the URDF and the npz file, with numpy and pinocchio only."""
+    robot, item, grasp = description["robot"], description["item"], description["grasp"]
+    tool = description["tool"]
+    full = pin.buildModelFromUrdf(urdf)
+    q0 = pin.neutral(full)
+    for name, value in tool["finger_positions"].items():
+        q0[full.joints[full.getJointId(name)].idx_q] = value
+    locked = [full.getJointId(n) for n in list(full.names)[1:] if n not in robot["joint_names"]]
+    model = pin.buildReducedModel(full, locked, q0)
+    model.gravity.linear = np.array(description["gravity"])
+    parent = model.frames[model.getFrameId(tool["parent_link"])]
+    to_pose = lambda p: pin.XYZQUATToSE3(np.array(p["position"] + p["quaternion_xyzw"]))  # noqa: E731
+    in_joint = parent.placement * to_pose(tool["pose"])
+    body = pin.Inertia(item["mass"], np.array(item["com"]), np.array(item["inertia"]))
+    model.appendBodyToJoint(parent.parentJoint, body, in_joint)
+    frame = model.addFrame(pin.Frame("grasp", parent.parentJoint, in_joint * to_pose(grasp["frame"]), pin.OP_FRAME))
+    com_in_grasp = to_pose(grasp["frame"]).actInv(np.array(item["com"]))
+    turn = to_pose(grasp["frame"]).rotation
+    inertia = turn.T @ np.array(item["inertia"]) @ turn
+    c = np.mean([p["c"] for p in grasp["patches"]])
+    a = np.mean([p["a"] for p in grasp["patches"]])
+    mu, width = grasp["friction"], grasp["width"]
+    d = model.createData()
+    use = dict.fromkeys(("velocity", "acceleration", "jerk", "torque", "S", "position"), 0.0)
+    top = {k: np.array(robot[f"{k}_max"], dtype=float) for k in ("velocity", "acceleration", "jerk", "effort")}
+    low, high = np.array(robot["position_min"]), np.array(robot["position_max"])
+    for i in range(len(data["time"])):
+        q, v, acc = data["position"][i], data["velocity"][i], data["acceleration"][i]
+        use["position"] = max(use["position"], np.max(np.abs((2 * q - high - low) / (high - low))))
+        use["velocity"] = max(use["velocity"], np.max(np.abs(v) / top["velocity"]))
+        use["acceleration"] = max(use["acceleration"], np.max(np.abs(acc) / top["acceleration"]))
+        use["jerk"] = max(use["jerk"], np.max(np.abs(data["jerk"][i]) / top["jerk"]))
+        tau = pin.rnea(model, d, q, v, acc) + np.array(robot["damping"]) * v
+        np.testing.assert_allclose(tau, data["effort"][i], atol=1e-8)
+        use["torque"] = max(use["torque"], np.max(np.abs(tau) / top["effort"]))
+        pin.forwardKinematics(model, d, q, v, acc)
+        pin.updateFramePlacements(model, d)
+        rotation = d.oMf[frame].rotation
+        speed = pin.getFrameVelocity(model, d, frame, pin.LOCAL)
+        motion = pin.getFrameClassicalAcceleration(model, d, frame, pin.LOCAL)
+        w, alpha = speed.angular, motion.angular
+        com_acc = motion.linear + np.cross(alpha, com_in_grasp) + np.cross(w, np.cross(w, com_in_grasp))
+        force = item["mass"] * (com_acc - rotation.T @ np.array(description["gravity"]))
+        moment = inertia @ alpha + np.cross(w, inertia @ w) + np.cross(com_in_grasp, force)
+        grip = data["grip_force"][i]
+        lin = np.sqrt(force[0] ** 2 + force[2] ** 2 + (moment[1] / c) ** 2) / (2 * mu * grip)
+        couples = np.hypot(moment[0], moment[2]) / (grip * (a + mu * width))
+        use["S"] = max(use["S"], np.hypot(lin, couples + abs(force[1]) / (2 * grip)))
+    return use
+
+
+def test_an_outsider_with_numpy_and_pinocchio_agrees(book: fm.TransferProblem, book_solution: fm.Solution, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "book.npz"
+    save_trajectory(path, book, book_solution.trajectory)
+    description = json.loads(json.dumps(describe(book)))
+    with np.load(path) as stored:
+        data = {key: stored[key] for key in stored.files}
+    use = outsider(description, str(book.robot.urdf), data)
+    print({k: round(float(v), 6) for k, v in use.items()})
+    for kind in ("position", "velocity", "acceleration", "jerk", "torque"):
+        assert use[kind] <= 1 + 1e-9, kind
+    assert use["S"] <= 0.9 * (1 + 1e-9)
+    kinds = book_solution.certificate.kinds
+    assert use["S"] == pytest.approx(0.9 - kinds["hold"].margin, abs=2e-3)
+    assert use["torque"] == pytest.approx(1 - kinds["torque"].normalised, abs=2e-3)
+
+
+def test_the_book_certifies_with_every_kind(book_solution: fm.Solution) -> None:
+    certificate = book_solution.certificate
+    assert certificate.ok
+    everywhere = {"position", "velocity", "acceleration", "jerk", "clearance", "allowed_contact"}
+    assert {k for k, e in certificate.kinds.items() if e.proof == "everywhere"} == everywhere
+    assert {k for k, e in certificate.kinds.items() if e.proof == "grid 1 ms"} == {"torque", "torque_rate", "hold"}
+
+
+# -- mutations: break the planner's own code, switch its certificate off, and see that the real one refuses the motion ----
+
+
+@pytest.fixture
+def unjudged(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The planner believes every motion: its certificate is a rubber stamp."""
+    monkeypatch.setattr("fastmove.attempt.certify", lambda *_: Certificate({}))
+    return monkeypatch
+
+
+def verdict(problem: TransferProblem) -> set[str]:
+    """Kinds that the real certificate refuses on what the (mutated) planner makes of the problem."""
+    return verdict_on(problem, problem)
+
+
+def verdict_on(problem: TransferProblem, believed: TransferProblem) -> set[str]:
+    """The same for a planner that believes another problem."""
+    solution = fm.plan(believed)
+    assert solution.trajectory is not None, solution.detail
+    return {kind for kind, entry in certify(problem, solution.trajectory).kinds.items() if not entry.ok}
+
+
+def needs(panda: fm.RobotModel, com: tuple[float, float, float], grip: float = 25.0) -> TransferProblem:
+    """A transfer whose motion without the hold breaks it: peak S above 1.2."""
+    held = pinched(panda, block(0.9, com=com), grip, 0.3)
+    for problem in free_space_pairs("benchmark", 12, 100, held):
+        free = fm.plan(problem.with_(hold_active=False))
+        if free.trajectory is not None and certify(problem, free.trajectory, ("hold",)).kinds["hold"].margin < -0.3:
+            return problem
+    raise AssertionError("no hold-limited problem found")
+
+
+@pytest.mark.parametrize(("part", "com"), [("linear", (0.0, 0.0, 0.02)), ("couples", (0.0, 0.03, 0.0))])
+def test_mutation_part_of_the_hold_weakened(
+    unjudged: pytest.MonkeyPatch, panda: fm.RobotModel, part: str, com: tuple[float, float, float]
+) -> None:
+    """Signs in S do not matter (it is even); a part that is lost or weakened does."""
+    problem = needs(panda, com)
+    assert verdict(problem) == set()
+    held = problem.holds[0]
+    weaker = replace(held.contact_model, **{part: np.asarray(getattr(held.contact_model, part)) * 0.2})
+    assert "hold" in verdict_on(problem, problem.with_(holds=(replace(held, contact_model=weaker),)))
+
+
+@pytest.mark.parametrize("row", ["gravity", "all"])
+def test_mutation_sign_flipped_in_the_wrench(unjudged: pytest.MonkeyPatch, panda: fm.RobotModel, row: str) -> None:
+    problem = needs(panda, (0.0, 0.0, 0.02))
+    original = dynamics.Dynamics._with_damping
+
+    def flipped(self, total, gravity, v):  # type: ignore[no-untyped-def]
+        total, gravity = total.copy(), gravity.copy()
+        moving = total[..., 7:] - gravity[..., 7:]
+        sign = {"gravity": (-1, 1), "all": (0.0, 0.0)}[row]
+        gravity[..., 7:] *= sign[0]
+        total[..., 7:] = gravity[..., 7:] + sign[1] * moving
+        return original(self, total, gravity, v)
+
+    unjudged.setattr(dynamics.Dynamics, "_with_damping", flipped)
+    assert "hold" in verdict(problem)
+
+
+@pytest.mark.parametrize("row", ["gravity", "inertia"])
+def test_mutation_sign_flipped_in_the_torque(unjudged: pytest.MonkeyPatch, panda: fm.RobotModel, row: str) -> None:
+    problem = torque_limited(panda)
+    assert verdict(problem) == set()
+    original = dynamics.Dynamics._with_damping
+
+    def flipped(self, total, gravity, v):  # type: ignore[no-untyped-def]
+        moving = total - gravity
+        gravity = -gravity if row == "gravity" else gravity
+        return original(self, gravity + (-moving if row == "inertia" else moving), gravity, v)
+
+    unjudged.setattr(dynamics.Dynamics, "_with_damping", flipped)
+    assert "torque" in verdict(problem)
+
+
+def torque_limited(panda: fm.RobotModel) -> TransferProblem:
+    """Joint 2 swings the stretched arm up against gravity with half of the extra torque that it would like."""
+    start = np.array([0.0, 1.0, 0.0, -1.0, 0.0, 1.5, 0.0])
+    goal = start + np.array([0.0, -1.2, 0, 0, 0, 0, 0])
+    problem = TransferProblem("swing", panda, (), Scene(), State.rest(start), Goal([goal]), "benchmark")
+    free = fm.plan(problem)
+    assembly = assemble(problem)
+    path = free.trajectory.position(free.trajectory.grid())
+    at_rest = np.abs(dynamics.Dynamics(problem, assembly).static(path)[:, 0, 1]).max()
+    peak = np.abs(certify(problem, free.trajectory).profile["torque_Nm"][:, 1]).max()
+    effort = np.array(problem.limit_set.effort)
+    effort[1] = at_rest + 0.5 * (peak - at_rest)
+    tight = replace(panda.limit_set("benchmark"), effort=effort, name="tight")
+    problem = problem.with_(robot=replace(panda, limits={"tight": tight}), limits="tight")
+    assert fm.plan(problem).duration > 1.01 * free.duration
+    return problem
+
+
+def test_mutation_effort_widened(unjudged: pytest.MonkeyPatch, panda: fm.RobotModel) -> None:
+    problem = torque_limited(panda)
+    unjudged.setattr(transcription.Transcription, "__init__", widened("effort_max", 1.05))
+    assert "torque" in verdict(problem)
+
+
+@pytest.mark.parametrize("key", ["velocity", "acceleration", "jerk"])
+def test_mutation_limit_widened(unjudged: pytest.MonkeyPatch, panda: fm.RobotModel, key: str) -> None:
+    problem = next(iter(free_space_pairs("benchmark", 1, 5)))
+    assert verdict(problem) == set()
+    limits = problem.limit_set
+    wider = LimitSet(**{**limits.__dict__, key: getattr(limits, key) * 1.01})
+    unjudged.setattr("fastmove.attempt.lower_bound", lambda s, g, _, jerk=None: lower_bound(s, g, wider, jerk))
+    unjudged.setattr("fastmove.planner.lower_bound", lambda s, g, _, jerk=None: lower_bound(s, g, wider, jerk))
+    unjudged.setattr(transcription.Transcription, "__init__", widened(key, 1.01))
+    assert key in verdict(problem)
+
+
+def widened(key: str, factor: float):  # type: ignore[no-untyped-def]
+    original = transcription.Transcription.__init__
+
+    def init(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        original(self, *args, **kwargs)
+        setattr(self, key, getattr(self, key) * factor)
+
+    return init
+
+
+def test_mutation_sign_flipped_in_clearance(unjudged: pytest.MonkeyPatch, panda: fm.RobotModel) -> None:
+    problem = behind_a_post(panda)
+    assert verdict(problem) == set()
+    original = collision_module.Kinematics.point_gradient
+    unjudged.setattr(collision_module.Kinematics, "point_gradient", lambda self, *args: -original(self, *args))
+    unjudged.setattr(collision_module.Contacts, "margin", property(lambda self: abs(self.distance - self.required)))
+    assert "clearance" in verdict(problem)
+
+
+def test_mutation_collision_pair_dropped(unjudged: pytest.MonkeyPatch, panda: fm.RobotModel) -> None:
+    """What the planner no longer sees, the certificate does."""
+    original = collision_module._pairs
+    problem = behind_a_post(panda)
+
+    def fewer(problem, bodies):  # type: ignore[no-untyped-def]
+        return [(i, j) for i, j in original(problem, bodies) if bodies[j].group != "post"]
+
+    unjudged.setattr(collision_module, "_pairs", fewer)
+    solution = fm.plan(problem)
+    sweep_only = certify(problem, solution.trajectory, ("clearance",)).kinds["clearance"]
+    assert not sweep_only.ok and "post" in sweep_only.where
+
+
+def test_mutation_dragged_book(panda: fm.RobotModel) -> None:
+    drag = on_table(panda, np.array([0.0, 0.15, 0.0]))
+    certificate = certify(drag, straight_motion(drag, 2.0))
+    assert [k for k, e in certificate.kinds.items() if not e.ok] == ["allowed_contact"]
+
+
+def behind_a_post(panda: fm.RobotModel) -> TransferProblem:
+    """A post that the straight motion of hand and item would hit."""
+    held = pinched(panda, block(0.3), 40.0, 0.6)
+    post = Obstacle("post", Shape("box", size=np.array([0.06, 0.06, 0.5]), placement=pose((0.31, 0.0, 0.25))))
+    start, goal = READY + np.eye(7)[0] * -0.7, READY + np.eye(7)[0] * 0.7
+    return TransferProblem("post", panda, (held,), Scene((post,)), State.rest(start), Goal([goal]), "benchmark")

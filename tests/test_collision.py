@@ -1,0 +1,226 @@
+"""Clearances: kinematics, bounds, gradients, allowed contacts, the sweep."""
+
+import coal
+import numpy as np
+import pinocchio as pin
+import pytest
+from generators import block, pinched
+
+import fastmove as fm
+from fastmove.assembly import assemble
+from fastmove.bound import lower_bound, switch_basis
+from fastmove.bounding import segment_distance
+from fastmove.broadphase import Broadphase
+from fastmove.certificate import certify
+from fastmove.collision import Collision
+from fastmove.kinematics import Kinematics
+from fastmove.problem import Goal, State, TransferProblem
+from fastmove.scene import AllowedContact, Obstacle, Scene
+from fastmove.seeds import straight
+from fastmove.shapes import Shape, pose
+from fastmove.trajectory import Phase, Trajectory
+
+READY = np.array([0, -0.785, 0, -2.356, 0, 1.571, 0.785])
+
+
+def cluttered(panda: fm.RobotModel, seed: int = 0) -> TransferProblem:
+    """Boxes, cylinders, capsules and spheres around a Panda that holds a block."""
+    rng = np.random.default_rng(seed)
+    obstacles = []
+    for k in range(12):
+        angle, radius = rng.uniform(0, 2 * np.pi), rng.uniform(0.4, 0.8)
+        where = pose((radius * np.cos(angle), radius * np.sin(angle), rng.uniform(0, 0.8)), quaternion(rng))
+        size, r, length = rng.uniform(0.05, 0.3, 3), rng.uniform(0.02, 0.1), rng.uniform(0.05, 0.3)
+        kind = ("box", "cylinder", "capsule", "sphere")[k % 4]
+        obstacles.append(Obstacle(f"o{k}", Shape(kind, size, r, length, placement=where)))
+    held = pinched(panda, block(0.5), 40.0, 0.5)
+    return TransferProblem("clutter", panda, (held,), Scene(tuple(obstacles)), State.rest(READY), Goal([READY + 0.5]), "fer")
+
+
+def quaternion(rng: np.random.Generator) -> np.ndarray:
+    q = rng.normal(size=4)
+    return q / np.linalg.norm(q)
+
+
+def random_q(panda: fm.RobotModel, count: int, seed: int) -> np.ndarray:
+    limits = panda.limit_set()
+    return np.random.default_rng(seed).uniform(limits.position_min, limits.position_max, (count, 7))
+
+
+def test_kinematics_agree_with_pinocchio(panda: fm.RobotModel) -> None:
+    problem = cluttered(panda).with_(robot=panda.at(pose((0.1, -0.2, 0.3), quaternion(np.random.default_rng(1)))))
+    arm = assemble(problem).arm
+    data, q = arm.createData(), random_q(panda, 40, 0)
+    frames = Kinematics(arm).placements(q)
+    for i in range(len(q)):
+        pin.forwardKinematics(arm, data, q[i])
+        for j in range(1, arm.njoints):
+            np.testing.assert_allclose(frames.rotation[i, j], data.oMi[j].rotation, atol=1e-13)
+            np.testing.assert_allclose(frames.origin[i, j], data.oMi[j].translation, atol=1e-13)
+
+
+def test_bounds_never_exceed_distances(panda: fm.RobotModel) -> None:
+    problem = cluttered(panda)
+    collision = Collision(problem, assemble(problem))
+    q = random_q(panda, 12, 3)
+    frames = collision.kinematics.placements(q)
+    placed = collision._bounding.place(frames.rotation, frames.origin)
+    bound = placed.lower_bounds()
+    rows, pairs = (x.ravel() for x in np.indices(bound.shape))
+    tight = placed.tightened(rows, pairs)
+    for row, pair, second in zip(rows, pairs, tight, strict=True):
+        exact = collision.distance(int(pair), placed, int(row))[0]
+        assert max(bound[row, pair], second) <= max(exact, 0.0) + 1e-9 or exact < 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_segment_distance_agrees_with_dense_points(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    one, two = rng.normal(size=(2, 30, 2, 3))
+    s = np.linspace(0, 1, 101)[:, None]
+    for k in range(30):
+        a, b = (x[k, 0] + s * (x[k, 1] - x[k, 0]) for x in (one, two))
+        dense = np.linalg.norm(a[:, None] - b[None], axis=2).min()
+        exact = segment_distance(one[k : k + 1], two[k : k + 1])[0]
+        assert exact <= dense + 1e-12 and dense - exact < 0.05
+
+
+def test_clearance_gradients_match_central_differences(panda: fm.RobotModel) -> None:
+    """To 1e-4 relative to the gradient, or to a lever of 0.25 m where it is smaller (coal's cylinders are no smoother:
+    2e-5 m/rad in the worst direction); where the witness features switch within the difference the gradient does not exist: such
+    contacts are recognised by one-sided differences that disagree, skipped, and counted."""
+    problem = cluttered(panda)
+    collision = Collision(problem, assemble(problem))
+    q = random_q(panda, 60, 7)
+    ends = collision.ends(q[0], q[1])
+    found = collision.query(q, ends, 0.08, gradients=True)
+    h, checked, skipped, worst = 5e-5, 0, 0, 0.0
+    for c in range(len(found.pair)):
+        sample, pair = int(found.sample[c]), int(found.pair[c])
+
+        def distance(moved: np.ndarray, pair: int = pair) -> float:
+            frames = collision.kinematics.placements(moved[None])
+            return collision.distance(pair, collision._bounding.place(frames.rotation, frames.origin), 0)[0]
+
+        here = distance(q[sample])
+        if here < 1e-4 or abs(here - found.distance[c]) > 1e-9:
+            continue  # overlapping, or a corner of a face-to-face contact
+        steps = h * np.eye(7)
+        ahead = np.array([distance(q[sample] + s) for s in steps])
+        behind = np.array([distance(q[sample] - s) for s in steps])
+        scale = max(float(np.abs(found.gradient[c]).max()), 0.25)
+        if np.abs(ahead + behind - 2 * here).max() / h > 1e-3 * scale:
+            skipped += 1
+            continue
+        worst = max(worst, float(np.abs((ahead - behind) / (2 * h) - found.gradient[c]).max() / scale))
+        checked += 1
+    print(f"clearance gradients: {checked} checked, {skipped} feature switches skipped, worst {worst:.1e}")
+    assert checked > 200 and skipped < 0.1 * checked
+    assert worst < 1e-4
+
+
+def test_broadphase_agrees_with_distances(panda: fm.RobotModel) -> None:
+    problem = cluttered(panda)
+    assembly = assemble(problem)
+    collision = Collision(problem, assembly)
+    q = random_q(panda, 400, 11)
+    free = np.array([Broadphase(assembly, collision).free(x) for x in q[:1]] + [False] * 399)
+    broadphase = Broadphase(assembly, collision)
+    free = np.array([broadphase.free(x) for x in q])
+    found = collision.query(q, collision.ends(q[0], q[0]), 0.0)
+    hit = np.zeros(len(q), dtype=bool)
+    hit[found.sample[found.margin < 0]] = True
+    assert np.array_equal(free, ~hit)
+    assert 0.02 < free.mean() < 0.98
+
+
+def on_table(panda: fm.RobotModel, direction: np.ndarray, allowed: bool = True) -> TransferProblem:
+    """A block standing on a table, moved by this vector [m]."""
+    held = pinched(panda, block(0.4), 40.0, 0.6)
+    start, goal = (reach(panda, np.array([0.45, 0.0, 0.3]) + k * direction) for k in (0, 1))
+    top = 0.3 - 0.00025 - 0.05
+    table = Obstacle("table", Shape("box", size=np.array([1.0, 1.0, 0.1]), placement=pose((0.7, 0, top - 0.05))))
+    contacts = (AllowedContact("table", "both"),) if allowed else ()
+    return TransferProblem("table", panda, (held,), Scene((table,), contacts), State.rest(start), Goal(goal[None]), "benchmark")
+
+
+def reach(panda: fm.RobotModel, position: np.ndarray) -> np.ndarray:
+    """A configuration with the tool there, pointing down."""
+    model, q = panda.model, pin.neutral(panda.model)
+    data, frame = model.createData(), model.getFrameId("panda_hand_tcp")
+    q[:7] = READY
+    target = pin.SE3(np.diag([1.0, -1.0, -1.0]), position)
+    for _ in range(300):
+        pin.framesForwardKinematics(model, data, q)
+        error = pin.log6(data.oMf[frame].actInv(target)).vector
+        jacobian = pin.computeFrameJacobian(model, data, q, frame, pin.LOCAL)[:, :7]
+        q[:7] += jacobian.T @ np.linalg.solve(jacobian @ jacobian.T + 1e-9 * np.eye(6), error)
+    assert np.linalg.norm(error) < 1e-10
+    return np.array(q[:7])
+
+
+def straight_motion(problem: TransferProblem, stretch: float = 1.5) -> Trajectory:
+    """The straight line in joint space, slow enough for every limit."""
+    start, goal = np.array(problem.start.q), np.array(problem.goal.configurations[0])
+    bound = lower_bound(problem.start, goal, problem.limit_set)
+    basis = switch_basis(bound)
+    free = straight(start, goal, bound, basis)
+    points = np.concatenate([np.tile(start, (3, 1)), free, np.tile(goal, (3, 1))])
+    forces = [float(h.grasp.grip_force[1]) for h in problem.holds]
+    phase = Phase.from_spline(basis, points, bound.duration * stretch, forces, [h.width for h in problem.holds])
+    return Trajectory((phase,), problem.robot.joint_names)
+
+
+def test_lifting_off_passes_and_dragging_is_refused(panda: fm.RobotModel) -> None:
+    up = on_table(panda, np.array([0.0, 0.0, 0.15]))
+    assert certify(up, straight_motion(up)).kinds["allowed_contact"].ok
+    drag = on_table(panda, np.array([0.0, 0.15, 0.0]))
+    refused = certify(drag, straight_motion(drag)).kinds["allowed_contact"]
+    assert not refused.ok and "table" in refused.where
+    lifted = fm.plan(drag)  # the planner lifts instead
+    assert lifted.ok
+    model_top = lifted.certificate.kinds["allowed_contact"]
+    assert model_top.ok
+
+
+def test_without_the_allowance_the_start_is_in_collision(panda: fm.RobotModel) -> None:
+    with pytest.raises(fm.errors.StartInCollision, match="item and table"):
+        fm.plan(on_table(panda, np.array([0.0, 0.0, 0.15]), allowed=False))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_sweep_finds_what_a_ten_times_finer_grid_finds(panda: fm.RobotModel, seed: int) -> None:
+    """On random straight motions through clutter: proven means free at 0.1 ms, and the least distances agree."""
+    problem = cluttered(panda, seed)
+    q = random_q(panda, 2, 100 + seed)
+    problem = problem.with_(start=State.rest(q[0]), goal=Goal(q[1:]))
+    trajectory = straight_motion(problem, 1.0)
+    entry = certify(problem, trajectory, ("clearance",)).kinds["clearance"]
+    collision = Collision(problem, assemble(problem))
+    times = np.linspace(0, trajectory.duration, int(trajectory.duration / 1e-4))
+    found = collision.query(trajectory.position(times), collision.ends(q[0], q[1]), 0.02)
+    least = float(found.margin.min(initial=0.02))
+    assert entry.ok == (least >= -1e-6)
+    if entry.ok and least < 0.02:
+        assert entry.margin <= least + 0.01 and entry.margin >= least - 1e-3
+
+
+def test_every_moving_pair_is_checked_unless_declared(panda: fm.RobotModel) -> None:
+    """All pairs of groups with relative motion are in the list; what is left out is adjacent by the URDF."""
+    problem = cluttered(panda)
+    assembly = assemble(problem)
+    collision = Collision(problem, assembly)
+    listed = {frozenset((collision.bodies[i].group, collision.bodies[j].group)) for i, j in collision.pairs}
+    moving = {b.group: b.joint for b in assembly.bodies}
+    for a, joint_a in moving.items():
+        for b, joint_b in moving.items():
+            if joint_a != joint_b and frozenset((a, b)) not in listed:
+                assert panda.unchecked_pairs[frozenset((a, b))] == "adjacent"
+
+
+def test_a_mesh_item_becomes_its_hull(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "tetra.obj"
+    path.write_text("v 0 0 0\nv 0.1 0 0\nv 0 0.1 0\nv 0 0 0.1\nf 1 3 2\nf 1 2 4\nf 1 4 3\nf 2 3 4\n")
+    shape = Shape("mesh", file=str(path))
+    assert isinstance(shape.geometry(), coal.ConvexBase)
+    assert shape.hull_points().shape == (4, 3)

@@ -1,0 +1,173 @@
+"""Contact patches and the pinch: closed forms, derivatives, convexity."""
+
+import numpy as np
+import pinocchio as pin
+import pytest
+from generators import block, pinched
+from scipy.integrate import dblquad
+
+import fastmove as fm
+from fastmove.contact import clip_polygon, disc_patch, line_patch, pinch, plane_patch
+from fastmove.errors import GraspInvalid
+from fastmove.grasp import Grasp, hold
+from fastmove.item import Inertial, Item, solid_inertia
+from fastmove.shapes import Shape, pose
+
+
+def rectangle(x: float, z: float, turn: float = 0.0) -> np.ndarray:
+    corners = np.array([[x, z], [-x, z], [-x, -z], [x, -z]]) / 2
+    c, s = np.cos(turn), np.sin(turn)
+    return corners @ np.array([[c, s], [-s, c]])
+
+
+def test_square_patch_has_the_published_constants() -> None:
+    patch = plane_patch(rectangle(0.02, 0.02))
+    assert patch.c == pytest.approx(0.3826 * 0.02, rel=1e-4)
+    assert patch.a == pytest.approx(0.541 * 0.02, rel=1e-3)
+
+
+@pytest.mark.parametrize("size", [(0.0175, 0.0185), (0.004, 0.018), (0.01, 0.03)])
+def test_mean_radius_equals_the_integral(size: tuple[float, float]) -> None:
+    x, z = size
+    p, q = x * 1e3, z * 1e3  # in mm, so that the quadrature's absolute tolerance does not matter
+    total, _ = dblquad(lambda v, u: np.hypot(u, v), -p / 2, p / 2, -q / 2, q / 2, epsabs=1e-9, epsrel=1e-10)
+    patch = plane_patch(rectangle(x, z, 0.3))
+    assert patch.c == pytest.approx(total / (p * q) * 1e-3, rel=1e-8)
+    np.testing.assert_allclose(np.sort(patch.size), np.sort(size), rtol=1e-9)
+
+
+def test_line_and_disc_constants() -> None:
+    line = line_patch(np.array([-0.01, 0.0]), np.array([0.01, 0.0]))
+    assert (line.c, line.a) == (pytest.approx(0.005), 0.0)
+    disc = disc_patch(np.zeros(2), 0.003)
+    assert (disc.c, disc.a) == (pytest.approx(0.002), 0.0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_clipped_polygon_stays_inside_both(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    half, center = rng.uniform(0.005, 0.02, 2), rng.normal(size=2) * 0.005
+    polygon = rectangle(*rng.uniform(0.01, 0.04, 2), rng.uniform(0, np.pi)) + rng.normal(size=2) * 0.005
+    clipped = clip_polygon(polygon, half, center)
+    assert np.all(np.abs(clipped - center) <= half + 1e-12)
+    points = center + rng.uniform(-1, 1, (4000, 2)) * half
+    edges = np.roll(polygon, -1, axis=0) - polygon
+    gaps = points[:, None] - polygon[None]
+    inside = np.all(edges[None, :, 0] * gaps[:, :, 1] - edges[None, :, 1] * gaps[:, :, 0] >= 0, axis=1)
+    q = np.roll(clipped, -1, axis=0)
+    area = abs((clipped[:, 0] * q[:, 1] - clipped[:, 1] * q[:, 0]).sum()) / 2 if len(clipped) else 0.0
+    assert area == pytest.approx(inside.mean() * 4 * half[0] * half[1], abs=0.04 * 4 * half[0] * half[1])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_expression_and_cone_form_agree_and_derivatives_match_central_differences(seed: int) -> None:
+    import casadi as ca
+
+    rng = np.random.default_rng(seed)
+    contact = pinch(rng.uniform(0.2, 0.9), rng.uniform(0.01, 0.08), rng.uniform(0.002, 0.008), rng.uniform(0, 0.01))
+    wrench, force = ca.SX.sym("w", 6), ca.SX.sym("f")
+    margin = contact.expression(wrench, force)
+    gradient = ca.Function("g", [wrench, force], [ca.gradient(margin, ca.vertcat(wrench, force))])
+    checked = 0
+    for _ in range(40):
+        w, f = rng.normal(size=6) * [8, 8, 8, 0.2, 0.2, 0.2], rng.uniform(5, 70)
+        assert float(contact.expression(w, f)) == pytest.approx(0.9 - contact.utilisation(w, f), abs=1e-9)
+        exact = np.array(gradient(w, f)).ravel()
+        x = np.append(w, f)
+        for k in range(7):
+            h = 1e-5 * max(1.0, abs(x[k])) * (1e-2 if 3 <= k < 6 else 1.0)
+            up, down = x.copy(), x.copy()
+            up[k] += h
+            down[k] -= h
+            central = (float(contact.expression(up[:6], up[6])) - float(contact.expression(down[:6], down[6]))) / (2 * h)
+            assert abs(central - exact[k]) <= 1e-6 * max(np.abs(exact).max(), 1e-3), (k, central, exact[k])
+            checked += 1
+    assert checked == 280
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_utilisation_is_convex_even_and_falls_as_one_over_grip(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    contact = pinch(0.5, 0.04, 0.006, 0.009)
+    one, two = rng.normal(size=(2, 500, 6)) * [8, 8, 8, 0.2, 0.2, 0.2]
+    share = rng.uniform(0, 1, (500, 1))
+    mixed = contact.utilisation(share * one + (1 - share) * two, 30.0)
+    bound = share[:, 0] * contact.utilisation(one, 30.0) + (1 - share[:, 0]) * contact.utilisation(two, 30.0)
+    assert np.all(mixed <= bound + 1e-12)
+    np.testing.assert_allclose(contact.utilisation(-one, 30.0), contact.utilisation(one, 30.0))
+    np.testing.assert_allclose(contact.utilisation(one, 60.0), contact.utilisation(one, 30.0) / 2)
+
+
+def test_pure_loads_have_their_closed_forms() -> None:
+    mu, width, c, a, force = 0.5, 0.04, 0.006, 0.009, 30.0
+    contact = pinch(mu, width, c, a)
+    unit = lambda k, value: np.eye(6)[k] * value  # noqa: E731
+    for k in (0, 2):
+        assert contact.utilisation(unit(k, 2 * mu * force), force) == pytest.approx(1.0)
+    assert contact.utilisation(unit(1, 2 * force), force) == pytest.approx(1.0)
+    assert contact.utilisation(unit(4, 2 * mu * force * c), force) == pytest.approx(1.0)
+    for k in (3, 5):
+        assert contact.utilisation(unit(k, force * (a + mu * width)), force) == pytest.approx(1.0)
+    # the tangential force alone may be 2 μ F, but never together with torsion: |f| ≤ 2 μ F is not the hold
+    both = unit(0, 2 * mu * force * 0.8) + unit(4, 2 * mu * force * c * 0.8)
+    assert contact.utilisation(both, force) > 1.1
+
+
+def test_four_centimetres_off_centre_needs_five_times_the_grip(panda: fm.RobotModel) -> None:
+    needed = []
+    for offset in (0.0, 0.04):
+        held = pinched(panda, block(0.5, com=(offset, 0.0, 0.0)), 40.0, 0.5)
+        body = held.inertia(held.item.members[0])
+        weight = body.mass * 9.81 * np.array([0.0, 0.0, -1.0])  # hand pointing down: the hand pushes along −z
+        wrench = np.concatenate([weight, np.cross(body.lever, weight)])
+        needed.append(float(held.contact_model.utilisation(wrench, 1.0)) / 0.9)
+    print(f"grip needed: centred {needed[0]:.1f} N, 4 cm off {needed[1]:.1f} N")
+    assert needed[1] / needed[0] >= 5.0
+
+
+def cylinder(radius: float, length: float) -> Item:
+    shape = Shape("cylinder", radius=radius, length=length)
+    centre, inertia = solid_inertia((shape,), 0.3)
+    return Item("can", (shape,), (Inertial(0.3, centre, inertia),))
+
+
+def test_patches_follow_the_face_and_never_exceed_the_pad(panda: fm.RobotModel) -> None:
+    gripper = panda.gripper()
+    across = hold(gripper, cylinder(0.03, 0.1), Grasp(pose((0, 0, 0)), 0.5, np.array([30.0, 30.0])))
+    assert across.width == pytest.approx(0.06)
+    assert {p.kind for p in across.patches} == {"line"}
+    assert across.patches[0].size[0] == pytest.approx(0.0185)  # the pad's height, not the can's 100 mm
+    turned = pose((0, 0, 0), pin.Quaternion(pin.utils.rotate("x", np.pi / 2)).coeffs())
+    ends = hold(gripper, cylinder(0.005, 0.05), Grasp(turned, 0.5, np.array([30.0, 30.0])))
+    assert {p.kind for p in ends.patches} == {"plane"}
+    assert ends.patches[0].c == pytest.approx(2 / 3 * 0.005, rel=5e-3)  # mean radius of a disc
+    ball = Shape("sphere", radius=0.02)
+    centre, inertia = solid_inertia((ball,), 0.1)
+    sphere = Item("ball", (ball,), (Inertial(0.1, centre, inertia),))
+    held = hold(gripper, sphere, Grasp(pose((0, 0, 0)), 0.5, np.array([10.0, 10.0])))
+    assert held.patches[0].kind == "disc" and held.patches[0].c == pytest.approx(0.002)
+    edge = pinched(panda, block(0.3), 20.0, 0.5, (0.0, 0.05))  # only part of the pad meets the face
+    assert edge.patches[0].c < pinched(panda, block(0.3), 20.0, 0.5).patches[0].c
+    assert edge.tool_T_grasp.translation[2] == pytest.approx(0.00025 + 0.05 - 0.05 + 0.00925 / 2, abs=6e-3)
+
+
+@pytest.mark.parametrize(
+    ("offset", "turn", "force", "words"),
+    [
+        ((0.0, 0.003, 0.0), 0.0, 20.0, "off the pads"),
+        ((0.0, 0.0, 0.2), 0.0, 20.0, "no face"),
+        ((0.0, 0.0, 0.0), 0.2, 20.0, "turned"),
+        ((0.0, 0.0, 0.0), 0.0, 90.0, "gripper gives"),
+    ],
+)
+def test_a_grasp_that_cannot_be_is_refused(
+    panda: fm.RobotModel, offset: tuple[float, ...], turn: float, force: float, words: str
+) -> None:
+    rotation = pin.Quaternion(pin.utils.rotate("z", turn)).coeffs()
+    with pytest.raises(GraspInvalid, match=words):
+        hold(panda.gripper(), block(0.3), Grasp(pose(offset, rotation), 0.5, np.array([force, force])))
+
+
+def test_an_item_wider_than_the_hand_is_refused(panda: fm.RobotModel) -> None:
+    with pytest.raises(GraspInvalid, match="opens 0 to 80 mm"):
+        pinched(panda, block(0.3, size=(0.06, 0.09, 0.1)), 20.0, 0.5)
