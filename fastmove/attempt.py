@@ -124,7 +124,7 @@ class Task:
         """Optimise; None where the result is far from clear or cannot be held."""
         optimiser = Optimiser(tr, samples, self.shop.collision, self.ends, self.bound.duration, self.pad)
         point, _ = optimiser.run(free, duration, radius)
-        if point.static > 1e-9:
+        if float(point.flow.static.max()) > 1.0:
             self.trouble = "the grasp cannot hold the item, or the arm its weight, somewhere along every path found"
             return None
         if point.lack > self.pad + HOPELESS:

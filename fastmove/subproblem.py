@@ -8,7 +8,7 @@ Unknowns: change D of the free control points, ξ = δT/T, slacks.  With both si
     torque         ±[τ + J D + (2 g + d q̇) ξ] / τ_max ≤ 1 + 2 ξ,   J = ∂τ/∂q B + ∂τ/∂q̇ B'/T + M B''/T²
     torque rate    ±[r + (∂τ/∂q B'/T + ∂τ/∂q̇ B''/T² + M B'''/T³) D + (2 r_g + r_d) ξ] / r_max ≤ 1 + 3 ξ
     hold           ‖L W, p + n‖ ≤ 0.9 F (1 + 2 ξ),  p ≥ ‖C W‖, n ≥ |W_y|/2,  W = w + J D + 2 w_g ξ
-    hold at rest   the same for W = w_g + ∂w_g/∂q B D ≤ 0.97 · 0.9 F + h, where the static use exceeds 98 %
+    hold at rest   the same for W = w_g + ∂w_g/∂q B D ≤ 0.97 · 0.9 F + h, wherever the static use exceeds 60 %
     clearance      margin + ∇margin B D ≥ pad − e
 
 With a moving end the fixed control points change with T: their part of every row joins the ξ column.  The hold is kept as
@@ -26,6 +26,8 @@ from fastmove.conic import ConicProgram, solve
 from fastmove.dynamics import Linearised
 from fastmove.spline import Array
 from fastmove.transcription import STATIC_MAX, STATIC_TARGET, Flow, Samples, Transcription, static_lack
+
+STATIC_FROM = 0.6  # static use from which a sample gets rows at rest, too
 
 WEIGHT_CLEARANCE = 20.0  # [s/m]
 WEIGHT_STATIC = 10.0  # [s]
@@ -58,6 +60,18 @@ class Step:
     value_here: float
 
 
+@dataclass(frozen=True)
+class _EffortRows:
+    """Torques and wrenches (K, members, rows) as value + free·D + xi ξ ≤ limit + power ξ + slack, in shares of a limit."""
+
+    value: Array
+    free: Array
+    xi: Array
+    limit: float
+    power: int
+    slack: Array | None
+
+
 class Subproblem:
     """Builds and solves one subproblem.
 
@@ -74,11 +88,11 @@ class Subproblem:
         self.radius, self.range = radius, stretch_range
         self.size = tr.n_free * tr.n
         self.slope = tr.points_slope(here.duration)
-        self.bad_static = np.nonzero(here.flow.static > STATIC_MAX)[0]
+        self.at_rest_rows = np.nonzero(here.flow.static > STATIC_FROM)[0]
         self.near = np.unique(here.contacts.sample)
         self.e = self.size
         self.h = self.e + len(self.near)
-        self.sigma = self.h + len(self.bad_static)
+        self.sigma = self.h + len(self.at_rest_rows)
         self.xi = self.sigma + (0 if tr.at_rest else 1)
         self.columns = self.xi + 1
         self.rows: list[Array] = []
@@ -135,23 +149,21 @@ class Subproblem:
     def _efforts(self) -> None:
         tr, here, n = self.tr, self.here, self.tr.n
         lin, efforts = here.lin, here.lin.efforts
+        good = np.nonzero(here.flow.static <= STATIC_MAX)[0]
         jacobian = self._chain(self.samples.b_effort, lin, here.duration)
-        self.value, self.effort_xi = efforts.total.copy(), 2 * efforts.gravity + efforts.viscous
-        self.limit, self.power = np.ones(len(lin.dq)), np.full(len(lin.dq), 2)
-        bad = self.bad_static
-        if len(bad):  # hopeless at rest: a matter of geometry, so these rows ask for it at rest
-            slope = tr.dynamics.gravity_slope(self.samples.b_effort[0][bad] @ tr.points(here.free, here.duration))
-            jacobian[bad] = slope[:, :, :, None, :] * self.samples.b_effort[0][bad][:, None, None, :, None]
-            self.value[bad], self.effort_xi[bad] = efforts.gravity[bad], 0.0
-            self.limit[bad], self.power[bad] = STATIC_TARGET, 0
         self.effort_free = jacobian[..., tr.free, :]
-        self.effort_xi = self.effort_xi + np.einsum("kmrci,ci->kmr", jacobian, self.slope)
-        good = np.setdiff1d(np.arange(len(lin.dq)), bad)
-        for chosen, slack in ((good, None), (bad, self.h + np.arange(len(bad)))):
-            if len(chosen):
-                parts = (x[chosen][:, :, :n] for x in (self.effort_free, self.effort_xi, self.value))
-                limit, power = float(self.limit[chosen[0]]), int(self.power[chosen[0]])
-                self._scaled(*parts, tr.effort_max, limit, power, slack)
+        self.effort_xi = 2 * efforts.gravity + efforts.viscous + np.einsum("kmrci,ci->kmr", jacobian, self.slope)
+        self.sets = [_EffortRows(efforts.total[good], self.effort_free[good], self.effort_xi[good], 1.0, 2, None)]
+        rest = self.at_rest_rows
+        if len(rest):
+            b = self.samples.b_effort[0][rest]
+            slope = tr.dynamics.gravity_slope(b @ tr.points(here.free, here.duration))
+            jacobian = slope[:, :, :, None, :] * b[:, None, None, :, None]
+            xi = np.einsum("kmrci,ci->kmr", jacobian, self.slope)
+            slack = self.h + np.arange(len(rest))
+            self.sets.append(_EffortRows(efforts.gravity[rest], jacobian[..., tr.free, :], xi, STATIC_TARGET, 0, slack))
+        for e in self.sets:
+            self._scaled(e.free[:, :, :n], e.xi[:, :, :n], e.value[:, :, :n], tr.effort_max, e.limit, e.power, e.slack)
         if here.rate_lin is not None and here.flow.rate is not None:
             jacobian = self._chain(self.samples.b_rate[1:], here.rate_lin, here.duration, n) / here.duration
             gravity, viscous, rest = here.flow.rate
@@ -194,37 +206,33 @@ class Subproblem:
     def _cones(self) -> list[tuple[Array, Array]]:
         """Two cones per sample, member and hold that can bind in the trust region; helper columns p, n at the end."""
         tr, n = self.tr, self.tr.n
-        reach = np.abs(self.effort_free).sum(axis=(3, 4)) * self.radius
-        reach += np.abs(self.effort_xi) * max(abs(self.range[0]), abs(self.range[1]))
-        chosen = []
-        for hold, contact in enumerate(tr.holds):
-            rows = slice(n + 6 * hold, n + 6 * hold + 6)
-            largest = np.abs(self.value[:, :, rows]) + reach[:, :, rows]
-            bound = _largest_use(contact, largest) / tr.force(hold)
-            least = tr.hold_max * (self.limit + self.power * self.range[0])[:, None]
-            chosen += [(k, m, hold) for k, m in zip(*np.nonzero(bound > least), strict=True)]
+        chosen: list[tuple[_EffortRows, int, int, int]] = []
+        for e in self.sets:
+            reach = np.abs(e.free).sum(axis=(3, 4)) * self.radius
+            reach += np.abs(e.xi) * max(abs(self.range[0]), abs(self.range[1]))
+            for hold, contact in enumerate(tr.holds):
+                rows = slice(n + 6 * hold, n + 6 * hold + 6)
+                bound = _largest_use(contact, np.abs(e.value[:, :, rows]) + reach[:, :, rows]) / tr.force(hold)
+                least = tr.hold_max * (e.limit + e.power * self.range[0])
+                chosen += [(e, int(k), int(m), hold) for k, m in zip(*np.nonzero(bound > least), strict=True)]
+        first = self.columns
         self.columns += 2 * len(chosen)
         self.rows = [np.pad(r, ((0, 0), (0, self.columns - r.shape[1]))) for r in self.rows]
-        cones = []
-        bad = {int(k): self.h + i for i, k in enumerate(self.bad_static)}
-        first = self.columns - 2 * len(chosen)
-        for i, (k, m, hold) in enumerate(chosen):
-            cones += self._pair_of_cones(int(k), int(m), hold, first + 2 * i, bad.get(int(k)))
-        return cones
+        return [cone for i, row in enumerate(chosen) for cone in self._pair_of_cones(*row, first + 2 * i)]
 
-    def _pair_of_cones(self, k: int, m: int, hold: int, p: int, slack: int | None) -> list[tuple[Array, Array]]:
-        """p ≥ ‖C W‖, n ≥ |n·W| and 0.9 (1 + 2 ξ) + h ≥ ‖(L W, p + n)‖, all divided by F; columns p and n = p + 1."""
+    def _pair_of_cones(self, e: _EffortRows, k: int, m: int, hold: int, p: int) -> list[tuple[Array, Array]]:
+        """p ≥ ‖C W‖, n ≥ |n·W| and 0.9 (limit + power ξ) + h ≥ ‖(L W, p + n)‖, all divided by F; columns p and n = p + 1."""
         tr, contact = self.tr, self.tr.holds[hold]
         rows = slice(tr.n + 6 * hold, tr.n + 6 * hold + 6)
-        wrench = self.value[k, m, rows] / tr.force(hold)
+        wrench = e.value[k, m, rows] / tr.force(hold)
         change = np.zeros((6, self.columns))
-        change[:, : self.size] = self.effort_free[k, m, rows].reshape(6, -1) / tr.force(hold)
-        change[:, self.xi] = self.effort_xi[k, m, rows] / tr.force(hold)
+        change[:, : self.size] = e.free[k, m, rows].reshape(6, -1) / tr.force(hold)
+        change[:, self.xi] = e.xi[k, m, rows] / tr.force(hold)
         unit = np.zeros((3, self.columns))
         unit[0, p] = unit[1, p + 1] = 1.0
-        unit[2, self.xi] = self.power[k] * tr.hold_max
-        if slack is not None:
-            unit[2, slack] = 1.0
+        unit[2, self.xi] = e.power * tr.hold_max
+        if e.slack is not None:
+            unit[2, e.slack[k]] = tr.hold_max
         if not tr.at_rest:
             unit[2, self.sigma] = 1.0
         for sign in (1.0, -1.0):
@@ -232,7 +240,7 @@ class Subproblem:
             self.bounds.append(np.array([-sign * contact.normal @ wrench]))
         couples = (np.vstack([unit[0], contact.couples @ change]), np.concatenate([[0.0], contact.couples @ wrench]))
         whole = np.vstack([unit[2], contact.linear @ change, unit[0] + unit[1]])
-        return [couples, (whole, np.concatenate([[self.limit[k] * tr.hold_max], contact.linear @ wrench, [0.0]]))]
+        return [couples, (whole, np.concatenate([[e.limit * tr.hold_max], contact.linear @ wrench, [0.0]]))]
 
     # -- solution -------------------------------------------------------------------------------------------------
 

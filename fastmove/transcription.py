@@ -23,12 +23,12 @@ from fastmove.spline import Array, PiecewisePolynomial, SplineBasis
 
 # A sample whose hold or torque is used up beyond this at rest no longer bounds the duration; it is a matter of geometry.
 STATIC_MAX = 0.98
-STATIC_TARGET = 0.97  # what such a sample is asked for
+STATIC_TARGET = 0.97  # what every sample is asked for at rest
 
 
 def static_lack(static: Array) -> float:
-    """Sum over hopeless samples of their static use beyond the target."""
-    return float((static[static > STATIC_MAX] - STATIC_TARGET).sum())
+    """Sum over samples of their static use beyond the target."""
+    return float(np.maximum(static - STATIC_TARGET, 0.0).sum())
 
 
 class Samples:
