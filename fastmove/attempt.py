@@ -32,6 +32,8 @@ HOPELESS = 0.003  # lack of clearance at the samples from which a solve counts a
 REFINE_FROM = 1.002  # finer breakpoints where the duration exceeds the bound by more and a dynamic limit binds
 REFINED_SPANS = 22
 BINDING = 0.9  # use of torque, its rate or hold from which it counts as what keeps a motion from its bound
+STRETCH_MAX = 2e-3  # a longer stretch than this is worth new samples where it comes from …
+HOT_ROUNDS = 3  # … this many times
 ROUNDS = 6
 SHRINK = 2e-4  # relative distance kept from torque, rate and hold between the planner's samples …
 SHRINK_GROWTH = 5.0  # … and its growth where the certificate still finds more
@@ -162,9 +164,20 @@ class Task:
         """Certify; where it fails, add samples there (or keep further from the limit) and solve on."""
         shrink = SHRINK
         last: tuple[Trajectory, Certificate] | None = None
-        for _ in range(ROUNDS):
+        attempts_left = HOT_ROUNDS
+        for _ in range(ROUNDS + HOT_ROUNDS):
             with timed(self.shop.timings, "stretch"):
                 duration = self._dense_duration(point, tr, shrink)
+                hot = self._hot_spots(point, tr) if duration > (1 + STRETCH_MAX) * point.duration else np.zeros(0)
+            if len(hot) and attempts_left > 0:
+                attempts_left -= 1
+                with timed(self.shop.timings, "optimise"):
+                    samples = samples.added(hot, np.zeros(0))
+                    again = self._solve(tr, samples, point.free, duration, 0.05)
+                if again is not None and again.duration < duration:
+                    point = again
+                    continue
+            with timed(self.shop.timings, "stretch"):
                 trajectory = self._trajectory(point, tr, duration)
             with timed(self.shop.timings, "certify"):
                 certificate = certify(self.problem, trajectory)
@@ -204,6 +217,19 @@ class Task:
             if strict.effort_use(flow) < 0.9:
                 break
         return fastest
+
+    def _hot_spots(self, point: Point, tr: Transcription) -> Array:
+        """s of the worst points between samples where torque, rate or hold would ask for a longer duration."""
+        dense = Samples.dense(tr.basis, tr.with_rate, int(np.ceil(point.duration / COARSE)))
+        flow = tr.flow(dense, tr.points(point.free, point.duration), point.duration)
+        n, total = tr.n, flow.efforts.total
+        use = (np.abs(total[:, :, :n]) / tr.effort_max).max(axis=(1, 2))
+        for k, contact in enumerate(tr.holds):
+            wrench = total[:, :, n + 6 * k : n + 6 * k + 6]
+            use = np.maximum(use, contact.utilisation(wrench, tr.force(k)).max(axis=1) / tr.hold_max)
+        inner = use[1:-1]
+        peaks = np.nonzero((inner > 1) & (inner >= use[:-2]) & (inner >= use[2:]))[0] + 1
+        return dense.effort[peaks]
 
     def _trajectory(self, point: Point, tr: Transcription, duration: float) -> Trajectory:
         points = tr.points(point.free, duration)

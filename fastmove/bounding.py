@@ -73,8 +73,8 @@ class Placed:
         bound[:, moving] = np.sqrt(np.einsum("npi,npi->np", gap, gap)) - b.sphere[b.first[moving]] - b.sphere[b.second[moving]]
         for obstacle, (turn, middle, half) in b.boxes.items():
             columns = np.nonzero(b.fixed & (b.second == obstacle))[0]
-            ends = (self.segment[:, b.first[columns]] - middle) @ turn
-            low, high = ends.min(axis=2), ends.max(axis=2)
+            one, two = ((self.segment[:, b.first[columns], k] - middle) @ turn for k in (0, 1))
+            low, high = np.minimum(one, two), np.maximum(one, two)
             outside = np.maximum(np.maximum(low - half, -high - half), 0.0)
             bound[:, columns] = np.sqrt(np.einsum("npi,npi->np", outside, outside)) - b.radius[b.first[columns]]
         return bound

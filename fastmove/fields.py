@@ -79,6 +79,14 @@ class Table:
             raise self.fail(name, f"is {value!r}; a list of {count}numbers is needed")
         return [self._number(name, v, -math.inf, math.inf) for v in value]
 
+    def rows(self, name: str, width: int) -> list[list[float]]:
+        """A list of rows of numbers, at least one."""
+        value = self.raw(name)
+        if not isinstance(value, list) or not value:
+            raise self.fail(name, f"is {value!r}; a list of rows of {width} numbers is needed")
+        holder = Table({str(i): row for i, row in enumerate(value)}, self.where, f"{self.path}.{name}" if self.path else name)
+        return [holder.numbers(str(i), width) for i in range(len(value))]
+
     def _number(self, name: str, value: object, low: float, high: float) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
             raise self.fail(name, f"is {value!r}; a number is needed")

@@ -141,10 +141,7 @@ def _inertial(table: Table, shapes: tuple[Shape, ...]) -> Inertial:
     centre, inertia = solid_inertia(shapes, mass)
     com = table.numbers("com", 3, [float(x) for x in centre])
     if table.has("inertia"):
-        rows = table.raw("inertia")
-        if not isinstance(rows, list) or len(rows) != 3 or not all(isinstance(r, list) and len(r) == 3 for r in rows):
-            raise table.fail("inertia", "needs a 3 x 3 matrix [kg m²]")
-        inertia = np.array([[float(x) for x in row] for row in rows])
+        inertia = np.array(table.rows("inertia", 3))
     inertial: Inertial = _located(table, lambda: Inertial(mass, locked(com), locked(inertia)))
     return inertial
 
@@ -195,11 +192,7 @@ def _state(table: Table, robot: RobotModel) -> State:
 def _goal(table: Table, robot: RobotModel) -> Goal:
     if not table.has("configurations"):
         return Goal(locked([table.numbers("q", robot.n_arm)]))
-    rows = table.raw("configurations")
-    if not isinstance(rows, list) or not rows:
-        raise table.fail("configurations", "needs at least one configuration")
-    holder = Table({str(i): row for i, row in enumerate(rows)}, table.where, f"{table.path}.configurations")
-    return Goal(locked([holder.numbers(str(i), robot.n_arm) for i in range(len(rows))]))
+    return Goal(locked(table.rows("configurations", robot.n_arm)))
 
 
 def describe(problem: TransferProblem) -> dict[str, object]:

@@ -1,0 +1,163 @@
+"""The structure: who may import whom, what ships, what the README promises."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import fastmove
+
+PACKAGE = Path(fastmove.__file__).parent
+ROOT = PACKAGE.parent
+
+# floors from the ground up; a file imports from its own floor or below
+FLOORS = (
+    "errors spline fields shapes item robot contact grasp scene problem assembly bounding trajectory problem_file",
+    "kinematics dynamics collision broadphase sweep certificate report trajectory_file",
+    "bound seeds roadmap transcription conic subproblem sqp attempt solution planner",
+    "cli __main__ __init__",
+)
+FLOOR = {name: level for level, names in enumerate(FLOORS) for name in names.split()}
+PLANNING = {
+    "collision",
+    "dynamics",
+    "kinematics",
+    "broadphase",
+    "transcription",
+    "subproblem",
+    "conic",
+    "sqp",
+    "attempt",
+    "planner",
+}
+OPTIONAL = {"mujoco", "dask", "toppra", "drake", "ompl", "meshcat"}
+
+
+def imports(path: Path) -> set[str]:
+    """Names of modules that a file imports when it runs (not those for type checkers only)."""
+    found: set[str] = set()
+    tree = ast.parse(path.read_text())
+    skipped = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def inside(path: Path) -> set[str]:
+    return {name.split(".")[1] for name in imports(path) if name.startswith("fastmove.")}
+
+
+def reachable(name: str) -> set[str]:
+    seen, todo = set(), [name]
+    while todo:
+        for other in inside(PACKAGE / f"{todo.pop()}.py"):
+            if other not in seen:
+                seen.add(other)
+                todo.append(other)
+    return seen
+
+
+def test_every_file_has_a_floor_and_imports_downwards() -> None:
+    files = {path.stem for path in PACKAGE.glob("*.py")}
+    assert files == set(FLOOR)
+    for name in files:
+        for other in inside(PACKAGE / f"{name}.py"):
+            assert FLOOR[other] <= FLOOR[name], f"{name} imports {other} from above"
+
+
+def test_no_import_cycles() -> None:
+    for name in FLOOR:
+        assert name not in reachable(name), name
+
+
+def test_the_certificate_cannot_reach_the_optimiser() -> None:
+    assert not reachable("certificate") & PLANNING
+    outside = {m.split(".")[0] for n in reachable("certificate") | {"certificate"} for m in imports(PACKAGE / f"{n}.py")}
+    assert not outside & {"scipy", "piqp", "clarabel", "ruckig"}
+
+
+def test_optional_packages_stay_outside() -> None:
+    for path in PACKAGE.glob("*.py"):
+        assert not {name.split(".")[0] for name in imports(path)} & OPTIONAL, path
+
+
+def test_no_asserts_on_user_input_and_no_long_functions() -> None:
+    lengths = []
+    for path in PACKAGE.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                lengths.append((node.end_lineno - node.lineno + 1, f"{path.name}:{node.name}"))
+    assert max(lengths)[0] <= 70, max(lengths)
+
+
+def test_readme_runs_as_pasted_and_prints_what_it_says() -> None:
+    text = (ROOT / "README.md").read_text()
+    code = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    printed = re.search(r"prints\n\n```\n(.*?)```", text, re.DOTALL)
+    assert code is not None and printed is not None
+    result = subprocess.run([sys.executable, "-c", code.group(1)], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == printed.group(1)
+    assert len([line for line in code.group(1).splitlines() if line.strip()]) <= 15
+
+
+def test_the_wheel_brings_robots_and_problems(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(tmp_path),
+        str(ROOT),
+    ]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    wheel = next(tmp_path.glob("*.whl"))
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        archive.extractall(tmp_path / "installed")
+    for needed in ("robots/panda/panda.urdf", "robots/panda/robot.toml", "problems/book_to_tote.toml", "py.typed"):
+        assert f"fastmove/{needed}" in names
+    script = (
+        "import fastmove, pathlib\n"
+        "folder = pathlib.Path(fastmove.__file__).parent\n"
+        "assert 'installed' in str(folder), folder\n"
+        "problem = fastmove.load_problem(folder / 'problems' / 'book_to_tote.toml')\n"
+        "print(problem.robot.n_arm)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
+    result = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert result.stdout.strip() == "7", result.stderr
+
+
+def test_nothing_names_a_registry() -> None:
+    for name in ("requirements.lock", "pyproject.toml", "Makefile", ".ci/run"):
+        assert "://" not in (ROOT / name).read_text(), name
+
+
+def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+    from fastmove.cli import main
+
+    for arguments in (["--version"], ["--help"], ["plan", "--help"]):
+        with pytest.raises(SystemExit) as stopped:
+            main(arguments)
+        assert stopped.value.code == 0
+    assert f"fastmove {fastmove.__version__}" in capsys.readouterr().out
