@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -193,6 +194,13 @@ def test_10_the_wrench_is_what_the_hand_exerts_in_the_grasp_frame(panda: fm.Robo
     np.testing.assert_allclose(wrench, [0, 0, -weight, 0, 0.03 * weight, 0], atol=1e-9)
 
 
+def along(tr: Transcription, samples: Samples, free: Array, duration: float, direction: Array, xi: float, step: float) -> Array:
+    """T² τ (and wrench) over T0², this step along (direction, ξ)."""
+    t = duration * (1 + step * xi)
+    points = tr.points(free + step * direction, t)
+    return tr.dynamics.efforts(*tr.states(samples.b_effort, points, t)).total * (t / duration) ** 2
+
+
 def test_rows_predict_what_the_motion_does(panda: fm.RobotModel) -> None:
     """Torque rows of the subproblem, their T column included, against central differences, at rest and moving."""
     from fastmove.collision import Collision
@@ -217,13 +225,7 @@ def test_rows_predict_what_the_motion_does(panda: fm.RobotModel) -> None:
         sub = Subproblem(tr, samples, here, 10.0, (-0.5, 1.0), False)
         direction, xi, h = rng.normal(size=(tr.n_free, 7)), 0.3, 1e-6
 
-        def scaled(step: float, free: Array = free, duration: float = duration, tr: Transcription = tr) -> Array:
-            """T² τ (and wrench) over T0², along the direction."""
-            t = duration * (1 + step * xi)
-            points = tr.points(free + step * direction, t)
-            total = tr.dynamics.efforts(*tr.states(samples.b_effort, points, t)).total  # noqa: B023
-            return total * (t / duration) ** 2
-
+        scaled = partial(along, tr, samples, free, duration, direction, xi)
         central = (scaled(h) - scaled(-h)) / (2 * h)
         rows = np.einsum("kmrci,ci->kmr", sub.effort_free, direction) + (sub.effort_xi) * xi
         scale = np.abs(central).max(axis=(0, 1))
