@@ -29,6 +29,8 @@ PAD = 0.006  # distance asked of the optimiser beyond the clearance [m] …
 PAD_SHARE = 0.6  # … or this share of the nearer end's own
 NEAR = 0.001  # beyond the pad: another path might be faster only where a clearance was this small [m]
 HOPELESS = 0.003  # lack of clearance at the samples from which a solve counts as failed [m]
+DEEP, DEEP_SHARE = 0.02, 0.25  # a line this deep in obstacles [m] over this share of its way is tried last
+LINE_SAMPLES = 40
 REFINE_FROM = 1.002  # finer breakpoints where the duration exceeds the bound by more and a dynamic limit binds
 REFINED_SPANS = 22
 BINDING = 0.9  # use of torque, its rate or hold from which it counts as what keeps a motion from its bound
@@ -91,6 +93,20 @@ class Task:
 
     def sentence(self) -> str:
         return self.trouble or "no collision-free path was found within the search's budget"
+
+    def order(self, path_seeds: int) -> list[int]:
+        """Numbers of attempts to make: the straight line first, but last where it starts deep inside obstacles."""
+        paths = list(range(1, path_seeds + 1))
+        if not self.problem.start.at_rest or not paths:
+            return [0]
+        with timed(self.shop.timings, "seed"):
+            basis = switch_basis(self.knots)
+            free = straight(np.array(self.problem.start.q), self.goal, self.knots, basis)
+            line = np.concatenate([np.tile(self.problem.start.q, (3, 1)), free, np.tile(self.goal, (3, 1))])
+            q = basis.matrix(np.linspace(0, 1, LINE_SAMPLES)) @ line
+            found = self.shop.collision.query(q, self.ends, -DEEP)
+        inside = len(np.unique(found.sample)) / LINE_SAMPLES
+        return [*paths, 0] if inside > DEEP_SHARE else [0, *paths]
 
     # -- one attempt ----------------------------------------------------------------------------------------------
 

@@ -37,7 +37,8 @@ class Patch:
     Attributes:
         kind: plane, line or disc.
         center: (2,) centroid in tool x, z [m].
-        size: plane: edges of the equivalent rectangle; line: (length,); disc: (radius,) [m].
+        size: plane: edges of the equivalent rectangle, short then long; line: (length,); disc: (radius,) [m].
+        direction: (2,) unit vector of the line or of the long edge in tool x, z.
         c: mean radius about the centroid [m]; torsion capacity μ F c.
         a: tilting lever [m]; pressure can shift by a/2 to either side.
     """
@@ -45,8 +46,19 @@ class Patch:
     kind: str
     center: Array
     size: Array
+    direction: Array
     c: float
     a: float
+
+    def points(self) -> Array:
+        """(K, 2) points in tool x, z that carry the pad's force at its mean radius: what a simulation may touch with."""
+        if self.kind == "disc":
+            return np.array([self.center])
+        across = np.array([-self.direction[1], self.direction[0]])
+        short = self.a / 2
+        long = float(np.sqrt(max(self.c**2 - short**2, 0.0)))
+        sides = (1.0, -1.0) if self.kind == "plane" else (0.0,)
+        return np.array([self.center + s * long * self.direction + t * short * across for s in (1.0, -1.0) for t in sides])
 
 
 @dataclass(frozen=True)
@@ -107,20 +119,23 @@ def plane_patch(polygon: Array) -> Patch:
     """
     area, center, second = _moments(polygon)
     c = _mean_radius(polygon - center) / area
-    edges = np.sqrt(12 * np.maximum(np.linalg.eigvalsh(second / area), 0.0))
+    moments, axes = np.linalg.eigh(second / area)
+    edges = np.sqrt(12 * np.maximum(moments, 0.0))
+    square = edges[1] - edges[0] < 1e-6
+    direction = np.array([0.0, 1.0]) if square else axes[:, 1] * np.sign(axes[np.argmax(np.abs(axes[:, 1])), 1])
     a = 2 * c * float(edges.min()) / float(np.hypot(*edges))
-    return Patch("plane", locked(center), locked(edges), float(c), float(a))
+    return Patch("plane", locked(center), locked(edges), locked(direction), float(c), float(a))
 
 
 def line_patch(start: Array, end: Array) -> Patch:
     """A line of contact (cylinder across the pad): c = l/4, a = 0, points at ± l/4."""
     length = float(np.linalg.norm(end - start))
-    return Patch("line", locked((start + end) / 2), locked([length]), length / 4, 0.0)
+    return Patch("line", locked((start + end) / 2), locked([length]), locked((end - start) / length), length / 4, 0.0)
 
 
 def disc_patch(center: Array, radius: float) -> Patch:
     """A small disc (round item): c = 2 r / 3, the mean radius of a disc; a = 0."""
-    return Patch("disc", locked(center), locked([radius]), 2 * radius / 3, 0.0)
+    return Patch("disc", locked(center), locked([radius]), locked([0.0, 1.0]), 2 * radius / 3, 0.0)
 
 
 def clip_polygon(polygon: Array, half: Array, center: Array) -> Array:

@@ -192,12 +192,12 @@ class _Run:
         task = Task(Workshop(problem, self.dynamics, self.collision, self.timings), goal, bound, ends, self.options.seed)
         best: tuple[Trajectory, Certificate] | None = None
         last: tuple[Trajectory, Certificate] | None = None
-        for seed in range(self.options.path_seeds + 1):
+        for tried, number in enumerate(task.order(self.options.path_seeds)):
             if best is not None and (best[0].duration <= ENOUGH * bound.duration or not task.obstacles_bind):
                 break
-            if seed and self._late():
+            if tried and (self._late() or (best is not None and tried >= self.options.path_seeds)):
                 break
-            found = task.attempt(seed)
+            found = task.attempt(number)
             if found is None:
                 continue
             last = found
