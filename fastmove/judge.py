@@ -66,7 +66,7 @@ def judge(
     Raises:
         MissingPackage: mujoco is not installed.
     """
-    from fastmove.drivers.mujoco import Simulation
+    from fastmove.drivers.mujoco import Simulation, displacement
 
     force = float(trajectory.phases[0].grip_force[0]) if grip_force is None else grip_force
     time, q, v, tau = _references(problem, trajectory, member, step)
@@ -91,13 +91,6 @@ def judge(
     return Judgement(_verdict(slip, turn, tracking), slip, turn, tracking, time, wrench)
 
 
-def displacement(reference: Array, now: Array) -> tuple[float, float]:
-    """Distance [m] and angle [rad] between two item poses (displacement, quaternion)."""
-    length = float(np.linalg.norm(reference[3:]) * np.linalg.norm(now[3:]))
-    cosine = min(1.0, abs(float(np.dot(reference[3:], now[3:]))) / max(length, 1e-300))
-    return float(np.linalg.norm(now[:3] - reference[:3])), float(2 * np.arccos(cosine))
-
-
 def _verdict(slip: float, turn: float, tracking: float) -> Verdict:
     if not np.isfinite(slip + turn + tracking) or tracking > TRACKING_MAX:
         return Verdict.NOT_TRACKABLE
@@ -108,9 +101,7 @@ def _verdict(slip: float, turn: float, tracking: float) -> Verdict:
     return Verdict.HELD
 
 
-def _references(
-    problem: TransferProblem, trajectory: Trajectory, member: int, step: float
-) -> tuple[Array, Array, Array, Array]:
+def _references(problem: TransferProblem, trajectory: Trajectory, member: int, step: float) -> tuple[Array, Array, Array, Array]:
     """Time, q, v, feed-forward torque (payload known) at the simulation's own steps."""
     time = np.minimum(np.arange(int(np.ceil(trajectory.duration / step)) + 1) * step, trajectory.duration)
     q, v, a = (trajectory.motion(k)(time) for k in range(3))

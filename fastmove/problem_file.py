@@ -253,7 +253,15 @@ def _describe_hold(problem: TransferProblem, held: Held) -> dict[str, object]:
             "friction": grasp.friction,
             "grip_force": _plain(grasp.grip_force),
             "patches": [
-                {"shape": p.kind, "center": _plain(p.center), "size": _plain(p.size), "direction": _plain(p.direction), "c": p.c, "a": p.a} for p in held.patches
+                {
+                    "shape": p.kind,
+                    "center": _plain(p.center),
+                    "size": _plain(p.size),
+                    "direction": _plain(p.direction),
+                    "c": p.c,
+                    "a": p.a,
+                }
+                for p in held.patches
             ],
         },
     }

@@ -151,7 +151,9 @@ class Transcription:
     def points(self, free: Array, duration: float) -> Array:
         """(size, n) all control points from the free ones (n_free, n)."""
         s = self.start
-        first = self._to_points @ np.stack([s.q, s.v * duration, s.a * duration**2])
+        first = np.broadcast_to(s.q, (3, self.n))  # at rest exactly equal, so that v and a are exactly zero
+        if not self.at_rest:
+            first = self._to_points @ np.stack([s.q, s.v * duration, s.a * duration**2])
         return np.concatenate([first, free, np.broadcast_to(self.goal, (3, self.n))])
 
     def points_slope(self, duration: float) -> Array:

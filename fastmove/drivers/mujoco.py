@@ -20,6 +20,7 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.assembly import Assembly, assemble
+from fastmove.drivers.driver import Command, Driver, Reading
 from fastmove.errors import MissingPackage
 from fastmove.kinematics import Kinematics
 from fastmove.problem import TransferProblem
@@ -34,6 +35,9 @@ except ImportError as error:  # pragma: no cover
 PAD_RADIUS = 0.004  # [m]
 SOLREF, SOLIMP = (0.004, 1.0), (0.99, 0.999, 0.001, 0.5, 2.0)
 FINGER_ARMATURE, FINGER_DAMPING = 0.5, 20.0
+SETTLE, BRAKE = 0.2, 0.25  # [s]
+GRIP_TRAVEL = 0.003  # fingers farther from the item's faces than this hold nothing [m]
+OPENING_FORCE = 5.0  # [N]
 SERVO_RATE = 100.0  # [rad/s] natural frequency of the tracking error, critically damped
 
 
@@ -105,6 +109,95 @@ class Simulation:
         return least * SERVO_RATE**2, 2 * least * SERVO_RATE
 
 
+class MujocoDriver(Driver):
+    """Simulated hardware behind the driver interface: every `send` advances the simulation by one cycle.
+
+    Args:
+        cycle: control cycle [s], a whole number of simulation steps.
+        along: configurations on the way, for the servo's gains; default start and goal.
+    """
+
+    def __init__(self, problem: TransferProblem, cycle: float = 1e-3, step: float = 1e-3, along: Array | None = None) -> None:
+        self.problem, self.cycle, self.substeps = problem, cycle, max(1, round(cycle / step))
+        ends = np.stack([np.array(problem.start.q), np.array(problem.goal.configurations[0])])
+        force = float(problem.holds[0].grasp.grip_force[1])
+        self.simulation = Simulation(problem, force, ends if along is None else along, step=step)
+        self.cycles = 0
+
+    def connect(self) -> None:
+        """Close the grip and let the item settle, arm still; the pose after that is the reference for slip."""
+        start = np.array(self.problem.start.q)
+        self.simulation.place(start)
+        self._hold(start, SETTLE)
+        self.reference, self.cycles = self.simulation.item_pose(), 0
+
+    def payload(self, mass: float, com: Array, inertia: Array) -> None:
+        """Known already: the feed-forward torque of every command includes it."""
+
+    def read(self) -> Reading:
+        simulation = self.simulation
+        return Reading(self.cycles, simulation.joints(), np.array(simulation.data.qvel[: simulation.n]), self._gripping())
+
+    def send(self, command: Command) -> Command:
+        self.simulation.grip(command.grip_force)
+        self.simulation.command(command.q, command.v, command.effort)
+        for _ in range(self.substeps):
+            self.simulation.advance()
+        self.cycles += 1
+        return command
+
+    def stop(self) -> None:
+        """Brake every joint evenly from its present speed, grip unchanged."""
+        q, v = self.simulation.joints(), np.array(self.simulation.data.qvel[: self.simulation.n])
+        for k in range(round(BRAKE / self.simulation.step_size)):
+            t = k * self.simulation.step_size
+            bias = np.array(self.simulation.data.qfrc_bias[: self.simulation.n])
+            self.simulation.command(q + v * (t - t * t / (2 * BRAKE)), v * (1 - t / BRAKE), bias)
+            self.simulation.advance()
+        self._hold(q + v * BRAKE / 2, SETTLE)
+
+    def release(self, seconds: float = 0.6) -> None:
+        """Open the fingers, arm still, and let the item come to rest."""
+        q = self.simulation.joints()
+        self.simulation.grip(-OPENING_FORCE)
+        self._hold(q, seconds)
+
+    def slip(self) -> tuple[float, float]:
+        """Displacement [m] and rotation [rad] of the item in the hand since it settled."""
+        return displacement(self.reference, self.simulation.item_pose())
+
+    def item_in_world(self) -> pin.SE3:
+        """Pose of the item's own frame in the world."""
+        body = self.simulation.data.body("item")
+        w, x, y, z = body.xquat
+        world_T_grasp = pin.XYZQUATToSE3(np.array([*body.xpos, x, y, z, w]))
+        return world_T_grasp * self.problem.holds[0].grasp_T_item
+
+    def _gripping(self) -> bool:
+        """Whether both fingers are near where the item's faces are."""
+        fingers = self.simulation.data.qpos[self.simulation.n : self.simulation.n + 2]
+        return bool(np.all(np.abs(fingers) < GRIP_TRAVEL))
+
+    def _hold(self, q: Array, seconds: float) -> None:
+        """Keep the arm at q with the torque that it needs there."""
+        still = np.zeros_like(q)
+        for _ in range(round(seconds / self.simulation.step_size)):
+            bias = np.array(self.simulation.data.qfrc_bias[: self.simulation.n]) - self._item_pull()
+            self.simulation.command(q, still, bias)
+            self.simulation.advance()
+
+    def _item_pull(self) -> Array:
+        """Torque that contacts put on the arm through the item and the pads."""
+        return np.array(self.simulation.data.qfrc_constraint[: self.simulation.n])
+
+
+def displacement(reference: Array, now: Array) -> tuple[float, float]:
+    """Distance [m] and angle [rad] between two item poses (displacement, quaternion w, x, y, z)."""
+    length = float(np.linalg.norm(reference[3:]) * np.linalg.norm(now[3:]))
+    cosine = min(1.0, abs(float(np.dot(reference[3:], now[3:]))) / max(length, 1e-300))
+    return float(np.linalg.norm(now[:3] - reference[:3])), float(2 * np.arccos(cosine))
+
+
 # -- the model ------------------------------------------------------------------------------------------------------------
 
 
@@ -140,9 +233,7 @@ def _arm(spec, problem: TransferProblem, assembly: Assembly):  # type: ignore[no
     bodies = {0: spec.worldbody}
     for k in range(1, arm.njoints):
         placement = arm.jointPlacements[k]
-        body = bodies[int(arm.parents[k])].add_body(
-            name=arm.names[k], pos=placement.translation, quat=_wxyz(placement.rotation)
-        )
+        body = bodies[int(arm.parents[k])].add_body(name=arm.names[k], pos=placement.translation, quat=_wxyz(placement.rotation))
         _set_inertia(body, arm.inertias[k])
         slide = bool(axes.prismatic[k - 1])
         kind = mujoco.mjtJoint.mjJNT_SLIDE if slide else mujoco.mjtJoint.mjJNT_HINGE

@@ -1,0 +1,64 @@
+"""The interface to hardware: connect, payload, read, send, stop.  No clock: who streams owns the time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from types import TracebackType
+
+from fastmove.spline import Array
+
+
+@dataclass(frozen=True)
+class Command:
+    """One control cycle: q [rad], v [rad/s], a [rad/s²], feed-forward effort [Nm], (n_arm,) each; grip_force per pad [N]."""
+
+    q: Array
+    v: Array
+    a: Array
+    effort: Array
+    grip_force: float
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the hardware says: cycles since connect (stands still when it is silent), q, v (n_arm,), whether it grips."""
+
+    cycles: int
+    q: Array
+    v: Array
+    gripping: bool
+
+
+class Driver(ABC):
+    """Attributes: cycle: control cycle [s].  Use as a context manager; any call may raise, the caller then stops it."""
+
+    cycle: float
+
+    @abstractmethod
+    def connect(self) -> None: ...
+
+    @abstractmethod
+    def payload(self, mass: float, com: Array, inertia: Array) -> None:
+        """What is carried, in the tool frame: [kg], (3,) [m], (3, 3) about the centre of mass [kg m²]."""
+
+    @abstractmethod
+    def read(self) -> Reading: ...
+
+    @abstractmethod
+    def send(self, command: Command) -> Command:
+        """Send for the next cycle; returns what was really sent."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Brake to rest and stay there, still gripping.  Must not raise."""
+
+    def close(self) -> None:  # noqa: B027  nothing to do by default
+        """Disconnect."""
+
+    def __enter__(self) -> Driver:
+        self.connect()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

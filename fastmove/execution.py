@@ -1,0 +1,200 @@
+"""Streaming a certified motion to a driver: the only place where planning and drivers meet.
+
+Commands are sampled from the spline at the driver's own cycle (never blended), with the torque that the dynamics ask for.
+Nothing raises inside the loop: a driver that raises, stalls or goes silent, an arm that does not follow, a grip that is lost,
+each ends in `driver.stop()` and a named event; the item stays held.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+
+from fastmove.assembly import assemble
+from fastmove.drivers.driver import Command, Driver
+from fastmove.dynamics import Dynamics
+from fastmove.errors import InputError
+from fastmove.problem import State, TransferProblem
+from fastmove.solution import Solution
+from fastmove.spline import Array
+from fastmove.trajectory import Trajectory
+
+TRACKING_MAX = 0.02  # joint error from which the arm is stopped [rad]
+STALL = 0.25  # a call that takes longer counts as a stall [s]
+SILENT_CYCLES = 5  # readings that stand still for so many cycles count as silence
+LATE = 1e-3  # a cycle later than this is counted as late [s]
+LOOK_AHEAD = 2  # cycles: a splice must begin at least this far ahead
+
+
+class Event(Enum):
+    """How a run ended; the value is the sentence to show."""
+
+    DONE = "the motion was streamed to its end"
+    DRIVER_RAISED = "the driver raised an error; arm stopped, item held"
+    DRIVER_STALLED = "the driver took too long to answer; arm stopped, item held"
+    DRIVER_SILENT = "the driver's readings stood still; arm stopped, item held"
+    NOT_FOLLOWING = "a joint was too far from its command; arm stopped, item held"
+    GRIP_LOST = "the gripper no longer reports its grip; arm stopped, item held as far as it is"
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """Attributes:
+    event, detail: how it ended.  cycles: sent;  late: how many were more than 1 ms late (real time only).
+    tracking: largest joint error [rad];  command_us: median cost of one cycle of ours [µs].
+    """
+
+    event: Event
+    detail: str
+    cycles: int
+    late: int
+    tracking: float
+    command_us: float
+
+    @property
+    def ok(self) -> bool:
+        return self.event is Event.DONE
+
+
+@dataclass
+class _Stream:
+    """Commands of one trajectory at the driver's cycle; row k is sent in cycle k."""
+
+    trajectory: Trajectory
+    time: Array
+    q: Array
+    v: Array
+    a: Array
+    effort: Array
+    grip: Array = field(default_factory=lambda: np.zeros(0))
+
+    def command(self, k: int) -> Command:
+        return Command(self.q[k], self.v[k], self.a[k], self.effort[k], float(self.grip[k]))
+
+
+class Execution:
+    """Streams a certified solution.
+
+    Args:
+        realtime: pace the loop by the wall clock; otherwise as fast as the driver answers (simulations).
+
+    Raises:
+        InputError: the solution is not certified.
+    """
+
+    def __init__(self, driver: Driver, solution: Solution, realtime: bool = False) -> None:
+        if not solution.ok or solution.trajectory is None:
+            raise InputError("solution", "is not certified; only certified motions are streamed")
+        self.driver, self.problem, self.realtime = driver, solution.problem, realtime
+        self.dynamics = Dynamics(self.problem, assemble(self.problem))
+        self.stream = self._sample(solution.trajectory)
+        self.cycle = 0  # index of the next command
+
+    def _sample(self, trajectory: Trajectory) -> _Stream:
+        cycle = self.driver.cycle
+        time_ = np.minimum(np.arange(int(np.ceil(trajectory.duration / cycle - 1e-9)) + 1) * cycle, trajectory.duration)
+        q, v, a = (trajectory.motion(k)(time_) for k in range(3))
+        effort = self.dynamics.efforts(q, v, a).total[:, 0, : self.dynamics.n]
+        ends = np.cumsum([phase.duration for phase in trajectory.phases])
+        index = np.minimum(np.searchsorted(ends, time_, side="left"), len(ends) - 1)
+        grip = np.array([p.grip_force[0] if len(p.grip_force) else 0.0 for p in trajectory.phases])[index]
+        return _Stream(trajectory, time_, q, v, a, effort, grip)
+
+    @property
+    def now(self) -> float:
+        """Time of the next command in the present trajectory [s]."""
+        return self.cycle * self.driver.cycle
+
+    def splice(self, at: float, solution: Solution) -> None:
+        """Follow the present trajectory until `at`, then the solution's, joined in q, v, a.
+
+        Args:
+            at: time in the present trajectory, at least two cycles ahead [s].
+
+        Raises:
+            InputError: not certified, too late to join, or the two do not join within 1e-9.
+        """
+        if not solution.ok or solution.trajectory is None:
+            raise InputError("solution", "is not certified; only certified motions are streamed")
+        if at < self.now + LOOK_AHEAD * self.driver.cycle:
+            raise InputError(
+                "at", f"is {at:.4f} s; the next command not yet sent is at {self.now:.4f} s, two cycles ahead allowed"
+            )
+        self.stream = self._sample(self.stream.trajectory.splice(at, solution.trajectory))
+
+    def state_at(self, at: float) -> State:
+        """Where the arm will be: the start of a motion that is to be spliced in at that time."""
+        return State(*(self.stream.trajectory.sample(at, order) for order in range(3)))
+
+    def run(self, cycles: int | None = None) -> RunReport:
+        """Stream to the end, or this many cycles further.  Never raises; the report says what happened."""
+        costs: list[float] = []
+        worst, late, silent, last = 0.0, 0, 0, -1
+        event, detail = Event.DONE, ""
+        begin, first = time.perf_counter(), self.cycle
+        stop_at = None if cycles is None else self.cycle + cycles
+        while self.cycle < len(self.stream.time) and self.cycle != stop_at:
+            if self.realtime:
+                late += self._wait(begin + (self.cycle - first) * self.driver.cycle)
+            started = time.perf_counter()
+            try:
+                reading = self.driver.read()
+                command = self.stream.command(self.cycle)
+                before = time.perf_counter()
+                self.driver.send(command)
+                after = time.perf_counter()
+            except Exception as error:
+                event, detail = Event.DRIVER_RAISED, f"{type(error).__name__}: {error}"
+                break
+            self.cycle += 1
+            previous = self.stream.q[max(self.cycle - 2, 0)]
+            off = float(np.abs(reading.q - previous).max())
+            worst = max(worst, off)
+            silent = silent + 1 if reading.cycles == last else 0
+            last = reading.cycles
+            costs.append(before - started)
+            event = self._trouble(after - started, silent, off, reading.gripping)
+            if event is not Event.DONE:
+                detail = f"at {self.now:.3f} s, joint error {off * 1e3:.1f} mrad"
+                break
+        if event is not Event.DONE:
+            self._stop()
+        median = float(np.median(costs)) * 1e6 if costs else 0.0
+        return RunReport(event, detail, self.cycle - first, late, worst, median)
+
+    def _trouble(self, took: float, silent: int, off: float, gripping: bool) -> Event:
+        if took > STALL:
+            return Event.DRIVER_STALLED
+        if silent >= SILENT_CYCLES:
+            return Event.DRIVER_SILENT
+        if not off <= TRACKING_MAX:
+            return Event.NOT_FOLLOWING
+        return Event.DONE if gripping else Event.GRIP_LOST
+
+    def _wait(self, due: float) -> int:
+        """Sleep, then spin, until this time; 1 where it was already past by more than a millisecond."""
+        left = due - time.perf_counter()
+        if left < -LATE:
+            return 1
+        if left > 5e-4:
+            time.sleep(left - 4e-4)
+        while time.perf_counter() < due:
+            pass
+        return int(time.perf_counter() - due > LATE)
+
+    def _stop(self) -> None:
+        try:
+            self.driver.stop()
+        except Exception:  # a driver that cannot even stop: nothing more can be done from here
+            return
+
+
+def announce_payload(driver: Driver, problem: TransferProblem) -> None:
+    """Tell the driver what it carries, in the tool frame."""
+    for held in problem.holds[:1]:
+        member = held.item.members[0]
+        body = held.tool_T_grasp.act(held.inertia(member))
+        driver.payload(body.mass, np.array(body.lever), np.array(body.inertia))
