@@ -1,4 +1,4 @@
-# make demo: plan and certify the book transfer.  make test: everything CI runs.  Both create .venv from pinned hashes.
+# make demo: plan, certify and run the book transfer in physics.  make test: everything CI runs.  Both create .venv from pinned hashes.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 demo: $(VENV)/ready
 	$(BIN)/fastmove plan problems/book_to_tote.toml --out book_to_tote.npz
 	$(BIN)/fastmove check problems/book_to_tote.toml book_to_tote.npz
+	$(BIN)/fastmove run problems/book_to_tote.toml --trajectory book_to_tote.npz
 
 test: $(VENV)/ready lint
 	$(BIN)/python -m pytest -m "not slow"

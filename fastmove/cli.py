@@ -1,6 +1,6 @@
-"""The command line: fastmove plan | check | describe | robots.
+"""The command line: fastmove plan | check | run | describe | robots.
 
-Exit codes: 0 done; 1 certificate not ok (`check`); 2 the input is wrong; 3 no certified transfer.
+Exit codes: 0 done; 1 certificate not ok (`check`); 2 the input is wrong; 3 no certified transfer; 4 the driver failed.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 
 import fastmove
 from fastmove.certificate import KINDS, Certificate, certify
-from fastmove.errors import FastMoveError, InputError
+from fastmove.errors import DriverFailed, FastMoveError, InputError
 from fastmove.planner import Options, Planner
 from fastmove.problem_file import describe, load_problem
 from fastmove.report import binding_intervals, certificate_lines
 from fastmove.robot import known_robots, load_robot
-from fastmove.solution import Solution
+from fastmove.solution import Solution, Status
 from fastmove.trajectory_file import load_trajectory, planned_for, save_trajectory
 
 
@@ -58,6 +58,14 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
     check.add_argument("--fit", action="store_true", help="allow files without velocities or accelerations")
     check.add_argument("--json", action="store_true", help="print one JSON object")
+
+    run = _command(commands, "run", _run, "plan, certify, stream to a driver, report what happened")
+    run.add_argument("problem", metavar="PROBLEM", help="problem file")
+    run.add_argument("--driver", choices=("mujoco", "kinematic"), default="mujoco", help="hardware (default mujoco)")
+    run.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
+    run.add_argument("--trajectory", metavar="T.npz", help="stream this trajectory, once certified, instead of planning")
+    run.add_argument("--seed", type=_natural, default=0, metavar="N", help="seed of the path search (default 0)")
+    run.add_argument("--json", action="store_true", help="print one JSON object")
 
     show = _command(commands, "describe", _describe, "the problem in plain numbers")
     show.add_argument("problem", metavar="PROBLEM", help="problem file")
@@ -123,6 +131,27 @@ def _check(options: argparse.Namespace) -> int:
             print("  note: the file was planned for another problem")
         print("\n".join(certificate_lines(certificate)))
     return 0 if certificate.ok else 1
+
+
+def _run(options: argparse.Namespace) -> int:
+    from fastmove.run import run_transfer
+
+    problem = load_problem(options.problem, options.limits)
+    if options.trajectory:
+        trajectory = load_trajectory(options.trajectory, problem)
+        certificate = certify(problem, trajectory)
+        forces = tuple(float(f) for f in trajectory.phases[0].grip_force)
+        solution = Solution(problem, Status.CERTIFIED, "", trajectory, certificate, grip_force=forces)
+        if not certificate.ok:
+            kind, entry = certificate.worst()
+            raise InputError(options.trajectory, f"is not certified: {kind} of {entry.where} fails; only certified motions run")
+    else:
+        solution = Planner(Options(seed=options.seed)).plan(problem).raise_for_status()
+    outcome = run_transfer(solution, options.driver)
+    print(_json(outcome.as_json()) if options.json else outcome)
+    if not outcome.report.ok:
+        raise DriverFailed(f"{options.driver}: {outcome.report.event.value} ({outcome.report.detail})")
+    return 0
 
 
 def _describe(options: argparse.Namespace) -> int:

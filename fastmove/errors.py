@@ -54,6 +54,12 @@ class MissingPackage(InputError):
         super().__init__("", f"{purpose} needs the package {package}: pip install 'fastmove[{extra}]'")
 
 
+class DriverFailed(FastMoveError):
+    """The driver failed; the arm was stopped with the item held."""
+
+    exit_code = 4
+
+
 class NoTransferFound(FastMoveError):
     """No certified transfer: the sentence names the limit in the way.
 

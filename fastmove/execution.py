@@ -149,9 +149,10 @@ class Execution:
             except Exception as error:
                 event, detail = Event.DRIVER_RAISED, f"{type(error).__name__}: {error}"
                 break
+            # hardware may report the state before or after the cycle of the last command
+            around = self.stream.q[max(self.cycle - 1, 0) : self.cycle + 1]
+            off = float(np.abs(reading.q - around).max(axis=1).min())
             self.cycle += 1
-            previous = self.stream.q[max(self.cycle - 2, 0)]
-            off = float(np.abs(reading.q - previous).max())
             worst = max(worst, off)
             silent = silent + 1 if reading.cycles == last else 0
             last = reading.cycles

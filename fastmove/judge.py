@@ -88,10 +88,11 @@ def judge(
             wrench[k] = simulation.wrench()
         moved, turned = displacement(reference, simulation.item_pose())
         slip, turn = max(slip, moved), max(turn, turned)
-    return Judgement(_verdict(slip, turn, tracking), slip, turn, tracking, time, wrench)
+    return Judgement(verdict_of(slip, turn, tracking), slip, turn, tracking, time, wrench)
 
 
-def _verdict(slip: float, turn: float, tracking: float) -> Verdict:
+def verdict_of(slip: float, turn: float, tracking: float) -> Verdict:
+    """slip [m], turn [rad], tracking error [rad]."""
     if not np.isfinite(slip + turn + tracking) or tracking > TRACKING_MAX:
         return Verdict.NOT_TRACKABLE
     if slip > SLIPPED_SLIP or turn > SLIPPED_TURN:

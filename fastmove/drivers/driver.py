@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Self
 
 from fastmove.spline import Array
 
@@ -56,7 +57,7 @@ class Driver(ABC):
     def close(self) -> None:  # noqa: B027  nothing to do by default
         """Disconnect."""
 
-    def __enter__(self) -> Driver:
+    def __enter__(self) -> Self:
         self.connect()
         return self
 

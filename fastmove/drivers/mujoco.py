@@ -129,7 +129,7 @@ class MujocoDriver(Driver):
         start = np.array(self.problem.start.q)
         self.simulation.place(start)
         self._hold(start, SETTLE)
-        self.reference, self.cycles = self.simulation.item_pose(), 0
+        self.reference, self.cycles, self._worst = self.simulation.item_pose(), 0, (0.0, 0.0)
 
     def payload(self, mass: float, com: Array, inertia: Array) -> None:
         """Known already: the feed-forward torque of every command includes it."""
@@ -143,6 +143,8 @@ class MujocoDriver(Driver):
         self.simulation.command(command.q, command.v, command.effort)
         for _ in range(self.substeps):
             self.simulation.advance()
+            moved, turned = displacement(self.reference, self.simulation.item_pose())
+            self._worst = max(self._worst[0], moved), max(self._worst[1], turned)
         self.cycles += 1
         return command
 
@@ -165,6 +167,10 @@ class MujocoDriver(Driver):
     def slip(self) -> tuple[float, float]:
         """Displacement [m] and rotation [rad] of the item in the hand since it settled."""
         return displacement(self.reference, self.simulation.item_pose())
+
+    def worst_slip(self) -> tuple[float, float]:
+        """The largest displacement [m] and rotation [rad] seen while streaming."""
+        return self._worst
 
     def item_in_world(self) -> pin.SE3:
         """Pose of the item's own frame in the world."""

@@ -1,0 +1,110 @@
+"""One transfer on a driver: stream, release, report tracking, slip and where the item came to rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pinocchio as pin
+
+from fastmove.assembly import assemble
+from fastmove.drivers.kinematic import KinematicDriver
+from fastmove.errors import InputError
+from fastmove.execution import Execution, RunReport, announce_payload
+from fastmove.judge import Verdict, verdict_of
+from fastmove.problem import TransferProblem
+from fastmove.solution import Solution
+from fastmove.spline import Array
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """Attributes:
+    report: of the streaming loop;  verdict, slip [m], turn [rad]: of the item in the hand until the fingers open;
+    placed, turned: distance [m] and angle [rad] of the released item from its goal pose.  None without physics.
+    """
+
+    name: str
+    driver: str
+    report: RunReport
+    verdict: Verdict | None = None
+    slip: float | None = None
+    turn: float | None = None
+    placed: float | None = None
+    turned: float | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Plain numbers, SI units."""
+        r = self.report
+        return {
+            "driver": self.driver,
+            "event": r.event.name.lower(),
+            "detail": r.detail or r.event.value,
+            "cycles": r.cycles,
+            "tracking_rad": r.tracking,
+            "command_us": r.command_us,
+            "verdict": None if self.verdict is None else self.verdict.name,
+            "slip_mm": None if self.slip is None else self.slip * 1e3,
+            "slip_deg": None if self.turn is None else float(np.degrees(self.turn)),
+            "placed_mm": None if self.placed is None else self.placed * 1e3,
+            "placed_deg": None if self.turned is None else float(np.degrees(self.turned)),
+            "replans": 0,
+            "held_stops": int(not r.ok),
+        }
+
+    def __str__(self) -> str:
+        row = self.as_json()
+        lines = [f"{self.name} on {self.driver}: {self.report.event.value}"]
+        lines.append(
+            f"  {row['cycles']} cycles   largest joint error {self.report.tracking * 1e3:.2f} mrad   "
+            f"a command costs {self.report.command_us:.0f} us"
+        )
+        if self.verdict is not None:
+            lines.append(f"  {self.verdict.name}: {row['slip_mm']:.4f} mm, {row['slip_deg']:.4f}° in the hand")
+        if self.placed is not None:
+            lines.append(f"  released: at rest {row['placed_mm']:.2f} mm and {row['placed_deg']:.2f}° from its goal")
+        return "\n".join(lines)
+
+
+def run_transfer(solution: Solution, driver: str = "mujoco") -> RunOutcome:
+    """Stream a certified solution; with simulated hardware also judge the hold and release the item.
+
+    Raises:
+        InputError: unknown driver, nothing held, or an uncertified solution.  MissingPackage: mujoco is not installed.
+    """
+    problem = solution.problem
+    if driver == "kinematic":
+        with KinematicDriver(problem) as kinematic:
+            announce_payload(kinematic, problem)
+            return RunOutcome(problem.name, driver, Execution(kinematic, solution).run())
+    if not problem.holds:
+        raise InputError("problem", "holds no item; simulated hardware judges a held item")
+    return _in_physics(problem, solution)
+
+
+def _in_physics(problem: TransferProblem, solution: Solution) -> RunOutcome:
+    from fastmove.drivers.mujoco import MujocoDriver
+
+    assert solution.trajectory is not None
+    along = solution.trajectory.position(np.linspace(0, solution.duration, 20))
+    with MujocoDriver(problem, along=along) as driver:
+        announce_payload(driver, problem)
+        report = Execution(driver, solution).run()
+        if not report.ok:
+            return RunOutcome(problem.name, "mujoco", report, None, *driver.slip())
+        slip, turn = driver.worst_slip()
+        driver.release()
+        goal = _item_at(problem, solution.trajectory.position(solution.duration))
+        error = goal.actInv(driver.item_in_world())
+        placed, turned = float(np.linalg.norm(error.translation)), float(np.linalg.norm(pin.log3(error.rotation)))
+        verdict = verdict_of(slip, turn, 0.0)
+        return RunOutcome(problem.name, "mujoco", report, verdict, slip, turn, placed, turned)
+
+
+def _item_at(problem: TransferProblem, q: Array) -> pin.SE3:
+    """The item's frame in the world at a configuration."""
+    assembly = assemble(problem)
+    data = assembly.arm.createData()
+    pin.forwardKinematics(assembly.arm, data, q)
+    frame = assembly.hold_frames[0]
+    return data.oMi[frame.joint] * frame.joint_T_grasp * frame.held.grasp_T_item

@@ -1,0 +1,167 @@
+"""Physics as judge: plans are held, their negatives are not, and each trap of the model stays closed."""
+
+import numpy as np
+import pytest
+from generators import hold_limited
+
+import fastmove as fm
+from fastmove.judge import Judgement, Verdict, judge
+
+pytest.importorskip("mujoco", reason="mujoco is not installed")
+from fastmove.drivers.mujoco import MujocoDriver, Simulation
+
+
+@pytest.fixture(scope="module")
+def transfers() -> list[fm.Solution]:
+    return [fm.plan(problem).raise_for_status() for problem in hold_limited(12, 100)]
+
+
+def wrench_gap(solution: fm.Solution, judgement: Judgement) -> np.ndarray:
+    """Measured minus planned contact force over the grip force, every step."""
+    profile = solution.certificate.profile
+    planned = np.stack([np.interp(judgement.time, profile["time"], profile["wrench"][:, k]) for k in range(3)], axis=1)
+    return np.linalg.norm(judgement.wrench[:, :3] - planned, axis=1) / solution.grip_force[0]
+
+
+def test_certified_transfers_are_held_and_their_wrench_is_the_planners(transfers: list[fm.Solution]) -> None:
+    gaps = []
+    for solution in transfers:
+        judgement = judge(solution.problem, solution.trajectory)
+        assert judgement.verdict is Verdict.HELD, (solution.problem.name, judgement)
+        gaps.append(wrench_gap(solution, judgement))
+    every = np.concatenate(gaps)
+    print(
+        f"\n{len(transfers)} held; contact force, measured − planned over grip: "
+        f"median {np.median(every):.2%}, worst {every.max():.2%}"
+    )
+    assert np.median(every) <= 0.01 and every.max() <= 0.05
+
+
+def test_a_weaker_grip_slips(transfers: list[fm.Solution]) -> None:
+    """F1 = the grip at which the peak S is 1; at 0.8 F1 items move, most of them by far."""
+    moved, slipped = 0, 0
+    for solution in transfers:
+        peak = 0.9 * float(solution.certificate.profile["hold"].max())
+        verdict = judge(solution.problem, solution.trajectory, grip_force=0.8 * peak * solution.grip_force[0]).verdict
+        moved += verdict is not Verdict.HELD
+        slipped += verdict in (Verdict.SLIPPED, Verdict.NOT_TRACKABLE)
+    print(f"\nat 0.8 F1: {moved} of {len(transfers)} moved, {slipped} slipped or fell")
+    assert moved == len(transfers) and slipped >= 0.8 * len(transfers)
+
+
+def test_verdicts_do_not_depend_on_the_time_step(transfers: list[fm.Solution]) -> None:
+    for solution in transfers[:4]:
+        verdicts = {judge(solution.problem, solution.trajectory, step=step).verdict for step in (5e-4, 1e-3, 2e-3)}
+        assert verdicts == {Verdict.HELD}
+
+
+def test_plans_without_the_hold_are_not_held(transfers: list[fm.Solution]) -> None:
+    dropped = 0
+    for solution in transfers:
+        free = fm.plan(solution.problem.with_(hold_active=False))
+        if 0.9 * float(free.certificate.profile["hold"].max()) > 1.3:
+            verdict = judge(solution.problem, free.trajectory).verdict
+            assert verdict is not Verdict.HELD
+            dropped += 1
+    assert dropped >= 3
+
+
+def test_the_book_is_held_and_placed(book: fm.TransferProblem, book_solution: fm.Solution) -> None:
+    from fastmove.run import run_transfer
+
+    outcome = run_transfer(book_solution)
+    print(f"\n{outcome}")
+    assert outcome.report.ok and outcome.verdict is Verdict.HELD
+    assert outcome.placed < 5e-3 and np.degrees(outcome.turned) < 3.0
+
+
+def test_stopping_in_the_middle_keeps_the_item(transfers: list[fm.Solution]) -> None:
+    from fastmove.execution import Execution
+
+    solution = transfers[2]
+    along = solution.trajectory.position(np.linspace(0, solution.duration, 10))
+    with MujocoDriver(solution.problem, along=along) as driver:
+        assert Execution(driver, solution).run(cycles=int(0.4 * solution.duration / driver.cycle)).ok
+        driver.stop()
+        reading = driver.read()
+        assert np.abs(reading.v).max() < 0.02 and reading.gripping
+
+
+def simulation(transfers: list[fm.Solution]) -> Simulation:
+    solution = transfers[0]
+    return Simulation(solution.problem, 30.0, np.array(solution.problem.start.q)[None])
+
+
+def test_trap_the_item_is_a_child_of_the_hand(transfers: list[fm.Solution]) -> None:
+    import mujoco
+
+    model = simulation(transfers).model
+    item = model.body("item").id
+    assert model.body_parentid[item] != 0
+    kinds = [int(model.jnt_type[k]) for k in range(model.njnt) if model.jnt_bodyid[k] == item]
+    assert kinds == [mujoco.mjtJoint.mjJNT_SLIDE] * 3 + [mujoco.mjtJoint.mjJNT_BALL]
+
+
+def test_trap_damping_is_explicit_contacts_hard_and_tolerance_tight(transfers: list[fm.Solution]) -> None:
+    import mujoco
+
+    option = simulation(transfers).model.opt
+    assert option.integrator == mujoco.mjtIntegrator.mjINT_EULER
+    assert option.disableflags & mujoco.mjtDisableBit.mjDSBL_EULERDAMP
+    assert option.cone == mujoco.mjtCone.mjCONE_ELLIPTIC and option.impratio == 100 and option.tolerance <= 1e-12
+
+
+def test_trap_pads_are_points_at_the_mean_radius(transfers: list[fm.Solution]) -> None:
+    import mujoco
+
+    held = transfers[0].problem.holds[0]
+    model = simulation(transfers).model
+    for name, patch in (("left", held.patches[0]), ("right", held.patches[1])):
+        pads = [k for k in range(model.ngeom) if model.geom(k).name.startswith(f"pad_{name}")]
+        assert len(pads) == 4 and all(model.geom_type[k] == mujoco.mjtGeom.mjGEOM_SPHERE for k in pads)
+        radii = np.linalg.norm(model.geom_pos[pads][:, [0, 2]], axis=1)
+        np.testing.assert_allclose(radii, patch.c, rtol=1e-6)
+        np.testing.assert_allclose(np.linalg.norm(patch.points() - patch.center, axis=1), patch.c, rtol=1e-9)
+
+
+def test_trap_fingers_are_coupled(transfers: list[fm.Solution]) -> None:
+    """A load along the closing axis just below 2 F is carried; uncoupled fingers would carry nothing."""
+    import mujoco
+
+    assert simulation(transfers).model.neq == 1
+    solution = transfers[0]
+    sim = Simulation(solution.problem, 30.0, np.array(solution.problem.start.q)[None])
+    sim.model.opt.gravity[:] = 0.0
+    q = np.array(solution.problem.start.q)
+    sim.place(q)
+    for _ in range(200):
+        sim.command(q, np.zeros(7), np.zeros(7))
+        sim.advance()
+    before = sim.item_pose()
+    for _ in range(300):  # push the item along the grasp frame's y with 1.5 F
+        sim.data.qfrc_applied[sim.item_dofs.start + 1] = 1.5 * 30.0
+        sim.command(q, np.zeros(7), np.zeros(7))
+        sim.advance()
+    assert abs(sim.item_pose()[1] - before[1]) < 0.2e-3
+    mujoco.mj_forward(sim.model, sim.data)
+
+
+def test_static_friction_limit_is_coulombs(transfers: list[fm.Solution]) -> None:
+    """Tangential load on the settled item: held at 0.95 of 2 μ F, lost at 1.1."""
+    solution = transfers[2]  # centred item
+    mu, force = solution.problem.holds[0].grasp.friction, 20.0
+    for share, held in ((0.95, True), (1.1, False)):
+        sim = Simulation(solution.problem, force, np.array(solution.problem.start.q)[None])
+        sim.model.opt.gravity[:] = 0.0
+        q = np.array(solution.problem.start.q)
+        sim.place(q)
+        for _ in range(200):
+            sim.command(q, np.zeros(7), np.zeros(7))
+            sim.advance()
+        before = sim.item_pose()
+        for _ in range(500):
+            sim.data.qfrc_applied[sim.item_dofs.start + 2] = share * 2 * mu * force
+            sim.command(q, np.zeros(7), np.zeros(7))
+            sim.advance()
+        moved = float(np.linalg.norm(sim.item_pose()[:3] - before[:3]))
+        assert (moved < 0.2e-3) is held, (share, moved)
