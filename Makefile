@@ -8,7 +8,8 @@ BIN := $(VENV)/bin
 demo: $(VENV)/ready
 	$(BIN)/fastmove plan problems/book_to_tote.toml --out book_to_tote.npz
 	$(BIN)/fastmove check problems/book_to_tote.toml book_to_tote.npz
-	$(BIN)/fastmove run problems/book_to_tote.toml --trajectory book_to_tote.npz
+	$(BIN)/fastmove run problems/book_to_tote.toml --trajectory book_to_tote.npz --preview book_to_tote.html
+	@echo "preview: book_to_tote.html (opens offline)"
 
 test: $(VENV)/ready lint
 	$(BIN)/python -m pytest -m "not slow"
@@ -28,4 +29,4 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache dist book_to_tote.npz
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache dist book_to_tote.npz book_to_tote.html

@@ -1,4 +1,4 @@
-"""The command line: fastmove plan | check | run | describe | robots.
+"""The command line: fastmove plan | check | preview | run | describe | robots.
 
 Exit codes: 0 done; 1 certificate not ok (`check`); 2 the input is wrong; 3 no certified transfer; 4 the driver failed.
 """
@@ -12,10 +12,14 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 import fastmove
+from fastmove.bound import lower_bound
 from fastmove.certificate import KINDS, Certificate, certify
 from fastmove.errors import DriverFailed, FastMoveError, InputError
 from fastmove.planner import Options, Planner
+from fastmove.problem import TransferProblem
 from fastmove.problem_file import describe, load_problem
 from fastmove.report import binding_intervals, certificate_lines
 from fastmove.robot import known_robots, load_robot
@@ -43,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     plan = _command(commands, "plan", _plan, "plan one transfer and certify it")
     plan.add_argument("problem", metavar="PROBLEM", help="problem file, .toml or .json")
     plan.add_argument("--out", metavar="T.npz", help="write the trajectory (.npz, .csv or .yaml)")
+    plan.add_argument("--preview", metavar="P.html", help="write a preview that opens offline")
     plan.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
     plan.add_argument("--contact", choices=("pinch",), help="contact model")
     plan.add_argument("--seed", type=_natural, default=0, metavar="N", help="seed of the path search (default 0)")
@@ -59,9 +64,16 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--fit", action="store_true", help="allow files without velocities or accelerations")
     check.add_argument("--json", action="store_true", help="print one JSON object")
 
+    view = _command(commands, "preview", _preview, "the motion in 3D with plots, in the browser or as one HTML file")
+    view.add_argument("problem", metavar="PROBLEM", help="problem file")
+    view.add_argument("trajectory", metavar="T", nargs="?", help="trajectory to show; without one the problem is planned")
+    view.add_argument("--html", metavar="P.html", help="write this file instead of serving on the loopback")
+    view.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
+
     run = _command(commands, "run", _run, "plan, certify, stream to a driver, report what happened")
     run.add_argument("problem", metavar="PROBLEM", help="problem file")
     run.add_argument("--driver", choices=("mujoco", "kinematic"), default="mujoco", help="hardware (default mujoco)")
+    run.add_argument("--preview", metavar="P.html", help="write a preview with the simulated item beside the planned one")
     run.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
     run.add_argument("--trajectory", metavar="T.npz", help="stream this trajectory, once certified, instead of planning")
     run.add_argument("--seed", type=_natural, default=0, metavar="N", help="seed of the path search (default 0)")
@@ -107,6 +119,10 @@ def _plan(options: argparse.Namespace) -> int:
     solution = Planner(Options(seed=options.seed, deadline=options.deadline)).plan(problem)
     if solution.ok and options.out and solution.trajectory is not None:
         save_trajectory(options.out, problem, solution.trajectory)
+    if solution.ok and options.preview:
+        from fastmove.viewer import write_preview
+
+        write_preview(options.preview, solution)
     print(_json(solution_json(solution)) if options.json else solution)
     if solution.ok:
         return 0
@@ -137,20 +153,47 @@ def _run(options: argparse.Namespace) -> int:
     from fastmove.run import run_transfer
 
     problem = load_problem(options.problem, options.limits)
-    if options.trajectory:
-        trajectory = load_trajectory(options.trajectory, problem)
-        certificate = certify(problem, trajectory)
-        forces = tuple(float(f) for f in trajectory.phases[0].grip_force)
-        solution = Solution(problem, Status.CERTIFIED, "", trajectory, certificate, grip_force=forces)
-        if not certificate.ok:
-            kind, entry = certificate.worst()
-            raise InputError(options.trajectory, f"is not certified: {kind} of {entry.where} fails; only certified motions run")
-    else:
-        solution = Planner(Options(seed=options.seed)).plan(problem).raise_for_status()
+    solution = _solution(problem, options.trajectory, options.seed)
+    if not solution.ok and solution.certificate is not None:
+        kind, entry = solution.certificate.worst()
+        raise InputError(options.trajectory, f"is not certified: {kind} of {entry.where} fails; only certified motions run")
     outcome = run_transfer(solution, options.driver)
+    if options.preview:
+        from fastmove.viewer import write_preview
+
+        write_preview(options.preview, solution, outcome.item_poses)
     print(_json(outcome.as_json()) if options.json else outcome)
     if not outcome.report.ok:
         raise DriverFailed(f"{options.driver}: {outcome.report.event.value} ({outcome.report.detail})")
+    return 0
+
+
+def _solution(problem: TransferProblem, trajectory_file: str | None, seed: int = 0) -> Solution:
+    """The motion of this file with its certificate, or a fresh plan."""
+    if not trajectory_file:
+        return Planner(Options(seed=seed)).plan(problem).raise_for_status()
+    trajectory = load_trajectory(trajectory_file, problem)
+    bounds = [lower_bound(problem.start, q, problem.limit_set).duration for q in np.array(problem.goal.configurations)]
+    certificate = certify(problem, trajectory)
+    forces = tuple(float(f) for f in trajectory.phases[0].grip_force)
+    status = Status.CERTIFIED if certificate.ok else Status.NOT_CERTIFIED
+    return Solution(problem, status, "", trajectory, certificate, min(bounds), forces)
+
+
+def _preview(options: argparse.Namespace) -> int:
+    from fastmove.viewer import preview_html, serve, write_preview
+
+    solution = _solution(load_problem(options.problem, options.limits), options.trajectory)
+    if options.html:
+        write_preview(options.html, solution)
+        print(options.html)
+        return 0
+    server = serve(preview_html(solution))
+    print(f"http://127.0.0.1:{server.server_address[1]}/ (until interrupted)", flush=True)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        server.server_close()
     return 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pinocchio as pin
@@ -22,6 +22,7 @@ class RunOutcome:
     """Attributes:
     report: of the streaming loop;  verdict, slip [m], turn [rad]: of the item in the hand until the fingers open;
     placed, turned: distance [m] and angle [rad] of the released item from its goal pose.  None without physics.
+    item_poses: (time [s], the simulated item's frame in the world), every 10 ms and to rest after the release.
     """
 
     name: str
@@ -32,6 +33,7 @@ class RunOutcome:
     turn: float | None = None
     placed: float | None = None
     turned: float | None = None
+    item_poses: tuple[tuple[float, pin.SE3], ...] = field(default=(), repr=False)
 
     def as_json(self) -> dict[str, object]:
         """Plain numbers, SI units."""
@@ -94,11 +96,12 @@ def _in_physics(problem: TransferProblem, solution: Solution) -> RunOutcome:
             return RunOutcome(problem.name, "mujoco", report, None, *driver.slip())
         slip, turn = driver.worst_slip()
         driver.release()
+        poses = tuple(driver.recorded)
         goal = _item_at(problem, solution.trajectory.position(solution.duration))
         error = goal.actInv(driver.item_in_world())
         placed, turned = float(np.linalg.norm(error.translation)), float(np.linalg.norm(pin.log3(error.rotation)))
         verdict = verdict_of(slip, turn, 0.0)
-        return RunOutcome(problem.name, "mujoco", report, verdict, slip, turn, placed, turned)
+        return RunOutcome(problem.name, "mujoco", report, verdict, slip, turn, placed, turned, poses)
 
 
 def _item_at(problem: TransferProblem, q: Array) -> pin.SE3:

@@ -21,7 +21,7 @@ FLOORS = (
     "kinematics dynamics collision broadphase sweep certificate report trajectory_file",
     "bound seeds roadmap transcription conic subproblem sqp attempt solution planner",
     "drivers drivers.driver drivers.kinematic drivers.mujoco execution judge run",
-    "cli __main__ __init__",
+    "plots viewer cli __main__ __init__",
 )
 FLOOR = {name: level for level, names in enumerate(FLOORS) for name in names.split()}
 PLANNING = {
@@ -103,7 +103,7 @@ def test_the_certificate_cannot_reach_the_optimiser() -> None:
 def test_optional_packages_stay_outside() -> None:
     for name, path in FILES.items():
         found = {m.split(".")[0] for m in imports(path)} & OPTIONAL
-        assert found <= ({"mujoco"} if name == "drivers.mujoco" else set()), path
+        assert found <= {"drivers.mujoco": {"mujoco"}, "viewer": {"meshcat"}}.get(name, set()), path
 
 
 def test_drivers_and_planning_meet_only_in_execution() -> None:

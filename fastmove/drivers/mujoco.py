@@ -35,7 +35,7 @@ except ImportError as error:  # pragma: no cover
 PAD_RADIUS = 0.004  # [m]
 SOLREF, SOLIMP = (0.004, 1.0), (0.99, 0.999, 0.001, 0.5, 2.0)
 FINGER_ARMATURE, FINGER_DAMPING = 0.5, 20.0
-SETTLE, BRAKE = 0.2, 0.25  # [s]
+SETTLE, BRAKE, RECORD = 0.2, 0.25, 0.01  # [s]
 GRIP_TRAVEL = 0.003  # fingers farther from the item's faces than this hold nothing [m]
 OPENING_FORCE = 5.0  # [N]
 SERVO_RATE = 100.0  # [rad/s] natural frequency of the tracking error, critically damped
@@ -123,9 +123,13 @@ class MujocoDriver(Driver):
         force = float(problem.holds[0].grasp.grip_force[1])
         self.simulation = Simulation(problem, force, ends if along is None else along, step=step)
         self.cycles = 0
+        self.recorded: list[tuple[float, pin.SE3]] = []
+        self._clock = 0.0
 
     def connect(self) -> None:
         """Close the grip and let the item settle, arm still; the pose after that is the reference for slip."""
+        self.cycles, self._clock = 0, 0.0
+        self.recorded.clear()
         start = np.array(self.problem.start.q)
         self.simulation.place(start)
         self._hold(start, SETTLE)
@@ -143,6 +147,7 @@ class MujocoDriver(Driver):
         self.simulation.command(command.q, command.v, command.effort)
         for _ in range(self.substeps):
             self.simulation.advance()
+            self._record()
             moved, turned = displacement(self.reference, self.simulation.item_pose())
             self._worst = max(self._worst[0], moved), max(self._worst[1], turned)
         self.cycles += 1
@@ -179,6 +184,12 @@ class MujocoDriver(Driver):
         world_T_grasp = pin.XYZQUATToSE3(np.array([*body.xpos, x, y, z, w]))
         return world_T_grasp * self.problem.holds[0].grasp_T_item
 
+    def _record(self) -> None:
+        """Keep the item's pose every `RECORD` seconds."""
+        if self._clock >= len(self.recorded) * RECORD:
+            self.recorded.append((self._clock, self.item_in_world()))
+        self._clock += self.simulation.step_size
+
     def _gripping(self) -> bool:
         """Whether both fingers are near where the item's faces are."""
         fingers = self.simulation.data.qpos[self.simulation.n : self.simulation.n + 2]
@@ -191,6 +202,8 @@ class MujocoDriver(Driver):
             bias = np.array(self.simulation.data.qfrc_bias[: self.simulation.n]) - self._item_pull()
             self.simulation.command(q, still, bias)
             self.simulation.advance()
+            if self.cycles:
+                self._record()
 
     def _item_pull(self) -> Array:
         """Torque that contacts put on the arm through the item and the pads."""

@@ -1,0 +1,70 @@
+"""The preview: one offline file that draws what it should."""
+
+import shutil
+import subprocess
+import threading
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from generators import free_space_pairs
+from test_certificate import behind_a_post
+
+import fastmove as fm
+
+pytest.importorskip("meshcat", reason="meshcat is not installed")
+from fastmove.viewer import preview_html, serve, write_preview
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return preview_html(fm.plan(behind_a_post(fm.load_robot("panda"))).raise_for_status())
+
+
+def test_the_page_is_small_and_asks_nothing_of_the_network(page: str) -> None:
+    assert len(page.encode()) < 15e6
+    assert "src=" not in page.split("<script>")[0] and 'href="http' not in page
+    assert page.count("<svg") >= 5 and "fastmoveReady" in page
+
+
+def test_it_is_served_on_the_loopback_only(page: str) -> None:
+    server = serve(page)
+    assert server.server_address[0] == "127.0.0.1"
+    thread = threading.Thread(target=server.handle_request)
+    thread.start()
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.server_address[1]}/") as answer:
+        assert answer.read() == page.encode()
+    thread.join()
+    server.server_close()
+
+
+def test_a_bare_motion_and_hulls_are_drawn_too(tmp_path: Path) -> None:
+    problem = next(iter(free_space_pairs("benchmark", 1, 3)))
+    write_preview(tmp_path / "p.html", fm.plan(problem.with_(holds=())).raise_for_status())
+    assert (tmp_path / "p.html").stat().st_size > 1e6
+    with pytest.raises(fm.InputError, match="no motion"):
+        preview_html(fm.Solution(problem, fm.Status.NO_PATH))
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+def test_chromium_draws_robot_item_obstacles_and_plots(page: str, tmp_path: Path) -> None:
+    from PIL import Image
+
+    (tmp_path / "p.html").write_text(page)
+    command = [
+        str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
+        "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        f"--user-data-dir={tmp_path}/profile", "--window-size=1400,820", "--virtual-time-budget=3000",
+        f"--screenshot={tmp_path}/p.png", f"file://{tmp_path}/p.html",
+    ]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    picture = np.asarray(Image.open(tmp_path / "p.png").convert("RGB")).astype(int)
+    scene, plots = picture[:, 440:1130], picture[:, :430]
+    r, g, b = scene[..., 0], scene[..., 1], scene[..., 2]
+    assert np.count_nonzero((r > 180) & (g < 170) & (b < 110) & (r - b > 90)) > 200  # the orange item
+    assert np.count_nonzero((b - r > 25) & (b > 120)) > 500  # the blue obstacle
+    assert np.count_nonzero((np.abs(r - g) < 12) & (np.abs(g - b) < 16) & (r < 225) & (r > 90)) > 3000  # the grey arm
+    assert np.count_nonzero(plots.sum(axis=2) < 600) > 3000  # the plots
