@@ -107,3 +107,24 @@ def hold_limited(count: int, seed: int, limits: str = "benchmark") -> Iterator[T
         item = block(mass, com=(offset[0], 0.0, offset[1]))
         held = pinched(robot, item, force, friction)
         yield from free_space_pairs(limits, 1, seed + k, held)
+
+
+def random_loads(count: int, seed: int, dominated: bool = False) -> Iterator[TransferProblem]:
+    """Free-space transfers with random mass (0.2–0.9 kg), friction (0.3–0.8), centre of mass (up to 30 mm off in x, z) and a
+    grip of 1.3 to 2 times what the ends need at rest, at most 70 N; `dominated`: off-centre loads that torsion decides."""
+    robot = fm.load_robot("panda")
+    rng = np.random.default_rng(seed)
+    found = 0
+    while found < count:
+        mass, friction = rng.uniform(0.2, 0.9), rng.uniform(0.3, 0.8)
+        low = 0.015 if dominated else 0.0
+        radius, angle = rng.uniform(low, 0.03), rng.uniform(0, 2 * np.pi)
+        item = block(mass, com=(radius * np.cos(angle), 0.0, radius * np.sin(angle)))
+        c = 0.0069
+        need = mass * 9.81 * np.hypot(1.0, radius / c) / (2 * friction * 0.9)
+        force = need * rng.uniform(1.3, 2.0)
+        if force > 70.0:
+            continue
+        held = pinched(robot, item, float(force), float(friction))
+        found += 1
+        yield from free_space_pairs("benchmark", 1, int(rng.integers(1 << 31)), held)

@@ -132,3 +132,19 @@ def test_a_driver_that_fails_is_stopped_and_named(solution: fm.Solution, how: st
     assert report.event is event and not report.ok
     assert driver.stopped and 100 <= report.cycles + 1 <= 110
     assert report.detail
+
+
+@pytest.mark.slow
+def test_the_loop_keeps_a_kilohertz_for_thirty_seconds(solution: fm.Solution) -> None:
+    late = cycles = 0
+    costs = []
+    while cycles < 30_000:
+        with KinematicDriver(solution.problem) as driver:
+            report = Execution(driver, solution, realtime=True).run()
+        assert report.ok
+        late, cycles = late + report.late, cycles + report.cycles
+        costs.append(report.command_us)
+    print(
+        f"\n{cycles} cycles of 1 ms: {late} late by more than 1 ms ({late / cycles:.3%}); a command costs {np.median(costs):.1f} us"
+    )
+    assert late <= 1e-3 * cycles and np.median(costs) <= 50

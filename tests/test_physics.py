@@ -1,11 +1,13 @@
 """Physics as judge: plans are held, their negatives are not, and each trap of the model stays closed."""
 
+import time
+
 import numpy as np
 import pytest
-from generators import hold_limited
+from generators import hold_limited, random_loads
 
 import fastmove as fm
-from fastmove.judge import Judgement, Verdict, judge
+from fastmove.judge import Judgement, Verdict, judge, judge_batch
 
 pytest.importorskip("mujoco", reason="mujoco is not installed")
 from fastmove.drivers.mujoco import MujocoDriver, Simulation
@@ -165,3 +167,83 @@ def test_static_friction_limit_is_coulombs(transfers: list[fm.Solution]) -> None
             sim.advance()
         moved = float(np.linalg.norm(sim.item_pose()[:3] - before[:3]))
         assert (moved < 0.2e-3) is held, (share, moved)
+
+
+# -- the large sets -------------------------------------------------------------------------------------------------------
+
+
+def dominance(solution: fm.Solution) -> float:
+    """Share of torsion and tangential force in the peak S."""
+    profile, contact = solution.certificate.profile, solution.problem.holds[0].contact_model
+    wrench = profile["wrench"][int(np.argmax(profile["hold"]))]
+    return float(np.linalg.norm(contact.linear @ wrench) / contact.utilisation(wrench, 1.0))
+
+
+def first_grip(solution: fm.Solution) -> float:
+    """F1: the grip at which the peak S is 1 [N]."""
+    return float(solution.grip_force[0] * 0.9 * solution.certificate.profile["hold"].max())
+
+
+@pytest.fixture(scope="module")
+def dominated() -> list[fm.Solution]:
+    """A hundred certified transfers whose peak S is decided by torsion and tangential force."""
+    found = []
+    for problem in random_loads(200, 1, dominated=True):
+        solution = fm.plan(problem)
+        if solution.ok and dominance(solution) >= 0.95:
+            found.append(solution)
+        if len(found) == 100:
+            return found
+    raise AssertionError(f"only {len(found)} transfers are dominated by torsion")
+
+
+@pytest.mark.slow
+def test_contact_wrench_on_a_hundred_random_transfers() -> None:
+    gaps, held, margins, contacts = [], 0, [], []
+    for problem in random_loads(100, 2):
+        solution = fm.plan(problem).raise_for_status()
+        judgement = judge(problem, solution.trajectory)
+        held += judgement.verdict is Verdict.HELD
+        gaps.append(wrench_gap(solution, judgement))
+        margins.append(judgement.margin)
+        contacts.append(judgement.contacts)
+    every = np.concatenate(gaps)
+    print(
+        f"\n{held} of 100 held; contact force, measured − planned over grip: median {np.median(every):.3%}, "
+        f"worst {every.max():.2%}; least measured margin {min(margins):.4f}; fewest pad points in touch {min(contacts)}"
+    )
+    assert held == 100 and np.median(every) <= 0.01 and every.max() <= 0.05
+
+
+@pytest.mark.slow
+def test_negative_control_on_a_hundred_dominated_transfers(dominated: list[fm.Solution]) -> None:
+    slipped, at_limit = 0, []
+    for solution in dominated:
+        weak = judge(solution.problem, solution.trajectory, grip_force=0.8 * first_grip(solution), measure=False).verdict
+        slipped += weak in (Verdict.SLIPPED, Verdict.NOT_TRACKABLE)
+        at_limit.append(judge(solution.problem, solution.trajectory, grip_force=first_grip(solution), measure=False))
+    lost = [j for j in at_limit if j.verdict in (Verdict.SLIPPED, Verdict.NOT_TRACKABLE)]
+    print(f"\nat 0.8 F1 {slipped} of 100 slip or fall; at F1 {len(lost)}: {[(j.slip * 1e3, np.degrees(j.turn)) for j in lost]}")
+    assert slipped >= 90 and not lost
+
+
+@pytest.mark.slow
+def test_verdicts_at_three_steps_on_fifty_cases(dominated: list[fm.Solution]) -> None:
+    """Half at the plan's grip, half at 0.7 of the grip that the peak needs; slipping and falling count as one."""
+    same = 0
+    for k, solution in enumerate(dominated[:50]):
+        grip = None if k % 2 == 0 else 0.7 * first_grip(solution)
+        verdicts = {judge(solution.problem, solution.trajectory, grip, step=s, measure=False).verdict for s in (5e-4, 1e-3, 2e-3)}
+        lost = {Verdict.SLIPPED, Verdict.NOT_TRACKABLE}
+        same += len(verdicts) == 1 or verdicts <= lost
+    print(f"\nsame verdict at 0.5, 1 and 2 ms: {same} of 50")
+    assert same == 50
+
+
+@pytest.mark.slow
+def test_batch_judging_rate(dominated: list[fm.Solution]) -> None:
+    begin = time.process_time()
+    verdicts = judge_batch([(s.problem, s.trajectory) for s in dominated])
+    rate = 60 * len(verdicts) / (time.process_time() - begin)
+    print(f"\n{rate:.0f} transfers a minute on one core (mean {np.mean([s.duration for s in dominated]):.2f} s each)")
+    assert all(v.verdict is Verdict.HELD for v in verdicts) and rate >= 800

@@ -29,13 +29,14 @@ from fastmove.spline import Array
 
 try:
     import mujoco
+    from mujoco import rollout
 except ImportError as error:  # pragma: no cover
     raise MissingPackage("mujoco", "simulated hardware", "sim") from error
 
 PAD_RADIUS = 0.004  # [m]
 SOLREF, SOLIMP = (0.004, 1.0), (0.99, 0.999, 0.001, 0.5, 2.0)
 FINGER_ARMATURE, FINGER_DAMPING = 0.5, 20.0
-SETTLE, BRAKE, RECORD = 0.2, 0.25, 0.01  # [s]
+SETTLE, SETTLE_STEP, BRAKE, RECORD = 0.2, 2.5e-4, 0.25, 0.01  # [s]
 GRIP_TRAVEL = 0.003  # fingers farther from the item's faces than this hold nothing [m]
 OPENING_FORCE = 5.0  # [N]
 SERVO_RATE = 100.0  # [rad/s] natural frequency of the tracking error, critically damped
@@ -67,6 +68,8 @@ class Simulation:
         self.model.actuator_biasprm[: self.n, 1], self.model.actuator_biasprm[: self.n, 2] = -self.kp, -self.kd
         self.item = slice(self.n + 2, self.n + 9)  # three slides and a quaternion in qpos
         self.item_dofs = slice(self.n + 2, self.n + 8)
+        self._pads = [k for k in range(self.model.ngeom) if self.model.geom(k).name.startswith("pad_")]
+        self.least_contacts = len(self._pads)
         self.grip(grip_force)
 
     def grip(self, force: float) -> None:
@@ -83,6 +86,46 @@ class Simulation:
     def command(self, q: Array, v: Array, feed_forward: Array) -> None:
         """The servo's reference for the next step: torque = feed-forward + kp (q − q_now) + kd (v − v_now)."""
         self.data.ctrl[: self.n] = feed_forward + self.kp * q + self.kd * v
+
+    def settle(self, q: Array, feed_forward: Array) -> None:
+        """Close the grip on the item with the arm still at q, until nothing moves; a finer step keeps every pad point in touch.
+
+        Closing is an impact: at a step of 1 ms an eccentric item can end on fewer points than it has.
+        """
+        self.place(q)
+        self.model.opt.timestep = min(SETTLE_STEP, self.step_size)
+        for _ in range(round(SETTLE / self.model.opt.timestep)):
+            self.command(q, np.zeros_like(q), feed_forward)
+            self.advance()
+        self.model.opt.timestep = self.step_size
+
+    def play(self, q: Array, v: Array, feed_forward: Array, measure: bool) -> tuple[Array, Array, Array]:
+        """Send all references (N, n) from the present state, one per step.
+
+        Returns:
+            joints (N, n), item poses (N, 7) after every step, and contact wrenches (N, 6), empty unless measured.
+        """
+        control = np.empty((len(q), self.model.nu))
+        control[:, : self.n] = feed_forward + self.kp * q + self.kd * v
+        control[:, self.n :] = self.grip_force
+        if not measure:
+            spec = mujoco.mjtState.mjSTATE_FULLPHYSICS
+            initial = np.empty(mujoco.mj_stateSize(self.model, spec))
+            mujoco.mj_getState(self.model, self.data, initial, spec)
+            states, _ = rollout.rollout(self.model, self.data, initial[None], control[None])
+            qpos = states[0, :, 1 : 1 + self.model.nq]
+            return qpos[:, : self.n], qpos[:, self.item], np.zeros((0, 6))
+        qpos, wrench = np.empty((len(q), self.model.nq)), np.empty((len(q), 6))
+        for k in range(len(q)):
+            self.data.ctrl[:] = control[k]
+            mujoco.mj_step(self.model, self.data)
+            qpos[k], wrench[k] = self.data.qpos, self.data.qfrc_constraint[self.item_dofs]
+            self.least_contacts = min(self.least_contacts, self.pads_in_touch())
+        return qpos[:, : self.n], qpos[:, self.item], wrench
+
+    def pads_in_touch(self) -> int:
+        """How many pad points touch the item now."""
+        return int(np.count_nonzero(np.isin(self.data.contact.geom, self._pads).any(axis=1)))
 
     def advance(self) -> None:
         mujoco.mj_step(self.model, self.data)
@@ -132,7 +175,7 @@ class MujocoDriver(Driver):
         self.recorded.clear()
         start = np.array(self.problem.start.q)
         self.simulation.place(start)
-        self._hold(start, SETTLE)
+        self.simulation.settle(start, np.array(self.simulation.data.qfrc_bias[: self.simulation.n]))
         self.reference, self.cycles, self._worst = self.simulation.item_pose(), 0, (0.0, 0.0)
 
     def payload(self, mass: float, com: Array, inertia: Array) -> None:
@@ -210,11 +253,17 @@ class MujocoDriver(Driver):
         return np.array(self.simulation.data.qfrc_constraint[: self.simulation.n])
 
 
+def displacements(reference: Array, poses: Array) -> tuple[Array, Array]:
+    """(N,) distances [m] and angles [rad] of item poses (N, 7) from a reference pose (7,)."""
+    length = np.linalg.norm(reference[3:]) * np.linalg.norm(poses[:, 3:], axis=1)
+    cosine = np.minimum(1.0, np.abs(poses[:, 3:] @ reference[3:]) / np.maximum(length, 1e-300))
+    return np.linalg.norm(poses[:, :3] - reference[:3], axis=1), 2 * np.arccos(cosine)
+
+
 def displacement(reference: Array, now: Array) -> tuple[float, float]:
-    """Distance [m] and angle [rad] between two item poses (displacement, quaternion w, x, y, z)."""
-    length = float(np.linalg.norm(reference[3:]) * np.linalg.norm(now[3:]))
-    cosine = min(1.0, abs(float(np.dot(reference[3:], now[3:]))) / max(length, 1e-300))
-    return float(np.linalg.norm(now[:3] - reference[:3])), float(2 * np.arccos(cosine))
+    """The same for one pose."""
+    distance, angle = displacements(reference, now[None])
+    return float(distance[0]), float(angle[0])
 
 
 # -- the model ------------------------------------------------------------------------------------------------------------
