@@ -18,6 +18,8 @@ from fastmove.problem import TransferProblem
 from fastmove.robot import RobotModel
 from fastmove.scene import ITEM
 
+HAND_OVERLAP = 0.0005  # [m]
+
 
 @dataclass(frozen=True)
 class Body:
@@ -73,6 +75,21 @@ def assemble(problem: TransferProblem) -> Assembly:
     for obstacle in problem.scene.obstacles:
         bodies.append(Body(obstacle.name, "scene", obstacle.name, 0, obstacle.placement, obstacle.shape.geometry()))
     return Assembly(arm, tuple(bodies), frames)
+
+
+def hand_overlaps(assembly: Assembly) -> list[tuple[float, str]]:
+    """(distance + 0.5 mm [m], "item – link") of every held item and every link that moves with it: < 0 where they overlap.
+
+    Pads press on the item, so touching within 0.5 mm is no overlap.
+    """
+    request, found = coal.DistanceRequest(), []
+    for item in assembly.bodies:
+        for link in assembly.bodies:
+            if item.owner == "item" and link.owner == "link" and item.joint == link.joint:
+                one, two = (coal.Transform3s(b.placement.rotation, b.placement.translation) for b in (item, link))
+                distance = coal.distance(item.geometry, one, link.geometry, two, request, coal.DistanceResult())
+                found.append((float(distance) + HAND_OVERLAP, f"{item.group} – {link.group}"))
+    return found
 
 
 def _arm_model(robot: RobotModel, holds: tuple[Held, ...]) -> pin.Model:

@@ -8,7 +8,8 @@ Where each kind holds (`proof`):
     position, velocity, acceleration, jerk   everywhere: exact extremes of the pieces
     torque, torque_rate, hold                grid 1 ms, with every breakpoint from both sides and the exact end
     clearance, allowed_contact               everywhere to 1 µm: |d(t) − d(t_k)| ≤ ∫ relative speed of the pair
-    start, goal, grip_force                  exact
+    continuity                               everywhere: jumps of q, v, a at breakpoints
+    start, goal, grip_force, grasp           exact; grasp: the item does not overlap the hand beyond its pads
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pinocchio as pin
 
-from fastmove.assembly import Assembly, assemble
+from fastmove.assembly import HAND_OVERLAP, Assembly, assemble, hand_overlaps
+from fastmove.errors import InputError
 from fastmove.grasp import Held
 from fastmove.item import Inertial
 from fastmove.problem import TransferProblem
@@ -28,11 +30,13 @@ from fastmove.sweep import Sweep
 from fastmove.trajectory import Trajectory
 
 KINDS = (
+    "continuity",
     "position", "velocity", "acceleration", "jerk", "torque", "torque_rate", "hold", "clearance",
-    "allowed_contact", "start", "goal", "grip_force",
+    "allowed_contact", "start", "goal", "grip_force", "grasp",
 )  # fmt: skip
 ROUNDING = 1e-9  # joint limits widened by this, relative
 END_TOLERANCE = 1e-9  # end states in q, v, a
+JUMPS = (1e-9, 1e-6, 1e-3)  # of q, v, a at breakpoints: what rounding may leave [rad, rad/s, rad/s²]
 UTILISATION_LIMIT = 0.9
 
 
@@ -53,7 +57,7 @@ class Entry:
 
     @property
     def ok(self) -> bool:
-        return bool(self.normalised >= 0.0)
+        return bool(self.margin >= 0.0 and self.normalised >= 0.0)  # NaN is never safe
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class Certificate:
 
     @property
     def ok(self) -> bool:
-        return all(entry.ok for entry in self.kinds.values())
+        return bool(self.kinds) and all(entry.ok for entry in self.kinds.values())
 
     def worst(self) -> tuple[str, Entry]:
         """The kind with the least normalised margin."""
@@ -84,7 +88,13 @@ def certify(problem: TransferProblem, trajectory: Trajectory, kinds: Collection[
     Args:
         kinds: which of `KINDS` to check.
         step: grid of torque, torque rate and hold [s].
+
+    Raises:
+        InputError: unknown or no kinds, or a trajectory of other joints.
     """
+    kinds = _requested(kinds)
+    if trajectory.joint_names != problem.robot.joint_names:
+        raise InputError("trajectory.joint_names", f"are {', '.join(trajectory.joint_names)}; not this robot's")
     assembly = assemble(problem)
     found: dict[str, Entry] = {}
     profile: dict[str, Array] = {}
@@ -94,7 +104,40 @@ def certify(problem: TransferProblem, trajectory: Trajectory, kinds: Collection[
     if {"clearance", "allowed_contact"} & set(kinds):
         found |= _clearances(problem, assembly, trajectory, kinds, profile)
     found |= _ends(problem, trajectory, kinds)
+    if "grasp" in kinds:
+        found["grasp"] = _grasp(assembly)
+    for kind in kinds:
+        found.setdefault(kind, Entry(float("inf"), "1", float("inf"), 0.0, "nothing to limit", "no limit"))
     return Certificate({kind: found[kind] for kind in KINDS if kind in found}, profile)
+
+
+def _requested(kinds: Collection[str]) -> tuple[str, ...]:
+    if isinstance(kinds, str) or not kinds or not set(kinds) <= set(KINDS):
+        raise InputError("kinds", f"is {kinds!r}; allowed: a list of at least one of {', '.join(KINDS)}")
+    return tuple(kind for kind in KINDS if kind in kinds)
+
+
+def _continuity(problem: TransferProblem, trajectory: Trajectory) -> Entry:
+    """Jumps of q, v, a at all breakpoints, in shares of what rounding may leave."""
+    worst = Entry(float("inf"), "rad", float("inf"), 0.0, "one piece", "everywhere")
+    for order, (allowed, unit) in enumerate(zip(JUMPS, ("rad", "rad/s", "rad/s²"), strict=True)):
+        motion = trajectory.motion(order)
+        inner = motion.times[1:-1]
+        if len(inner) == 0:
+            break
+        jump = np.abs(motion(inner, "left") - motion(inner, "right"))
+        row, joint = np.unravel_index(int(np.argmax(jump)), jump.shape)
+        margin = allowed - float(jump[row, joint])
+        if margin / allowed < worst.normalised:
+            name = problem.robot.joint_names[joint]
+            worst = Entry(margin, unit, margin / allowed, float(inner[row]), name, "everywhere")
+    return worst
+
+
+def _grasp(assembly: Assembly) -> Entry:
+    """The item against the hand that holds it: pads touch, nothing else overlaps."""
+    worst = min(hand_overlaps(assembly), default=(float("inf"), "nothing held"))
+    return Entry(worst[0], "m", worst[0] / HAND_OVERLAP, 0.0, worst[1], "exact")
 
 
 def _joint_limits(problem: TransferProblem, trajectory: Trajectory, kinds: Collection[str]) -> dict[str, Entry]:
@@ -105,14 +148,15 @@ def _joint_limits(problem: TransferProblem, trajectory: Trajectory, kinds: Colle
         ("acceleration", 2, -limits.acceleration, limits.acceleration, "rad/s²"),
         ("jerk", 3, -limits.jerk, limits.jerk, "rad/s³"),
     )
-    found = {}
+    found = {"continuity": _continuity(problem, trajectory)} if "continuity" in kinds else {}
     for kind, order, low, high, unit in rows:
         if kind not in kinds:
             continue
         extremes = trajectory.motion(order).extremes()
-        scale = np.maximum(np.abs(low), np.abs(high))
-        above = high + ROUNDING * np.abs(high) - extremes.high
-        below = extremes.low - low + ROUNDING * np.abs(low)
+        finite = np.where(np.isfinite(np.stack([low, high])), np.abs(np.stack([low, high])), 0.0)
+        scale = np.maximum(finite.max(axis=0), 1e-9)
+        above = high + ROUNDING * finite[1] - extremes.high
+        below = extremes.low - low + ROUNDING * finite[0]
         margin = np.minimum(above, below)
         worst = int(np.argmin(margin / scale))
         time = extremes.high_time if above[worst] < below[worst] else extremes.low_time
@@ -171,7 +215,7 @@ def _efforts(
             body = frame.held.item.members[min(member, len(frame.held.item.members) - 1)]
             wrench = _item_wrench(frame.held, body, frame.joint_T_grasp, *motions[k])
             use = _utilisation(frame.held, wrench, _grip_force(trajectory, grid.time, k)) / UTILISATION_LIMIT
-            worse = use > hold_use
+            worse = ~(use <= hold_use)
             hold_use = np.where(worse, use, hold_use)
             if member == 0:
                 wrench_shown[:, 6 * k : 6 * k + 6] = wrench
@@ -182,6 +226,7 @@ def _efforts(
     if need_rate:
         found["torque_rate"] = _worst_row(rate, limits.effort_rate, grid.time, names, "Nm/s", label)
     if "hold" in kinds and problem.holds and problem.hold_active:
+        hold_use = np.where(np.isnan(hold_use), np.inf, hold_use)
         worst = int(np.argmax(hold_use))
         margin = UTILISATION_LIMIT * (1 + ROUNDING - float(hold_use[worst]))
         where = problem.holds[0].item.name
@@ -201,7 +246,7 @@ def _efforts(
 
 
 def _worst_row(value: Array, limit: Array, time: Array, names: tuple[str, ...], unit: str, proof: str) -> Entry:
-    use = value / limit
+    use = np.where(np.isnan(value), np.inf, value) / limit
     row, joint = np.unravel_index(int(np.argmax(use)), use.shape)
     margin = limit[joint] * (1 + ROUNDING) - value[row, joint]
     normalised = 1 + ROUNDING - use[row, joint]
@@ -273,7 +318,8 @@ def _grip_force(trajectory: Trajectory, time: Array, hold: int) -> Array:
     """(N,) grip force of the phase at each time [N]."""
     ends = np.cumsum([phase.duration for phase in trajectory.phases])
     index = np.minimum(np.searchsorted(ends, time, side="left"), len(ends) - 1)
-    return np.array([phase.grip_force[hold] for phase in trajectory.phases])[index]
+    forces = [phase.grip_force[hold] if len(phase.grip_force) > hold else 0.0 for phase in trajectory.phases]
+    return np.array(forces)[index]
 
 
 def _clearances(
@@ -315,7 +361,7 @@ def _ends(problem: TransferProblem, trajectory: Trajectory, kinds: Collection[st
                 low, high = held.grasp.grip_force
                 force = float(phase.grip_force[k]) if len(phase.grip_force) > k else 0.0
                 rows.append((min(force - low, high - force) + ROUNDING * high, held))
-        margin, held = min(rows, key=lambda row: row[0])
+        margin, held = min(rows, key=lambda row: row[0] if np.isfinite(row[0]) else -np.inf)
         found["grip_force"] = Entry(float(margin), "N", float(margin / held.grasp.grip_force[1]), 0.0, held.gripper.name, "exact")
     return found
 

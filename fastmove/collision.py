@@ -109,7 +109,10 @@ class Collision:
         pairs = [
             k
             for k, (i, j) in enumerate(self.pairs)
-            if self.bodies[i].owner == "item" and self.bodies[i].joint == frame.joint and self.bodies[j].group == obstacle
+            if self.bodies[i].owner == "item"
+            and self.bodies[i].joint == frame.joint
+            and self.bodies[j].owner == "scene"
+            and self.bodies[j].group == obstacle
         ]
         hull = frame.held.item.hull_points()
         placement = frame.joint_T_grasp * frame.held.grasp_T_item
@@ -256,7 +259,8 @@ def _pairs(problem: TransferProblem, bodies: tuple[Body, ...]) -> list[tuple[int
     for i, a in enumerate(bodies):
         for j in range(i + 1, len(bodies)):
             b = bodies[j]
-            if a.joint == b.joint or frozenset((a.group, b.group)) in skip:
+            declared = a.owner == b.owner == "link" and frozenset((a.group, b.group)) in skip
+            if a.joint == b.joint or declared:
                 continue
             pairs.append((i, j) if a.joint != 0 else (j, i))
     return pairs

@@ -69,15 +69,17 @@ class Table:
         return value
 
     def number(self, name: str, default: object = _MISSING, low: float = -math.inf, high: float = math.inf) -> float:
-        value = self.raw(name, default)
-        return self._number(name, value, low, high)
+        if name not in self.data and isinstance(default, float | int):
+            self.used.add(name)
+            return float(default)
+        return self._number(name, self.raw(name, default), low, high)
 
-    def numbers(self, name: str, size: int | None, default: object = _MISSING) -> list[float]:
+    def numbers(self, name: str, size: int | None, default: object = _MISSING, finite: bool = True) -> list[float]:
         value = self.raw(name, default)
         count = "" if size is None else f"{size} "
         if not isinstance(value, list) or (size is not None and len(value) != size):
             raise self.fail(name, f"is {value!r}; a list of {count}numbers is needed")
-        return [self._number(name, v, -math.inf, math.inf) for v in value]
+        return [self._number(name, v, -math.inf, math.inf, finite) for v in value]
 
     def rows(self, name: str, width: int) -> list[list[float]]:
         """A list of rows of numbers, at least one."""
@@ -87,9 +89,11 @@ class Table:
         holder = Table({str(i): row for i, row in enumerate(value)}, self.where, f"{self.path}.{name}" if self.path else name)
         return [holder.numbers(str(i), width) for i in range(len(value))]
 
-    def _number(self, name: str, value: object, low: float, high: float) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+    def _number(self, name: str, value: object, low: float, high: float, finite: bool = True) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
             raise self.fail(name, f"is {value!r}; a number is needed")
+        if finite and not abs(value) <= 1e12:
+            raise self.fail(name, "is too large or infinite; a finite number is needed")
         if not low <= value <= high:
             raise self.fail(name, f"is {value!r}; allowed: {low:g} to {high:g}")
         return float(value)
@@ -138,7 +142,7 @@ def read_table(path: Path) -> Table:
         raise InputError(str(path), "is neither .toml nor .json")
     try:
         data = json.loads(_text(path))
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise InputError(str(path), f"is not valid JSON: {error}") from error
     if not isinstance(data, dict):
         raise InputError(str(path), "needs a JSON object at its top")
@@ -148,7 +152,7 @@ def read_table(path: Path) -> Table:
 def read_toml(path: Path) -> Table:
     try:
         return Table(tomllib.loads(_text(path)), path.name)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(str(path), f"is not valid TOML: {error}") from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import coal
 import numpy as np
 import pinocchio as pin
 
@@ -18,6 +19,9 @@ from fastmove.spline import Array, locked
 FACE_TOLERANCE = np.radians(3.0)
 # Pads close symmetrically: the item's middle may be off the tool's by this much before the item would be pushed [m].
 CENTRE_TOLERANCE = 1e-3
+# An explicit patch lies within this of the item's surface; two patches face each other within this [m].
+TOUCH_TOLERANCE = 1e-3
+OPPOSITE_TOLERANCE = 5e-4
 
 
 @dataclass(frozen=True)
@@ -91,8 +95,9 @@ def hold(gripper: Gripper, item: Item, grasp: Grasp) -> Held:
         if grasp.width is None:
             raise GraspInvalid("grasp.width", "is missing; explicit patches need the distance between them [m]")
         patches, width = grasp.patches, grasp.width
-        for patch in patches:
+        for patch, side in zip(patches, (1.0, -1.0), strict=True):
             _check_on_pad(gripper, patch)
+            _check_touch(item, grasp.tool_T_item, patch, side * width / 2)
     else:
         patches, width = _find_patches(gripper, item, grasp.tool_T_item)
     low, high = gripper.opening
@@ -102,6 +107,11 @@ def hold(gripper: Gripper, item: Item, grasp: Grasp) -> Held:
             f"the item is {width * 1e3:.1f} mm wide between the pads; the gripper opens {low * 1e3:g} to {high * 1e3:g} mm",
         )
     _check_force(gripper, item, grasp)
+    apart = float(np.abs(patches[0].center - patches[1].center).max())
+    if apart > OPPOSITE_TOLERANCE:
+        raise GraspInvalid(
+            "grasp", f"the patches are {apart * 1e3:.1f} mm beside each other; the squeeze would turn the item, at most 0.5 mm"
+        )
     middle = (patches[0].center + patches[1].center) / 2
     frame = pin.SE3(np.eye(3), np.array([middle[0], 0.0, middle[1]]))
     c, a = (patches[0].c + patches[1].c) / 2, (patches[0].a + patches[1].a) / 2
@@ -120,13 +130,30 @@ def _check_force(gripper: Gripper, item: Item, grasp: Grasp) -> None:
 
 
 def _check_on_pad(gripper: Gripper, patch: Patch) -> None:
-    """An explicit patch is never larger than the pad."""
-    reach = float(np.max(patch.size)) * (1.0 if patch.kind == "disc" else 0.5)
-    room = np.asarray(gripper.pad_size) / 2 - np.abs(patch.center - gripper.pad_center)
-    fits = np.all(patch.size <= gripper.pad_size + 1e-9) if patch.kind == "plane" else reach <= room.max() + 1e-9
-    if not fits or np.any(room < 0):
+    """An explicit patch lies on the pad, all of it."""
+    across = np.array([-patch.direction[1], patch.direction[0]])
+    if patch.kind == "disc":
+        extent = np.full(2, float(patch.size[0]))
+    elif patch.kind == "line":
+        extent = np.abs(patch.direction) * patch.size[0] / 2
+    else:
+        extent = (np.abs(patch.direction) * patch.size[1] + np.abs(across) * patch.size[0]) / 2
+    if np.any(np.abs(patch.center - gripper.pad_center) + extent > np.asarray(gripper.pad_size) / 2 + 1e-9):
         size = [round(float(x) * 1e3, 2) for x in gripper.pad_size]
         raise GraspInvalid("grasp.patches", f"a {patch.kind} patch reaches beyond the pad of {size} mm")
+
+
+def _check_touch(item: Item, tool_T_item: pin.SE3, patch: Patch, y: float) -> None:
+    """The item's surface is where an explicit patch says."""
+    point = coal.Transform3s(np.eye(3), np.array([patch.center[0], y, patch.center[1]]))
+    probe, request = coal.Sphere(1e-6), coal.DistanceRequest()
+    gaps = []
+    for shape in item.shapes:
+        placement = tool_T_item * shape.placement
+        there = coal.Transform3s(placement.rotation, placement.translation)
+        gaps.append(coal.distance(shape.geometry(), there, probe, point, request, coal.DistanceResult()))
+    if abs(min(gaps)) > TOUCH_TOLERANCE:
+        raise GraspInvalid("grasp.patches", f"the item's surface is {min(gaps) * 1e3:.1f} mm from a patch; at most 1 mm")
 
 
 def _find_patches(gripper: Gripper, item: Item, tool_T_item: pin.SE3) -> tuple[tuple[Patch, Patch], float]:

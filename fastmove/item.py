@@ -81,12 +81,12 @@ def solid_inertia(shapes: tuple[Shape, ...], mass: float) -> tuple[Array, Array]
     material is then not uniform, and the inertia about the true centre is taken as that of the uniform solid.
     """
     parts = [shape.volume_inertia() for shape in shapes]
-    weights = np.array([volume for volume, _ in parts])
+    weights = np.array([volume for volume, _, _ in parts])
     weights = weights / weights.sum() * mass
-    centres = np.array([shape.placement.translation for shape in shapes])
+    centres = np.array([shape.placement.act(middle) for shape, (_, middle, _) in zip(shapes, parts, strict=True)])
     centre = weights @ centres / mass
     inertia = np.zeros((3, 3))
-    for weight, (_, unit), shape, c in zip(weights, parts, shapes, centres, strict=True):
+    for weight, (_, _, unit), shape, c in zip(weights, parts, shapes, centres, strict=True):
         rotation, offset = shape.placement.rotation, c - centre
         inertia += weight * (rotation @ unit @ rotation.T)
         inertia += weight * (offset @ offset * np.eye(3) - np.outer(offset, offset))

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fastmove.assembly import Assembly, assemble
+from fastmove.assembly import HAND_OVERLAP, Assembly, assemble, hand_overlaps
 from fastmove.attempt import Task, Workshop, timed
 from fastmove.bound import lower_bound
 from fastmove.certificate import Certificate
 from fastmove.collision import Collision
 from fastmove.contact import UTILISATION_MAX
 from fastmove.dynamics import Dynamics
-from fastmove.errors import StartInCollision
+from fastmove.errors import GraspInvalid, StartInCollision
 from fastmove.problem import TransferProblem
 from fastmove.solution import Solution, Status
 from fastmove.spline import Array
@@ -48,6 +48,7 @@ class Planner:
 
         Raises:
             StartInCollision: the start touches something that it may not touch.
+            GraspInvalid: the item overlaps the hand beyond its pads.
         """
         return _Run(problem, self.options).plan()
 
@@ -111,6 +112,10 @@ class _Run:
     # -- checks ---------------------------------------------------------------------------------------------------
 
     def _check_start(self) -> None:
+        overlap, names = min(hand_overlaps(self.assembly), default=(0.0, ""))
+        if overlap < 0:
+            depth = (HAND_OVERLAP - overlap) * 1e3
+            raise GraspInvalid("grasp.tool_T_item", f"{names} overlap by {depth:.1f} mm; only the pads may touch the item")
         q = np.array(self.problem.start.q)
         contacts = self.collision.margins_at(q, self.collision.ends(q, np.array(self.problem.goal.configurations[0])))
         if contacts:

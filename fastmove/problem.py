@@ -10,7 +10,7 @@ import numpy as np
 from fastmove.errors import InputError, StateOutsideLimits
 from fastmove.grasp import Held
 from fastmove.robot import LimitSet, RobotModel
-from fastmove.scene import Scene
+from fastmove.scene import ITEM, Scene
 from fastmove.spline import Array, locked
 
 # The planner works this much inside every joint limit (relative), so that rounding never costs a certificate.
@@ -62,7 +62,7 @@ class TransferProblem:
         limits: name of the robot's limit set.
         clearance: least distance of arm, hand and item to everything, allowed contacts apart [m].
         gravity: (3,) in the world [m/s²].
-        hold_active: False drops the hold constraint (for comparison only; the certificate still reports it).
+        hold_active: False drops the hold from plan and certificate, for comparison only (its use is still in the profile).
     """
 
     name: str
@@ -88,9 +88,13 @@ class TransferProblem:
                 raise InputError(f"start.{key}", f"needs {n} numbers, one per joint of {self.robot.name}")
         if self.goal.configurations.shape[1] != n or len(self.goal.configurations) == 0:
             raise InputError("goal.q", f"needs {n} numbers, one per joint of {self.robot.name}")
-        mass = sum(member.mass for held in self.holds for member in held.item.members[:1])
+        mass = sum(max(member.mass for member in held.item.members) for held in self.holds)
         if mass > self.robot.payload:
             raise InputError("item.mass", f"is {mass:g} kg; {self.robot.name} carries at most {self.robot.payload:g} kg")
+        taken = {shape.link for shape in self.robot.shapes} | {ITEM}
+        for obstacle in self.scene.obstacles:
+            if obstacle.name in taken:
+                raise InputError("obstacles.name", f"{obstacle.name!r} is a part of the robot or the item; give it another name")
         self._check_start(self.limit_set)
 
     def _check_start(self, limits: LimitSet) -> None:

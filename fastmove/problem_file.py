@@ -173,6 +173,8 @@ def _patch(table: Table) -> Patch:
     if kind == "disc":
         return disc_patch(center, table.number("radius", low=1e-4))
     size = np.array(table.numbers("size", 2)) / 2
+    if np.any(size < 0) or not np.any(size > 0) or (kind == "plane" and np.any(size <= 0)):
+        raise table.fail("size", f"is {(2 * size).tolist()}; it must be positive [m]")
     if kind == "line":
         return line_patch(center - size, center + size)
     x, z = size

@@ -181,11 +181,11 @@ class RobotModel:
         path = Path(urdf)
         if not path.is_file():
             raise InputError(str(path), "no such URDF file")
-        text = _revolute_for_continuous(path.read_text())
         folders = [str(p) for p in packages]
         try:
+            text = _revolute_for_continuous(path.read_text())
             model = pin.buildModelFromXML(text)
-            visuals = pin.buildGeomFromUrdfString(model, text, pin.GeometryType.COLLISION, folders or None)
+            visuals = pin.buildGeomFromUrdfString(model, text, pin.GeometryType.COLLISION, package_dirs=folders)
         except Exception as error:
             raise InputError(str(path), f"is not a URDF that can be read ({str(error).splitlines()[0]})") from error
         table = Table({}, "")
@@ -379,7 +379,7 @@ def _gripper(model: pin.Model, name: str, table: Table) -> Gripper:
 
 
 def _limit_set(name: str, table: Table, size: int) -> LimitSet:
-    return LimitSet(name, *(locked(table.numbers(key, size)) for key in LIMIT_KEYS))
+    return LimitSet(name, *(locked(table.numbers(key, size, finite=False)) for key in LIMIT_KEYS))
 
 
 def _urdf_limits(model: pin.Model, names: tuple[str, ...]) -> LimitSet:

@@ -40,9 +40,9 @@ def convex_hull(path: str | Path) -> coal.ConvexBase:
     """The convex hull of a mesh file (STL, OBJ, DAE).  Raises InputError where it cannot be read."""
     try:
         mesh = coal.MeshLoader().load(str(path), np.ones(3))
+        mesh.buildConvexHull(True, "Qt")
     except Exception as error:  # coal throws whatever assimp throws
         raise InputError(str(path), f"cannot be read as a mesh ({str(error).splitlines()[0]})") from error
-    mesh.buildConvexHull(True, "Qt")
     return mesh.convex
 
 
@@ -118,19 +118,24 @@ class Shape:
             local = corners * self.half_extents()
         return np.asarray(local @ self.placement.rotation.T + self.placement.translation)
 
-    def volume_inertia(self) -> tuple[float, Array]:
-        """Volume [m³] and inertia of the solid per unit mass about its centre, own axes [m²] (a mesh: its box)."""
+    def volume_inertia(self) -> tuple[float, Array, Array]:
+        """Volume [m³], centre of volume (3,) in the shape's own frame [m], inertia of the solid per unit mass about it [m²].
+
+        A mesh is its convex hull; a capsule counts as the cylinder of its full length.
+        """
+        zero = np.zeros(3)
         if self.type == "box":
             x, y, z = self.size
-            return float(x * y * z), np.diag([y * y + z * z, x * x + z * z, x * x + y * y]) / 12
+            return float(x * y * z), zero, np.diag([y * y + z * z, x * x + z * z, x * x + y * y]) / 12
         if self.type == "sphere":
-            return 4 / 3 * np.pi * self.radius**3, np.eye(3) * 0.4 * self.radius**2
-        if self.type in ("cylinder", "capsule"):  # a capsule as the cylinder of its full length
+            return 4 / 3 * np.pi * self.radius**3, zero, np.eye(3) * 0.4 * self.radius**2
+        if self.type in ("cylinder", "capsule"):
             r, height = self.radius, self.length + (2 * self.radius if self.type == "capsule" else 0.0)
             side = (3 * r * r + height * height) / 12
-            return np.pi * r * r * height, np.diag([side, side, r * r / 2])
-        points = self.hull_points()
-        return Shape("box", size=np.ptp(points, axis=0)).volume_inertia()
+            return np.pi * r * r * height, zero, np.diag([side, side, r * r / 2])
+        hull = convex_hull(self.file)
+        volume = float(hull.computeVolume())
+        return volume, np.array(hull.computeCOM()), np.array(hull.computeMomentofInertiaRelatedToCOM()) / volume
 
     def describe(self) -> dict[str, object]:
         """Plain numbers; a mesh by file name only."""

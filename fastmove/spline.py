@@ -164,6 +164,12 @@ class PiecewisePolynomial:
     def __post_init__(self) -> None:
         object.__setattr__(self, "times", locked(self.times))
         object.__setattr__(self, "coefficients", locked(self.coefficients))
+        if len(self.times) < 2 or not np.all(np.diff(self.times) > 0) or not np.all(np.isfinite(self.times)):
+            raise ValueError("times must be at least two, finite, and increase strictly")
+        if self.coefficients.ndim != 3 or len(self.coefficients) != len(self.times) - 1:
+            raise ValueError("coefficients need one row per span")
+        if not np.all(np.isfinite(self.coefficients)):
+            raise ValueError("coefficients must be finite")
 
     @property
     def dimension(self) -> int:

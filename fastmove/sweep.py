@@ -61,7 +61,10 @@ class Sweep:
             (i, j)
             for i, j in candidates
             if self.bodies[i].joint != self.bodies[j].joint
-            and frozenset((self.bodies[i].group, self.bodies[j].group)) not in exempt
+            and not (
+                self.bodies[i].owner == self.bodies[j].owner == "link"
+                and frozenset((self.bodies[i].group, self.bodies[j].group)) in exempt
+            )
         ]
         self.bounding = Bounding(self.bodies, self.pairs)
         self._reach()
@@ -95,7 +98,7 @@ class Sweep:
     def _fades(self, pair: tuple[int, int]) -> list[tuple[HoldFrame, Array, Array, float]]:
         """For an allowed contact: (hold, item points in its joint's frame, the same in the world at that end, d0)."""
         item, other = (self.bodies[k] for k in pair)
-        if item.owner != "item":
+        if item.owner != "item" or other.owner != "scene":
             return []
         ends = []
         motion = self.trajectory.motion(0)
@@ -167,7 +170,7 @@ class Sweep:
         shift = self._pair_displacement(moved, rows, pairs)
         for bound in (placed.lower_bounds()[rows, pairs], None):
             bound = placed.tightened(rows, pairs) if bound is None else bound
-            unsure = bound - shift < self.problem.clearance
+            unsure = ~(bound - shift >= self.problem.clearance)
             rows, pairs, shift = rows[unsure], pairs[unsure], shift[unsure]
         open_rows, margins = [], np.empty(len(rows))
         for n, (row, pair) in enumerate(zip(rows, pairs, strict=True)):

@@ -1,11 +1,13 @@
 """Trajectories in files: npz (ours, exact), CSV and trajectory_msgs/JointTrajectory YAML (sampled), read and written.
 
 Control points are authoritative.  Sampled files are read as quintic Hermite pieces through (q, v, a); a file without
-velocities or accelerations is refused unless a fit is asked for.  Files are written whole or not at all.
+velocities or accelerations is refused unless a fit is asked for.  JointTrajectory knows whole nanoseconds and no grip: the least
+force of the grasp's range counts then.  Files are written whole or not at all.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
@@ -24,6 +26,7 @@ from fastmove.spline import Array, PiecewisePolynomial, SplineBasis, quintic_her
 from fastmove.trajectory import Phase, Trajectory
 
 FORMAT = 1
+DURATION_MAX = 600.0  # [s]
 ENDINGS = (".npz", ".csv", ".yaml", ".yml")
 
 
@@ -40,7 +43,7 @@ def save_trajectory(path: str | Path, problem: TransferProblem, trajectory: Traj
     path = Path(path)
     if path.suffix not in ENDINGS:
         raise TrajectoryFileError(str(path), f"has an unknown ending; allowed: {', '.join(ENDINGS)}")
-    samples = _samples(problem, trajectory)
+    samples = _samples(problem, trajectory, exact=path.suffix != ".npz", whole_ns=path.suffix in (".yaml", ".yml"))
     buffer = io.BytesIO()
     if path.suffix == ".npz":
         np.savez(buffer, **(samples | _splines(trajectory)), problem_sha256=problem_sha256(problem))  # type: ignore[arg-type]
@@ -58,12 +61,20 @@ def write_whole(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise TrajectoryFileError(str(path), f"cannot be written ({error.strerror})") from error
 
 
-def _samples(problem: TransferProblem, trajectory: Trajectory) -> dict[str, object]:
+def _samples(problem: TransferProblem, trajectory: Trajectory, exact: bool, whole_ns: bool) -> dict[str, object]:
+    """Every ms and the end; `exact`: breakpoints, too, so that quintics between samples are the very same motion."""
     time = trajectory.grid()
+    if exact:
+        breaks = trajectory.motion().times  # samples much closer together would only amplify rounding
+        near = np.abs(time[:, None] - breaks[None]).min(axis=1) < 2e-4
+        time = np.sort(np.concatenate([time[~near], breaks]))
+    if whole_ns:
+        time = np.append(np.unique(np.round(time[:-1] * 1e9)) * 1e-9, trajectory.duration)
     q, v, a, j = (trajectory.motion(k)(time) for k in range(4))
     dynamics = Dynamics(problem, assemble(problem))
     effort = dynamics.efforts(q, v, a).total[:, 0, : dynamics.n]
@@ -119,16 +130,16 @@ def load_trajectory(path: str | Path, problem: TransferProblem, fit: bool = Fals
         raise
     except Exception as error:
         raise TrajectoryFileError(str(path), f"cannot be read as a trajectory ({_first_line(error)})") from error
-    names = tuple(str(n) for n in data["joint_names"])
+    names = tuple(str(n) for n in np.atleast_1d(data.get("joint_names", np.zeros(0, dtype=str))))
     if names != problem.robot.joint_names:
         raise TrajectoryFileError(str(path), f"has joints {', '.join(names)}; needed: {', '.join(problem.robot.joint_names)}")
     try:
         if "control_points" in data:
-            return _from_splines(data, names)
+            return _consistent(data, _from_splines(data, names))
         return _from_samples(path, data, names, problem, fit)
     except InputError:
         raise
-    except (ValueError, KeyError, IndexError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, OverflowError) as error:
         raise TrajectoryFileError(str(path), f"is no motion ({_first_line(error)})") from error
 
 
@@ -146,14 +157,35 @@ def _from_splines(data: dict[str, Array], names: tuple[str, ...]) -> Trajectory:
     durations = data.get("phase_durations", np.array([float(data["duration"])]))
     begin = 0.0
     for size, duration in zip(sizes, durations, strict=True):
+        if not 0 < duration <= DURATION_MAX:
+            raise ValueError(f"a phase of {duration} s is not within 0 to {DURATION_MAX:g} s")
         knots = data["knots"][knot : knot + size + 4]
+        if np.any(knots[:4] != 0) or np.any(knots[-4:] != 1):
+            raise ValueError("knots must be clamped to 0 and 1")
         basis = SplineBasis(knots[3:-3])
-        middle = int(np.searchsorted(data["time"], begin + duration / 2))
-        middle = min(middle, len(data["time"]) - 1)
-        channels = [[float(data[key][middle])] for key in ("grip_force", "opening")]
+        inside = (data["time"] > begin) & (data["time"] < begin + duration)
+        channels = [[_constant(key, np.asarray(data[key])[inside])] for key in ("grip_force", "opening")]
         phases.append(Phase.from_spline(basis, data["control_points"][point : point + size], float(duration), *channels))
         point, knot, begin = point + size, knot + size + 4, begin + float(duration)
     return Trajectory(tuple(phases), names)
+
+
+def _constant(key: str, values: Array) -> float:
+    """The one value of a channel within a phase; ValueError where it is none, several, or not finite."""
+    if len(values) == 0 or not np.all(np.isfinite(values)) or np.ptp(values) > 1e-9:
+        raise ValueError(f"{key} must be finite and constant within a phase")
+    return float(values[0])
+
+
+def _consistent(data: dict[str, Array], trajectory: Trajectory) -> Trajectory:
+    """The samples of the file are those of its control points; ValueError where they are not."""
+    if int(data["degree"]) != 3 or abs(float(data["duration"]) - trajectory.duration) > 1e-9:
+        raise ValueError("degree and duration do not belong to the control points")
+    for key, order in (("position", 0), ("velocity", 1), ("acceleration", 2)):
+        expected = trajectory.motion(order)(data["time"])
+        if data[key].shape != expected.shape or not np.abs(data[key] - expected).max() <= 1e-6:
+            raise ValueError(f"the {key} samples are not those of the control points")
+    return trajectory
 
 
 def _from_samples(path: Path, data: dict[str, Array], names: tuple[str, ...], problem: TransferProblem, fit: bool) -> Trajectory:
@@ -164,14 +196,16 @@ def _from_samples(path: Path, data: dict[str, Array], names: tuple[str, ...], pr
     if missing and not fit:
         raise TrajectoryFileError(str(path), f"has no {' and no '.join(missing)}; add it, or allow a fit with --fit")
     time = time - time[0]
+    if time[-1] > DURATION_MAX:
+        raise TrajectoryFileError(str(path), f"lasts {time[-1]:g} s; at most {DURATION_MAX:g} s")
     if missing:
         spline = CubicSpline(time, q, bc_type="clamped")
         motion = PiecewisePolynomial(time, spline.c[::-1].transpose(1, 0, 2))
     else:
         motion = quintic_hermite(time, q, np.asarray(data["velocity"]), np.asarray(data["acceleration"]))
-    forces = [float(held.grasp.grip_force[1]) for held in problem.holds]
+    forces = [float(held.grasp.grip_force[0]) for held in problem.holds]  # a file without the channel: the least
     if "grip_force" in data and problem.holds:
-        forces[0] = float(np.asarray(data["grip_force"])[0])
+        forces[0] = _constant("grip_force", np.asarray(data["grip_force"]))
     return Trajectory((Phase(motion, None, None, forces, [h.width for h in problem.holds]),), names)  # type: ignore[arg-type]
 
 
@@ -205,14 +239,14 @@ def _read_csv(path: Path) -> dict[str, Array]:
         raise TrajectoryFileError(str(path), "needs a header row: time, position.JOINT …, velocity.JOINT …, acceleration.JOINT …")
     header, values = rows[0], np.array([[float(x) for x in row] for row in rows[1:]])
     found: dict[str, Array] = {"time": values[:, 0]}
+    joints = [name.split(".", 1)[1] for name in header if name.startswith("position.")]
     for channel in CHANNELS:
-        columns = [k for k, name in enumerate(header) if name.startswith(channel + ".")]
-        if columns:
-            found[channel] = values[:, columns]
+        if all(f"{channel}.{joint}" in header for joint in joints):
+            found[channel] = values[:, [header.index(f"{channel}.{joint}") for joint in joints]]
     for channel in ("grip_force", "opening"):
         if channel in header:
             found[channel] = values[:, header.index(channel)]
-    found["joint_names"] = np.array([name.split(".", 1)[1] for name in header if name.startswith("position.")])
+    found["joint_names"] = np.array(joints)
     return found
 
 

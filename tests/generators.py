@@ -18,7 +18,7 @@ from fastmove.scene import Scene
 from fastmove.shapes import Shape, pose
 
 
-def block(mass: float, size: tuple[float, float, float] = (0.06, 0.06, 0.10), com: tuple[float, ...] | None = None) -> Item:
+def block(mass: float, size: tuple[float, float, float] = (0.06, 0.06, 0.06), com: tuple[float, ...] | None = None) -> Item:
     """A box of this mass; com in the item frame, default its middle."""
     shape = Shape("box", size=np.array(size))
     centre, inertia = solid_inertia((shape,), mass)

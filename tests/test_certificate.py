@@ -14,7 +14,7 @@ from fastmove import collision as collision_module
 from fastmove import dynamics, transcription
 from fastmove.assembly import assemble
 from fastmove.bound import lower_bound
-from fastmove.certificate import Certificate, certify
+from fastmove.certificate import Certificate, Entry, certify
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.problem_file import describe
 from fastmove.robot import LimitSet
@@ -94,7 +94,7 @@ def test_an_outsider_with_numpy_and_pinocchio_agrees(book: fm.TransferProblem, b
 def test_the_book_certifies_with_every_kind(book_solution: fm.Solution) -> None:
     certificate = book_solution.certificate
     assert certificate.ok
-    everywhere = {"position", "velocity", "acceleration", "jerk", "clearance", "allowed_contact"}
+    everywhere = {"continuity", "position", "velocity", "acceleration", "jerk", "clearance", "allowed_contact"}
     assert {k for k, e in certificate.kinds.items() if e.proof == "everywhere"} == everywhere
     assert {k for k, e in certificate.kinds.items() if e.proof == "grid 1 ms"} == {"torque", "torque_rate", "hold"}
 
@@ -105,7 +105,7 @@ def test_the_book_certifies_with_every_kind(book_solution: fm.Solution) -> None:
 @pytest.fixture
 def unjudged(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """The planner believes every motion: its certificate is a rubber stamp."""
-    monkeypatch.setattr("fastmove.attempt.certify", lambda *_: Certificate({}))
+    monkeypatch.setattr("fastmove.attempt.certify", lambda *_: Certificate({"start": Entry(1.0, "rad", 1.0, 0.0, "", "exact")}))
     return monkeypatch
 
 

@@ -138,7 +138,7 @@ def on_table(panda: fm.RobotModel, direction: np.ndarray, allowed: bool = True) 
     """A block standing on a table, moved by this vector [m]."""
     held = pinched(panda, block(0.4), 40.0, 0.6)
     start, goal = (reach(panda, np.array([0.45, 0.0, 0.3]) + k * direction) for k in (0, 1))
-    top = 0.3 - 0.00025 - 0.05
+    top = 0.3 - 0.00025 - 0.03
     table = Obstacle("table", Shape("box", size=np.array([1.0, 1.0, 0.1]), placement=pose((0.7, 0, top - 0.05))))
     contacts = (AllowedContact("table", "both"),) if allowed else ()
     return TransferProblem("table", panda, (held,), Scene((table,), contacts), State.rest(start), Goal(goal[None]), "benchmark")

@@ -145,6 +145,6 @@ def test_the_loop_keeps_a_kilohertz_for_thirty_seconds(solution: fm.Solution) ->
         late, cycles = late + report.late, cycles + report.cycles
         costs.append(report.command_us)
     print(
-        f"\n{cycles} cycles of 1 ms: {late} late by more than 1 ms ({late / cycles:.3%}); a command costs {np.median(costs):.1f} us"
+        f"\n{cycles} cycles of 1 ms: {late} more than 1 ms late ({late / cycles:.3%}); a command costs {np.median(costs):.1f} us"
     )
     assert late <= 1e-3 * cycles and np.median(costs) <= 50
