@@ -16,8 +16,12 @@ from fastmove.problem import State as State
 from fastmove.problem import TransferProblem as TransferProblem
 from fastmove.problem_file import describe as describe
 from fastmove.problem_file import load_problem as load_problem
+from fastmove.report import limiting_shares as limiting_shares
 from fastmove.robot import RobotModel as RobotModel
 from fastmove.robot import load_robot as load_robot
+from fastmove.scene import AllowedContact as AllowedContact
+from fastmove.scene import Obstacle as Obstacle
+from fastmove.scene import Scene as Scene
 from fastmove.solution import Solution as Solution
 from fastmove.solution import Status as Status
 from fastmove.trajectory import Trajectory as Trajectory

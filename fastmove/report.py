@@ -41,9 +41,12 @@ def _intervals(time: np.ndarray, active: np.ndarray, kind: str, name: str) -> li
     ]
 
 
-def limiting_shares(problem: TransferProblem, certificate: Certificate) -> list[tuple[str, float]]:
-    """(limit, share of the duration during which it binds), largest first."""
+def limiting_shares(solution: Solution) -> list[tuple[str, float]]:
+    """(limit, share of the duration during which it binds), largest first; empty without a motion."""
     shares: dict[str, float] = {}
+    problem, certificate = solution.problem, solution.certificate
+    if certificate is None:
+        return []
     profile = certificate.profile
     duration = float(profile["time"][-1])
     for row in binding_intervals(problem, certificate):
@@ -73,7 +76,7 @@ def screenful(solution: Solution) -> str:
             f"{held.width * 1e3:.1f} mm wide"
         )
     lines.append("  what limits it (share of the time at the limit):")
-    for label, share in limiting_shares(problem, solution.certificate)[:6]:
+    for label, share in limiting_shares(solution)[:6]:
         lines.append(f"    {share:5.0%}  {label}")
     lines += certificate_lines(solution.certificate)
     stages = "   ".join(f"{name} {value * 1e3:.0f}" for name, value in solution.timings.items())
@@ -85,6 +88,8 @@ def certificate_lines(certificate: Certificate) -> list[str]:
     """A table of worst margins."""
     lines = [f"  certificate {'ok' if certificate.ok else 'NOT OK'}:  worst margin      of limit     at [s]  where (proof)"]
     for kind, e in certificate.kinds.items():
+        if e.margin == float("inf"):
+            continue  # nothing to limit
         flag = " " if e.ok else "!"
         lines.append(
             f"  {flag} {kind:<16} {e.margin:12.4g} {e.unit:<6} {e.normalised:9.2%} {e.time_s:10.3f}  {e.where} ({e.proof})"

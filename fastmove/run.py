@@ -100,7 +100,7 @@ def _in_physics(problem: TransferProblem, solution: Solution) -> RunOutcome:
         goal = _item_at(problem, solution.trajectory.position(solution.duration))
         error = goal.actInv(driver.item_in_world())
         placed, turned = float(np.linalg.norm(error.translation)), float(np.linalg.norm(pin.log3(error.rotation)))
-        verdict = verdict_of(slip, turn, 0.0)
+        verdict = verdict_of(slip, turn, report.tracking)
         return RunOutcome(problem.name, "mujoco", report, verdict, slip, turn, placed, turned, poses)
 
 

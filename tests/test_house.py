@@ -133,6 +133,15 @@ def test_readme_runs_as_pasted_and_prints_what_it_says() -> None:
     assert len([line for line in code.group(1).splitlines() if line.strip()]) <= 15
 
 
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
+def test_examples_run(example: Path, tmp_path: Path) -> None:
+    result = subprocess.run([sys.executable, str(example)], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    if "example-robot-data: pip install" in result.stderr:
+        pytest.skip("example-robot-data is not installed")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip()
+
+
 def test_the_wheel_brings_robots_and_problems(tmp_path: Path) -> None:
     command = [
         sys.executable,
