@@ -26,6 +26,7 @@ TRACKING_MAX = 0.02  # joint error from which the arm is stopped [rad]
 STALL = 0.25  # a call that takes longer counts as a stall [s]
 SILENT_CYCLES = 5  # readings that stand still for so many cycles count as silence
 LATE = 1e-3  # a cycle later than this is counted as late [s]
+SPIN = 2e-3  # [s]
 LOOK_AHEAD = 2  # cycles: a splice must begin at least this far ahead
 
 
@@ -176,12 +177,12 @@ class Execution:
         return Event.DONE if gripping else Event.GRIP_LOST
 
     def _wait(self, due: float) -> int:
-        """Sleep, then spin, until this time; 1 where it was already past by more than a millisecond."""
+        """Sleep, then spin for the last 2 ms (sleep alone wakes late); 1 where a cycle comes more than 1 ms late."""
         left = due - time.perf_counter()
         if left < -LATE:
             return 1
-        if left > 5e-4:
-            time.sleep(left - 4e-4)
+        if left > SPIN:
+            time.sleep(left - SPIN)
         while time.perf_counter() < due:
             pass
         return int(time.perf_counter() - due > LATE)

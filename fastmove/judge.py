@@ -24,6 +24,7 @@ HELD_SLIP, HELD_TURN = 0.2e-3, np.radians(0.2)
 SLIPPED_SLIP, SLIPPED_TURN = 1e-3, np.radians(1.0)
 TRACKING_MAX = 5e-3  # [rad]
 GAIN_SAMPLES = 20
+RECHECK_STEP = 5e-4  # [s] a borderline case is decided at this step
 
 
 class Verdict(Enum):
@@ -67,8 +68,9 @@ def judge(
     """Run one transfer in physics and say whether the item was held.
 
     Args:
+        step: [s]; a borderline case is run again at 0.5 ms, and that verdict counts.
         measure: record the contact wrench; without it the whole run is one call of MuJoCo's own loop, for batches.
-        grip_force: per pad, instead of the plan's [N];  member, friction: what the item really is;  step: [s].
+        grip_force: per pad, instead of the plan's [N];  member, friction: what the item really is.
 
     Raises:
         MissingPackage: mujoco is not installed.
@@ -85,11 +87,14 @@ def judge(
     joints, items, wrench = simulation.play(whole[0], whole[1], whole[2], measure)
     tracking = float(np.abs(joints[: len(q) - 1] - q[1:]).max())  # after a command the arm is where the next one begins
     slip, turn = (float(x.max()) for x in displacements(reference, items))
+    verdict = verdict_of(slip, turn, tracking)
+    if verdict is Verdict.BORDERLINE and step > RECHECK_STEP:
+        return judge(problem, trajectory, grip_force, member, RECHECK_STEP, friction, measure)
     margin, contacts = float("nan"), -1
     if measure:
         use = problem.holds[0].contact_model.utilisation(wrench[: len(q)], force)
         margin, contacts = UTILISATION_MAX - float(use.max()), simulation.least_contacts
-    return Judgement(verdict_of(slip, turn, tracking), slip, turn, tracking, time, wrench[: len(q)], margin, contacts)
+    return Judgement(verdict, slip, turn, tracking, time, wrench[: len(q)], margin, contacts)
 
 
 def judge_batch(cases: Iterable[tuple[TransferProblem, Trajectory]], step: float = 1e-3) -> list[Judgement]:
