@@ -49,19 +49,7 @@ def lower_bound(start: State, goal: Array, limits: LimitSet, jerk: Array | None 
     Raises:
         InputError: start and goal are the same, or no motion of a joint satisfies the limits.
     """
-    n = len(goal)
-    request = ruckig.InputParameter(n)
-    request.current_position, request.current_velocity = start.q.tolist(), start.v.tolist()
-    request.current_acceleration = start.a.tolist()
-    request.target_position = goal.tolist()
-    request.target_velocity = request.target_acceleration = [0.0] * n
-    request.max_velocity, request.max_acceleration = limits.velocity.tolist(), limits.acceleration.tolist()
-    request.max_jerk = (limits.jerk if jerk is None else jerk).tolist()
-    request.synchronization = ruckig.Synchronization.No
-    trajectory = ruckig.Trajectory(n)
-    result = ruckig.Ruckig(n).calculate(request, trajectory)
-    if result not in (ruckig.Result.Working, ruckig.Result.Finished):
-        raise InputError("goal", f"no motion of the joints alone satisfies the limits ({result})")
+    trajectory = joint_motions(start, goal, limits.velocity, limits.acceleration, limits.jerk if jerk is None else jerk, False)
     durations = np.array(trajectory.independent_min_durations)
     joint = int(np.argmax(durations))
     if durations[joint] < 1e-6:
@@ -70,6 +58,31 @@ def lower_bound(start: State, goal: Array, limits: LimitSet, jerk: Array | None 
     steps = [t for t in (*profile.brake.t, *profile.t) if t > 0]
     switches = np.concatenate([[0.0], np.cumsum(steps)])
     return Bound(float(durations[joint]), joint, switches, trajectory)
+
+
+def joint_motions(
+    start: State, goal: Array, velocity: Array, acceleration: Array, jerk: Array, synchronised: bool
+) -> ruckig.Trajectory:
+    """Ruckig's motion from a state to a configuration at rest, joints each at their own fastest or arriving together.
+
+    Raises:
+        InputError: no motion of the joints alone satisfies the limits.
+    """
+    n = len(goal)
+    request = ruckig.InputParameter(n)
+    request.current_position, request.current_velocity = start.q.tolist(), start.v.tolist()
+    request.current_acceleration = start.a.tolist()
+    request.target_position = goal.tolist()
+    request.target_velocity = request.target_acceleration = [0.0] * n
+    request.max_velocity, request.max_acceleration = velocity.tolist(), acceleration.tolist()
+    request.max_jerk = jerk.tolist()
+    if not synchronised:
+        request.synchronization = ruckig.Synchronization.No
+    trajectory = ruckig.Trajectory(n)
+    result = ruckig.Ruckig(n).calculate(request, trajectory)
+    if result not in (ruckig.Result.Working, ruckig.Result.Finished):
+        raise InputError("goal", f"no motion of the joints alone satisfies the limits ({result})")
+    return trajectory
 
 
 def switch_basis(bound: Bound, spans: int = 14, at_rest: bool = True) -> SplineBasis:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import ruckig
 
-from fastmove.bound import Bound
+from fastmove.bound import Bound, joint_motions
 from fastmove.problem import State
 from fastmove.robot import LimitSet
 from fastmove.spline import Array, SplineBasis
@@ -37,16 +36,7 @@ def along_path(path: Array, basis: SplineBasis, weights: Array) -> Array:
 
 def moving(start: State, goal: Array, limits: LimitSet, basis: SplineBasis) -> tuple[Array, float]:
     """(n_free, n) control points and duration of Ruckig's time-synchronised motion from a moving start."""
-    n = len(goal)
-    request = ruckig.InputParameter(n)
-    request.current_position, request.current_velocity = start.q.tolist(), start.v.tolist()
-    request.current_acceleration = start.a.tolist()
-    request.target_position = goal.tolist()
-    request.target_velocity = request.target_acceleration = [0.0] * n
-    request.max_velocity, request.max_acceleration = limits.velocity.tolist(), limits.acceleration.tolist()
-    request.max_jerk = limits.jerk.tolist()
-    trajectory = ruckig.Trajectory(n)
-    ruckig.Ruckig(n).calculate(request, trajectory)
+    trajectory = joint_motions(start, goal, limits.velocity, limits.acceleration, limits.jerk, True)
     duration = float(trajectory.duration)
     s = np.linspace(0, 1, 12 * basis.spans + 1)
     target = np.array([trajectory.at_time(float(t))[0] for t in s * duration])

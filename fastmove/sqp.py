@@ -26,7 +26,7 @@ class Point:
     """One motion with its merit.
 
     Attributes:
-        lack: (N,) lack of clearance per sample [m], pads included;  hard_lack: the same without pads, largest [m].
+        lack: largest lack of clearance at a sample, pads included [m];  static: sum of static use beyond its target.
         violation: by how much limits are exceeded (moving ends only; 0 between rests).
     """
 
