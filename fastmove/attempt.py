@@ -235,14 +235,10 @@ class Task:
         return fastest
 
     def _hot_spots(self, point: Point, tr: Transcription) -> Array:
-        """s of the worst points between samples where torque, rate or hold would ask for a longer duration."""
+        """s of the worst points between samples where torque or hold would ask for a longer duration."""
         dense = Samples.dense(tr.basis, tr.with_rate, int(np.ceil(point.duration / COARSE)))
-        flow = tr.flow(dense, tr.points(point.free, point.duration), point.duration)
-        n, total = tr.n, flow.efforts.total
-        use = (np.abs(total[:, :, :n]) / tr.effort_max).max(axis=(1, 2))
-        for k, contact in enumerate(tr.holds):
-            wrench = total[:, :, n + 6 * k : n + 6 * k + 6]
-            use = np.maximum(use, contact.utilisation(wrench, tr.force(k)).max(axis=1) / tr.hold_max)
+        efforts = tr.dynamics.efforts(*tr.states(dense.b_effort, tr.points(point.free, point.duration), point.duration))
+        use = tr.effort_shares(efforts.total)
         inner = use[1:-1]
         peaks = np.nonzero((inner > 1) & (inner >= use[:-2]) & (inner >= use[2:]))[0] + 1
         return dense.effort[peaks]

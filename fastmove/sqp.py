@@ -137,11 +137,7 @@ class Optimiser:
 
     def _hold_use(self, point: Point) -> float:
         """Largest use of the hold, 1 = limit; 0 where nothing is held."""
-        tr, use = self.tr, 0.0
-        for k, contact in enumerate(tr.holds):
-            wrench = point.flow.efforts.total[:, :, tr.n + 6 * k : tr.n + 6 * k + 6]
-            use = max(use, float(contact.utilisation(wrench, tr.force(k)).max()) / tr.hold_max)
-        return use
+        return float(self.tr.hold_shares(point.flow.efforts.total).max())
 
     def _linearise(self, point: Point, radius: float) -> Here:
         tr, samples = self.tr, self.samples

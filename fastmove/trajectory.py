@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -95,6 +96,14 @@ class Trajectory:
 
     def motion(self, order: int = 0) -> PiecewisePolynomial:
         """All phases as one piecewise polynomial of time, differentiated `order` times."""
+        whole = self._derivatives[min(order, len(self._derivatives) - 1)]
+        for _ in range(len(self._derivatives) - 1, order):
+            whole = whole.derivative()
+        return whole
+
+    @cached_property
+    def _derivatives(self) -> tuple[PiecewisePolynomial, ...]:
+        """All phases as one, with its derivatives up to jerk: everybody samples these."""
         times, parts, begin = [np.zeros(1)], [], 0.0
         degree = max(phase.motion.coefficients.shape[1] for phase in self.phases)
         for phase in self.phases:
@@ -102,10 +111,10 @@ class Trajectory:
             parts.append(np.pad(c, ((0, 0), (0, degree - c.shape[1]), (0, 0))))
             times.append(phase.motion.times[1:] - phase.motion.times[0] + begin)
             begin += phase.duration
-        whole = PiecewisePolynomial(np.concatenate(times), np.concatenate(parts))
-        for _ in range(order):
-            whole = whole.derivative()
-        return whole
+        motions = [PiecewisePolynomial(np.concatenate(times), np.concatenate(parts))]
+        for _ in range(3):
+            motions.append(motions[-1].derivative())
+        return tuple(motions)
 
     def grid(self, step: float = 1e-3) -> Array:
         """Times every `step` from 0, and the exact end [s]."""

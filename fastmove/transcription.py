@@ -176,7 +176,7 @@ class Transcription:
         return self._flow(samples, points, duration, efforts)
 
     def _flow(self, samples: Samples, points: Array, duration: float, efforts: Efforts) -> Flow:
-        static = self._static_use(efforts.gravity)
+        static = self.effort_shares(efforts.gravity)
         return Flow(
             duration,
             samples.hull1 @ points / duration / self.velocity,
@@ -187,13 +187,18 @@ class Transcription:
             static,
         )
 
-    def _static_use(self, gravity: Array) -> Array:
-        n = self.n
-        use = np.max(np.abs(gravity[:, :, :n]) / self.effort_max, axis=(1, 2))
+    def effort_shares(self, total: Array) -> Array:
+        """(N,) largest use of torque and hold, 1 = limit, of efforts (N, members, rows)."""
+        torque = np.max(np.abs(total[:, :, : self.n]) / self.effort_max, axis=(1, 2))
+        return np.asarray(np.maximum(torque, self.hold_shares(total)))
+
+    def hold_shares(self, total: Array) -> Array:
+        """(N,) largest use of the holds alone; 0 where nothing is held."""
+        use = np.zeros(len(total))
         for k, contact in enumerate(self.holds):
-            wrench = gravity[:, :, n + 6 * k : n + 6 * k + 6]
+            wrench = total[:, :, self.n + 6 * k : self.n + 6 * k + 6]
             use = np.maximum(use, contact.utilisation(wrench, self.force(k)).max(axis=1) / self.hold_max)
-        return np.asarray(use)
+        return use
 
     def force(self, hold: int) -> float:
         """Grip force [N]; the largest that may be chosen."""
@@ -227,14 +232,9 @@ class Transcription:
             float(np.abs(flow.jerk).max()) * ratio**3,
         )
         good = flow.static <= STATIC_MAX
-        efforts, n = flow.efforts, self.n
+        efforts = flow.efforts
         g, c, d = (x[good] for x in (efforts.gravity, efforts.viscous, efforts.total))
-        now = g + c * ratio + (d - g - c) * ratio**2
-        if len(now):
-            worst = max(worst, float((np.abs(now[:, :, :n]) / self.effort_max).max()))
-            for k, contact in enumerate(self.holds):
-                wrench = now[:, :, n + 6 * k : n + 6 * k + 6]
-                worst = max(worst, float(contact.utilisation(wrench, self.force(k)).max()) / self.hold_max)
+        worst = max(worst, float(self.effort_shares(g + c * ratio + (d - g - c) * ratio**2).max(initial=0.0)))
         if flow.rate is not None:
             g, c, d = flow.rate
             worst = max(worst, float((np.abs(g * ratio + c * ratio**2 + d * ratio**3) / self.rate_max).max()))
@@ -242,11 +242,7 @@ class Transcription:
 
     def effort_use(self, flow: Flow) -> float:
         """Largest use of torque, torque rate and hold, 1 = limit."""
-        n, total = self.n, flow.efforts.total
-        use = float((np.abs(total[:, :, :n]) / self.effort_max).max())
-        for k, contact in enumerate(self.holds):
-            wrench = total[:, :, n + 6 * k : n + 6 * k + 6]
-            use = max(use, float(contact.utilisation(wrench, self.force(k)).max()) / self.hold_max)
+        use = float(self.effort_shares(flow.efforts.total).max())
         if flow.rate is not None:
             use = max(use, float((np.abs(sum(flow.rate)) / self.rate_max).max()))
         return use

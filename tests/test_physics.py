@@ -126,26 +126,31 @@ def test_trap_pads_are_points_at_the_mean_radius(transfers: list[fm.Solution]) -
         np.testing.assert_allclose(np.linalg.norm(patch.points() - patch.center, axis=1), patch.c, rtol=1e-9)
 
 
+def settled(solution: fm.Solution, force: float) -> Simulation:
+    """The item gripped and at rest, without gravity, arm at the start."""
+    q = np.array(solution.problem.start.q)
+    sim = Simulation(solution.problem, force, q[None])
+    sim.model.opt.gravity[:] = 0.0
+    sim.settle(q, np.zeros(7))
+    return sim
+
+
+def pushed(sim: Simulation, q: np.ndarray, axis: int, load: float, steps: int) -> np.ndarray:
+    """Where the item goes under this load along a grasp axis [N]: displacement (3,) [m]."""
+    before = sim.item_pose()
+    for _ in range(steps):
+        sim.data.qfrc_applied[sim.item_dofs.start + axis] = load
+        sim.command(q, np.zeros(7), np.zeros(7))
+        sim.advance()
+    return (sim.item_pose() - before)[:3]
+
+
 def test_trap_fingers_are_coupled(transfers: list[fm.Solution]) -> None:
     """A load along the closing axis just below 2 F is carried; uncoupled fingers would carry nothing."""
-    import mujoco
-
     assert simulation(transfers).model.neq == 1
     solution = transfers[0]
-    sim = Simulation(solution.problem, 30.0, np.array(solution.problem.start.q)[None])
-    sim.model.opt.gravity[:] = 0.0
-    q = np.array(solution.problem.start.q)
-    sim.place(q)
-    for _ in range(200):
-        sim.command(q, np.zeros(7), np.zeros(7))
-        sim.advance()
-    before = sim.item_pose()
-    for _ in range(300):  # push the item along the grasp frame's y with 1.5 F
-        sim.data.qfrc_applied[sim.item_dofs.start + 1] = 1.5 * 30.0
-        sim.command(q, np.zeros(7), np.zeros(7))
-        sim.advance()
-    assert abs(sim.item_pose()[1] - before[1]) < 0.2e-3
-    mujoco.mj_forward(sim.model, sim.data)
+    moved = pushed(settled(solution, 30.0), np.array(solution.problem.start.q), 1, 1.5 * 30.0, 300)
+    assert abs(moved[1]) < 0.2e-3
 
 
 def test_static_friction_limit_is_coulombs(transfers: list[fm.Solution]) -> None:
@@ -153,19 +158,8 @@ def test_static_friction_limit_is_coulombs(transfers: list[fm.Solution]) -> None
     solution = transfers[2]  # centred item
     mu, force = solution.problem.holds[0].grasp.friction, 20.0
     for share, held in ((0.95, True), (1.1, False)):
-        sim = Simulation(solution.problem, force, np.array(solution.problem.start.q)[None])
-        sim.model.opt.gravity[:] = 0.0
         q = np.array(solution.problem.start.q)
-        sim.place(q)
-        for _ in range(200):
-            sim.command(q, np.zeros(7), np.zeros(7))
-            sim.advance()
-        before = sim.item_pose()
-        for _ in range(500):
-            sim.data.qfrc_applied[sim.item_dofs.start + 2] = share * 2 * mu * force
-            sim.command(q, np.zeros(7), np.zeros(7))
-            sim.advance()
-        moved = float(np.linalg.norm(sim.item_pose()[:3] - before[:3]))
+        moved = float(np.linalg.norm(pushed(settled(solution, force), q, 2, share * 2 * mu * force, 500)))
         assert (moved < 0.2e-3) is held, (share, moved)
 
 
