@@ -143,6 +143,10 @@ class Execution:
             started = time.perf_counter()
             try:
                 reading = self.driver.read()
+                # hardware may report the state before or after the cycle of the last command
+                around = self.stream.q[max(self.cycle - 1, 0) : self.cycle + 1]
+                off = float(np.abs(reading.q - around).max(axis=1).min())
+                cycles_now, gripping = int(reading.cycles), bool(reading.gripping)
                 command = self.stream.command(self.cycle)
                 before = time.perf_counter()
                 self.driver.send(command)
@@ -150,15 +154,12 @@ class Execution:
             except Exception as error:
                 event, detail = Event.DRIVER_RAISED, f"{type(error).__name__}: {error}"
                 break
-            # hardware may report the state before or after the cycle of the last command
-            around = self.stream.q[max(self.cycle - 1, 0) : self.cycle + 1]
-            off = float(np.abs(reading.q - around).max(axis=1).min())
             self.cycle += 1
             worst = max(worst, off)
-            silent = silent + 1 if reading.cycles == last else 0
-            last = reading.cycles
+            silent = silent + 1 if cycles_now == last else 0
+            last = cycles_now
             costs.append(before - started)
-            event = self._trouble(after - started, silent, off, reading.gripping)
+            event = self._trouble(after - started, silent, off, gripping)
             if event is not Event.DONE:
                 detail = f"at {self.now:.3f} s, joint error {off * 1e3:.1f} mrad"
                 break

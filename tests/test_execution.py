@@ -95,6 +95,8 @@ class Faulty(KinematicDriver):
             return replace(reading, cycles=100)
         if self.broken and self.how == "does not follow":
             return replace(reading, q=reading.q + 0.1)
+        if self.broken and self.how == "garbage":
+            return replace(reading, q=None)
         if self.broken and self.how == "nan":
             return replace(reading, q=reading.q * np.nan)
         if self.broken and self.how == "grip lost":
@@ -121,6 +123,7 @@ class Faulty(KinematicDriver):
         ("raises on send", Event.DRIVER_RAISED),
         ("silent", Event.DRIVER_SILENT),
         ("does not follow", Event.NOT_FOLLOWING),
+        ("garbage", Event.DRIVER_RAISED),
         ("nan", Event.NOT_FOLLOWING),
         ("grip lost", Event.GRIP_LOST),
         ("stalls", Event.DRIVER_STALLED),
