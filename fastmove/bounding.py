@@ -6,6 +6,7 @@ Pure geometry, no search: a bound is never above the true distance, so what it c
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import coal
 import numpy as np
@@ -80,9 +81,15 @@ class Placed:
         return bound
 
     def tightened(self, rows: Array, pairs: Array) -> Array:
-        """(K,) capsule to capsule, for the chosen rows and pairs of two moving bodies; −inf for fixed ones."""
+        """(K,) for the chosen rows and pairs: capsule to capsule, or capsule to an obstacle's box along more directions."""
         b = self._bounding
         bound = np.full(len(rows), -np.inf)
+        for obstacle in np.unique(b.second[pairs[b.fixed[pairs]]]):
+            turn, middle, half = b.boxes[int(obstacle)]
+            chosen = np.nonzero(b.second[pairs] == obstacle)[0]
+            first = b.first[pairs[chosen]]
+            ends = (self.segment[rows[chosen], first] - middle) @ turn
+            bound[chosen] = _segment_box_gap(ends, half) - b.radius[first]
         moving = np.nonzero(~b.fixed[pairs])[0]
         one, two = b.first[pairs[moving]], b.second[pairs[moving]]
         gap = segment_distance(self.segment[rows[moving], one], self.segment[rows[moving], two])
@@ -106,17 +113,46 @@ def segment_distance(one: Array, two: Array) -> Array:
     return np.asarray(np.sqrt(dot(gap, gap)))
 
 
+def _segment_box_gap(ends: Array, half: Array) -> Array:
+    """(K,) lower bound of the distance of segments (K, 2, 3) from the box of these half edges around the origin: the widest
+    gap along the directions at right angles to the segment and to an edge of the box (separating axes)."""
+    d = ends[:, 1] - ends[:, 0]
+    best = np.full(len(ends), -np.inf)
+    for axis in np.eye(3):
+        n = np.cross(d, axis)
+        length = np.linalg.norm(n, axis=1)
+        n = n / np.maximum(length, 1e-12)[:, None]
+        gap = np.abs(np.einsum("ki,ki->k", n, ends[:, 0])) - np.abs(n) @ half
+        best = np.maximum(best, np.where(length > 1e-9, gap, -np.inf))
+    return best
+
+
 def _box(body: Body) -> tuple[Array, Array, Array]:
     """Rotation, centre, half edges of the box along the geometry's own axes, in its joint's frame."""
-    body.geometry.computeLocalAABB()
-    low, high = np.array(body.geometry.aabb_local.min_), np.array(body.geometry.aabb_local.max_)
-    return body.placement.rotation, body.placement.act((low + high) / 2), (high - low) / 2
+    middle, half = _own_box(body.geometry)
+    return body.placement.rotation, body.placement.act(middle), half
 
 
 def _capsule(body: Body) -> tuple[Array, float]:
     """Axis ends (2, 3) in the joint's frame and radius of a capsule around the body."""
-    rotation, center, half = _box(body)
-    geometry = body.geometry
+    segment, radius = _own_capsule(body.geometry)
+    return segment @ body.placement.rotation.T + body.placement.translation, radius
+
+
+@lru_cache(maxsize=4096)
+def _own_box(geometry: coal.CollisionGeometry) -> tuple[Array, Array]:
+    """Centre and half edges of a geometry's box in its own frame; kept per object, robots share theirs over problems."""
+    geometry.computeLocalAABB()
+    low, high = np.array(geometry.aabb_local.min_), np.array(geometry.aabb_local.max_)
+    return (low + high) / 2, (high - low) / 2
+
+
+@lru_cache(maxsize=4096)
+def _own_capsule(geometry: coal.CollisionGeometry) -> tuple[Array, float]:
+    """The capsule around a geometry in its own frame."""
+    if isinstance(geometry, coal.ConvexBase):
+        return _capsule_around(np.asarray(geometry.points()).reshape(-1, 3))
+    middle, half = _own_box(geometry)
     if isinstance(geometry, coal.Capsule | coal.Cylinder):
         reach, radius, axis = geometry.halfLength, geometry.radius, 2
     elif isinstance(geometry, coal.Sphere):
@@ -124,5 +160,27 @@ def _capsule(body: Body) -> tuple[Array, float]:
     else:  # the box around it: along its longest edge, the others' half diagonal
         axis = int(np.argmax(half))
         reach, radius = half[axis], float(np.linalg.norm(np.delete(half, axis)))
-    step = rotation[:, axis] * reach
-    return np.array([center - step, center + step]), float(radius)
+    step = np.eye(3)[axis] * reach
+    return np.array([middle - step, middle + step]), float(radius)
+
+
+def _capsule_around(points: Array) -> tuple[Array, float]:
+    """A tight capsule around points (K, 3): of their principal axes the one whose capsule is smallest.
+
+    With radius R about the line, a point at axial z and distance r from it needs an end at z − √(R² − r²) or beyond.
+    """
+    axes = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)[2]
+    found = []
+    for k in range(3):
+        along, plane = axes[k], np.delete(axes, k, axis=0)
+        across = points @ plane.T
+        middle = (across.min(axis=0) + across.max(axis=0)) / 2
+        distance = np.linalg.norm(across - middle, axis=1)
+        radius = float(distance.max()) + 1e-9
+        z, room = points @ along, np.sqrt(np.maximum(radius**2 - distance**2, 0.0))
+        low, high = float((z + room).min()), float((z - room).max())
+        low, high = (low, high) if low <= high else ((low + high) / 2, (low + high) / 2)
+        base = middle @ plane
+        found.append((radius**2 * (high - low + 4 / 3 * radius), k, np.stack([base + along * low, base + along * high]), radius))
+    _, _, segment, radius = min(found, key=lambda entry: entry[:2])
+    return segment, radius

@@ -124,6 +124,8 @@ class Collision:
 
     def travel(self, q: Array, ends: Ends) -> float:
         """Largest displacement of any item point from the nearest end with an allowed contact [m]; inf without one."""
+        if not ends.fades:
+            return float("inf")
         frames = self.kinematics.placements(q[None])
         found = float("inf")
         for fade in ends.fades:

@@ -116,6 +116,7 @@ class Subproblem:
             binding = sign * value - limit + reach + np.maximum(column * self.range[0], column * self.range[1]) >= 0
             if not self.tr.at_rest:
                 binding |= sign * value - limit + reach + np.abs(column) * far >= 0
+            binding &= reach + np.abs(column) > 0  # the fixed ends are not the solver's business
             if not np.any(binding):
                 continue
             block = np.zeros((int(binding.sum()), self.columns))
@@ -261,7 +262,7 @@ class Subproblem:
             linear[self.sigma] = WEIGHT_VIOLATION * duration
         rows = np.concatenate(self.rows) if self.rows else np.zeros((0, self.columns))
         bounds = np.concatenate(self.bounds) if self.bounds else np.zeros(0)
-        found = solve(ConicProgram(quadratic, linear, rows, bounds, lower, upper, self.cones), tolerance)
+        found = solve(ConicProgram(quadratic, linear, rows, bounds, lower, upper, self.cones, self._order()), tolerance)
         if found is None:
             return None
         x = found[0]
@@ -269,6 +270,15 @@ class Subproblem:
         slack = np.maximum(x[self.size : self.xi], 0.0)
         value = duration * (1 + x[self.xi]) + float(linear[self.size : self.xi] @ slack)
         return Step(change, float(x[self.xi]), value, self._value_here(linear))
+
+    def _order(self) -> Array:
+        """Variables by control point, every slack after the last control point of its sample, ξ and what follows at the end."""
+        spans = self.tr.basis.span_of
+        key = np.arange(self.columns, dtype=float)
+        for first, sites in ((self.e, self.samples.clearance[self.near]), (self.h, self.samples.effort[self.at_rest_rows])):
+            # span i touches control points i … i + 3, of which the first three are fixed
+            key[first : first + len(sites)] = np.minimum(spans(sites) + 1, self.tr.n_free) * self.tr.n - 0.5
+        return np.argsort(key, kind="stable")
 
     def _value_here(self, linear: Array) -> float:
         """The model's merit at D = 0, ξ = 0."""

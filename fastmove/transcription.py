@@ -136,7 +136,9 @@ class Transcription:
             limits.velocity * inside, limits.acceleration * inside, limits.jerk * inside
         )  # fmt: skip
         span = limits.position_max - limits.position_min
-        self.low, self.high = limits.position_min + span * INSIDE, limits.position_max - span * INSIDE
+        both = np.stack([start.q, goal])  # an end may stand right at a limit
+        self.low = np.minimum(limits.position_min + span * INSIDE, both.min(axis=0))
+        self.high = np.maximum(limits.position_max - span * INSIDE, both.max(axis=0))
         self.effort_max = limits.effort * (inside - shrink)
         self.rate_max = limits.effort_rate * (inside - shrink)
         self.with_rate = bool(np.any(np.isfinite(limits.effort_rate)))
