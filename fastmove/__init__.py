@@ -8,6 +8,9 @@ from fastmove.certificate import certify as certify
 from fastmove.errors import FastMoveError as FastMoveError
 from fastmove.errors import InputError as InputError
 from fastmove.errors import NoTransferFound as NoTransferFound
+from fastmove.ik import on_robot as on_robot
+from fastmove.items import item_facts as item_facts
+from fastmove.items import known_items as known_items
 from fastmove.planner import Options as Options
 from fastmove.planner import Planner as Planner
 from fastmove.planner import plan as plan
@@ -20,6 +23,7 @@ from fastmove.report import limiting_shares as limiting_shares
 from fastmove.robot import RobotModel as RobotModel
 from fastmove.robot import load_robot as load_robot
 from fastmove.scene import AllowedContact as AllowedContact
+from fastmove.scene import Corridor as Corridor
 from fastmove.scene import Obstacle as Obstacle
 from fastmove.scene import Scene as Scene
 from fastmove.solution import Solution as Solution

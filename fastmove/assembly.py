@@ -60,10 +60,17 @@ class Assembly:
     hold_frames: tuple[HoldFrame, ...]
 
 
-def assemble(problem: TransferProblem) -> Assembly:
-    """Build the tree.  Raises InputError where the robot's joints are not a plain chain of one-number joints."""
+def assemble(problem: TransferProblem, opened: float = 0.0) -> Assembly:
+    """Build the tree.
+
+    Args:
+        opened: by how much the hands are open beyond their items' widths [m], as far as they open.
+
+    Raises:
+        InputError: the robot's joints are not a plain chain of one-number joints.
+    """
     robot = problem.robot
-    arm = _arm_model(robot, problem.holds)
+    arm = _arm_model(robot, problem.holds, opened)
     arm.gravity.linear = np.array(problem.gravity)
     arm.armature = np.array(robot.armature)
     frames = tuple(_hold_frame(arm, held) for held in problem.holds)
@@ -92,11 +99,32 @@ def hand_overlaps(assembly: Assembly) -> list[tuple[float, str]]:
     return found
 
 
-def _arm_model(robot: RobotModel, holds: tuple[Held, ...]) -> pin.Model:
+def open_hand_margins(problem: TransferProblem, q: np.ndarray) -> list[tuple[float, str]]:
+    """(distance − clearance [m], "link – obstacle") of the opened hand's links to the scene at a configuration: the fingers
+    came and go that wide."""
+    if not problem.holds or problem.release_opening <= 0:
+        return []
+    assembly = assemble(problem, problem.release_opening)
+    data = assembly.arm.createData()
+    pin.forwardKinematics(assembly.arm, data, q)
+    hands = {link for held in problem.holds for link in held.gripper.links}
+    request, found = coal.DistanceRequest(), []
+    scene = [b for b in assembly.bodies if b.owner == "scene"]
+    for link in (b for b in assembly.bodies if b.group in hands):
+        placed = data.oMi[link.joint] * link.placement
+        one = coal.Transform3s(placed.rotation, placed.translation)
+        for body in scene:
+            two = coal.Transform3s(body.placement.rotation, body.placement.translation)
+            distance = coal.distance(link.geometry, one, body.geometry, two, request, coal.DistanceResult())
+            found.append((float(distance) - problem.clearance, f"{link.group} – {body.group}"))
+    return found
+
+
+def _arm_model(robot: RobotModel, holds: tuple[Held, ...], opened: float) -> pin.Model:
     model = robot.model
     q = pin.neutral(model)
     widths = {name: gripper.opening[1] for name, gripper in robot.grippers.items()}
-    widths |= {held.gripper.name: held.width for held in holds}
+    widths |= {held.gripper.name: min(held.width + opened, float(held.gripper.opening[1])) for held in holds}
     for name, gripper in robot.grippers.items():
         for joint, value in gripper.finger_positions(widths[name]).items():
             q[model.joints[model.getJointId(joint)].idx_q] = value

@@ -28,6 +28,7 @@ from fastmove.transcription import Samples, Transcription
 PAD = 0.006  # distance asked of the optimiser beyond the clearance [m] …
 PAD_SHARE = 0.6  # … or this share of the nearer end's own
 NEAR = 0.001  # beyond the pad: another path might be faster only where a clearance was this small [m]
+LACKING = 1e-4  # lack of clearance at the samples worth finer breakpoints [m]
 HOPELESS = 0.003  # lack of clearance at the samples from which a solve counts as failed [m]
 DEEP, DEEP_SHARE = 0.02, 0.25  # a line this deep in obstacles [m] over this share of its way is tried last
 LINE_SAMPLES = 40
@@ -122,7 +123,7 @@ class Task:
         samples = Samples.standard(basis, tr.with_rate)
         with timed(self.shop.timings, "optimise"):
             point = self._solve(tr, samples, free, duration, 0.3)
-            if point is not None and point.duration > REFINE_FROM * self.bound.duration and self._binds(tr, point):
+            if point is not None and point.duration > REFINE_FROM * self.bound.duration and self._wants_more(tr, point):
                 point, tr, samples = self._refined(point, tr, samples)
         return None if point is None else self._certified(point, tr, samples)
 
@@ -155,13 +156,12 @@ class Task:
         found = collision.query(samples.b_clearance @ tr.points(point.free, point.duration), self.ends, 0.0)
         if len(found.pair) == 0:
             return self.trouble
-        i, j = collision.pairs[int(found.pair[int(np.argmin(found.margin))])]
-        one, other = collision.bodies[i].group, collision.bodies[j].group
+        one, other = collision.names(int(found.pair[int(np.argmin(found.margin))]))
         return f"{one} cannot keep {collision.clearance * 1e3:g} mm from {other} on any path found"
 
-    def _binds(self, tr: Transcription, point: Point) -> bool:
-        """Whether torque, its rate or the hold keeps the motion from its bound."""
-        return tr.effort_use(point.flow) > BINDING
+    def _wants_more(self, tr: Transcription, point: Point) -> bool:
+        """Whether torque, its rate or the hold keeps the motion from its bound, or clearance is still lacking."""
+        return tr.effort_use(point.flow) > BINDING or point.lack > LACKING
 
     def _refined(self, point: Point, tr: Transcription, samples: Samples) -> tuple[Point, Transcription, Samples]:
         """Continue on finer breakpoints."""
@@ -170,7 +170,7 @@ class Task:
         new = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, finer, SHRINK)
         more = Samples.standard(finer, new.with_rate)
         better = self._solve(new, more, free, point.duration, 0.1)
-        if better is None or better.duration > point.duration:
+        if better is None or (better.duration > point.duration and better.lack >= point.lack - LACKING):
             return point, tr, samples
         return better, new, more
 
@@ -272,8 +272,11 @@ def _missing(certificate: Certificate, duration: float, at_rest: bool) -> tuple[
     failing = np.nonzero(profile["clearance"] < 0)[0] if "clearance" in profile else np.zeros(0, dtype=int)
     if len(failing):
         clearance = _runs(profile["clearance_time"][failing], 0.02)
-    else:
-        clearance = np.array([e.time_s for k in ("clearance", "allowed_contact") if (e := kinds.get(k)) and not e.ok])
+    lane = profile.get("corridor", np.zeros(0))
+    if np.any(lane < 0):
+        clearance = np.concatenate([clearance, _runs(profile["corridor_time"][lane < 0], 0.005)])
+    if len(clearance) == 0:
+        clearance = np.array([e.time_s for k in ("clearance", "allowed_contact", "corridor") if (e := kinds.get(k)) and not e.ok])
     if not at_rest:
         use = np.maximum(profile["torque"].max(axis=1), profile["hold"])
         if "torque_rate" in kinds:

@@ -9,7 +9,9 @@ Where each kind holds (`proof`):
     torque, torque_rate, hold                grid 1 ms, with every breakpoint from both sides and the exact end
     clearance, allowed_contact               everywhere to 1 µm: |d(t) − d(t_k)| ≤ ∫ relative speed of the pair
     continuity                               everywhere: jumps of q, v, a at breakpoints
+    corridor                                 grid 1 ms: the grasp's origin leaves and reaches its ends within their cones
     start, goal, grip_force, grasp           exact; grasp: the item does not overlap the hand beyond its pads
+    release                                  exact: the hand, opened, keeps its clearance from the scene at both ends
 """
 
 from __future__ import annotations
@@ -20,11 +22,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pinocchio as pin
 
-from fastmove.assembly import HAND_OVERLAP, Assembly, assemble, hand_overlaps
+from fastmove.assembly import HAND_OVERLAP, Assembly, assemble, hand_overlaps, open_hand_margins
 from fastmove.errors import InputError
 from fastmove.grasp import Held
 from fastmove.item import Inertial
 from fastmove.problem import TransferProblem
+from fastmove.scene import CORRIDOR_TIP
 from fastmove.spline import Array
 from fastmove.sweep import Sweep
 from fastmove.trajectory import Trajectory
@@ -32,7 +35,7 @@ from fastmove.trajectory import Trajectory
 KINDS = (
     "continuity",
     "position", "velocity", "acceleration", "jerk", "torque", "torque_rate", "hold", "clearance",
-    "allowed_contact", "start", "goal", "grip_force", "grasp",
+    "allowed_contact", "corridor", "start", "goal", "grip_force", "grasp", "release",
 )  # fmt: skip
 ROUNDING = 1e-9  # joint limits widened by this, relative
 END_TOLERANCE = 1e-9  # end states in q, v, a
@@ -104,8 +107,12 @@ def certify(problem: TransferProblem, trajectory: Trajectory, kinds: Collection[
     if {"clearance", "allowed_contact"} & set(kinds):
         found |= _clearances(problem, assembly, trajectory, kinds, profile)
     found |= _ends(problem, trajectory, kinds)
+    if "corridor" in kinds and problem.scene.corridors and problem.holds:
+        found["corridor"] = _corridors(problem, assembly, trajectory, step, profile)
     if "grasp" in kinds:
         found["grasp"] = _grasp(assembly)
+    if "release" in kinds and problem.holds:
+        found["release"] = _release(problem, trajectory)
     for kind in kinds:
         found.setdefault(kind, Entry(float("inf"), "1", float("inf"), 0.0, "nothing to limit", "no limit"))
     return Certificate({kind: found[kind] for kind in KINDS if kind in found}, profile)
@@ -138,6 +145,41 @@ def _grasp(assembly: Assembly) -> Entry:
     """The item against the hand that holds it: pads touch, nothing else overlaps."""
     worst = min(hand_overlaps(assembly), default=(float("inf"), "nothing held"))
     return Entry(worst[0], "m", worst[0] / HAND_OVERLAP, 0.0, worst[1], "exact")
+
+
+def _release(problem: TransferProblem, trajectory: Trajectory) -> Entry:
+    """The opened hand against the scene, where the motion begins and ends."""
+    ends = ((0.0, trajectory.motion()(0.0)[0]), (trajectory.duration, trajectory.motion()(trajectory.duration, "left")[0]))
+    found = [(*row, time) for time, q in ends for row in open_hand_margins(problem, q)]
+    margin, where, time = min(found, default=(float("inf"), "nothing near", 0.0))
+    return Entry(margin, "m", margin / max(problem.clearance, 1e-3), time, where, "exact")
+
+
+def _corridors(
+    problem: TransferProblem, assembly: Assembly, trajectory: Trajectory, step: float, profile: dict[str, Array]
+) -> Entry:
+    """Least margin of all corridors (see `Corridor`), on a grid and at all breakpoints."""
+    time = np.unique(np.concatenate([trajectory.grid(step), trajectory.motion().times]))
+    model, data, q = assembly.arm, assembly.arm.createData(), trajectory.motion()(time)
+    way = np.empty((len(time), len(assembly.hold_frames), 3))
+    for i in range(len(time)):
+        pin.forwardKinematics(model, data, q[i])
+        for k, frame in enumerate(assembly.hold_frames):
+            way[i, k] = data.oMi[frame.joint].act(frame.joint_T_grasp.translation)
+    least = np.full(len(time), np.inf)
+    for corridor in problem.scene.corridors:
+        moved = way - way[0 if corridor.at == "start" else -1]
+        height = moved @ corridor.direction
+        aside = np.linalg.norm(np.cross(moved, corridor.direction), axis=2)
+        inside = height * np.sin(corridor.angle) - aside * np.cos(corridor.angle) + CORRIDOR_TIP
+        past = np.linalg.norm(moved, axis=2) >= corridor.length
+        least = np.minimum(least, np.where(past, np.inf, inside).min(axis=1))
+    worst = int(np.argmin(least))
+    profile["corridor_time"], profile["corridor"] = time, least
+    margin = float(least[worst])
+    if not np.isfinite(margin):
+        return Entry(margin, "m", margin, 0.0, "grasp origin", "no limit")
+    return Entry(margin, "m", margin / CORRIDOR_TIP, float(time[worst]), "grasp origin", f"grid {step * 1e3:g} ms")
 
 
 def _joint_limits(problem: TransferProblem, trajectory: Trajectory, kinds: Collection[str]) -> dict[str, Entry]:

@@ -18,6 +18,7 @@ import fastmove
 from fastmove.bound import lower_bound
 from fastmove.certificate import KINDS, Certificate, certify
 from fastmove.errors import DriverFailed, FastMoveError, InputError
+from fastmove.ik import on_robot
 from fastmove.planner import Options, Planner
 from fastmove.problem import TransferProblem
 from fastmove.problem_file import describe, load_problem
@@ -52,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--out", metavar="T.npz", help="write the trajectory (.npz, .csv or .yaml)")
     plan.add_argument("--preview", metavar="P.html", help="write a preview that opens offline")
     plan.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
+    plan.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
     plan.add_argument("--contact", choices=("pinch",), help="contact model")
     plan.add_argument("--seed", type=_natural, default=0, metavar="N", help="seed of the path search (default 0)")
     plan.add_argument(
@@ -64,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("trajectory", metavar="T", help="trajectory: .npz, .csv, or JointTrajectory .yaml")
     check.add_argument("--kinds", metavar="A,B…", help=f"which of {','.join(KINDS)}; default all")
     check.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
+    check.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
     check.add_argument("--fit", action="store_true", help="allow files without velocities or accelerations")
     check.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -72,12 +75,14 @@ def _parser() -> argparse.ArgumentParser:
     view.add_argument("trajectory", metavar="T", nargs="?", help="trajectory to show; without one the problem is planned")
     view.add_argument("--html", metavar="P.html", help="write this file instead of serving on the loopback")
     view.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
+    view.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
 
     run = _command(commands, "run", _run, "plan, certify, stream to a driver, report what happened")
     run.add_argument("problem", metavar="PROBLEM", help="problem file")
     run.add_argument("--driver", choices=("mujoco", "kinematic"), default="mujoco", help="hardware (default mujoco)")
     run.add_argument("--preview", metavar="P.html", help="write a preview with the simulated item beside the planned one")
     run.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
+    run.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
     run.add_argument("--trajectory", metavar="T.npz", help="stream this trajectory, once certified, instead of planning")
     run.add_argument("--seed", type=_natural, default=0, metavar="N", help="seed of the path search (default 0)")
     run.add_argument("--json", action="store_true", help="print one JSON object")
@@ -85,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     show = _command(commands, "describe", _describe, "the problem in plain numbers")
     show.add_argument("problem", metavar="PROBLEM", help="problem file")
     show.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
+    show.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
     show.add_argument("--json", action="store_true", help="print one JSON object")
 
     robots = _command(commands, "robots", _robots, "the robots it knows")
@@ -118,7 +124,7 @@ def _positive(text: str) -> float:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    problem = load_problem(options.problem, options.limits)
+    problem = _problem(options)
     solution = Planner(Options(seed=options.seed, deadline=options.deadline)).plan(problem)
     if solution.ok and options.out and solution.trajectory is not None:
         save_trajectory(options.out, problem, solution.trajectory)
@@ -133,8 +139,15 @@ def _plan(options: argparse.Namespace) -> int:
     return 3
 
 
+def _problem(options: argparse.Namespace) -> TransferProblem:
+    """The problem file, for another robot where one is named."""
+    if not options.robot:
+        return load_problem(options.problem, options.limits)
+    return on_robot(load_problem(options.problem), load_robot(options.robot), options.limits)
+
+
 def _check(options: argparse.Namespace) -> int:
-    problem = load_problem(options.problem, options.limits)
+    problem = _problem(options)
     kinds = tuple(options.kinds.split(",")) if options.kinds else KINDS
     for kind in kinds:
         if kind not in KINDS:
@@ -155,7 +168,7 @@ def _check(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> int:
     from fastmove.run import run_transfer
 
-    problem = load_problem(options.problem, options.limits)
+    problem = _problem(options)
     solution = _solution(problem, options.trajectory, options.seed)
     if not solution.ok and solution.certificate is not None:
         kind, entry = solution.certificate.worst()
@@ -186,7 +199,7 @@ def _solution(problem: TransferProblem, trajectory_file: str | None, seed: int =
 def _preview(options: argparse.Namespace) -> int:
     from fastmove.viewer import preview_html, serve, write_preview
 
-    solution = _solution(load_problem(options.problem, options.limits), options.trajectory)
+    solution = _solution(_problem(options), options.trajectory)
     if options.html:
         write_preview(options.html, solution)
         print(options.html)
@@ -201,7 +214,7 @@ def _preview(options: argparse.Namespace) -> int:
 
 
 def _describe(options: argparse.Namespace) -> int:
-    print(_json(describe(load_problem(options.problem, options.limits)), indent=None if options.json else 2))
+    print(_json(describe(_problem(options)), indent=None if options.json else 2))
     return 0
 
 

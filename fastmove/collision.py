@@ -19,7 +19,7 @@ from fastmove.assembly import Assembly, Body
 from fastmove.bounding import Bounding, Placed
 from fastmove.kinematics import Kinematics, Placements
 from fastmove.problem import TransferProblem
-from fastmove.scene import CONTACT_DEPTH, FADE_DISTANCE
+from fastmove.scene import CONTACT_DEPTH, CORRIDOR_TIP, FADE_DISTANCE, Corridor
 from fastmove.spline import Array
 
 CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=float)
@@ -27,6 +27,8 @@ MANIFOLD_OVERHANG = 0.015  # a corner this far beyond the other face still count
 MANIFOLD_FROM = 0.03  # boxes farther apart count as one contact [m]
 MANIFOLD_BAND = 0.03  # corners farther than the nearest point by more are left out [m]
 FADE_WEIGHT_MAX = 30.0
+INNER_TIP = 0.8 * CORRIDOR_TIP  # what the planner uses of it [m]
+LANE_WEIGHT = 20.0  # a corridor has no pad that could absorb a lack: its millimetres cost more
 NEAREST = 2  # contacts kept per two groups and sample, in the rows only
 
 
@@ -66,10 +68,21 @@ class _Fade:
 
 
 @dataclass(frozen=True)
+class _Lane:
+    """One corridor for one grasp: `point` in the joint's frame must leave or reach `origin` (world) within its cone."""
+
+    corridor: Corridor
+    joint: int
+    point: Array
+    origin: Array
+
+
+@dataclass(frozen=True)
 class Ends:
-    """The two end configurations of a motion, with what may touch there."""
+    """The two end configurations of a motion, with what may touch there and how they are left and reached."""
 
     fades: tuple[_Fade, ...]
+    lanes: tuple[_Lane, ...] = ()
 
 
 class Collision:
@@ -82,7 +95,7 @@ class Collision:
         self.bodies = assembly.bodies
         self.pairs = _pairs(problem, self.bodies)
         self._frames = assembly.hold_frames
-        self._allowed = problem.scene.allowed_contacts
+        self._allowed, self._corridors = problem.scene.allowed_contacts, problem.scene.corridors
         self._bounding = Bounding(self.bodies, self.pairs)
         self._joint = self._bounding.joint
         self._is_box = np.array([isinstance(b.geometry, coal.Box) for b in self.bodies], dtype=bool)
@@ -97,13 +110,19 @@ class Collision:
 
     def ends(self, q_start: Array, q_goal: Array) -> Ends:
         """What may touch at these two ends."""
-        fades = []
+        fades, lanes = [], []
         for end, q in (("start", q_start), ("goal", q_goal)):
             frames = self.kinematics.placements(q[None])
             for contact in self._allowed:
                 if contact.applies(end):
                     fades += [self._fade(contact.obstacle, frame, frames) for frame in self._frames]
-        return Ends(tuple(fades))
+            for corridor in self._corridors:
+                if corridor.at == end:
+                    for frame in self._frames:
+                        point = np.array(frame.joint_T_grasp.translation)
+                        origin = frames.rotation[0, frame.joint] @ point + frames.origin[0, frame.joint]
+                        lanes.append(_Lane(corridor, frame.joint, point, origin))
+        return Ends(tuple(fades), tuple(lanes))
 
     def _fade(self, obstacle: str, frame, frames: Placements) -> _Fade:  # type: ignore[no-untyped-def]
         pairs = [
@@ -152,9 +171,41 @@ class Collision:
             allowed = any(int(k) in fade.pairs for fade in ends.fades)
             worst = min(float(margin), float(distance) + CONTACT_DEPTH) if allowed else float(margin)
             if worst < -1e-12:
-                i, j = self.pairs[int(k)]
-                rows.append((worst, self.bodies[i].group, self.bodies[j].group))
+                rows.append((worst, *self.names(int(k))))
         return sorted(rows)
+
+    def names(self, pair: int) -> tuple[str, str]:
+        """What a contact is between; pairs beyond the last are corridors."""
+        if pair >= len(self.pairs):
+            return "item", "the side of its corridor"
+        i, j = self.pairs[pair]
+        return self.bodies[i].group, self.bodies[j].group
+
+    def in_lanes(self, q: Array, ends: Ends) -> bool:
+        """Whether one configuration is inside every corridor."""
+        if not ends.lanes:
+            return True
+        frames = self.kinematics.placements(q[None])
+        return all(float(self._lane(lane, frames, False)[0][0]) >= 0 for lane in ends.lanes)
+
+    def _lane(self, lane: _Lane, frames: Placements, gradients: bool) -> tuple[Array, Array]:
+        """Margin (N,) of a corridor and its gradient (N, n): inside the cone, or farther away than its length."""
+        count, u = len(frames.rotation), lane.corridor.direction
+        p = np.einsum("cij,j->ci", frames.rotation[:, lane.joint], lane.point) + frames.origin[:, lane.joint]
+        along = (p - lane.origin) @ u
+        across = p - lane.origin - along[:, None] * u
+        width = np.linalg.norm(across, axis=1)
+        sin, cos = np.sin(lane.corridor.angle), np.cos(lane.corridor.angle)
+        distance = np.hypot(along, width)
+        cone, past = sin * along - cos * width + INNER_TIP, distance - lane.corridor.length
+        margin = np.maximum(cone, past)
+        if not gradients:
+            return margin, np.zeros((count, self.kinematics.n))
+        outward = across / np.maximum(width, 1e-9)[:, None]
+        away = (p - lane.origin) / np.maximum(distance, 1e-9)[:, None]
+        way = np.where((cone >= past)[:, None], sin * u - cos * outward, away)
+        rows = np.arange(count)
+        return margin, self.kinematics.point_gradient(frames, rows, np.full(count, lane.joint), p, way)
 
     def query(self, q: Array, ends: Ends, reach: object, gradients: bool = False) -> Contacts:
         """Pairs whose margin (distance − required) may be below `reach` [m, scalar or (N,)] at q (N, n)."""
@@ -180,7 +231,20 @@ class Collision:
             gradient = self.kinematics.point_gradient(frames, sample, second, two, normal)
             gradient -= self.kinematics.point_gradient(frames, sample, first, one, normal)
             gradient -= slope
-        return Contacts(sample[keep], pair[keep], distance[keep], required[keep], gradient[keep], weight[keep])
+        found = Contacts(sample[keep], pair[keep], distance[keep], required[keep], gradient[keep], weight[keep])
+        return self._with_lanes(found, frames, ends, limit[:, 0] - self.clearance, gradients) if ends.lanes else found
+
+    def _with_lanes(self, found: Contacts, frames: Placements, ends: Ends, reach: Array, gradients: bool) -> Contacts:
+        """Corridors as contacts that require a distance of 0."""
+        parts = [[getattr(found, key)] for key in ("sample", "pair", "distance", "required", "gradient", "weight")]
+        for k, lane in enumerate(ends.lanes):
+            margin, gradient = self._lane(lane, frames, gradients)
+            rows = np.nonzero(margin < reach)[0]
+            zero = np.zeros(len(rows))
+            new = (rows, np.full(len(rows), len(self.pairs) + k), margin[rows], zero, gradient[rows], zero + LANE_WEIGHT)
+            for part, values in zip(parts, new, strict=True):
+                part.append(values)
+        return Contacts(*(np.concatenate(part) for part in parts))
 
     def _manifolds(
         self, placed: Placed, sample: Array, pair: Array, distance: Array, normal: Array, one: Array, two: Array

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fastmove.assembly import HAND_OVERLAP, Assembly, assemble, hand_overlaps
+from fastmove.assembly import HAND_OVERLAP, Assembly, assemble, hand_overlaps, open_hand_margins
 from fastmove.attempt import Task, Workshop, timed
 from fastmove.bound import lower_bound
 from fastmove.certificate import Certificate
@@ -121,6 +121,20 @@ class _Run:
         if contacts:
             margin, one, other = contacts[0]
             raise StartInCollision("start.q", self._contact_sentence(margin, one, other))
+        tight = self._open_hand(q)
+        if tight:
+            raise StartInCollision("start.q", tight)
+
+    def _open_hand(self, q: Array) -> str:
+        """What the opened hand would touch at an end; empty if nothing."""
+        margin, where = min(open_hand_margins(self.problem, q), default=(0.0, ""))
+        if margin >= 0:
+            return ""
+        problem = self.problem
+        return (
+            f"the hand opened by {problem.release_opening * 1e3:g} mm comes within {(margin + problem.clearance) * 1e3:.1f} mm "
+            f"({where}); allowed: at least {problem.clearance * 1e3:g} mm, or a smaller release_opening"
+        )
 
     def _contact_sentence(self, margin: float, one: str, other: str) -> str:
         distance = (margin + self.problem.clearance) * 1e3
@@ -159,6 +173,9 @@ class _Run:
             return Status.GOAL_UNREACHABLE, (
                 f"at the goal {self._contact_sentence(margin, one, other)}; {away:.1f} mm more would free it"
             )
+        tight = self._open_hand(q)
+        if tight:
+            return Status.GOAL_UNREACHABLE, f"at the goal {tight}"
         use, sentence = self._static_use(q)
         if use > 1:
             return Status.NOT_HOLDABLE, f"at the goal {sentence}"

@@ -1,9 +1,13 @@
-"""Plots over time as SVG: each limit's use, the hold, the clearance; what binds is coloured."""
+"""Plots over time as SVG: each limit's use, the hold, the clearance; what binds is coloured.
+
+A page that plays the motion moves every `.cursor` and the dot of the hold's own plot along (see `viewer.PAGE`).
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
+from fastmove.contact import UTILISATION_MAX
 from fastmove.solution import Solution
 from fastmove.spline import Array
 
@@ -28,6 +32,50 @@ def plots_svg(solution: Solution) -> str:
         at, least = _envelope(profile["clearance_time"], profile["clearance"], float(time[-1]))
         parts.append(_plot("least distance beyond the required one [mm]", at, least[None] * 1e3, CLEARANCE_SHOWN * 1e3, False))
     return "".join(parts)
+
+
+CONE_SIZE = 150
+
+
+def cone_svg(solution: Solution) -> str:
+    """The contact wrench against its cone, in the cone's own plane; empty where nothing is held.
+
+    x: share of friction, tangential force and torsion; y: couples and normal load; both in shares of S = 0.9, so that the
+    quarter circle is the limit of the plan and S the distance from the corner.  The path of the motion, and a dot at one time.
+    """
+    if solution.certificate is None or not solution.problem.holds or "wrench" not in solution.certificate.profile:
+        return ""
+    x, y = (CONE_SIZE * share for share in _cone_shares(solution))
+    room = CONE_SIZE + 30
+    path = _polyline(26 + x, room - 14 - y, QUIET, 1.0)
+    arc = f'<path d="M 26 {room - 14 - CONE_SIZE} A {CONE_SIZE} {CONE_SIZE} 0 0 1 {26 + CONE_SIZE} {room - 14}" fill="none" '
+    axes = f'<path d="M 26 10 V {room - 14} H {room + 10}" fill="none" stroke="{AXIS}" stroke-width=".7"/>'
+    labels = _text(30, 12, 11, "contact wrench in its cone (S / 0.9)") + _text(60, room - 2, 9, "friction: force and torsion")
+    side = f'<text transform="translate(12 {room - 24}) rotate(-90)" font-size="9" fill="{AXIS}">couples + normal load</text>'
+    dot = f'<circle id="wrench-dot" cx="26" cy="{room - 14}" r="4" fill="{BINDS}"/>'
+    arc += f'stroke="{BINDS}" stroke-dasharray="3 3"/>'
+    return f'<svg class="cone" width="{WIDTH}" height="{room}">{axes}{arc}{path}{labels}{side}{dot}</svg>'
+
+
+def cursor_data(solution: Solution, step: float = 0.01) -> dict[str, object]:
+    """What the page needs to follow the time: duration [s], pixel range of the plots, and the dot's way every `step`."""
+    data: dict[str, object] = {"duration": solution.duration, "left": LEFT, "right": WIDTH - 6, "step": step}
+    if cone_svg(solution):
+        assert solution.certificate is not None
+        time, (x, y) = solution.certificate.profile["time"], _cone_shares(solution)
+        grid = np.arange(0.0, solution.duration + step, step)
+        data["x"] = [round(26 + CONE_SIZE * float(v), 1) for v in np.interp(grid, time, x)]
+        data["y"] = [round(CONE_SIZE + 16 - CONE_SIZE * float(v), 1) for v in np.interp(grid, time, y)]
+    return data
+
+
+def _cone_shares(solution: Solution) -> tuple[Array, Array]:
+    """(N,), (N,): the two parts of S / 0.9 of the certificate's wrench of the first hold."""
+    assert solution.certificate is not None
+    contact, force = solution.problem.holds[0].contact_model, solution.grip_force[0] * UTILISATION_MAX
+    wrench = solution.certificate.profile["wrench"][:, :6]
+    couples = np.linalg.norm(wrench @ contact.couples.T, axis=1) + np.abs(wrench @ contact.normal)
+    return np.linalg.norm(wrench @ contact.linear.T, axis=1) / force, couples / force
 
 
 def _envelope(time: Array, margin: Array, duration: float, bins: int = 60) -> tuple[Array, Array]:
@@ -60,6 +108,7 @@ def _plot(title: str, time: Array, curves: Array, top: float, high_binds: bool) 
             _text(LEFT, 12, 11, title),
             _line(bound, BINDS, ' stroke-dasharray="3 3"'),
             _line(HEIGHT - BOTTOM, AXIS),
+            f'<line class="cursor" x1="{LEFT}" x2="{LEFT}" y1="16" y2="{HEIGHT - BOTTOM}" stroke="{AXIS}" stroke-width="1"/>',
             _text(LEFT, HEIGHT - 3, 9, "0"),
             _text(WIDTH - 40, HEIGHT - 3, 9, f"{span:.3f} s"),
             _text(4, bound + 3 if high_binds else 27, 9, f"{top:g}"),

@@ -63,6 +63,7 @@ class TransferProblem:
         clearance: least distance of arm, hand and item to everything, allowed contacts apart [m].
         gravity: (3,) in the world [m/s²].
         hold_active: False drops the hold from plan and certificate, for comparison only (its use is still in the profile).
+        release_opening: at both ends the hand must be free with its pads this much wider apart than the item [m]; 0 = no check.
     """
 
     name: str
@@ -75,6 +76,7 @@ class TransferProblem:
     clearance: float = 0.002
     gravity: Array = field(default_factory=lambda: locked([0.0, 0.0, -9.81]))
     hold_active: bool = True
+    release_opening: float = 0.01
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "gravity", locked(self.gravity))
@@ -83,6 +85,8 @@ class TransferProblem:
             raise InputError("gravity", "needs three finite numbers [m/s²]")
         if not 0 <= self.clearance <= 0.1:
             raise InputError("clearance", f"is {self.clearance}; allowed: 0 to 0.1 m")
+        if not 0 <= self.release_opening <= 0.1:
+            raise InputError("release_opening", f"is {self.release_opening}; allowed: 0 to 0.1 m")
         for key in ("q", "v", "a"):
             if getattr(self.start, key).shape != (n,):
                 raise InputError(f"start.{key}", f"needs {n} numbers, one per joint of {self.robot.name}")

@@ -8,6 +8,7 @@ Every field is checked when read; the message names file, key and what is allowe
     limits = "fer"              # optional: a limit set of the robot; default its first
     clearance = 0.002           # optional [m]
     gravity = [0, 0, -9.81]     # optional [m/s²]
+    release_opening = 0.01      # optional [m]: at both ends the hand is free with its pads this much wider apart than the item
     base = {position = …, quaternion_xyzw = …}             # optional pose of the robot's base
     [item]   name, mass, com, inertia (optional, 3×3 about com), max_pinch_force (optional), shapes = [ … ]
              members = [{mass, com, inertia}] (optional: more bodies that it may be)
@@ -17,6 +18,7 @@ Every field is checked when read; the message names file, key and what is allowe
     [goal]   q, or configurations = [q, …]
     [[obstacles]] name, type, size | radius, length | file, position, quaternion_xyzw
     [[allowed_contacts]] obstacle, at = "start" | "goal" | "both"
+    [[corridors]] at = "start" | "goal", direction, length, angle_deg (15): leave or reach that end straight within a cone
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from fastmove.grasp import Grasp, Held, hold
 from fastmove.item import Inertial, Item, solid_inertia
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.robot import RobotModel, canonical_urdf, load_robot
-from fastmove.scene import AllowedContact, Obstacle, Scene
+from fastmove.scene import AllowedContact, Corridor, Obstacle, Scene
 from fastmove.shapes import TYPES, Shape, pose, pose_dict
 from fastmove.spline import locked
 
@@ -69,17 +71,21 @@ def problem_from_table(table: Table, folder: Path, name: str, limits: str | None
         _located(t, lambda t=t: AllowedContact(t.string("obstacle"), t.string("at", "start")))
         for t in table.list("allowed_contacts")
     )
+    corridors = tuple(_located(t, lambda t=t: _corridor(t)) for t in table.list("corridors"))
     start = _state(table.table("start"), robot)
     goal = _goal(table.table("goal"), robot)
     chosen = limits or table.string("limits", robot.default_limits)
     table.ignore("limits")
     clearance = table.number("clearance", 0.002)
     gravity = locked(table.numbers("gravity", 3, [0.0, 0.0, -9.81]))
+    opening = table.number("release_opening", 0.01)
     table.finish()
-    return _located(
-        table,
-        lambda: TransferProblem(name, robot, held, Scene(obstacles, allowed), start, goal, chosen, clearance, gravity),
-    )
+
+    def build() -> TransferProblem:
+        scene = Scene(obstacles, allowed, corridors)
+        return TransferProblem(name, robot, held, scene, start, goal, chosen, clearance, gravity, release_opening=opening)
+
+    return _located(table, build)
 
 
 def _located(table: Table, build):  # type: ignore[no-untyped-def]
@@ -185,6 +191,11 @@ def _obstacle(table: Table, folder: Path) -> Obstacle:
     return Obstacle(table.string("name"), _shape(table, folder))
 
 
+def _corridor(table: Table) -> Corridor:
+    angle = np.radians(table.number("angle_deg", 15.0))
+    return Corridor(table.string("at"), locked(table.numbers("direction", 3)), table.number("length"), float(angle))
+
+
 def _state(table: Table, robot: RobotModel) -> State:
     zero = [0.0] * robot.n_arm
     q = table.numbers("q", robot.n_arm)
@@ -225,6 +236,10 @@ def describe(problem: TransferProblem) -> dict[str, object]:
         },
         "obstacles": [{"name": o.name} | o.shape.describe() for o in problem.scene.obstacles],
         "allowed_contacts": [{"obstacle": c.obstacle, "at": c.at} for c in problem.scene.allowed_contacts],
+        "corridors": [
+            {"at": c.at, "direction": _plain(c.direction), "length": c.length, "angle": c.angle} for c in problem.scene.corridors
+        ],
+        "release_opening": problem.release_opening,
         "start": {"q": _plain(problem.start.q), "v": _plain(problem.start.v), "a": _plain(problem.start.a)},
         "goals": [_plain(q) for q in problem.goal.configurations],
         "clearance": problem.clearance,

@@ -1,8 +1,9 @@
 """Collision-free paths: RRT-Connect (Kuffner & LaValle, ICRA 2000) over coal's broadphase, then shortcuts.
 
 Our own because the same problem and seed must give the same bytes in any process, which OMPL's generator cannot promise.
-Both trees begin with a straight lift of the item against gravity, so that an item standing on its support, deep between
-neighbours, leaves it the way it can.  Validity: clearance, and the hold at rest below 95 % (a matter of geometry).
+Both trees begin with a straight lift of the item, along its corridor or against gravity, so that an item standing on its
+support, deep between neighbours, leaves it the way it can.  Validity: clearance, corridors, and the hold at rest below 95 %
+(a matter of geometry).
 Cut by counts, never by seconds.
 """
 
@@ -70,6 +71,8 @@ class _Validity:
         self.broadphase = Broadphase(collision.assembly, collision)
 
     def __call__(self, q: Array) -> bool:
+        if not self.collision.in_lanes(q, self.ends):
+            return False
         return (self.broadphase.free(q) or self._touching(q)) and self._holdable(q)
 
     def _touching(self, q: Array) -> bool:
@@ -105,7 +108,7 @@ def connect(
     rng = np.random.default_rng(seed)
     limits = problem.limit_set
     start = np.array(problem.start.q)
-    trees = [_Tree.from_chain(_lift(collision, problem, valid, q)) for q in (start, goal)]
+    trees = [_Tree.from_chain(_lift(collision, problem, valid, q, end)) for q, end in ((start, "start"), (goal, "goal"))]
     path = _joined(trees, valid)
     for _ in range(ITERATIONS):
         if path is not None:
@@ -151,12 +154,20 @@ def _reach(near: _Tree, node: int, far: _Tree, valid: _Validity) -> list[Array] 
             return near.branch(node) + far.branch(new)[::-1][1:]
 
 
-def _lift(collision: Collision, problem: TransferProblem, valid: _Validity, q: Array) -> list[Array]:
-    """Configurations that move the grasp frame against gravity without turning it, as far as they are valid."""
-    chain = [q]
-    if not problem.holds or float(np.linalg.norm(problem.gravity)) < 1e-9:
+def _way_out(problem: TransferProblem, end: str) -> Array | None:
+    """Direction in which an end is left: its corridor's, or against gravity."""
+    for corridor in problem.scene.corridors:
+        if corridor.at == end:
+            return np.array(corridor.direction)
+    size = float(np.linalg.norm(problem.gravity))
+    return None if size < 1e-9 else -np.array(problem.gravity) / size
+
+
+def _lift(collision: Collision, problem: TransferProblem, valid: _Validity, q: Array, end: str) -> list[Array]:
+    """Configurations that move the grasp frame out of an end without turning it, as far as they are valid."""
+    chain, up = [q], _way_out(problem, end)
+    if not problem.holds or up is None:
         return chain
-    up = -np.array(problem.gravity) / np.linalg.norm(problem.gravity)
     limits = problem.limit_set
     for _ in range(int(LIFT_MAX / LIFT_STEP)):
         jacobian = collision.grasp_jacobian(chain[-1])

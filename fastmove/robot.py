@@ -204,6 +204,11 @@ def robots_folder() -> Path:
     return _data_folder("robots")
 
 
+def problems_folder() -> Path:
+    """Where the shipped problems and the table of items are."""
+    return _data_folder("problems")
+
+
 def _data_folder(name: str) -> Path:
     here = Path(__file__).resolve().parent
     for folder in (here / name, here.parent / name):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pinocchio as pin
 
 from fastmove.errors import InputError
 from fastmove.shapes import Shape
+from fastmove.spline import Array, locked
 
 ITEM = "item"
 
@@ -15,6 +17,8 @@ ITEM = "item"
 FADE_DISTANCE = 0.010
 # Deepest overlap of an allowed contact at an end that still counts as touching [m].
 CONTACT_DEPTH = 0.0005
+# The tip of a corridor's cone is this wide [m].
+CORRIDOR_TIP = 0.0005
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,43 @@ class AllowedContact:
 
 
 @dataclass(frozen=True)
+class Corridor:
+    """The item leaves its pose at the start, or reaches the one at the goal, straight within a cone.
+
+    With δ the displacement of the grasp's origin from that end, u the direction and α the angle: wherever ‖δ‖ is less than
+    `length`, sin α (δ·u) − cos α ‖δ − (δ·u) u‖ + 0.5 mm ≥ 0.
+
+    Attributes:
+        at: start or goal.
+        direction: (3,) away from that end, in the world (made a unit vector).
+        length: [m].  angle: half angle of the cone [rad].
+    """
+
+    at: str
+    direction: Array
+    length: float
+    angle: float
+
+    def __post_init__(self) -> None:
+        if self.at not in ("start", "goal"):
+            raise InputError("corridors.at", f"is {self.at!r}; allowed: start, goal")
+        direction = np.asarray(self.direction, dtype=float)
+        if direction.shape != (3,) or not np.all(np.isfinite(direction)) or np.linalg.norm(direction) < 1e-9:
+            raise InputError("corridors.direction", "needs three finite numbers that are not all zero")
+        object.__setattr__(self, "direction", locked(direction / np.linalg.norm(direction)))
+        if not 0 < self.length <= 0.5:
+            raise InputError("corridors.length", f"is {self.length}; allowed: above 0, to 0.5 m")
+        if not 0 < self.angle < np.pi / 2:
+            raise InputError("corridors.angle", f"is {np.degrees(self.angle):.1f} degrees; allowed: between 0 and 90")
+
+
+@dataclass(frozen=True)
 class Scene:
-    """Named obstacles; names are unique."""
+    """Named obstacles (names are unique), what may touch at the ends, and how the ends are left and reached."""
 
     obstacles: tuple[Obstacle, ...] = ()
     allowed_contacts: tuple[AllowedContact, ...] = ()
+    corridors: tuple[Corridor, ...] = ()
 
     def __post_init__(self) -> None:
         names = [o.name for o in self.obstacles]

@@ -27,6 +27,8 @@ from fastmove.dynamics import Linearised
 from fastmove.spline import Array
 from fastmove.transcription import STATIC_MAX, STATIC_TARGET, Flow, Samples, Transcription, static_lack
 
+CONE_FROM = 0.35  # use of the hold from which a sample gets its cones
+CONE_MEMBERS = 2  # worst members of a set that get cones at a sample; the merit sees them all
 STATIC_FROM = 0.6  # static use from which a sample gets rows at rest, too
 
 WEIGHT_CLEARANCE = 20.0  # [s/m]
@@ -182,8 +184,12 @@ class Subproblem:
         if not np.any(finite):
             return
         scale = scale[finite]
-        d = (d[:, :, finite] / scale[:, None, None]).reshape(-1, self.size)
-        xi, value = xi[:, :, finite] / scale, value[:, :, finite] / scale
+        d, xi, value = d[:, :, finite] / scale[:, None, None], xi[:, :, finite] / scale, value[:, :, finite] / scale
+        if value.shape[1] > 2:  # of a set only the members that are highest and lowest now; the merit sees them all
+            worst = np.stack([value.argmax(axis=1), value.argmin(axis=1)], axis=1)
+            d = np.take_along_axis(d, worst[..., None, None], axis=1)
+            xi, value = np.take_along_axis(xi, worst, axis=1), np.take_along_axis(value, worst, axis=1)
+        d = d.reshape(-1, self.size)
         columns = None if slack is None else np.broadcast_to(slack[:, None, None], xi.shape).ravel()
         self._add(d, xi.ravel(), value.ravel(), limit, power, columns)
 
@@ -215,7 +221,9 @@ class Subproblem:
                 rows = slice(n + 6 * hold, n + 6 * hold + 6)
                 bound = _largest_use(contact, np.abs(e.value[:, :, rows]) + reach[:, :, rows]) / tr.force(hold)
                 least = tr.hold_max * (e.limit + e.power * self.range[0])
-                chosen += [(e, int(k), int(m), hold) for k, m in zip(*np.nonzero(bound > least), strict=True)]
+                use = contact.utilisation(e.value[:, :, rows], tr.force(hold)) / (tr.hold_max * e.limit)
+                near = (bound > least) & (use > CONE_FROM) & (np.argsort(np.argsort(-use, axis=1), axis=1) < CONE_MEMBERS)
+                chosen += [(e, int(k), int(m), hold) for k, m in zip(*np.nonzero(near), strict=True)]
         first = self.columns
         self.columns += 2 * len(chosen)
         self.rows = [np.pad(r, ((0, 0), (0, self.columns - r.shape[1]))) for r in self.rows]

@@ -10,6 +10,8 @@ from __future__ import annotations
 import base64
 import functools
 import http.server
+import itertools
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,7 +21,7 @@ import pinocchio as pin
 
 from fastmove.assembly import Body, assemble
 from fastmove.errors import InputError, MissingPackage
-from fastmove.plots import plots_svg
+from fastmove.plots import cone_svg, cursor_data, plots_svg
 from fastmove.solution import Solution
 from fastmove.spline import Array
 from fastmove.trajectory_file import write_whole
@@ -34,7 +36,9 @@ except ImportError as error:  # pragma: no cover
 
 FRAMES_PER_SECOND = 100
 ARM, HAND, ITEM, SIMULATED, OBSTACLE, GHOST = 0xC8CCD2, 0x55606E, 0xE8833A, 0x2E9E6B, 0x7B93B8, 0x9AA3AD
-FORCE_LENGTH = 0.15  # [m] drawn for a force of one grip force
+FORCE, CONE = 0xC0262B, 0x3F6FB5
+FORCE_LENGTH = 0.12  # [m] drawn for a force of one grip force
+PADS = {"left": 1.0, "right": -1.0}  # on the +y and −y side of the item
 
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
@@ -46,6 +50,19 @@ h1 {{ font-size: 15px; margin: 4px 0; }} pre {{ font-size: 10.5px; white-space: 
 <script>{library}</script><script>
 var viewer = new MeshCat.Viewer(document.getElementById("meshcat-pane"));
 {drawing}
+var follow = {follow}, shown = -1;
+function followTime() {{
+  var t = Math.min(viewer.animator.time, follow.duration);
+  if (t !== shown) {{
+    shown = t;
+    var x = follow.left + t / follow.duration * (follow.right - follow.left);
+    document.querySelectorAll(".cursor").forEach(function(c) {{ c.setAttribute("x1", x); c.setAttribute("x2", x); }});
+    var dot = document.getElementById("wrench-dot"), k = Math.round(t / follow.step);
+    if (dot && k < follow.x.length) {{ dot.setAttribute("cx", follow.x[k]); dot.setAttribute("cy", follow.y[k]); }}
+  }}
+  requestAnimationFrame(followTime);
+}}
+followTime();
 window.fastmoveReady = true;
 </script></body></html>
 """
@@ -66,7 +83,8 @@ def preview_html(solution: Solution, simulated: Iterable[tuple[float, pin.SE3]] 
     library = (Path(zmqserver.VIEWER_ROOT) / "main.min.js").read_text()
     text = str(solution).replace("&", "&amp;").replace("<", "&lt;")
     title = solution.problem.name
-    return PAGE.format(title=title, plots=plots_svg(solution), text=text, library=library, drawing=drawing)
+    plots, follow = cone_svg(solution) + plots_svg(solution), json.dumps(cursor_data(solution))
+    return PAGE.format(title=title, plots=plots, text=text, library=library, drawing=drawing, follow=follow)
 
 
 def write_preview(path: str | Path, solution: Solution, simulated: Iterable[tuple[float, pin.SE3]] = ()) -> None:
@@ -123,7 +141,9 @@ class _Scene:
             self._ghost(name, self.trajectory.position(time))
         if problem.holds:
             self._swept_path()
-            self._object("force/arrow", geometry.LineSegments(_line([[0, 0, 0], [0, 0, 1]]), _line_material(0xC0262B)))
+            for side in PADS:
+                self._object(f"force/{side}/arrow", geometry.LineSegments(_line([[0, 0, 0], [0, 0, 1]]), _line_material(FORCE)))
+                self._object(f"force/{side}/cone", geometry.LineSegments(_line(self._friction_cone()), _line_material(CONE)))
         if simulated:
             held = problem.holds[0]
             for k, shape in enumerate(held.item.shapes):
@@ -167,17 +187,31 @@ class _Scene:
             self._frame(clips, "simulated", t * FRAMES_PER_SECOND, pose)
         return clips
 
+    def _friction_cone(self) -> list[Array]:
+        """Segments of a pad's Coulomb cone along z, drawn to the length of one grip force."""
+        mu, angles = self.solution.problem.holds[0].grasp.friction, np.linspace(0, 2 * np.pi, 25)
+        rim = FORCE_LENGTH * np.stack([mu * np.cos(angles), mu * np.sin(angles), np.ones(25)], axis=1)
+        around = [p for pair in itertools.pairwise(rim) for p in pair]
+        return around + [p for k in range(0, 24, 6) for p in (np.zeros(3), rim[k])]
+
     def _force(self, clips: animation.Animation, k: float, t: float) -> None:
-        """An arrow from the grasp along the certificate's force, its length in shares of the grip force."""
+        """At each pad its Coulomb cone and its share of the certificate's force: ∓F along the closing axis plus half the load.
+
+        Torsion and couples are not forces; the plot beside shows all of S.
+        """
         frame, row = self.assembly.hold_frames[0], int(np.searchsorted(self.profile["time"], t))
-        wrench = self.profile["wrench"][min(row, len(self.profile["wrench"]) - 1)]
-        world = self.data.oMi[frame.joint] * frame.joint_T_grasp
-        force = world.rotation @ wrench[:3] / self.solution.grip_force[0]
-        size = max(float(np.linalg.norm(force)), 1e-9)
-        turn = pin.Quaternion.FromTwoVectors(np.array([0.0, 0.0, 1.0]), force / size).matrix()
-        self._frame(clips, "force", k, pin.SE3(turn, world.translation))
-        at = clips.at_frame(_Node(_path("force/arrow")), k)
-        at.set_property("scale", "vector3", [1.0, 1.0, FORCE_LENGTH * size])
+        load = self.profile["wrench"][min(row, len(self.profile["wrench"]) - 1)][:3]
+        world, grip = self.data.oMi[frame.joint] * frame.joint_T_grasp, self.solution.grip_force[0]
+        for side, sign in PADS.items():
+            at_pad = pin.SE3(np.eye(3), np.array([0.0, sign * frame.held.width / 2, 0.0]))
+            inward = np.array([0.0, -sign, 0.0])
+            force = inward + load / (2 * grip)
+            size = max(float(np.linalg.norm(force)), 1e-9)
+            for part, way in (("arrow", force / size), ("cone", inward)):
+                turn = pin.Quaternion.FromTwoVectors(np.array([0.0, 0.0, 1.0]), way).matrix()
+                self._frame(clips, f"force/{side}/{part}", k, world * at_pad * pin.SE3(turn, np.zeros(3)))
+            at = clips.at_frame(_Node(_path(f"force/{side}/arrow")), k)
+            at.set_property("scale", "vector3", [1.0, 1.0, FORCE_LENGTH * size])
 
     def _frame(self, clips: animation.Animation, path: str, frame: float, pose: pin.SE3) -> None:
         clips.at_frame(_Node(_path(path)), frame).set_transform(pose.homogeneous)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import pinocchio as pin
 
 import fastmove as fm
-from fastmove.assembly import assemble
+from fastmove.assembly import assemble, open_hand_margins
 from fastmove.collision import Collision
 from fastmove.dynamics import Dynamics
 from fastmove.grasp import Grasp, Held, hold
+from fastmove.ik import configurations, pose_at
 from fastmove.item import Inertial, Item, solid_inertia
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.robot import RobotModel
@@ -128,3 +130,25 @@ def random_loads(count: int, seed: int, dominated: bool = False) -> Iterator[Tra
         held = pinched(robot, item, float(force), float(friction))
         found += 1
         yield from free_space_pairs("benchmark", 1, int(rng.integers(1 << 31)), held)
+
+
+def jittered(problem: TransferProblem, seed: int, tries: int = 100) -> TransferProblem:
+    """Start and goal of the item moved by up to 5 mm sideways and turned by up to 3° about gravity, arm configurations by IK
+    near the given ones; drawn again until both ends are free and holdable."""
+    rng = np.random.default_rng(seed)
+    down = np.array(problem.gravity) / np.linalg.norm(problem.gravity)
+    ends = (np.array(problem.start.q), np.array(problem.goal.configurations[0]))
+    for _ in range(tries):
+        moved = []
+        for q in ends:
+            here = pose_at(problem, q)
+            aside = np.cross(down, rng.uniform(-1, 1, 3))
+            shift = 0.005 * rng.uniform() * aside / max(float(np.linalg.norm(aside)), 1e-9)
+            turn = pin.exp3(down * np.radians(rng.uniform(-3, 3)))
+            found = configurations(problem, pin.SE3(turn @ here.rotation, here.translation + shift), near=q)
+            moved += [found[0]] if len(found) and np.abs(found[0] - q).max() < 0.3 else []
+        if len(moved) == 2:
+            candidate = problem.with_(start=State.rest(moved[0]), goal=Goal(moved[1][None]))
+            if end_is_usable(candidate) and all(min(open_hand_margins(candidate, q))[0] >= 0 for q in moved):
+                return candidate
+    raise AssertionError(f"{problem.name}: no usable jitter in {tries} draws")

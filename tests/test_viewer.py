@@ -14,6 +14,7 @@ from test_certificate import behind_a_post
 import fastmove as fm
 
 pytest.importorskip("meshcat", reason="meshcat is not installed")
+from fastmove.plots import CONE_SIZE, cursor_data
 from fastmove.viewer import preview_html, serve, write_preview
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -27,7 +28,18 @@ def page() -> str:
 def test_the_page_is_small_and_asks_nothing_of_the_network(page: str) -> None:
     assert len(page.encode()) < 15e6
     assert "src=" not in page.split("<script>")[0] and 'href="http' not in page
-    assert page.count("<svg") >= 5 and "fastmoveReady" in page
+    assert page.count("<svg") >= 6 and "fastmoveReady" in page
+    assert page.count('class="cursor"') >= 5 and 'id="wrench-dot"' in page
+
+
+def test_the_dot_is_the_certificates_hold(book_solution: fm.Solution) -> None:
+    """Its distance from the corner is S / 0.9 of the certificate, at the times of the motion."""
+    data, profile = cursor_data(book_solution), book_solution.certificate.profile
+    shares = np.hypot(np.array(data["x"]) - 26, np.array(data["y"]) - CONE_SIZE - 16) / CONE_SIZE
+    time = np.arange(len(shares)) * data["step"]
+    inside = time <= book_solution.duration
+    expected = np.interp(time[inside], profile["time"], profile["hold"])
+    assert np.abs(shares[inside] - expected).max() < 0.02 and shares.max() <= 1.01
 
 
 def test_it_is_served_on_the_loopback_only(page: str) -> None:

@@ -1,0 +1,1 @@
+"""Batch benchmarks: read problem sets, run planners over them, keep every result."""

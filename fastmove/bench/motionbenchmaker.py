@@ -1,0 +1,211 @@
+"""MotionBenchMaker problems (Chamzas et al., RA-L 7(2), 2022) as TransferProblems.
+
+Two forms: the JSON of `fastmove.mbm/1` (one file per robot and scene), and the public archive's own MoveIt YAML pairs
+(`sceneNNNN.yaml`, `requestNNNN.yaml`, in a folder or a tar archive), read as they are.
+
+What both leave open and is decided here: the Panda's fingers stand at the hand's own 0.04 m each (the source's 0.065 m does
+not exist); the object between the jaws at the goal is what will be grasped, no obstacle; clearance 2 mm; limits `benchmark`;
+the UR5's base stands at z = 0.9144 m, yaw 1.57 rad, as in the source URDF.
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import coal
+import numpy as np
+import pinocchio as pin
+import yaml
+
+from fastmove.assembly import assemble
+from fastmove.errors import InputError
+from fastmove.problem import Goal, State, TransferProblem
+from fastmove.robot import RobotModel, load_robot
+from fastmove.scene import Obstacle, Scene
+from fastmove.shapes import Shape, pose
+from fastmove.spline import Array, locked
+
+CLEARANCE = 0.002  # [m]
+LIMITS = "benchmark"
+UR5_BASE = pin.SE3(pin.utils.rotate("z", 1.57), np.array([0.0, 0.0, 0.9144]))
+JAW = (0.02, 0.10, 0.02)  # edges of the space between open jaws [m]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One problem of a set: its id, the scene it belongs to, the problem itself and the object at the goal, if known."""
+
+    id: str
+    scene: str
+    problem: TransferProblem
+    target: Obstacle | None = None
+
+
+@lru_cache(maxsize=4)
+def _robot(name: str) -> RobotModel:
+    if name == "panda":
+        return load_robot("panda", geometry="hulls")
+    return load_robot(name).at(UR5_BASE) if name == "ur5" else load_robot(name)
+
+
+def is_motionbenchmaker(path: Path) -> bool:
+    """Whether this file or folder is one of the two forms."""
+    if path.is_dir():
+        return any(path.rglob("request*.yaml")) or any(is_motionbenchmaker(p) for p in sorted(path.glob("*.json"))[:1])
+    if path.suffix == ".json":
+        return '"fastmove.mbm/1"' in path.read_text()[:200]
+    return ".tar" in path.suffixes
+
+
+def read_motionbenchmaker(path: Path) -> Iterator[Entry]:
+    """All problems of a file, folder or archive, in the order of their ids.
+
+    Raises:
+        InputError: not one of the two forms.
+    """
+    if path.suffix == ".json":
+        yield from _read_json(path)
+    elif path.is_dir() and not any(path.rglob("request*.yaml")):
+        for file in sorted(path.glob("*.json")):
+            if is_motionbenchmaker(file):
+                yield from _read_json(file)
+    else:
+        yield from _read_moveit(path)
+
+
+# -- JSON -----------------------------------------------------------------------------------------------------------------
+
+
+def _read_json(path: Path) -> Iterator[Entry]:
+    data = json.loads(path.read_text())
+    robot = _robot(data["robot"])
+    for row in data["problems"]:
+        obstacles = [_obstacle(o) for o in row["obstacles"]]
+        target = row.get("grasp_target")
+        yield _entry(
+            row["id"], data["scene"], robot, row["start"], row["goals"], obstacles, None if target is None else target["name"]
+        )
+
+
+def _obstacle(row: dict) -> Obstacle:
+    placement = pose(row["position"], row["quaternion_xyzw"])
+    size = np.array(row.get("size", ()))
+    return Obstacle(row["name"], Shape(row["type"], size, row.get("radius", 0.0), row.get("length", 0.0), "", placement))
+
+
+def _entry(
+    id_: str, scene: str, robot: RobotModel, start: object, goals: object, obstacles: list[Obstacle], target: str | None
+) -> Entry:
+    held = next((o for o in obstacles if o.name == target), None)
+    rest = tuple(o for o in obstacles if o.name != target)
+    goal = Goal(locked(np.array(goals)))
+    problem = TransferProblem(id_, robot, (), Scene(rest), State.rest(np.array(start)), goal, LIMITS, CLEARANCE)
+    return Entry(id_, scene, problem, held)
+
+
+# -- MoveIt YAML ----------------------------------------------------------------------------------------------------------
+
+
+def _read_moveit(path: Path) -> Iterator[Entry]:
+    texts = dict(_texts(path))
+    for name in sorted(n for n in texts if Path(n).name.startswith("request")):
+        scene_name = str(Path(name).with_name(Path(name).name.replace("request", "scene")))
+        if scene_name not in texts:
+            raise InputError(name, f"has no {Path(scene_name).name} beside it")
+        folder = Path(name).parent.name
+        scene, _, robot_name = folder.rpartition("_")
+        robot = _robot(robot_name)
+        request, world = yaml.load(texts[name], _Loader), yaml.load(texts[scene_name], _Loader)
+        start, goal = _request(request, robot)
+        obstacles = [o for row in world["world"]["collision_objects"] for o in _moveit_objects(row)]
+        number = "".join(c for c in Path(name).stem if c.isdigit())
+        entry = _entry(f"{robot_name}/{scene}/{number}", scene, robot, start, [goal], obstacles, None)
+        target = _between_jaws(entry.problem)
+        yield _entry(entry.id, scene, robot, start, [goal], obstacles, target)
+
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _texts(path: Path) -> Iterator[tuple[str, str]]:
+    if path.is_dir():
+        for file in sorted(path.rglob("*.yaml")):
+            yield str(file.relative_to(path.parent)), file.read_text()
+        return
+    if not path.is_file() or not tarfile.is_tarfile(path):
+        raise InputError(str(path), "is neither a folder with requestNNNN.yaml nor a tar archive of such folders")
+    with tarfile.open(path) as archive:
+        for member in archive:
+            if member.isfile() and member.name.endswith(".yaml"):
+                stream = archive.extractfile(member)
+                assert stream is not None
+                yield member.name, stream.read().decode()
+
+
+def _request(request: dict, robot: RobotModel) -> tuple[list[float], list[float]]:
+    state = request["start_state"]["joint_state"]
+    values = dict(zip(state["name"], state["position"], strict=True))
+    constraints = {c["joint_name"]: c["position"] for c in request["goal_constraints"][0]["joint_constraints"]}
+    return [float(values[j]) for j in robot.joint_names], [float(constraints[j]) for j in robot.joint_names]
+
+
+def _moveit_objects(row: dict) -> Iterator[Obstacle]:
+    """Boxes, spheres, cylinders of one collision object; its own pose, where it has one, comes first."""
+    whole = _moveit_pose(row["pose"]) if "pose" in row else pin.SE3.Identity()
+    primitives, poses = row.get("primitives", []), row.get("primitive_poses", [])
+    for k, (primitive, where) in enumerate(zip(primitives, poses, strict=True)):
+        name = row["id"] if len(primitives) == 1 else f"{row['id']}.{k}"
+        size = [float(x) for x in primitive["dimensions"]]
+        placement = whole * _moveit_pose(where)
+        match primitive["type"]:
+            case "box":
+                yield Obstacle(name, Shape("box", np.array(size), placement=placement))
+            case "sphere":
+                yield Obstacle(name, Shape("sphere", radius=size[0], placement=placement))
+            case "cylinder":  # MoveIt: height, radius
+                yield Obstacle(name, Shape("cylinder", radius=size[1], length=size[0], placement=placement))
+            case other:
+                raise InputError(f"{name}: type", f"is {other!r}; allowed: box, sphere, cylinder")
+
+
+def _moveit_pose(row: dict) -> pin.SE3:
+    return pose(row["position"], row["orientation"])
+
+
+def _between_jaws(problem: TransferProblem) -> str | None:
+    """The obstacle that the closing fingers would meet at the goal: the nearest to the space between the pads, if it is in it."""
+    robot = problem.robot
+    if not robot.grippers:
+        return None
+    gripper, assembly = robot.gripper(), assemble(problem)
+    data = assembly.arm.createData()
+    pin.forwardKinematics(assembly.arm, data, np.array(problem.goal.configurations[0]))
+    frame = assembly.arm.frames[assembly.arm.getFrameId(gripper.parent_frame)]
+    tool = data.oMi[frame.parentJoint] * frame.placement * gripper.parent_T_tool
+    jaw, there = coal.Box(*JAW), coal.Transform3s(tool.rotation, tool.translation)
+    found: list[tuple[float, str]] = []
+    for obstacle in problem.scene.obstacles:
+        at = coal.Transform3s(obstacle.placement.rotation, obstacle.placement.translation)
+        geometry = obstacle.shape.geometry()
+        distance = coal.distance(jaw, there, geometry, at, coal.DistanceRequest(), coal.DistanceResult())
+        found.append((float(distance), obstacle.name))
+    least, name = min(found, default=(1.0, ""))
+    return name if least < 0 else None
+
+
+def target_pose_in_tool(entry: Entry) -> Array | None:
+    """(4, 4) the target in the tool frame at the goal; None without a target."""
+    if entry.target is None:
+        return None
+    robot = entry.problem.robot
+    gripper, assembly = robot.gripper(), assemble(entry.problem)
+    data = assembly.arm.createData()
+    pin.forwardKinematics(assembly.arm, data, np.array(entry.problem.goal.configurations[0]))
+    frame = assembly.arm.frames[assembly.arm.getFrameId(gripper.parent_frame)]
+    tool = data.oMi[frame.parentJoint] * frame.placement * gripper.parent_T_tool
+    return np.asarray(tool.actInv(entry.target.placement).homogeneous)

@@ -1,0 +1,177 @@
+"""Configurations that put a frame at a pose: many starts at once, Levenberg–Marquardt, in numpy.
+
+A redundant arm has a continuum of solutions and a six-joint arm up to eight; both are sampled by starting from many random
+configurations and keeping what differs.  The same seed gives the same configurations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pinocchio as pin
+
+from fastmove.assembly import assemble, hand_overlaps, open_hand_margins
+from fastmove.bound import lower_bound
+from fastmove.collision import Collision, Ends
+from fastmove.errors import GraspInvalid, InputError
+from fastmove.grasp import Held, hold
+from fastmove.kinematics import Kinematics
+from fastmove.problem import Goal, State, TransferProblem
+from fastmove.robot import RobotModel
+from fastmove.scene import Scene
+from fastmove.spline import Array
+
+STARTS = 96
+STEPS = 60
+DAMPING = 1e-4
+CLOSE = 1e-10  # of the twist that is left [m], [rad]
+BACK_STEP, BACK_MAX = 0.001, 0.06  # how far another hand may hold the item nearer to its finger tips [m]
+DISTINCT = 0.3  # solutions nearer than this in every joint count as one [rad]
+
+
+def frame_of(problem: TransferProblem) -> tuple[int, pin.SE3]:
+    """(joint, pose in it) of what a goal places: the item's frame where something is held, else the tool."""
+    assembly = assemble(problem)
+    if assembly.hold_frames:
+        frame = assembly.hold_frames[0]
+        return frame.joint, frame.joint_T_grasp * frame.held.grasp_T_item
+    gripper = problem.robot.gripper()
+    frame = assembly.arm.frames[assembly.arm.getFrameId(gripper.parent_frame)]
+    return int(frame.parentJoint), frame.placement * gripper.parent_T_tool
+
+
+def pose_at(problem: TransferProblem, q: Array) -> pin.SE3:
+    """World pose of that frame at a configuration."""
+    arm = assemble(problem).arm
+    data = arm.createData()
+    pin.forwardKinematics(arm, data, np.asarray(q))
+    joint, placement = frame_of(problem)
+    return data.oMi[joint] * placement
+
+
+def configurations(problem: TransferProblem, target: pin.SE3, near: Array | None = None, seed: int = 0) -> Array:
+    """(K, n) distinct configurations within the position limits that put the item (or the tool) at `target`.
+
+    Args:
+        near: sorted by distance from this configuration, which is also a start; else in order of discovery.
+    """
+    arm, limits = assemble(problem).arm, problem.limit_set
+    joint, placement = frame_of(problem)
+    rng = np.random.default_rng(seed)
+    low, high = np.maximum(limits.position_min, -2 * np.pi), np.minimum(limits.position_max, 2 * np.pi)
+    q = rng.uniform(low, high, (STARTS, len(low)))
+    if near is not None:
+        q[0] = near
+    q = _solve(Kinematics(arm), joint, placement, target, q, limits.position_min, limits.position_max)
+    if near is not None:
+        q = q[np.argsort(np.linalg.norm(q - near, axis=1), kind="stable")]
+    kept: list[Array] = []
+    for row in q:
+        if all(np.abs(row - other).max() > DISTINCT for other in kept):
+            kept.append(row)
+    return np.array(kept).reshape(-1, problem.robot.n_arm)
+
+
+def on_robot(problem: TransferProblem, robot: RobotModel, limits: str | None = None, goals: int = 3) -> TransferProblem:
+    """The same transfer by another robot: same item poses and scene, same grasp in the tool frame, configurations by IK.
+
+    Of the start configurations that are free the one with the least lower bound to a free goal is taken, and that start's
+    `goals` nearest goals in time.
+
+    Raises:
+        InputError: the robot cannot reach a pose, or is not free there; GraspInvalid: its gripper cannot hold the item so.
+    """
+    holds = tuple(_in_gripper(held, robot) for held in problem.holds)
+    poses = [pose_at(problem, q) for q in (np.array(problem.start.q), np.array(problem.goal.configurations[0]))]
+    middle = (robot.limit_set(limits).position_min + robot.limit_set(limits).position_max) / 2
+    there = problem.with_(
+        robot=robot, holds=holds, limits=limits or robot.default_limits, start=State.rest(middle), goal=Goal(middle[None])
+    )
+    starts, ends = (_free(there, pose, end) for pose, end in zip(poses, ("start", "goal"), strict=True))
+    bounds = np.array([[lower_bound(State.rest(a), b, there.limit_set).duration for b in ends] for a in starts])
+    first = int(np.argmin(bounds.min(axis=1)))
+    nearest = np.argsort(bounds[first], kind="stable")[:goals]
+    return there.with_(start=State.rest(starts[first]), goal=Goal(ends[nearest]))
+
+
+def _in_gripper(held: Held, robot: RobotModel) -> Held:
+    """The same grasp in the robot's own gripper: no deeper than its fingers allow, with what both item and gripper bear."""
+    gripper, item, (low, high) = robot.gripper(), held.item, held.grasp.grip_force
+    if high < gripper.force[0]:  # what the grasp asks for is less than the gripper can give: what the item bears counts
+        high = min(item.max_pinch_force, float(gripper.force[1]))
+    if high < gripper.force[0]:
+        raise GraspInvalid(
+            "grasp.grip_force",
+            f"{item.name} bears {item.max_pinch_force:g} N; the gripper of {robot.name} gives at least {gripper.force[0]:g} N",
+        )
+    force = np.clip([low, high], gripper.force[0], gripper.force[1])
+    for back in np.arange(0.0, BACK_MAX, BACK_STEP):
+        tool_T_item = pin.SE3(np.eye(3), np.array([0.0, 0.0, back])) * held.grasp.tool_T_item
+        try:
+            candidate = hold(gripper, item, replace(held.grasp, tool_T_item=tool_T_item, grip_force=force, gripper=""))
+        except GraspInvalid:
+            if back == 0.0:
+                raise
+            break  # the pads have left the item
+        if _clear_of_hand(robot, candidate):
+            return candidate
+    raise GraspInvalid("grasp.tool_T_item", f"the hand of {robot.name} has no room for {item.name} at this grasp")
+
+
+def _clear_of_hand(robot: RobotModel, held: Held) -> bool:
+    middle = (robot.limit_set().position_min + robot.limit_set().position_max) / 2
+    problem = TransferProblem("", robot, (held,), Scene(), State.rest(middle), Goal(middle[None]), robot.default_limits)
+    return min(hand_overlaps(assemble(problem)))[0] >= 0
+
+
+def _free(problem: TransferProblem, pose: pin.SE3, end: str) -> Array:
+    """Configurations at a pose that touch nothing but what is allowed there."""
+    found = configurations(problem, pose)
+    if len(found) == 0:
+        raise InputError(end, f"is out of reach of {problem.robot.name}: no configuration puts the item there")
+    collision, free = Collision(problem, assemble(problem)), []
+    best: tuple[float, str] = (-np.inf, "")
+    for q in found:
+        ends = collision.ends(q, q)
+        contacts = [(m, f"{one} – {other}") for m, one, other in collision.margins_at(q, Ends(ends.fades))]
+        blocked = min([*contacts, *(row for row in open_hand_margins(problem, q) if row[0] < 0)], default=None)
+        if blocked is None:
+            free.append(q)
+        else:
+            best = max(best, blocked)
+    if not free:
+        lack = f"{best[1]} lack {-best[0] * 1e3:.1f} mm"
+        raise InputError(end, f"{problem.robot.name} reaches it in {len(found)} ways, none of them free; at best {lack}")
+    return np.array(free)
+
+
+def _solve(kinematics: Kinematics, joint: int, placement: pin.SE3, target: pin.SE3, q: Array, low: Array, high: Array) -> Array:
+    """The rows of q (N, n) that converge, clipped to the limits on the way."""
+    eye = np.eye(6) * DAMPING
+    error = np.full(len(q), np.inf)
+    for _ in range(STEPS):
+        twist, jacobian = _error(kinematics, joint, placement, target, q)
+        error = np.abs(twist).max(axis=1)
+        if np.all(error < CLOSE):
+            break
+        scale = np.minimum(error, 1.0)[:, None, None]
+        normal = jacobian @ jacobian.transpose(0, 2, 1) + eye * scale
+        step = np.einsum("nji,nj->ni", jacobian, np.linalg.solve(normal, twist[:, :, None])[:, :, 0])
+        longest = np.abs(step).max(axis=1, keepdims=True)
+        q = np.clip(q + step * np.minimum(1.0, 0.5 / np.maximum(longest, 1e-12)), low, high)
+    twist, _ = _error(kinematics, joint, placement, target, q)
+    return q[np.abs(twist).max(axis=1) < 1e-8]
+
+
+def _error(kinematics: Kinematics, joint: int, placement: pin.SE3, target: pin.SE3, q: Array) -> tuple[Array, Array]:
+    """What is left to the target: (N, 6) displacement and rotation vector in the world, and the Jacobian (N, 6, n)."""
+    frames = kinematics.placements(q)
+    rotation = frames.rotation[:, joint] @ placement.rotation
+    origin = frames.rotation[:, joint] @ placement.translation + frames.origin[:, joint]
+    turn = np.array([pin.log3(target.rotation @ r.T) for r in rotation])
+    axis, moves = frames.axis, kinematics.moves[joint][None, :, None]
+    prismatic = kinematics.prismatic[None, :, None]
+    linear = np.where(prismatic, axis, np.cross(axis, origin[:, None] - frames.origin[:, 1:])) * moves
+    angular = np.where(prismatic, 0.0, axis) * moves
+    return np.hstack([target.translation - origin, turn]), np.concatenate([linear, angular], axis=2).transpose(0, 2, 1)

@@ -1,0 +1,84 @@
+"""The shipped table of retail items (`problems/items.toml`): facts with their sources, as items that can be held."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from fastmove.errors import UnknownName
+from fastmove.fields import Table, read_toml
+from fastmove.item import Inertial, Item, solid_inertia
+from fastmove.robot import problems_folder
+from fastmove.shapes import Shape
+from fastmove.spline import Array, locked
+
+
+@dataclass(frozen=True)
+class ItemFacts:
+    """One row of the table.
+
+    Attributes:
+        size: (3,) full extents [m];  mass [kg];  com_halfrange: (3,) the centre of mass lies within ± this [m].
+        friction: (3,) low, nominal, high;  max_pinch: per pad [N].
+    """
+
+    id: str
+    name: str
+    category: str
+    shape: str
+    size: Array
+    mass: float
+    com_halfrange: Array
+    friction: Array
+    max_pinch: float
+    source: dict[str, str]
+
+    def solid(self) -> Shape:
+        """Box, cylinder (axis z) or sphere of these extents."""
+        if self.shape == "sphere":
+            return Shape("sphere", radius=float(self.size[0]) / 2)
+        if self.shape == "cylinder":
+            return Shape("cylinder", radius=float(self.size[0]) / 2, length=float(self.size[2]))
+        return Shape("box", size=np.array(self.size))
+
+    def item(self, com: object = (0.0, 0.0, 0.0)) -> Item:
+        """The item with its centre of mass here, uniform inertia."""
+        shape = self.solid()
+        _, inertia = solid_inertia((shape,), self.mass)
+        return Item(self.name, (shape,), (Inertial(self.mass, locked(com), inertia),), self.max_pinch)
+
+
+@lru_cache(maxsize=1)
+def known_items() -> tuple[ItemFacts, ...]:
+    """All rows, in the file's order."""
+    table = read_toml(problems_folder() / "items.toml")
+    classes = table.tables("friction_classes")
+    return tuple(_facts(row, classes) for row in table.list("items"))
+
+
+def item_facts(name: str) -> ItemFacts:
+    """The row with this id.  Raises UnknownName."""
+    for row in known_items():
+        if row.id == name:
+            return row
+    raise UnknownName("item", f"{name!r} is not in problems/items.toml; it has {', '.join(r.id for r in known_items()[:5])}, …")
+
+
+def _facts(row: Table, classes: dict[str, Table]) -> ItemFacts:
+    surface = row.choice("surface", tuple(classes))
+    friction = [classes[surface].number(key) for key in ("low", "nominal", "high")]
+    source = row.raw("source")
+    return ItemFacts(
+        row.string("id"),
+        row.string("name"),
+        row.string("category"),
+        row.choice("shape", ("box", "cylinder", "sphere")),
+        locked(row.numbers("size", 3)),
+        row.number("mass", low=1e-4, high=1e3),
+        locked(row.numbers("com_halfrange", 3)),
+        locked(friction),
+        row.number("max_pinch", low=0.0),
+        {str(k): str(v) for k, v in source.items()} if isinstance(source, dict) else {},
+    )
