@@ -37,6 +37,7 @@ REFINED_SPANS = 22
 BINDING = 0.9  # use of torque, its rate or hold from which it counts as what keeps a motion from its bound
 STRETCH_MAX = 2e-3  # a longer stretch than this is worth new samples where it comes from …
 HOT_ROUNDS = 3  # … this many times
+MORE_PATHS = 4  # path searches beyond those asked for, while no certified motion was found
 ROUNDS = 6
 SHRINK = 2e-4  # relative distance kept from torque, rate and hold between the planner's samples …
 SHRINK_GROWTH = 5.0  # … and its growth where the certificate still finds more
@@ -71,6 +72,7 @@ class Task:
         self.pad = self._pad()
         self.obstacles_bind = False
         self.trouble = ""
+        self._paths: dict[int, Array] = {}
 
     def _knots(self) -> Bound:
         """Switching times; with a torque-rate limit r from a jerk that the motors could follow, 0.8 r / M_ii."""
@@ -96,8 +98,9 @@ class Task:
         return self.trouble or "no collision-free path was found within the search's budget"
 
     def order(self, path_seeds: int) -> list[int]:
-        """Numbers of attempts to make: the straight line first, but last where it starts deep inside obstacles."""
-        paths = list(range(1, path_seeds + 1))
+        """Numbers of attempts to make: the straight line first, but last where it starts deep inside obstacles; then further
+        paths, for a goal to which none has led yet."""
+        paths, more = list(range(1, path_seeds + 1)), list(range(path_seeds + 1, path_seeds + 1 + MORE_PATHS))
         if not self.problem.start.at_rest or not paths:
             return [0]
         with timed(self.shop.timings, "seed"):
@@ -107,13 +110,22 @@ class Task:
             q = basis.matrix(np.linspace(0, 1, LINE_SAMPLES)) @ line
             found = self.shop.collision.query(q, self.ends, -DEEP)
         inside = len(np.unique(found.sample)) / LINE_SAMPLES
-        return [*paths, 0] if inside > DEEP_SHARE else [0, *paths]
+        return [*paths, 0, *more] if inside > DEEP_SHARE else [0, *paths, *more]
 
     # -- one attempt ----------------------------------------------------------------------------------------------
 
     def attempt(self, number: int) -> tuple[Trajectory, Certificate] | None:
-        """Number 0 is the straight line (or Ruckig's own motion from a moving start), others a searched path."""
+        """Number 0 is the straight line (or Ruckig's own motion from a moving start), others a searched path.
+
+        A path that leads through a narrow place may need finer breakpoints than the switching times to be followed at all.
+        """
         basis = switch_basis(self.knots, at_rest=self.problem.start.at_rest)
+        found = self._optimised(number, basis)
+        if found is None and number in self._paths:
+            found = self._optimised(number, basis.refined(cosine_breakpoints(REFINED_SPANS)))
+        return None if found is None else self._certified(*found)
+
+    def _optimised(self, number: int, basis: SplineBasis) -> tuple[Point, Transcription, Samples] | None:
         with timed(self.shop.timings, "seed"):
             guess = self._guess(number, basis)
         if guess is None:
@@ -123,9 +135,10 @@ class Task:
         samples = Samples.standard(basis, tr.with_rate)
         with timed(self.shop.timings, "optimise"):
             point = self._solve(tr, samples, free, duration, 0.3)
-            if point is not None and point.duration > REFINE_FROM * self.bound.duration and self._wants_more(tr, point):
-                point, tr, samples = self._refined(point, tr, samples)
-        return None if point is None else self._certified(point, tr, samples)
+            slow = point is not None and point.duration > REFINE_FROM * self.bound.duration
+            if point is not None and slow and basis.spans < REFINED_SPANS and self._wants_more(tr, point):
+                return self._refined(point, tr, samples)
+        return None if point is None else (point, tr, samples)
 
     def _guess(self, number: int, basis: SplineBasis) -> tuple[Array, float] | None:
         start = self.problem.start
@@ -133,10 +146,13 @@ class Task:
             return moving(start, self.goal, self.limits, basis) if number == 0 else None
         if number == 0:
             return straight(np.array(start.q), self.goal, self.knots, basis), self.bound.duration
-        shop = self.shop
-        path = connect(shop.collision, shop.dynamics, self.problem, self.ends, self.goal, self.seed * 1000 + number)
-        if path is None:
-            return None
+        if number not in self._paths:
+            shop = self.shop
+            path = connect(shop.collision, shop.dynamics, self.problem, self.ends, self.goal, self.seed * 1000 + number)
+            if path is None:
+                return None
+            self._paths[number] = path
+        path = self._paths[number]
         return along_path(path, basis, 1.0 / self.limits.velocity), self.bound.duration
 
     def _solve(self, tr: Transcription, samples: Samples, free: Array, duration: float, radius: float) -> Point | None:

@@ -1,4 +1,4 @@
-"""The command line: fastmove plan | check | preview | run | describe | robots.
+"""The command line: fastmove plan | check | preview | run | bench | describe | robots.
 
 Exit codes: 0 done; 1 certificate not ok (`check`); 2 the input is wrong; 3 no certified transfer; 4 the driver failed.
 """
@@ -7,22 +7,26 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import fastmove
+from fastmove.bench.planners import PLANNERS
+from fastmove.bench.runner import Job, read_set, table
+from fastmove.bench.runner import run as run_jobs
 from fastmove.bound import lower_bound
-from fastmove.certificate import KINDS, Certificate, certify
+from fastmove.certificate import KINDS, certify
 from fastmove.errors import DriverFailed, FastMoveError, InputError
 from fastmove.ik import on_robot
 from fastmove.planner import Options, Planner
 from fastmove.problem import TransferProblem
 from fastmove.problem_file import describe, load_problem
-from fastmove.report import binding_intervals, certificate_lines
+from fastmove.progress import meter
+from fastmove.report import certificate_json, certificate_lines, finite, solution_json
 from fastmove.robot import known_robots, load_robot
 from fastmove.solution import Solution, Status
 from fastmove.trajectory_file import load_trajectory, planned_for, save_trajectory
@@ -93,6 +97,16 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
     show.add_argument("--json", action="store_true", help="print one JSON object")
 
+    bench = _command(commands, "bench", _bench, "planners over a set of problems, every result kept")
+    bench.add_argument("set", metavar="SET", type=Path, help="folder or .jsonl of problems, or MotionBenchMaker files")
+    bench.add_argument("--planner", default="fastmove", metavar="A,B…", help=f"of {', '.join(PLANNERS)} (default fastmove)")
+    bench.add_argument("--jobs", type=_natural, default=1, metavar="N", help="processes (default 1)")
+    bench.add_argument("--limit", type=_natural, default=0, metavar="K", help="at most K problems, evenly spread over the set")
+    bench.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problems'")
+    bench.add_argument("--out", type=Path, default=Path("bench"), metavar="DIR", help="folder of results.jsonl (default bench)")
+    bench.add_argument("--resume", action="store_true", help="go on with the results in DIR")
+    bench.add_argument("--json", action="store_true", help="print the results, one JSON object a line")
+
     robots = _command(commands, "robots", _robots, "the robots it knows")
     robots.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
@@ -124,8 +138,8 @@ def _positive(text: str) -> float:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    problem = _problem(options)
-    solution = Planner(Options(seed=options.seed, deadline=options.deadline)).plan(problem)
+    solution = _planned(_problem(options), options.seed, options.deadline)
+    problem = solution.problem
     if solution.ok and options.out and solution.trajectory is not None:
         save_trajectory(options.out, problem, solution.trajectory)
     if solution.ok and options.preview:
@@ -144,6 +158,12 @@ def _problem(options: argparse.Namespace) -> TransferProblem:
     if not options.robot:
         return load_problem(options.problem, options.limits)
     return on_robot(load_problem(options.problem), load_robot(options.robot), options.limits)
+
+
+def _planned(problem: TransferProblem, seed: int, deadline: float | None = None) -> Solution:
+    """A fresh plan, with a word on what is being done after two seconds."""
+    with meter(f"planning {problem.name}") as bar:
+        return Planner(Options(seed=seed, deadline=deadline, progress=bar.set_postfix_str)).plan(problem)
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -187,7 +207,7 @@ def _run(options: argparse.Namespace) -> int:
 def _solution(problem: TransferProblem, trajectory_file: str | None, seed: int = 0) -> Solution:
     """The motion of this file with its certificate, or a fresh plan."""
     if not trajectory_file:
-        return Planner(Options(seed=seed)).plan(problem).raise_for_status()
+        return _planned(problem, seed).raise_for_status()
     trajectory = load_trajectory(trajectory_file, problem)
     bounds = [lower_bound(problem.start, q, problem.limit_set).duration for q in np.array(problem.goal.configurations)]
     certificate = certify(problem, trajectory)
@@ -210,6 +230,21 @@ def _preview(options: argparse.Namespace) -> int:
         server.serve_forever()
     except KeyboardInterrupt:
         server.server_close()
+    return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    planners = options.planner.split(",")
+    for name in planners:
+        if name not in PLANNERS:
+            raise InputError("--planner", f"{name!r} is not known; known: {', '.join(PLANNERS)}")
+    entries = list(read_set(options.set, options.limits))
+    if options.limit and options.limit < len(entries):
+        entries = [entries[k] for k in np.linspace(0, len(entries) - 1, options.limit).round().astype(int)]
+    jobs = [Job(entry, name) for name in planners for entry in entries]
+    with meter(f"{options.set}", len(jobs)) as bar:
+        rows = run_jobs(jobs, options.out, options.jobs, options.resume, lambda row: bar.update(1))
+    print("\n".join(json.dumps(row) for row in rows) if options.json else table(rows))
     return 0
 
 
@@ -241,49 +276,9 @@ def _robots(options: argparse.Namespace) -> int:
     return 0
 
 
-def solution_json(solution: Solution) -> dict[str, object]:
-    """What `plan --json` prints and `bench` writes.  `prices` is empty until multipliers of a converged solve are kept."""
-    result: dict[str, object] = {
-        "status": solution.status.name.lower(),
-        "detail": solution.detail or solution.status.value,
-        "duration_s": solution.duration,
-        "lower_bound_s": solution.lower_bound,
-        "plan_time_s": solution.timings.get("total", math.nan),
-        "timings_s": solution.timings,
-        "limits": solution.problem.limits,
-        "certificate": None,
-        "binding": [],
-        "prices": {},
-        "grip_force_N": list(solution.grip_force),
-        "seed": solution.seed,
-        "version": fastmove.__version__,
-    }
-    if solution.certificate is not None:
-        result["certificate"] = certificate_json(solution.certificate)
-        result["binding"] = binding_intervals(solution.problem, solution.certificate)
-    return result
-
-
-def certificate_json(certificate: Certificate) -> dict[str, object]:
-    """{ok, per kind {margin, unit, normalised, time_s, where, proof}}."""
-    keys = ("margin", "unit", "normalised", "time_s", "where", "proof")
-    kinds = {kind: {key: getattr(entry, key) for key in keys} for kind, entry in certificate.kinds.items()}
-    return {"ok": certificate.ok, **kinds}
-
-
 def _json(value: object, indent: int | None = None) -> str:
     """JSON with infinities and NaN as null, since standard JSON has neither."""
-    return json.dumps(_finite(value), indent=indent)
-
-
-def _finite(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _finite(v) for key, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    return json.dumps(finite(value), indent=indent)
 
 
 if __name__ == "__main__":

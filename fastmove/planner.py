@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,11 +31,13 @@ class Options:
     seed: of the path search; same problem, options and seed give the same bytes.
     path_seeds: path searches after the straight line, until one is proven optimal.
     deadline: stop starting new searches after this time [s]; gives determinism up.
+    progress: called with a few words whenever a new stage begins.
     """
 
     seed: int = 0
     path_seeds: int = 2
     deadline: float | None = None
+    progress: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
 
 
 class Planner:
@@ -217,8 +220,10 @@ class _Run:
         for tried, number in enumerate(task.order(self.options.path_seeds)):
             if best is not None and (best[0].duration <= ENOUGH * bound.duration or not task.obstacles_bind):
                 break
-            if tried and (self._late() or (best is not None and tried >= self.options.path_seeds)):
+            if tried and (self._late() or (best is not None and tried >= max(1, self.options.path_seeds))):
                 break
+            if self.options.progress is not None:
+                self.options.progress(f"attempt {tried + 1}: {'straight line' if number == 0 else f'searched path {number}'}")
             found = task.attempt(number)
             if found is None:
                 continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -95,3 +97,44 @@ def certificate_lines(certificate: Certificate) -> list[str]:
             f"  {flag} {kind:<16} {e.margin:12.4g} {e.unit:<6} {e.normalised:9.2%} {e.time_s:10.3f}  {e.where} ({e.proof})"
         )
     return lines
+
+
+def solution_json(solution: Solution) -> dict[str, object]:
+    """What `plan --json` prints and `bench` writes.  `prices` is empty until multipliers of a converged solve are kept."""
+    result: dict[str, object] = {
+        "status": solution.status.name.lower(),
+        "detail": solution.detail or solution.status.value,
+        "duration_s": solution.duration,
+        "lower_bound_s": solution.lower_bound,
+        "plan_time_s": solution.timings.get("total", math.nan),
+        "timings_s": solution.timings,
+        "limits": solution.problem.limits,
+        "certificate": None,
+        "binding": [],
+        "prices": {},
+        "grip_force_N": list(solution.grip_force),
+        "seed": solution.seed,
+        "version": version("fastmove"),
+    }
+    if solution.certificate is not None:
+        result["certificate"] = certificate_json(solution.certificate)
+        result["binding"] = binding_intervals(solution.problem, solution.certificate)
+    return finite(result)  # type: ignore[return-value]
+
+
+def certificate_json(certificate: Certificate) -> dict[str, object]:
+    """{ok, per kind {margin, unit, normalised, time_s, where, proof}}."""
+    keys = ("margin", "unit", "normalised", "time_s", "where", "proof")
+    kinds = {kind: {key: getattr(entry, key) for key in keys} for kind, entry in certificate.kinds.items()}
+    return {"ok": certificate.ok, **kinds}
+
+
+def finite(value: object) -> object:
+    """Infinities and NaN as null: standard JSON has neither."""
+    if isinstance(value, dict):
+        return {key: finite(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

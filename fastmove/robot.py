@@ -21,7 +21,7 @@ import pinocchio as pin
 
 from fastmove.errors import InputError, MissingPackage, UnknownName
 from fastmove.fields import Table, read_toml
-from fastmove.shapes import pose
+from fastmove.shapes import extent_directions, polytope, pose
 from fastmove.spline import Array, locked
 
 LIMIT_KEYS = ("position_min", "position_max", "velocity", "acceleration", "jerk", "effort", "effort_rate")
@@ -196,7 +196,8 @@ class RobotModel:
         pairs = _adjacent_pairs(text)
         if srdf is not None:
             pairs |= _srdf_pairs(Path(srdf))
-        return _assemble(model, visuals, path, table, pairs, tuple(folders))
+        beside = path.parent if config is None or isinstance(config, Mapping) else Path(config).parent
+        return _assemble(model, visuals, path, table, pairs, tuple(folders), beside)
 
 
 def robots_folder() -> Path:
@@ -307,6 +308,7 @@ def _assemble(
     table: Table,
     pairs: dict[frozenset[str], str],
     folders: tuple[str, ...],
+    beside: Path,
 ) -> RobotModel:
     grippers = {name: _gripper(model, name, sub) for name, sub in table.tables("gripper").items()}
     fingers = {joint for gripper in grippers.values() for joint in gripper.finger_joints}
@@ -330,7 +332,7 @@ def _assemble(
         model=model,
         urdf=path,
         joint_names=names,
-        shapes=tuple(_link_shapes(model, visuals)),
+        shapes=tuple(_with_extents(_link_shapes(model, visuals), model, table, beside)),
         limits=limits,
         grippers=grippers,
         armature=locked(table.numbers("armature", size, default=[0.0] * size)),
@@ -355,6 +357,23 @@ def _link_shapes(model: pin.Model, visuals: pin.GeometryModel) -> list[LinkShape
         frame = model.frames[item.parentFrame].placement
         shapes.append(LinkShape(item.name, link, frame.actInv(item.placement), geometry))
     return shapes
+
+
+def _with_extents(shapes: list[LinkShape], model: pin.Model, table: Table, beside: Path) -> list[LinkShape]:
+    """Links without a shape in the URDF become what robot.toml's file of extents says of them."""
+    name = table.string("extents", "")
+    if not name:
+        return shapes
+    drawn = {shape.link for shape in shapes}
+    extents = read_toml(beside / name)
+    found = []
+    for link in extents.data:
+        values = extents.numbers(link, len(extent_directions()))
+        if not model.existFrame(link):
+            raise UnknownName(extents.key(link), "is no link of the URDF")
+        if link not in drawn:
+            found.append(LinkShape(f"{link}_0", link, pin.SE3.Identity(), polytope(np.array(values) * 1e-3)))
+    return [*found, *shapes]
 
 
 def _gripper(model: pin.Model, name: str, table: Table) -> Gripper:

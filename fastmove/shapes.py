@@ -46,6 +46,46 @@ def convex_hull(path: str | Path) -> coal.ConvexBase:
     return mesh.convex
 
 
+def extent_directions() -> Array:
+    """(162, 3) unit vectors along which a link is measured: towards the faces, edges and corners of a cube, then a Fibonacci
+    lattice on the sphere (Swinbank & Purser, Q. J. R. Meteorol. Soc. 132, 2006)."""
+    cube = np.array([v for v in np.ndindex(3, 3, 3) if v != (1, 1, 1)], dtype=float) - 1
+    k = np.arange(136)
+    z, turn = 1 - (2 * k + 1) / 136, k * np.pi * (3 - np.sqrt(5))
+    ring = np.sqrt(1 - z * z)
+    lattice = np.stack([ring * np.cos(turn), ring * np.sin(turn), z], axis=1)
+    return np.concatenate([cube / np.linalg.norm(cube, axis=1)[:, None], lattice])
+
+
+def polytope(extents: Array) -> coal.CollisionGeometry:
+    """The convex body of all points x with n·x ≤ h for each of `extent_directions`; extents h (162,) [m].
+
+    By duality: around an inner point c the planes are points n / (h − n·c), and every facet of their hull is a corner.
+
+    Raises:
+        InputError: the middle of the extents along x, y, z is not inside.
+    """
+    normals, h = extent_directions(), np.asarray(extents, dtype=float)
+    reach = np.array([[h[np.argmax(normals @ axis)], h[np.argmax(-normals @ axis)]] for axis in np.eye(3)])
+    middle = (reach[:, 0] - reach[:, 1]) / 2
+    room = h - normals @ middle
+    if np.any(room < 1e-6):
+        raise InputError("extents", "enclose no body around their middle")
+    dual = coal.Convex.convexHull(_points(normals / room[:, None]), True, "Qt")
+    facets = np.array([[t[0], t[1], t[2]] for t in (dual.polygons(k) for k in range(dual.num_polygons))])
+    planes = np.asarray(dual.points()).reshape(-1, 3)[facets]
+    flat = np.abs(np.linalg.det(planes)) < 1e-9 * np.prod(np.linalg.norm(planes, axis=2), axis=1)
+    corners = np.linalg.solve(planes[~flat], np.ones((int((~flat).sum()), 3, 1)))[:, :, 0] + middle
+    return coal.Convex.convexHull(_points(corners), True, "Qt")
+
+
+def _points(rows: Array) -> coal.StdVec_Vec3s:
+    points = coal.StdVec_Vec3s()
+    for row in rows:
+        points.append(row)
+    return points
+
+
 @dataclass(frozen=True)
 class Shape:
     """One primitive and where it sits in its owner's frame.

@@ -123,6 +123,15 @@ class Trajectory:
             times = times[:-1]
         return np.append(times, self.duration)
 
+    def slowed(self, factor: float) -> Trajectory:
+        """The same path in `factor` times the duration, every phase alike."""
+        phases = []
+        for p in self.phases:
+            powers = factor ** -np.arange(p.motion.coefficients.shape[1], dtype=float)
+            motion = PiecewisePolynomial(p.motion.times * factor, p.motion.coefficients * powers[None, :, None])
+            phases.append(Phase(motion, p.basis, p.control_points, p.grip_force, p.opening))
+        return Trajectory(tuple(phases), self.joint_names)
+
     def splice(self, at: float, tail: Trajectory) -> Trajectory:
         """This motion up to time `at`, then `tail`, which must start in the same q, v, a (1e-9).
 

@@ -17,11 +17,11 @@ ROOT = PACKAGE.parent
 
 # floors from the ground up; a file imports from its own floor or below
 FLOORS = (
-    "errors spline fields shapes item robot items contact grasp scene problem assembly bounding trajectory problem_file",
+    "errors progress spline fields shapes item robot items contact grasp scene problem assembly bounding trajectory problem_file",
     "kinematics dynamics collision broadphase sweep certificate report trajectory_file",
     "bound ik seeds roadmap transcription conic subproblem sqp attempt solution planner",
     "drivers drivers.driver drivers.kinematic drivers.mujoco execution judge run",
-    "bench bench.motionbenchmaker",
+    "bench bench.motionbenchmaker bench.planners bench.runner",
     "plots viewer cli __main__ __init__",
 )
 FLOOR = {name: level for level, names in enumerate(FLOORS) for name in names.split()}
