@@ -1,13 +1,16 @@
 """Streaming: what is sent, splices in flight, and drivers that fail in every way they can."""
 
+import json
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from generators import free_space_pairs
 
 import fastmove as fm
+from fastmove.cli import main
 from fastmove.drivers.driver import Command, Reading
 from fastmove.drivers.kinematic import KinematicDriver
 from fastmove.execution import Event, Execution
@@ -135,6 +138,31 @@ def test_a_driver_that_fails_is_stopped_and_named(solution: fm.Solution, how: st
     assert report.event is event and not report.ok
     assert driver.stopped and 100 <= report.cycles + 1 <= 110
     assert report.detail
+
+
+def test_the_command_line_ends_with_4_when_the_driver_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A driver that raises mid-motion: arm stopped, the event named on stderr, exit code 4."""
+    start, goal = [0.0, -0.785, 0.0, -2.356, 0.0, 1.571, 0.785], [0.8, -0.785, 0.0, -2.356, 0.0, 1.571, 0.785]
+    path = tmp_path / "turn.json"
+    path.write_text(json.dumps({"format": 1, "robot": "panda", "start": {"q": start}, "goal": {"q": goal}}))
+    stopped = []
+
+    class Raising(KinematicDriver):
+        def send(self, command: Command) -> Command:
+            if len(self.sent) == 100:
+                raise RuntimeError("fault 7")
+            return super().send(command)
+
+        def stop(self) -> None:
+            stopped.append(len(self.sent))
+
+    assert main(["run", str(path), "--driver", "kinematic"]) == 0
+    monkeypatch.setattr("fastmove.run.KinematicDriver", Raising)
+    assert main(["run", str(path), "--driver", "kinematic"]) == 4
+    assert stopped == [100]
+    assert "raised an error" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Physics as judge: plans are held, their negatives are not, and each trap of the model stays closed."""
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -245,3 +246,21 @@ def test_batch_judging_rate(dominated: list[fm.Solution]) -> None:
     rate = 60 * len(verdicts) / (time.process_time() - begin)
     print(f"\n{rate:.0f} transfers a minute on one core (mean {np.mean([s.duration for s in dominated]):.2f} s each)")
     assert all(v.verdict is Verdict.HELD for v in verdicts) and rate >= 800
+
+
+@pytest.mark.slow
+def test_all_shipped_problems_are_held_and_those_that_need_the_hold_are_not_without_it() -> None:
+    print()
+    for path in sorted((Path(__file__).parent.parent / "problems").glob("*.toml")):
+        if path.stem == "items":
+            continue
+        problem = fm.load_problem(path)
+        solution = fm.plan(problem).raise_for_status()
+        verdicts = {judge(problem, solution.trajectory, member=k).verdict for k in range(problem.members)}
+        free = fm.plan(problem.with_(hold_active=False))
+        peak = 0.9 * float(free.certificate.profile["hold"].max()) if free.ok else float("nan")
+        without = judge(problem, free.trajectory).verdict if free.ok else None
+        print(f"{path.stem:20s} {'/'.join(v.name for v in verdicts)}; without hold peak S {peak:.2f}: {without and without.name}")
+        assert verdicts == {Verdict.HELD}, path.stem
+        if peak > 1.1:
+            assert without is not Verdict.HELD, path.stem
