@@ -37,6 +37,7 @@ REFINED_SPANS = 22
 BINDING = 0.9  # use of torque, its rate or hold from which it counts as what keeps a motion from its bound
 STRETCH_MAX = 2e-3  # a longer stretch than this is worth new samples where it comes from …
 HOT_ROUNDS = 3  # … this many times
+EMPHASIS_GROWTH, EMPHASIS_MAX = 3.0, 27.0  # of the price of a lack of clearance, from round to round
 MORE_PATHS = 4  # path searches beyond those asked for, while no certified motion was found
 ROUNDS = 6
 SHRINK = 2e-4  # relative distance kept from torque, rate and hold between the planner's samples …
@@ -155,9 +156,12 @@ class Task:
         path = self._paths[number]
         return along_path(path, basis, 1.0 / self.limits.velocity), self.bound.duration
 
-    def _solve(self, tr: Transcription, samples: Samples, free: Array, duration: float, radius: float) -> Point | None:
+    def _solve(
+        self, tr: Transcription, samples: Samples, free: Array, duration: float, radius: float, emphasis: float = 1.0
+    ) -> Point | None:
         """Optimise; None where the result is far from clear or cannot be held."""
-        optimiser = Optimiser(tr, samples, self.shop.collision, self.ends, self.bound.duration, self.pad)
+        bound = self.bound.duration
+        optimiser = Optimiser(tr, samples, self.shop.collision, self.ends, bound, self.pad, emphasis=emphasis)
         point, _ = optimiser.run(free, duration, radius)
         if float(point.flow.static.max()) > 1.0:
             self.trouble = "the grasp cannot hold the item, or the arm its weight, somewhere along every path found"
@@ -194,7 +198,7 @@ class Task:
 
     def _certified(self, point: Point, tr: Transcription, samples: Samples) -> tuple[Trajectory, Certificate]:
         """Certify; where it fails, add samples there (or keep further from the limit) and solve on."""
-        shrink = SHRINK
+        shrink, emphasis = SHRINK, 1.0
         last: tuple[Trajectory, Certificate] | None = None
         attempts_left = HOT_ROUNDS
         for _ in range(ROUNDS + HOT_ROUNDS):
@@ -224,7 +228,8 @@ class Task:
                 continue
             with timed(self.shop.timings, "optimise"):
                 samples = samples.added(effort, clearance)
-                again = self._solve(tr, samples, point.free, duration, 0.02)
+                again = self._solve(tr, samples, point.free, duration, 0.02, emphasis)
+            emphasis = min(emphasis * EMPHASIS_GROWTH, EMPHASIS_MAX)
             if again is None or np.array_equal(again.free, point.free):
                 break
             point = again

@@ -50,6 +50,7 @@ class Optimiser:
     Attributes:
         pad: distance asked of the optimiser beyond the required clearance [m].
         bound: lower bound of the duration [s].
+        emphasis: factor on the price of a lack of clearance; grows while the certificate finds one.
     """
 
     tr: Transcription
@@ -59,6 +60,7 @@ class Optimiser:
     bound: float
     pad: float
     max_steps: int = 40
+    emphasis: float = 1.0
 
     def assess(self, free: Array, duration: float) -> Point:
         """Merit of these control points; between rests at their own smallest duration."""
@@ -73,11 +75,15 @@ class Optimiser:
         else:
             violation = max(tr.use(flow, 1.0) - 1.0, 0.0)
         q = self.samples.b_clearance @ tr.points(free, duration)
-        lack = self._lack(self.collision.query(q, self.ends, self.pad), len(q))
+        lack = self._lack(self._contacts(q, self.pad), len(q))
         static = static_lack(flow.static)
         merit = duration * (1 + WEIGHT_VIOLATION * violation) + WEIGHT_CLEARANCE * float(lack.sum())
         merit += WEIGHT_STATIC * static
-        return Point(free, duration, flow, merit, float(lack.max(initial=0.0)), static, violation)
+        return Point(free, duration, flow, merit, float(lack.max(initial=0.0)) / self.emphasis, static, violation)
+
+    def _contacts(self, q: Array, reach: float, gradients: bool = False) -> Contacts:
+        found = self.collision.query(q, self.ends, reach, gradients)
+        return replace(found, weight=found.weight * self.emphasis)
 
     def _lack(self, contacts: Contacts, count: int) -> Array:
         lack = np.zeros(count)
@@ -147,7 +153,7 @@ class Optimiser:
         if point.flow.rate is not None:
             rate = tr.dynamics.linearised(*tr.states(samples.b_rate[:3], points, point.duration))
         reach = self.pad + float(np.clip(0.4 * radius, 0.02, 0.08))
-        contacts = self.collision.query(samples.b_clearance @ points, self.ends, reach, gradients=True)
+        contacts = self._contacts(samples.b_clearance @ points, reach, gradients=True)
         return Here(point.free, point.duration, point.flow, tr.dynamics.linearised(q, v, a), rate, contacts, self._pads(contacts))
 
     def _step(self, here: Here, radius: float, decrease: float, cones: bool) -> Step | None:

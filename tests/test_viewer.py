@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from generators import free_space_pairs
-from test_certificate import behind_a_post
 
 import fastmove as fm
 
@@ -21,8 +20,9 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 
 @pytest.fixture(scope="module")
-def page() -> str:
-    return preview_html(fm.plan(behind_a_post(fm.load_robot("panda"))).raise_for_status())
+def page(book_solution: fm.Solution) -> str:
+    """What `make demo` writes, but for the simulated item."""
+    return preview_html(book_solution)
 
 
 def test_the_page_is_small_and_asks_nothing_of_the_network(page: str) -> None:
@@ -61,7 +61,7 @@ def test_a_bare_motion_and_hulls_are_drawn_too(tmp_path: Path) -> None:
         preview_html(fm.Solution(problem, fm.Status.NO_PATH))
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt-get install chromium)")
 def test_chromium_draws_robot_item_obstacles_and_plots(page: str, tmp_path: Path) -> None:
     from PIL import Image
 
