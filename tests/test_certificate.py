@@ -86,9 +86,11 @@ def test_an_outsider_with_numpy_and_pinocchio_agrees(book: fm.TransferProblem, b
     for kind in ("position", "velocity", "acceleration", "jerk", "torque"):
         assert use[kind] <= 1 + 1e-9, kind
     assert use["S"] <= 0.9 * (1 + 1e-9)
-    kinds = book_solution.certificate.kinds
-    assert use["S"] == pytest.approx(0.9 - kinds["hold"].margin, abs=2e-3)
-    assert use["torque"] == pytest.approx(1 - kinds["torque"].normalised, abs=2e-3)
+    # the certificate also looks at both sides of every breakpoint, where S and torque may peak between two milliseconds
+    kinds, profile = book_solution.certificate.kinds, book_solution.certificate.profile
+    same = [np.interp(data["time"], profile["time"], values).max() for values in (profile["hold"], profile["torque"].max(axis=1))]
+    assert use["S"] == pytest.approx(0.9 * same[0], abs=1e-6) and use["S"] <= 0.9 - kinds["hold"].margin + 1e-8
+    assert use["torque"] == pytest.approx(same[1], abs=1e-6) and use["torque"] <= 1 - kinds["torque"].normalised + 1e-8
 
 
 def test_the_book_certifies_with_every_kind(book_solution: fm.Solution) -> None:
