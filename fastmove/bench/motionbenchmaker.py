@@ -22,13 +22,13 @@ import numpy as np
 import pinocchio as pin
 import yaml
 
-from fastmove.assembly import assemble
 from fastmove.errors import InputError
+from fastmove.ik import pose_at
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.robot import RobotModel, load_robot
 from fastmove.scene import Obstacle, Scene
 from fastmove.shapes import Shape, pose
-from fastmove.spline import Array, locked
+from fastmove.spline import locked
 
 CLEARANCE = 0.002  # [m]
 LIMITS = "benchmark"
@@ -182,11 +182,7 @@ def _between_jaws(problem: TransferProblem) -> str | None:
     robot = problem.robot
     if not robot.grippers:
         return None
-    gripper, assembly = robot.gripper(), assemble(problem)
-    data = assembly.arm.createData()
-    pin.forwardKinematics(assembly.arm, data, np.array(problem.goal.configurations[0]))
-    frame = assembly.arm.frames[assembly.arm.getFrameId(gripper.parent_frame)]
-    tool = data.oMi[frame.parentJoint] * frame.placement * gripper.parent_T_tool
+    tool = pose_at(problem, problem.goal.configurations[0])  # nothing is held: the tool frame
     jaw, there = coal.Box(*JAW), coal.Transform3s(tool.rotation, tool.translation)
     found: list[tuple[float, str]] = []
     for obstacle in problem.scene.obstacles:
@@ -196,16 +192,3 @@ def _between_jaws(problem: TransferProblem) -> str | None:
         found.append((float(distance), obstacle.name))
     least, name = min(found, default=(1.0, ""))
     return name if least < 0 else None
-
-
-def target_pose_in_tool(entry: Entry) -> Array | None:
-    """(4, 4) the target in the tool frame at the goal; None without a target."""
-    if entry.target is None:
-        return None
-    robot = entry.problem.robot
-    gripper, assembly = robot.gripper(), assemble(entry.problem)
-    data = assembly.arm.createData()
-    pin.forwardKinematics(assembly.arm, data, np.array(entry.problem.goal.configurations[0]))
-    frame = assembly.arm.frames[assembly.arm.getFrameId(gripper.parent_frame)]
-    tool = data.oMi[frame.parentJoint] * frame.placement * gripper.parent_T_tool
-    return np.asarray(tool.actInv(entry.target.placement).homogeneous)
