@@ -299,7 +299,7 @@ def _missing(certificate: Certificate, duration: float, at_rest: bool) -> tuple[
     if len(clearance) == 0:
         clearance = np.array([e.time_s for k in ("clearance", "allowed_contact", "corridor") if (e := kinds.get(k)) and not e.ok])
     if not at_rest:
-        use = np.maximum(profile["torque"].max(axis=1), profile["hold"])
+        use = np.maximum(profile["torque"].max(axis=1), np.maximum(profile["hold"], profile["pad_share"]))
         if "torque_rate" in kinds:
             use = np.maximum(use, profile["torque_rate"].max(axis=1))
         effort = _runs(profile["time"][use > 1.0], 0.005)

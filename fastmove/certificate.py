@@ -1,12 +1,12 @@
 """The certificate: every limit of a motion recomputed, by code that cannot import the optimiser.
 
 Independent of the planner in what can go wrong: torques from a model with the item fixed rigidly to its joint, wrenches by
-Newton–Euler on the item, its own utilisation S, its own list of collision pairs, exact extremes of the polynomials, and a
+Newton–Euler on the item, its own utilisation S and pad share V, its own list of collision pairs, exact extremes of the polynomials, and a
 sweep that proves clearances between samples.  Shared with it: the body tree (`assembly`), pinocchio and coal.
 
 Where each kind holds (`proof`):
     position, velocity, acceleration, jerk   everywhere: exact extremes of the pieces
-    torque, torque_rate, hold                grid 1 ms, with every breakpoint from both sides and the exact end
+    torque, torque_rate, hold, pad_share     grid 1 ms, with every breakpoint from both sides and the exact end
     clearance, allowed_contact               everywhere to 1 µm: |d(t) − d(t_k)| ≤ ∫ relative speed of the pair
     continuity                               everywhere: jumps of q, v, a at breakpoints
     corridor                                 grid 1 ms: the grasp's origin leaves and reaches its ends within their cones
@@ -34,7 +34,7 @@ from fastmove.trajectory import Trajectory
 
 KINDS = (
     "continuity",
-    "position", "velocity", "acceleration", "jerk", "torque", "torque_rate", "hold", "clearance",
+    "position", "velocity", "acceleration", "jerk", "torque", "torque_rate", "hold", "pad_share", "clearance",
     "allowed_contact", "corridor", "start", "goal", "grip_force", "grasp", "release",
 )  # fmt: skip
 ROUNDING = 1e-9  # joint limits widened by this, relative
@@ -102,7 +102,7 @@ def certify(problem: TransferProblem, trajectory: Trajectory, kinds: Collection[
     found: dict[str, Entry] = {}
     profile: dict[str, Array] = {}
     found |= _joint_limits(problem, trajectory, kinds)
-    if {"torque", "torque_rate", "hold"} & set(kinds):
+    if {"torque", "torque_rate", "hold", "pad_share"} & set(kinds):
         found |= _efforts(problem, assembly, trajectory, step, kinds, profile)
     if {"clearance", "allowed_contact"} & set(kinds):
         found |= _clearances(problem, assembly, trajectory, kinds, profile)
@@ -246,7 +246,8 @@ def _efforts(
     grid = _grid(trajectory, step)
     label = f"grid {step * 1e3:g} ms"
     found: dict[str, Entry] = {}
-    torque, rate, hold_use = (np.zeros_like(grid.q), np.zeros_like(grid.q), np.zeros(len(grid.time)))
+    torque, rate = np.zeros_like(grid.q), np.zeros_like(grid.q)
+    hold_use, share_use = np.zeros(len(grid.time)), np.zeros(len(grid.time))
     need_rate = "torque_rate" in kinds and bool(np.any(np.isfinite(limits.effort_rate)))
     wrench_shown = np.zeros((len(grid.time), 6 * len(problem.holds)))
     for member in range(problem.members):
@@ -256,7 +257,9 @@ def _efforts(
         for k, frame in enumerate(assembly.hold_frames):
             body = frame.held.item.members[min(member, len(frame.held.item.members) - 1)]
             wrench = _item_wrench(frame.held, body, frame.joint_T_grasp, *motions[k])
-            use = _utilisation(frame.held, wrench, _grip_force(trajectory, grid.time, k)) / UTILISATION_LIMIT
+            grip = _grip_force(trajectory, grid.time, k)
+            use = _utilisation(frame.held, wrench, grip) / UTILISATION_LIMIT
+            share_use = np.fmax(share_use, _pad_share(frame.held, wrench, grip) / UTILISATION_LIMIT)
             worse = ~(use <= hold_use)
             hold_use = np.where(worse, use, hold_use)
             if member == 0:
@@ -267,12 +270,10 @@ def _efforts(
         found["torque"] = _worst_row(np.abs(torque), limits.effort, grid.time, names, "Nm", label)
     if need_rate:
         found["torque_rate"] = _worst_row(rate, limits.effort_rate, grid.time, names, "Nm/s", label)
-    if "hold" in kinds and problem.holds and problem.hold_active:
-        hold_use = np.where(np.isnan(hold_use), np.inf, hold_use)
-        worst = int(np.argmax(hold_use))
-        margin = UTILISATION_LIMIT * (1 + ROUNDING - float(hold_use[worst]))
+    if problem.holds and problem.hold_active:
         where = problem.holds[0].item.name
-        found["hold"] = Entry(margin, "1", margin / UTILISATION_LIMIT, float(grid.time[worst]), where, label)
+        both = {"hold": hold_use, "pad_share": share_use}
+        found |= {kind: _worst_use(use, grid.time, where, label) for kind, use in both.items() if kind in kinds}
     profile |= {
         "time": grid.time,
         "velocity": np.abs(grid.v) / limits.velocity,
@@ -281,10 +282,19 @@ def _efforts(
         "torque": np.abs(torque) / limits.effort,
         "torque_rate": rate / limits.effort_rate,
         "hold": hold_use,
+        "pad_share": share_use,
         "wrench": wrench_shown,
         "torque_Nm": torque,
     }
     return found
+
+
+def _worst_use(use: Array, time: Array, where: str, proof: str) -> Entry:
+    """Worst entry of a utilisation (N,), 1 = 0.9; unknown is not safe."""
+    use = np.where(np.isnan(use), np.inf, use)
+    worst = int(np.argmax(use))
+    normalised = 1 + ROUNDING - float(use[worst])
+    return Entry(UTILISATION_LIMIT * normalised, "1", normalised, float(time[worst]), where, proof)
 
 
 def _worst_row(value: Array, limit: Array, time: Array, names: tuple[str, ...], unit: str, proof: str) -> Entry:
@@ -354,6 +364,16 @@ def _utilisation(held: Held, wrench: Array, grip_force: Array) -> Array:
     shear = np.sqrt(fx**2 + fz**2 + (my / c) ** 2) / (2 * mu * grip_force)
     couples = np.hypot(mx, mz) / (grip_force * (a + mu * width))
     return np.asarray(np.hypot(shear, couples + np.abs(fy) / (2 * grip_force)))
+
+
+def _pad_share(held: Held, wrench: Array, grip_force: Array) -> Array:
+    """Larger share V of a pad that the load along the closing axis lightens, written out (see `contact`)."""
+    mu, width = held.grasp.friction, held.width
+    ratio = sum(patch.a for patch in held.patches) / 2 / (mu * width)
+    fx, fy, fz, mx, _, mz = wrench.T
+    first = np.hypot(fx - 2 * mz / width, fz + 2 * mx / width) / (2 * mu) + fy / 2
+    second = np.hypot(fx + 2 * mz / width, fz - 2 * mx / width) / (2 * mu) - fy / 2
+    return np.asarray(np.maximum(first, second) / (grip_force * (1 + ratio)))
 
 
 def _grip_force(trajectory: Trajectory, time: Array, hold: int) -> Array:

@@ -27,7 +27,8 @@ def plots_svg(solution: Solution) -> str:
         if kind in profile and np.any(profile[kind] > 0):
             parts.append(_plot(kind.replace("_", " ") + " / limit, by joint", time, profile[kind].T, 1.0, True))
     if problem.holds and "hold" in profile:
-        parts.append(_plot("hold: S / 0.9", time, profile["hold"][None], 1.0, True))
+        both = np.stack([profile["hold"], profile["pad_share"]])
+        parts.append(_plot("hold: S / 0.9, and the lighter pad's share V / 0.9", time, both, 1.0, True))
     if len(profile.get("clearance_time", ())):
         at, least = _envelope(profile["clearance_time"], profile["clearance"], float(time[-1]))
         parts.append(_plot("least distance beyond the required one [mm]", at, least[None] * 1e3, CLEARANCE_SHOWN * 1e3, False))

@@ -26,8 +26,9 @@ def binding_intervals(problem: TransferProblem, certificate: Certificate) -> lis
         if kind in profile:
             for j, name in enumerate(names):
                 rows += _intervals(profile["time"], profile[kind][:, j] >= BINDING_FROM, kind, name)
-    if problem.holds and "hold" in profile:
-        rows += _intervals(profile["time"], profile["hold"] >= BINDING_FROM, "hold", problem.holds[0].item.name)
+    for kind in ("hold", "pad_share"):
+        if problem.holds and kind in profile:
+            rows += _intervals(profile["time"], profile[kind] >= BINDING_FROM, kind, problem.holds[0].item.name)
     if "clearance" in profile:
         near = profile["clearance"] <= CLEARANCE_FROM
         rows += _intervals(profile["clearance_time"], near, "clearance", "clearance")
@@ -53,7 +54,7 @@ def limiting_shares(solution: Solution) -> list[tuple[str, float]]:
     duration = float(profile["time"][-1])
     for row in binding_intervals(problem, certificate):
         kind, name = str(row["kind"]), str(row["name"])
-        label = kind if kind in ("hold", "clearance") else f"{kind} {name}"
+        label = kind if kind in ("hold", "pad_share", "clearance") else f"{kind} {name}"
         shares[label] = shares.get(label, 0.0) + float(row["to_s"]) - float(row["from_s"])  # type: ignore[arg-type]
     return sorted(((k, min(v / duration, 1.0)) for k, v in shares.items()), key=lambda row: -row[1])
 

@@ -8,6 +8,7 @@ Unknowns: change D of the free control points, ξ = δT/T, slacks.  With both si
     torque         ±[τ + J D + (2 g + d q̇) ξ] / τ_max ≤ 1 + 2 ξ,   J = ∂τ/∂q B + ∂τ/∂q̇ B'/T + M B''/T²
     torque rate    ±[r + (∂τ/∂q B'/T + ∂τ/∂q̇ B''/T² + M B'''/T³) D + (2 r_g + r_d) ξ] / r_max ≤ 1 + 3 ξ
     hold           ‖L W, p + n‖ ≤ 0.9 F (1 + 2 ξ),  p ≥ ‖C W‖, n ≥ |W_y|/2,  W = w + J D + 2 w_g ξ
+    pad share      ‖A W‖ + b·W ≤ 0.9 F (1 + 2 ξ), for each pad
     hold at rest   the same for W = w_g + ∂w_g/∂q B D ≤ 0.97 · 0.9 F + h, wherever the static use exceeds 60 %
     clearance      margin + ∇margin B D ≥ pad − e
 
@@ -211,9 +212,10 @@ class Subproblem:
         self.bounds.append(room)
 
     def _cones(self) -> list[tuple[Array, Array]]:
-        """Two cones per sample, member and hold that can bind in the trust region; helper columns p, n at the end."""
+        """Cones for the samples, members and holds that can bind in the trust region; helper columns p, n at the end."""
         tr, n = self.tr, self.tr.n
         chosen: list[tuple[_EffortRows, int, int, int]] = []
+        shared: list[tuple[Array, Array]] = []
         for e in self.sets:
             reach = np.abs(e.free).sum(axis=(3, 4)) * self.radius
             reach += np.abs(e.xi) * max(abs(self.range[0]), abs(self.range[1]))
@@ -221,35 +223,53 @@ class Subproblem:
                 rows = slice(n + 6 * hold, n + 6 * hold + 6)
                 bound = _largest_use(contact, np.abs(e.value[:, :, rows]) + reach[:, :, rows]) / tr.force(hold)
                 least = tr.hold_max * (e.limit + e.power * self.range[0])
-                use = contact.utilisation(e.value[:, :, rows], tr.force(hold)) / (tr.hold_max * e.limit)
-                near = (bound > least) & (use > CONE_FROM) & (np.argsort(np.argsort(-use, axis=1), axis=1) < CONE_MEMBERS)
+                wrench, full = e.value[:, :, rows], tr.hold_max * e.limit
+                near = (bound > least) & _worst_members(contact.score(wrench, tr.force(hold)) / full)
                 chosen += [(e, int(k), int(m), hold) for k, m in zip(*np.nonzero(near), strict=True)]
+                near = _worst_members(contact.share(wrench, tr.force(hold)) / full)
+                shared += [(e, int(k), int(m), hold) for k, m in zip(*np.nonzero(near), strict=True)]
         first = self.columns
         self.columns += 2 * len(chosen)
         self.rows = [np.pad(r, ((0, 0), (0, self.columns - r.shape[1]))) for r in self.rows]
-        return [cone for i, row in enumerate(chosen) for cone in self._pair_of_cones(*row, first + 2 * i)]
+        cones = [cone for i, row in enumerate(chosen) for cone in self._score_cones(*row, first + 2 * i)]
+        return cones + [cone for row in shared for cone in self._share_cones(*row)]
 
-    def _pair_of_cones(self, e: _EffortRows, k: int, m: int, hold: int, p: int) -> list[tuple[Array, Array]]:
+    def _score_cones(self, e: _EffortRows, k: int, m: int, hold: int, p: int) -> list[tuple[Array, Array]]:
         """p ≥ ‖C W‖, n ≥ |n·W| and 0.9 (limit + power ξ) + h ≥ ‖(L W, p + n)‖, all divided by F; columns p and n = p + 1."""
-        tr, contact = self.tr, self.tr.holds[hold]
-        rows = slice(tr.n + 6 * hold, tr.n + 6 * hold + 6)
-        wrench = e.value[k, m, rows] / tr.force(hold)
-        change = np.zeros((6, self.columns))
-        change[:, : self.size] = e.free[k, m, rows].reshape(6, -1) / tr.force(hold)
-        change[:, self.xi] = e.xi[k, m, rows] / tr.force(hold)
-        unit = np.zeros((3, self.columns))
+        contact = self.tr.holds[hold]
+        wrench, change, room = self._wrench(e, k, m, hold)
+        unit = np.zeros((2, self.columns))
         unit[0, p] = unit[1, p + 1] = 1.0
-        unit[2, self.xi] = e.power * tr.hold_max
-        if e.slack is not None:
-            unit[2, e.slack[k]] = tr.hold_max
-        if not tr.at_rest:
-            unit[2, self.sigma] = 1.0
         for sign in (1.0, -1.0):
             self.rows.append((sign * contact.normal @ change - unit[1])[None])
             self.bounds.append(np.array([-sign * contact.normal @ wrench]))
         couples = (np.vstack([unit[0], contact.couples @ change]), np.concatenate([[0.0], contact.couples @ wrench]))
-        whole = np.vstack([unit[2], contact.linear @ change, unit[0] + unit[1]])
-        return [couples, (whole, np.concatenate([[e.limit * tr.hold_max], contact.linear @ wrench, [0.0]]))]
+        whole = np.vstack([room, contact.linear @ change, unit[0] + unit[1]])
+        return [couples, (whole, np.concatenate([[e.limit * self.tr.hold_max], contact.linear @ wrench, [0.0]]))]
+
+    def _share_cones(self, e: _EffortRows, k: int, m: int, hold: int) -> list[tuple[Array, Array]]:
+        """0.9 (limit + power ξ) + h − b·W ≥ ‖A W‖ for each pad, divided by F."""
+        wrench, change, room = self._wrench(e, k, m, hold)
+        full = e.limit * self.tr.hold_max
+        return [
+            (np.vstack([room - b @ change, a @ change]), np.concatenate([[full - b @ wrench], a @ wrench]))
+            for a, b in self.tr.holds[hold].shares
+        ]
+
+    def _wrench(self, e: _EffortRows, k: int, m: int, hold: int) -> tuple[Array, Array, Array]:
+        """The wrench over F, its change (6, columns), and the row of what a longer duration and slacks add to 0.9."""
+        tr = self.tr
+        rows = slice(tr.n + 6 * hold, tr.n + 6 * hold + 6)
+        change = np.zeros((6, self.columns))
+        change[:, : self.size] = e.free[k, m, rows].reshape(6, -1) / tr.force(hold)
+        change[:, self.xi] = e.xi[k, m, rows] / tr.force(hold)
+        room = np.zeros(self.columns)
+        room[self.xi] = e.power * tr.hold_max
+        if e.slack is not None:
+            room[e.slack[k]] = tr.hold_max
+        if not tr.at_rest:
+            room[self.sigma] = 1.0
+        return e.value[k, m, rows] / tr.force(hold), change, room
 
     # -- solution -------------------------------------------------------------------------------------------------
 
@@ -301,6 +321,11 @@ class Subproblem:
         if not self.tr.at_rest:
             value += WEIGHT_VIOLATION * here.duration * max(self.tr.use(here.flow, 1.0) - 1.0, 0.0)
         return value
+
+
+def _worst_members(use: Array) -> Array:
+    """(N, members) whether a member's hold is used enough, and among the most of its sample, to get cones."""
+    return np.asarray((use > CONE_FROM) & (np.argsort(np.argsort(-use, axis=1), axis=1) < CONE_MEMBERS))
 
 
 def _largest_use(contact, largest: Array) -> Array:  # type: ignore[no-untyped-def]

@@ -110,7 +110,7 @@ def test_slowing_down_is_what_it_says() -> None:
     for problem in hold_limited(6, 100):
         slow, free = slowdown(problem), without_hold(problem)
         if not slow.ok:
-            still = fm.certify(problem, free.trajectory.slowed(50.0), ("hold",))
+            still = fm.certify(problem, free.trajectory.slowed(50.0), ("hold", "pad_share"))
             assert slow.status is fm.Status.NOT_HOLDABLE and not still.ok
             refused += 1
             continue
@@ -120,5 +120,5 @@ def test_slowing_down_is_what_it_says() -> None:
         np.testing.assert_allclose(here, there, atol=1e-9)
         if slow.duration > free.duration * 1.001:
             slowed += 1
-            assert not fm.certify(problem, slow.trajectory.slowed(0.999), ("hold", "torque")).ok
+            assert not fm.certify(problem, slow.trajectory.slowed(0.999), ("hold", "pad_share", "torque")).ok
     assert slowed + refused >= 2

@@ -19,7 +19,7 @@ ROOT = PACKAGE.parent
 FLOORS = (
     "errors progress spline fields shapes item robot items contact grasp scene problem assembly bounding trajectory problem_file",
     "kinematics dynamics collision broadphase sweep certificate report trajectory_file",
-    "bound ik seeds roadmap transcription conic subproblem sqp attempt solution planner",
+    "bound ik seeds roadmap transcription conic subproblem sqp attempt solution planner pads",
     "drivers drivers.driver drivers.kinematic drivers.mujoco execution judge run",
     "bench bench.motionbenchmaker bench.planners bench.runner",
     "plots viewer cli __main__ __init__",

@@ -14,6 +14,7 @@ from fastmove.trajectory import Trajectory
 
 SLOWEST = 64.0  # times the duration
 BISECTIONS = 20
+HELD = ("torque", "hold", "pad_share")  # what slowing down can mend
 
 
 def without_hold(problem: TransferProblem) -> Solution:
@@ -28,13 +29,13 @@ def slowdown(problem: TransferProblem) -> Solution:
     if free.trajectory is None or not free.ok:
         return replace(free, problem=problem)
     low, high = 1.0, 1.0
-    while not certify(problem, free.trajectory.slowed(high), ("torque", "hold")).ok:
+    while not certify(problem, free.trajectory.slowed(high), HELD).ok:
         low, high = high, high * 1.5
         if high > SLOWEST:
             return Solution(problem, Status.NOT_HOLDABLE, "no slower motion along this path holds", lower_bound=free.lower_bound)
     for _ in range(BISECTIONS if high > 1.0 else 0):
         middle = (low + high) / 2
-        if certify(problem, free.trajectory.slowed(middle), ("torque", "hold")).ok:
+        if certify(problem, free.trajectory.slowed(middle), HELD).ok:
             high = middle
         else:
             low = middle
