@@ -68,6 +68,15 @@ class Dynamics:
                 gravity[i, k] = pin.computeGeneralizedGravity(model, data, full_q)
         return self._with_damping(total, gravity, v)
 
+    def torques(self, q: Array, v: Array, a: Array, member: int = 0) -> Array:
+        """(N, n_arm) torques of the arm alone at N states, for one member of the set [Nm]."""
+        member, n = min(member, len(self.models) - 1), self.n
+        model, data, torque = self.models[member], self._data[member], np.empty((len(q), n))
+        for i in range(len(q)):
+            self._q[:n], self._v[:n], self._a[:n] = q[i], v[i], a[i]
+            torque[i] = pin.rnea(model, data, self._q, self._v, self._a)[:n]
+        return torque + v * self.damping
+
     def linearised(self, q: Array, v: Array, a: Array) -> Linearised:
         """Efforts and derivatives at N states."""
         shape = (len(q), len(self.models), self.rows)

@@ -38,6 +38,7 @@ class Event(Enum):
     DRIVER_STALLED = "the driver took too long to answer; arm stopped, item held"
     DRIVER_SILENT = "the driver's readings stood still; arm stopped, item held"
     NOT_FOLLOWING = "a joint was too far from its command; arm stopped, item held"
+    INTERRUPTED = "the run was interrupted; arm stopped, item held"
     GRIP_LOST = "the gripper no longer reports its grip; arm stopped, item held as far as it is"
 
 
@@ -98,7 +99,7 @@ class Execution:
         cycle = self.driver.cycle
         time_ = np.minimum(np.arange(int(np.ceil(trajectory.duration / cycle - 1e-9)) + 1) * cycle, trajectory.duration)
         q, v, a = (trajectory.motion(k)(time_) for k in range(3))
-        effort = self.dynamics.efforts(q, v, a).total[:, 0, : self.dynamics.n]
+        effort = self.dynamics.torques(q, v, a)
         ends = np.cumsum([phase.duration for phase in trajectory.phases])
         index = np.minimum(np.searchsorted(ends, time_, side="left"), len(ends) - 1)
         grip = np.array([p.grip_force[0] if len(p.grip_force) else 0.0 for p in trajectory.phases])[index]
@@ -138,10 +139,10 @@ class Execution:
         begin, first = time.perf_counter(), self.cycle
         stop_at = None if cycles is None else self.cycle + cycles
         while self.cycle < len(self.stream.time) and self.cycle != stop_at:
-            if self.realtime:
-                late += self._wait(begin + (self.cycle - first) * self.driver.cycle)
-            started = time.perf_counter()
             try:
+                if self.realtime:
+                    late += self._wait(begin + (self.cycle - first) * self.driver.cycle)
+                started = time.perf_counter()
                 reading = self.driver.read()
                 # hardware may report the state before or after the cycle of the last command
                 around = self.stream.q[max(self.cycle - 1, 0) : self.cycle + 1]
@@ -151,6 +152,9 @@ class Execution:
                 before = time.perf_counter()
                 self.driver.send(command)
                 after = time.perf_counter()
+            except KeyboardInterrupt:
+                event, detail = Event.INTERRUPTED, f"at {self.now:.3f} s"
+                break
             except Exception as error:
                 event, detail = Event.DRIVER_RAISED, f"{type(error).__name__}: {error}"
                 break

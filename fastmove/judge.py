@@ -117,6 +117,4 @@ def _references(problem: TransferProblem, trajectory: Trajectory, member: int, s
     """Time, q, v, feed-forward torque (payload known) at the simulation's own steps."""
     time = np.minimum(np.arange(int(np.ceil(trajectory.duration / step)) + 1) * step, trajectory.duration)
     q, v, a = (trajectory.motion(k)(time) for k in range(3))
-    dynamics = Dynamics(problem, assemble(problem))
-    tau = dynamics.efforts(q, v, a).total[:, min(member, problem.members - 1), : dynamics.n]
-    return time, q, v, tau
+    return time, q, v, Dynamics(problem, assemble(problem)).torques(q, v, a, member)

@@ -96,7 +96,8 @@ def _located(table: Table, build):  # type: ignore[no-untyped-def]
         if error.where.startswith(table.where):
             raise
         if error.where:
-            raise type(error)(table.key(error.where), error.problem) from None
+            inner = error.where.removeprefix(table.where.split()[-1].split(".")[-1] + ".")
+            raise type(error)(table.key(inner), error.problem) from None
         raise type(error)(table.where, error.problem) from None
 
 

@@ -77,7 +77,7 @@ def _samples(problem: TransferProblem, trajectory: Trajectory, exact: bool, whol
         time = np.append(np.unique(np.round(time[:-1] * 1e9)) * 1e-9, trajectory.duration)
     q, v, a, j = (trajectory.motion(k)(time) for k in range(4))
     dynamics = Dynamics(problem, assemble(problem))
-    effort = dynamics.efforts(q, v, a).total[:, 0, : dynamics.n]
+    effort = dynamics.torques(q, v, a)
     ends = np.cumsum([phase.duration for phase in trajectory.phases])
     index = np.minimum(np.searchsorted(ends, time, side="left"), len(ends) - 1)
     channel = lambda values: np.array([v[0] if len(v) else 0.0 for v in values])[index]  # noqa: E731

@@ -145,6 +145,24 @@ def test_mutation_part_of_the_hold_weakened(
     assert "hold" in verdict_on(problem, problem.with_(holds=(replace(held, contact_model=weaker),)))
 
 
+@pytest.mark.parametrize("flip", ["axis", "moment", "dropped"])
+def test_mutation_the_pads_share_taken_wrongly(unjudged: pytest.MonkeyPatch, panda: fm.RobotModel, flip: str) -> None:
+    """A wide item, a load along the closing axis: the planner takes the wrong pad for the lighter one, or does not care."""
+    found = set()
+    for seed in range(6):
+        held = pinched(panda, block(0.4, size=(0.06, 0.07, 0.06)), 7.0, 0.7)
+        (problem,) = free_space_pairs("benchmark", 1, seed, held)
+        assert verdict(problem) == set()
+        shares = [(a * _signs(flip, a), b * (-1.0 if flip == "axis" else 1.0)) for a, b in held.contact_model.shares]
+        wrong = replace(held.contact_model, shares=() if flip == "dropped" else tuple(shares))
+        found |= verdict_on(problem, problem.with_(holds=(replace(held, contact_model=wrong),)))
+    assert found == {"pad_share"}
+
+
+def _signs(flip: str, rows: np.ndarray) -> np.ndarray:
+    return np.where(np.arange(6) >= 3, -1.0 if flip == "moment" else 1.0, 1.0) * np.ones_like(rows)
+
+
 @pytest.mark.parametrize("row", ["gravity", "all"])
 def test_mutation_sign_flipped_in_the_wrench(unjudged: pytest.MonkeyPatch, panda: fm.RobotModel, row: str) -> None:
     problem = needs(panda, (0.0, 0.0, 0.02))

@@ -94,6 +94,8 @@ class Faulty(KinematicDriver):
         reading = super().read()
         if self.broken and self.how == "raises on read":
             raise OSError("cable pulled")
+        if self.broken and self.how == "interrupted":
+            raise KeyboardInterrupt
         if self.broken and self.how == "silent":
             return replace(reading, cycles=100)
         if self.broken and self.how == "does not follow":
@@ -124,6 +126,7 @@ class Faulty(KinematicDriver):
     [
         ("raises on read", Event.DRIVER_RAISED),
         ("raises on send", Event.DRIVER_RAISED),
+        ("interrupted", Event.INTERRUPTED),
         ("silent", Event.DRIVER_SILENT),
         ("does not follow", Event.NOT_FOLLOWING),
         ("garbage", Event.DRIVER_RAISED),

@@ -1,6 +1,8 @@
 """Physics as judge: plans are held, their negatives are not, and each trap of the model stays closed."""
 
 import time
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,9 @@ import pytest
 from generators import hold_limited, random_loads
 
 import fastmove as fm
+from fastmove.certificate import Certificate, Entry
 from fastmove.judge import Judgement, Verdict, judge, judge_batch
+from fastmove.pads import least_grip
 
 pytest.importorskip("mujoco", reason="mujoco is not installed")
 from fastmove.drivers.mujoco import MujocoDriver, Simulation
@@ -38,6 +42,25 @@ def test_certified_transfers_are_held_and_their_wrench_is_the_planners(transfers
         f"median {np.median(every):.2%}, worst {every.max():.2%}"
     )
     assert np.median(every) <= 0.01 and every.max() <= 0.05
+
+
+def test_a_light_pad_that_cannot_carry_its_share_rattles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """5 N, load along the closing axis: S ≤ 0.9 everywhere, yet the exact share of load needs 0.95 of the grip: pad points slide,
+    lift and hit.  With the pads' share in the plan nothing does."""
+    problem = next(islice(random_loads(48, 2), 47, None))
+    held = problem.holds[0]
+    blind = replace(held, contact_model=replace(held.contact_model, shares=()))
+    solution = fm.plan(problem)
+    with monkeypatch.context() as unjudged:
+        unjudged.setattr("fastmove.attempt.certify", lambda *_: Certificate({"start": Entry(1.0, "", 1.0, 0.0, "", "exact")}))
+        trajectory = fm.plan(problem.with_(holds=(blind,))).trajectory
+    believed = replace(solution, trajectory=trajectory, certificate=fm.certify(problem, trajectory))
+    assert {k for k, e in believed.certificate.kinds.items() if not e.ok} == {"pad_share"}
+    needed = [least_grip(held, s.certificate.profile["wrench"][::10]).max() / s.grip_force[0] for s in (believed, solution)]
+    gaps = [wrench_gap(s, judge(problem, s.trajectory)).max() for s in (believed, solution)]
+    print(f"\nexact share of load without / with V: {needed[0]:.3f} / {needed[1]:.3f}; jumps of the contact force {gaps}")
+    assert solution.ok and needed[0] > 0.92 and needed[1] <= 0.91
+    assert gaps[0] > 0.3 and gaps[1] < 0.05
 
 
 def test_a_weaker_grip_slips(transfers: list[fm.Solution]) -> None:
@@ -194,8 +217,7 @@ def dominated() -> list[fm.Solution]:
 
 @pytest.mark.slow
 def test_contact_wrench_on_a_hundred_random_transfers() -> None:
-    """All held.  In all but one the contact force stays within 5 % of the grip of the planner's; in that one (5 N of grip, S at
-    0.9 with a large share along the closing axis) a pad point lifts for some milliseconds and the force jumps."""
+    """All held, and nowhere does the contact force leave the planner's by more than 5 % of the grip."""
     gaps, held, margins, contacts = [], 0, [], []
     for problem in random_loads(100, 2):
         solution = fm.plan(problem).raise_for_status()
@@ -205,13 +227,12 @@ def test_contact_wrench_on_a_hundred_random_transfers() -> None:
         margins.append(judgement.margin)
         contacts.append(judgement.contacts)
     every = np.concatenate(gaps)
-    close = sum(float(gap.max()) <= 0.05 for gap in gaps)
     print(
         f"\n{held} of 100 held; contact force, measured − planned over grip: median {np.median(every):.3%}, "
-        f"worst {every.max():.2%}, within 5 % in {close} of 100; "
+        f"worst {every.max():.2%}; "
         f"least measured margin {min(margins):.4f}; fewest pad points in touch {min(contacts)}"
     )
-    assert held == 100 and np.median(every) <= 0.01 and close >= 99
+    assert held == 100 and np.median(every) <= 0.01 and every.max() <= 0.05
 
 
 @pytest.mark.slow

@@ -94,9 +94,8 @@ class Simulation:
         """
         self.place(q)
         self.model.opt.timestep = min(SETTLE_STEP, self.step_size)
-        for _ in range(round(SETTLE / self.model.opt.timestep)):
-            self.command(q, np.zeros_like(q), feed_forward)
-            self.advance()
+        self.command(q, np.zeros_like(q), feed_forward)
+        self.advance(round(SETTLE / self.model.opt.timestep))
         self.model.opt.timestep = self.step_size
 
     def play(self, q: Array, v: Array, feed_forward: Array, measure: bool) -> tuple[Array, Array, Array]:
@@ -127,8 +126,8 @@ class Simulation:
         """How many pad points touch the item now."""
         return int(np.count_nonzero(np.isin(self.data.contact.geom, self._pads).any(axis=1)))
 
-    def advance(self) -> None:
-        mujoco.mj_step(self.model, self.data)
+    def advance(self, steps: int = 1) -> None:
+        mujoco.mj_step(self.model, self.data, nstep=steps)
 
     def joints(self) -> Array:
         """(n,) measured configuration [rad]."""
