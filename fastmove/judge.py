@@ -43,7 +43,7 @@ class Judgement:
     tracking: largest joint error [rad].
     time (N,), wrench (N, 6): what contacts exert on the item in the grasp frame, every step of the motion [N, Nm];
         empty where it was not measured.
-    margin: least hold margin 0.9 − max(S, V) of the measured wrench;  contacts: fewest pad points in touch; nan and −1 unmeasured.
+    margin: least hold margin 0.9 − max(S, V) as measured;  contacts: fewest pad points in touch; nan and −1 unmeasured.
     """
 
     verdict: Verdict

@@ -215,7 +215,7 @@ class Subproblem:
         """Cones for the samples, members and holds that can bind in the trust region; helper columns p, n at the end."""
         tr, n = self.tr, self.tr.n
         chosen: list[tuple[_EffortRows, int, int, int]] = []
-        shared: list[tuple[Array, Array]] = []
+        shared: list[tuple[_EffortRows, int, int, int]] = []
         for e in self.sets:
             reach = np.abs(e.free).sum(axis=(3, 4)) * self.radius
             reach += np.abs(e.xi) * max(abs(self.range[0]), abs(self.range[1]))

@@ -15,7 +15,10 @@ PROBLEMS = sorted(p for p in (Path(__file__).parent.parent / "problems").glob("*
 SEEDS = 20
 
 
-def binding_share(solution: fm.Solution, kinds: tuple[str, ...] = ("hold", "pad_share", "torque", "torque_rate", "clearance")) -> float:
+PHYSICS = ("hold", "pad_share", "torque", "torque_rate", "clearance")
+
+
+def binding_share(solution: fm.Solution, kinds: tuple[str, ...] = PHYSICS) -> float:
     """Share of the duration during which hold, torque or clearance binds."""
     rows = [r for r in binding_intervals(solution.problem, solution.certificate) if r["kind"] in kinds]
     grid = np.linspace(0, solution.duration, 2001)
