@@ -19,6 +19,7 @@ from fastmove.problem import State as State
 from fastmove.problem import TransferProblem as TransferProblem
 from fastmove.problem_file import describe as describe
 from fastmove.problem_file import load_problem as load_problem
+from fastmove.regions import GoalPose as GoalPose
 from fastmove.report import limiting_shares as limiting_shares
 from fastmove.robot import RobotModel as RobotModel
 from fastmove.robot import load_robot as load_robot

@@ -15,6 +15,7 @@ import pinocchio as pin
 from fastmove.errors import InputError
 from fastmove.grasp import Held
 from fastmove.problem import TransferProblem
+from fastmove.regions import GoalPose
 from fastmove.robot import RobotModel
 from fastmove.scene import ITEM
 
@@ -151,3 +152,15 @@ def _in_joint(arm: pin.Model, link: str, placement: pin.SE3) -> tuple[int, pin.S
 def _hold_frame(arm: pin.Model, held: Held) -> HoldFrame:
     joint, placement = _in_joint(arm, held.gripper.parent_frame, held.gripper.parent_T_tool * held.tool_T_grasp)
     return HoldFrame(held, joint, placement)
+
+
+def goal_frame(assembly: Assembly, robot: RobotModel, goal: GoalPose | None = None) -> tuple[int, pin.SE3]:
+    """(joint, pose in it) of the frame that a goal places; without one: the item's where something is held, else the tool's."""
+    of_item = bool(assembly.hold_frames) if goal is None else goal.of == ITEM
+    offset = pin.SE3.Identity() if goal is None else goal.offset
+    if of_item:
+        frame = assembly.hold_frames[0]
+        return frame.joint, frame.joint_T_grasp * frame.held.grasp_T_item * offset
+    gripper = robot.gripper()
+    parent = assembly.arm.frames[assembly.arm.getFrameId(gripper.parent_frame)]
+    return int(parent.parentJoint), parent.placement * gripper.parent_T_tool * offset

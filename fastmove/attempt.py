@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fastmove.bound import Bound, cosine_breakpoints, lower_bound, switch_basis
+from fastmove.bound import MOVING_FIRST_SPAN, Bound, cosine_breakpoints, early_breakpoints, lower_bound, switch_basis
 from fastmove.certificate import Certificate, certify
 from fastmove.collision import Collision, Ends
 from fastmove.contact import UTILISATION_MAX
@@ -71,6 +71,7 @@ class Task:
         self.problem, self.limits = shop.problem, shop.problem.limit_set
         self.knots = self._knots()
         self.pad = self._pad()
+        self.early = early_breakpoints(self.problem.start, self.limits)
         self.obstacles_bind = False
         self.trouble = ""
         self._paths: dict[int, Array] = {}
@@ -120,7 +121,7 @@ class Task:
 
         A path that leads through a narrow place may need finer breakpoints than the switching times to be followed at all.
         """
-        basis = switch_basis(self.knots, at_rest=self.problem.start.at_rest)
+        basis = switch_basis(self.knots, at_rest=self.problem.start.at_rest, early=self.early)
         found = self._optimised(number, basis)
         if found is None and number in self._paths:
             found = self._optimised(number, basis.refined(cosine_breakpoints(REFINED_SPANS)))
@@ -133,7 +134,7 @@ class Task:
             return None
         free, duration = guess
         tr = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, basis, SHRINK)
-        samples = Samples.standard(basis, tr.with_rate)
+        samples = Samples.standard(basis, tr.with_rate, hasty=bool(np.any(self.early < MOVING_FIRST_SPAN)))
         with timed(self.shop.timings, "optimise"):
             point = self._solve(tr, samples, free, duration, 0.3)
             slow = point is not None and point.duration > REFINE_FROM * self.bound.duration
@@ -188,7 +189,7 @@ class Task:
         finer = tr.basis.refined(cosine_breakpoints(REFINED_SPANS))
         free = (tr.basis.insertion_matrix(finer) @ tr.points(point.free, point.duration))[3:-3]
         new = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, finer, SHRINK)
-        more = Samples.standard(finer, new.with_rate)
+        more = Samples.standard(finer, new.with_rate, hasty=samples.hasty)
         better = self._solve(new, more, free, point.duration, 0.1)
         if better is None or (better.duration > point.duration and better.lack >= point.lack - LACKING):
             return point, tr, samples

@@ -12,11 +12,12 @@ import numpy as np
 import ruckig
 
 from fastmove.errors import InputError
-from fastmove.problem import State
+from fastmove.problem import INSIDE, State
 from fastmove.robot import LimitSet
 from fastmove.spline import Array, SplineBasis
 
 MOVING_FIRST_SPAN = 3e-3  # [s]
+URGENT = 0.98  # a speed that cannot stay below this share of its limit
 MIN_GAP = 2e-4  # breakpoints closer than this fraction of the duration are merged; 2 ms jerk ramps must survive
 
 
@@ -85,11 +86,28 @@ def joint_motions(
     return trajectory
 
 
-def switch_basis(bound: Bound, spans: int = 14, at_rest: bool = True) -> SplineBasis:
+def early_breakpoints(start: State, limits: LimitSet) -> Array:
+    """Times at which a moving start wants breakpoints, the first of them first [s]; empty where none.
+
+    The second Bernstein coefficient of a joint's speed on the first span h is v + h a / 2, whatever the free control points:
+    h must not exceed 2 (v_max − |v|) / |a| where the joint still accelerates.  (v_max − |v| ≥ a² / 2 j, so h ≥ |a| / j.)
+    A joint that must brake at once, with all its jerk, to stay below its speed limit switches at |a| / j.
+    """
+    v, a = np.abs(start.v), np.maximum(np.abs(start.a), 1e-9)
+    towards = np.array(start.v) * np.array(start.a) > 0
+    room = 2 * np.maximum(limits.velocity * (1 - 2 * INSIDE) - v, 0.0)
+    urgent = towards & (v + a**2 / (2 * limits.jerk) > URGENT * limits.velocity)
+    return np.sort(np.concatenate([[float((room / a)[towards].min(initial=np.inf))], (a / limits.jerk)[urgent]]))
+
+
+def switch_basis(bound: Bound, spans: int = 14, at_rest: bool = True, early: Array | None = None) -> SplineBasis:
     """Breakpoints at the switching times, the widest spans bisected up to `spans`.
 
-    With a moving start the first span is at least 3 ms: the acceleration that control points can represent at its
-    beginning is rounded by about 4·10⁻¹⁶ |q| / h², which must stay below the 10⁻⁹ of a join.
+    With a moving start the first span is at least 3 ms: the acceleration that control points can represent at its beginning is
+    rounded by about 4·10⁻¹⁶ |q| / h², which must stay below the 10⁻⁹ of a join.
+
+    Args:
+        early: more breakpoints that a moving start wants [s], where no other is that near.
     """
     beta = bound.switches / bound.switches[-1]
     first = MIN_GAP if at_rest else MOVING_FIRST_SPAN / bound.duration
@@ -98,6 +116,11 @@ def switch_basis(bound: Bound, spans: int = 14, at_rest: bool = True) -> SplineB
         if value - kept[-1] > (MIN_GAP if len(kept) > 1 else first) and 1.0 - value > MIN_GAP:
             kept.append(float(value))
     kept.append(1.0)
+    for wanted in np.zeros(0) if early is None else early / bound.duration:
+        if wanted < 0.5:
+            value = max(float(wanted), first)
+            if np.abs(np.array(kept) - value).min() > MIN_GAP:
+                kept = sorted([*kept, value])
     while len(kept) - 1 < spans:
         widest = int(np.argmax(np.diff(kept)))
         kept.insert(widest + 1, (kept[widest] + kept[widest + 1]) / 2)

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pinocchio as pin
 
-from fastmove.assembly import HAND_OVERLAP, Assembly, assemble, hand_overlaps, open_hand_margins
+from fastmove.assembly import HAND_OVERLAP, Assembly, assemble, goal_frame, hand_overlaps, open_hand_margins
 from fastmove.errors import InputError
 from fastmove.grasp import Held
 from fastmove.item import Inertial
@@ -39,6 +39,7 @@ KINDS = (
 )  # fmt: skip
 ROUNDING = 1e-9  # joint limits widened by this, relative
 END_TOLERANCE = 1e-9  # end states in q, v, a
+POSE_TOLERANCE = 1e-6  # end poses, where the goal is a region [m], [rad]
 JUMPS = (1e-9, 1e-6, 1e-3)  # of q, v, a at breakpoints: what rounding may leave [rad, rad/s, rad/s²]
 UTILISATION_LIMIT = 0.9
 
@@ -106,7 +107,7 @@ def certify(problem: TransferProblem, trajectory: Trajectory, kinds: Collection[
         found |= _efforts(problem, assembly, trajectory, step, kinds, profile)
     if {"clearance", "allowed_contact"} & set(kinds):
         found |= _clearances(problem, assembly, trajectory, kinds, profile)
-    found |= _ends(problem, trajectory, kinds)
+    found |= _ends(problem, assembly, trajectory, kinds)
     if "corridor" in kinds and problem.scene.corridors and problem.holds:
         found["corridor"] = _corridors(problem, assembly, trajectory, step, profile)
     if "grasp" in kinds:
@@ -403,7 +404,7 @@ def _clearances(
     return found
 
 
-def _ends(problem: TransferProblem, trajectory: Trajectory, kinds: Collection[str]) -> dict[str, Entry]:
+def _ends(problem: TransferProblem, assembly: Assembly, trajectory: Trajectory, kinds: Collection[str]) -> dict[str, Entry]:
     found = {}
     duration = trajectory.duration
     start, goals = problem.start, problem.goal.configurations
@@ -413,9 +414,12 @@ def _ends(problem: TransferProblem, trajectory: Trajectory, kinds: Collection[st
         found["start"] = _end_entry(np.stack(gaps), 0.0, problem)
     if "goal" in kinds:
         last = [m(duration, "left")[0] for m in states]
-        nearest = int(np.argmin(np.abs(goals - last[0]).max(axis=1)))
-        gaps = [np.abs(last[0] - goals[nearest]), np.abs(last[1]), np.abs(last[2])]
-        found["goal"] = _end_entry(np.stack(gaps), duration, problem)
+        off = np.zeros(problem.robot.n_arm)  # with goal poses no configuration is asked for
+        if not problem.goal.poses:
+            off = np.abs(last[0] - goals[int(np.argmin(np.abs(goals - last[0]).max(axis=1)))])
+        found["goal"] = _end_entry(np.stack([off, np.abs(last[1]), np.abs(last[2])]), duration, problem)
+        if problem.goal.poses and found["goal"].ok:
+            found["goal"] = _region(problem, assembly, last[0], duration)
     if "grip_force" in kinds and problem.holds:
         rows = []
         for phase in trajectory.phases:
@@ -426,6 +430,20 @@ def _ends(problem: TransferProblem, trajectory: Trajectory, kinds: Collection[st
         margin, held = min(rows, key=lambda row: row[0] if np.isfinite(row[0]) else -np.inf)
         found["grip_force"] = Entry(float(margin), "N", float(margin / held.grasp.grip_force[1]), 0.0, held.gripper.name, "exact")
     return found
+
+
+def _region(problem: TransferProblem, assembly: Assembly, q: Array, time: float) -> Entry:
+    """The last pose against the nearest goal region."""
+    data = assembly.arm.createData()
+    pin.forwardKinematics(assembly.arm, data, q)
+    rows = []
+    for k, goal in enumerate(problem.goal.poses):
+        joint, placement = goal_frame(assembly, problem.robot, goal)
+        distance, angle = goal.gaps(data.oMi[joint] * placement)
+        rows.append((max(distance, angle), distance >= angle, k))
+    gap, far, number = min(rows)
+    margin = POSE_TOLERANCE - gap
+    return Entry(margin, "m" if far else "rad", margin / POSE_TOLERANCE, time, f"goal pose {number + 1}", "exact")
 
 
 def _end_entry(gaps: Array, time: float, problem: TransferProblem) -> Entry:

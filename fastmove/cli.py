@@ -18,6 +18,7 @@ import fastmove
 from fastmove.bench.planners import PLANNERS
 from fastmove.bench.runner import Job, read_set, table
 from fastmove.bench.runner import run as run_jobs
+from fastmove.bench.variants import VARIANTS, varied
 from fastmove.bound import lower_bound
 from fastmove.certificate import KINDS, certify
 from fastmove.errors import DriverFailed, FastMoveError, InputError
@@ -103,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--jobs", type=_natural, default=1, metavar="N", help="processes (default 1)")
     bench.add_argument("--limit", type=_natural, default=0, metavar="K", help="at most K problems, evenly spread over the set")
     bench.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problems'")
+    bench.add_argument("--variant", choices=tuple(VARIANTS), default="as-is", help="of a MotionBenchMaker set: what is asked")
     bench.add_argument("--out", type=Path, default=Path("bench"), metavar="DIR", help="folder of results.jsonl (default bench)")
     bench.add_argument("--resume", action="store_true", help="go on with the results in DIR")
     bench.add_argument("--json", action="store_true", help="print the results, one JSON object a line")
@@ -209,7 +211,10 @@ def _solution(problem: TransferProblem, trajectory_file: str | None, seed: int =
     if not trajectory_file:
         return _planned(problem, seed).raise_for_status()
     trajectory = load_trajectory(trajectory_file, problem)
-    bounds = [lower_bound(problem.start, q, problem.limit_set).duration for q in np.array(problem.goal.configurations)]
+    goals = (
+        np.array(problem.goal.configurations) if len(problem.goal.configurations) else trajectory.position([trajectory.duration])
+    )
+    bounds = [lower_bound(problem.start, q, problem.limit_set).duration for q in goals]
     certificate = certify(problem, trajectory)
     forces = tuple(float(f) for f in trajectory.phases[0].grip_force)
     status = Status.CERTIFIED if certificate.ok else Status.NOT_CERTIFIED
@@ -241,6 +246,9 @@ def _bench(options: argparse.Namespace) -> int:
     entries = list(read_set(options.set, options.limits))
     if options.limit and options.limit < len(entries):
         entries = [entries[k] for k in np.linspace(0, len(entries) - 1, options.limit).round().astype(int)]
+    entries, unusable = varied(entries, options.variant)
+    for sentence in unusable:
+        print(f"not usable: {sentence}", file=sys.stderr)
     jobs = [Job(entry, name) for name in planners for entry in entries]
     with meter(f"{options.set}", len(jobs)) as bar:
         rows = run_jobs(jobs, options.out, options.jobs, options.resume, lambda row: bar.update(1))

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pinocchio as pin
 
-from fastmove.assembly import assemble, hand_overlaps, open_hand_margins
+from fastmove.assembly import assemble, goal_frame, hand_overlaps, open_hand_margins
 from fastmove.bound import lower_bound
 from fastmove.collision import Collision, Ends
 from fastmove.errors import GraspInvalid, InputError
@@ -23,30 +23,21 @@ from fastmove.scene import Scene
 from fastmove.spline import Array
 
 STARTS = 96
-STEPS = 60
+FRESH = 12  # new starts at every further sample of a region
+WALKS, WALK, MOST = 2, 0.45, 40  # steps along the self-motion, their length [rad], configurations kept per sample
+STEPS, FEW = 60, 16  # from random and from near starts
 DAMPING = 1e-4
 CLOSE = 1e-10  # of the twist that is left [m], [rad]
 BACK_STEP, BACK_MAX = 0.001, 0.06  # how far another hand may hold the item nearer to its finger tips [m]
 DISTINCT = 0.3  # solutions nearer than this in every joint count as one [rad]
 
 
-def frame_of(problem: TransferProblem) -> tuple[int, pin.SE3]:
-    """(joint, pose in it) of what a goal places: the item's frame where something is held, else the tool."""
-    assembly = assemble(problem)
-    if assembly.hold_frames:
-        frame = assembly.hold_frames[0]
-        return frame.joint, frame.joint_T_grasp * frame.held.grasp_T_item
-    gripper = problem.robot.gripper()
-    frame = assembly.arm.frames[assembly.arm.getFrameId(gripper.parent_frame)]
-    return int(frame.parentJoint), frame.placement * gripper.parent_T_tool
-
-
 def pose_at(problem: TransferProblem, q: Array) -> pin.SE3:
-    """World pose of that frame at a configuration."""
-    arm = assemble(problem).arm
-    data = arm.createData()
-    pin.forwardKinematics(arm, data, np.asarray(q))
-    joint, placement = frame_of(problem)
+    """World pose of what a goal places (the item's frame where something is held, else the tool) at a configuration."""
+    assembly = assemble(problem)
+    data = assembly.arm.createData()
+    pin.forwardKinematics(assembly.arm, data, np.asarray(q))
+    joint, placement = goal_frame(assembly, problem.robot)
     return data.oMi[joint] * placement
 
 
@@ -56,21 +47,59 @@ def configurations(problem: TransferProblem, target: pin.SE3, near: Array | None
     Args:
         near: sorted by distance from this configuration, which is also a start; else in order of discovery.
     """
-    arm, limits = assemble(problem).arm, problem.limit_set
-    joint, placement = frame_of(problem)
-    rng = np.random.default_rng(seed)
-    low, high = np.maximum(limits.position_min, -2 * np.pi), np.minimum(limits.position_max, 2 * np.pi)
-    q = rng.uniform(low, high, (STARTS, len(low)))
+    assembly = assemble(problem)
+    joint, placement = goal_frame(assembly, problem.robot)
+    q = _starts(problem, np.random.default_rng(seed), STARTS)
     if near is not None:
         q[0] = near
-    q = _solve(Kinematics(arm), joint, placement, target, q, limits.position_min, limits.position_max)
+    q = _Solver(problem, assembly.arm, joint, placement).solve(target, q)
     if near is not None:
         q = q[np.argsort(np.linalg.norm(q - near, axis=1), kind="stable")]
+    return _distinct(q, problem.robot.n_arm)
+
+
+def reached(problem: TransferProblem, seed: int = 0) -> TransferProblem:
+    """The problem with configurations for all its goal poses: every region sampled, every sample by every branch found.
+
+    Solutions are followed from sample to sample, with some fresh starts at each; a redundant arm's are spread by walking along
+    its self-motion.
+
+    Raises:
+        InputError: no configuration of the robot puts the item (or the tool) anywhere in the regions.
+    """
+    assembly, rng = assemble(problem), np.random.default_rng(seed)
+    everything: list[Array] = []
+    for goal in problem.goal.poses:
+        joint, placement = goal_frame(assembly, problem.robot, goal)
+        solver = _Solver(problem, assembly.arm, joint, placement)
+        known = _starts(problem, rng, STARTS)
+        steps = STEPS
+        for target in goal.samples():
+            found = _distinct(solver.solve(target, known, steps), problem.robot.n_arm)
+            for _ in range(WALKS if len(found) else 0):
+                found = _distinct(np.concatenate([found, solver.solve(target, solver.aside(target, found), FEW)]), len(found[0]))
+            everything.append(found[:MOST])
+            known, steps = np.concatenate([found[:MOST], _starts(problem, rng, FRESH)]), FEW
+    q = np.concatenate(everything)
+    if len(q) == 0:
+        raise InputError("goal.poses", f"are out of reach: no configuration of {problem.robot.name} gets there")
+    return problem.with_(goal=replace(problem.goal, configurations=q))
+
+
+def _starts(problem: TransferProblem, rng: np.random.Generator, count: int) -> Array:
+    """Random configurations within the position limits, or within ± one turn where those are wider."""
+    limits = problem.limit_set
+    low, high = np.maximum(limits.position_min, -2 * np.pi), np.minimum(limits.position_max, 2 * np.pi)
+    return rng.uniform(low, high, (count, len(low)))
+
+
+def _distinct(q: Array, n: int) -> Array:
+    """Rows of q that differ from all earlier ones."""
     kept: list[Array] = []
     for row in q:
-        if all(np.abs(row - other).max() > DISTINCT for other in kept):
+        if not kept or np.abs(np.array(kept) - row).max(axis=1).min() > DISTINCT:
             kept.append(row)
-    return np.array(kept).reshape(-1, problem.robot.n_arm)
+    return np.array(kept).reshape(-1, n)
 
 
 def on_robot(problem: TransferProblem, robot: RobotModel, limits: str | None = None, goals: int = 3) -> TransferProblem:
@@ -83,12 +112,16 @@ def on_robot(problem: TransferProblem, robot: RobotModel, limits: str | None = N
         InputError: the robot cannot reach a pose, or is not free there; GraspInvalid: its gripper cannot hold the item so.
     """
     holds = tuple(_in_gripper(held, robot) for held in problem.holds)
-    poses = [pose_at(problem, q) for q in (np.array(problem.start.q), np.array(problem.goal.configurations[0]))]
+    ends_at = [problem.start.q, *problem.goal.configurations[:1]]
+    poses = [pose_at(problem, np.array(q)) for q in ends_at]
     middle = (robot.limit_set(limits).position_min + robot.limit_set(limits).position_max) / 2
     there = problem.with_(
         robot=robot, holds=holds, limits=limits or robot.default_limits, start=State.rest(middle), goal=Goal(middle[None])
     )
-    starts, ends = (_free(there, pose, end) for pose, end in zip(poses, ("start", "goal"), strict=True))
+    starts = _free(there, poses[0], "start")
+    if problem.goal.poses:
+        return there.with_(start=State.rest(starts[0]), goal=Goal.at(*problem.goal.poses))
+    ends = _free(there, poses[1], "goal")
     bounds = np.array([[lower_bound(State.rest(a), b, there.limit_set).duration for b in ends] for a in starts])
     first = int(np.argmin(bounds.min(axis=1)))
     nearest = np.argsort(bounds[first], kind="stable")[:goals]
@@ -146,32 +179,48 @@ def _free(problem: TransferProblem, pose: pin.SE3, end: str) -> Array:
     return np.array(free)
 
 
-def _solve(kinematics: Kinematics, joint: int, placement: pin.SE3, target: pin.SE3, q: Array, low: Array, high: Array) -> Array:
-    """The rows of q (N, n) that converge, clipped to the limits on the way."""
-    eye = np.eye(6) * DAMPING
-    error = np.full(len(q), np.inf)
-    for _ in range(STEPS):
-        twist, jacobian = _error(kinematics, joint, placement, target, q)
-        error = np.abs(twist).max(axis=1)
-        if np.all(error < CLOSE):
-            break
-        scale = np.minimum(error, 1.0)[:, None, None]
-        normal = jacobian @ jacobian.transpose(0, 2, 1) + eye * scale
-        step = np.einsum("nji,nj->ni", jacobian, np.linalg.solve(normal, twist[:, :, None])[:, :, 0])
-        longest = np.abs(step).max(axis=1, keepdims=True)
-        q = np.clip(q + step * np.minimum(1.0, 0.5 / np.maximum(longest, 1e-12)), low, high)
-    twist, _ = _error(kinematics, joint, placement, target, q)
-    return q[np.abs(twist).max(axis=1) < 1e-8]
+class _Solver:
+    """Levenberg–Marquardt for many starts at once; the frame is fixed to a joint."""
 
+    def __init__(self, problem: TransferProblem, arm: pin.Model, joint: int, placement: pin.SE3) -> None:
+        self.kinematics, self.joint, self.placement = Kinematics(arm), joint, placement
+        self.low, self.high = problem.limit_set.position_min, problem.limit_set.position_max
 
-def _error(kinematics: Kinematics, joint: int, placement: pin.SE3, target: pin.SE3, q: Array) -> tuple[Array, Array]:
-    """What is left to the target: (N, 6) displacement and rotation vector in the world, and the Jacobian (N, 6, n)."""
-    frames = kinematics.placements(q)
-    rotation = frames.rotation[:, joint] @ placement.rotation
-    origin = frames.rotation[:, joint] @ placement.translation + frames.origin[:, joint]
-    turn = np.array([pin.log3(target.rotation @ r.T) for r in rotation])
-    axis, moves = frames.axis, kinematics.moves[joint][None, :, None]
-    prismatic = kinematics.prismatic[None, :, None]
-    linear = np.where(prismatic, axis, np.cross(axis, origin[:, None] - frames.origin[:, 1:])) * moves
-    angular = np.where(prismatic, 0.0, axis) * moves
-    return np.hstack([target.translation - origin, turn]), np.concatenate([linear, angular], axis=2).transpose(0, 2, 1)
+    def aside(self, target: pin.SE3, q: Array) -> Array:
+        """Configurations a step along the self-motion to either side of these solutions (N, n); none for six joints."""
+        if q.shape[1] <= 6:
+            return q[:0]
+        _, jacobian = self._error(target, q)
+        null = np.linalg.svd(jacobian)[2][:, 6]
+        null *= WALK / np.abs(null).max(axis=1, keepdims=True)
+        return np.clip(np.concatenate([q + null, q - null]), self.low, self.high)
+
+    def solve(self, target: pin.SE3, q: Array, steps: int = STEPS) -> Array:
+        """The rows of q (N, n) that converge, clipped to the limits on the way."""
+        if len(q) == 0:
+            return q
+        eye = np.eye(6) * DAMPING
+        for _ in range(steps):
+            twist, jacobian = self._error(target, q)
+            error = np.abs(twist).max(axis=1)
+            if np.all(error < CLOSE):
+                break
+            normal = jacobian @ jacobian.transpose(0, 2, 1) + eye * np.minimum(error, 1.0)[:, None, None]
+            step = np.einsum("nji,nj->ni", jacobian, np.linalg.solve(normal, twist[:, :, None])[:, :, 0])
+            longest = np.abs(step).max(axis=1, keepdims=True)
+            q = np.clip(q + step * np.minimum(1.0, 0.5 / np.maximum(longest, 1e-12)), self.low, self.high)
+        twist, _ = self._error(target, q)
+        return q[np.abs(twist).max(axis=1) < 1e-8]
+
+    def _error(self, target: pin.SE3, q: Array) -> tuple[Array, Array]:
+        """What is left to the target: (N, 6) displacement and rotation vector in the world, and the Jacobian (N, 6, n)."""
+        kinematics, joint = self.kinematics, self.joint
+        frames = kinematics.placements(q)
+        rotation = frames.rotation[:, joint] @ self.placement.rotation
+        origin = frames.rotation[:, joint] @ self.placement.translation + frames.origin[:, joint]
+        turn = np.array([pin.log3(r) for r in target.rotation @ rotation.transpose(0, 2, 1)])
+        axis, moves = frames.axis, kinematics.moves[joint][None, :, None]
+        prismatic = kinematics.prismatic[None, :, None]
+        linear = np.where(prismatic, axis, np.cross(axis, origin[:, None] - frames.origin[:, 1:])) * moves
+        angular = np.where(prismatic, 0.0, axis) * moves
+        return np.hstack([target.translation - origin, turn]), np.concatenate([linear, angular], axis=2).transpose(0, 2, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,13 +16,17 @@ from fastmove.collision import Collision
 from fastmove.contact import UTILISATION_MAX
 from fastmove.dynamics import Dynamics
 from fastmove.errors import GraspInvalid, StartInCollision
+from fastmove.ik import reached
 from fastmove.problem import TransferProblem
-from fastmove.solution import Solution, Status
+from fastmove.solution import GoalTally, Solution, Status
 from fastmove.spline import Array
 from fastmove.sqp import PROVEN
 from fastmove.trajectory import Trajectory
 
 ENOUGH = 1.005  # no further path search once the duration is within this factor of the bound
+GOALS_SOLVED = 4  # goals of a region that are solved, in the order of their bounds, once one of them has a certified motion …
+GOALS_FAILED = 8  # … or that may fail before
+WORTH = 1.002  # goals of a region whose bound promises less than this are left alone
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,8 @@ class _Run:
     def __post_init__(self) -> None:
         self.begin = time.perf_counter()
         with timed(self.timings, "set_up"):
+            if self.problem.goal.poses:
+                self.problem = reached(self.problem, self.options.seed)
             self.assembly: Assembly = assemble(self.problem)
             self.dynamics = Dynamics(self.problem, self.assembly)
             self.collision = Collision(self.problem, self.assembly)
@@ -86,27 +92,47 @@ class _Run:
     def plan(self) -> Solution:
         with timed(self.timings, "checks"):
             self._check_start()
-            goals, refusal = self._usable_goals()
-        if refusal is not None:
-            return refusal
-        bounds = [(lower_bound(self.problem.start, q, self.limits).duration, k) for k, q in enumerate(goals)]
-        least = min(b for b, _ in bounds)
+            use, sentence = self._static_use(np.array(self.problem.start.q))
+            if use > 1:
+                return self._fail(Status.NOT_HOLDABLE, f"at the start {sentence}")
+            goals = np.array(self.problem.goal.configurations)
+            bounds = sorted((lower_bound(self.problem.start, q, self.limits).duration, k) for k, q in enumerate(goals))
         best: Solution | None = None
-        for bound, k in sorted(bounds):
-            if best is not None and best.ok and best.duration <= bound:
+        tally, refusals = GoalTally(len(goals)), []
+        for bound, k in bounds:
+            if self._enough(best, bound, tally):
                 break
+            with timed(self.timings, "checks"):
+                reason = self._refusal(goals[k])
+            if reason is not None:
+                refusals.append((k, reason))
+                tally = replace(tally, refused=tally.refused + 1)
+                continue
             found = self._to_goal(goals[k])
+            tally = replace(tally, solved=tally.solved + 1, least=min(tally.least, bound))
             if best is None or (found.ok and (not best.ok or found.duration < best.duration)):
                 best = found
-        assert best is not None
+        if best is None:
+            return self._fail(*min(refusals)[1])
+        tally = tally.closed(best.duration, [b for b, _ in bounds])
         self.timings["total"] = time.perf_counter() - self.begin
         status = best.status
         if best.ok:
-            status = Status.OPTIMAL if best.duration <= (1 + 10 * PROVEN) * least else Status.CERTIFIED
+            status = Status.OPTIMAL if best.duration <= (1 + 10 * PROVEN) * tally.least else Status.CERTIFIED
         return Solution(
-            self.problem, status, best.detail, best.trajectory, best.certificate, least, best.grip_force,
-            self.options.seed, dict(self.timings),
+            self.problem, status, best.detail, best.trajectory, best.certificate, tally.least, best.grip_force,
+            self.options.seed, dict(self.timings), tally,
         )  # fmt: skip
+
+    def _enough(self, best: Solution | None, bound: float, tally: GoalTally) -> bool:
+        """Whether goals from this bound on are left alone.  Of a finite set only those that cannot be faster are; of a region,
+        sampled anyhow, only a few are solved."""
+        certified = best is not None and best.ok
+        if not self.problem.goal.poses:
+            return certified and best.duration <= bound  # type: ignore[union-attr]
+        if not certified:
+            return tally.solved >= GOALS_FAILED
+        return tally.solved >= GOALS_SOLVED or best.duration <= WORTH * bound  # type: ignore[union-attr]
 
     def _fail(self, status: Status, detail: str) -> Solution:
         self.timings["total"] = time.perf_counter() - self.begin
@@ -145,20 +171,6 @@ class _Run:
             f"{one} and {other} are {distance:.1f} mm apart; allowed: at least {self.problem.clearance * 1e3:g} mm, "
             "or an [[allowed_contacts]] entry that overlaps by at most 0.5 mm"
         )
-
-    def _usable_goals(self) -> tuple[list[Array], Solution | None]:
-        """Goals inside limits, free and holdable; or the refusal that names why there is none."""
-        refusals, usable = [], []
-        start_use = self._static_use(np.array(self.problem.start.q))
-        if start_use[0] > 1:
-            return [], self._fail(Status.NOT_HOLDABLE, f"at the start {start_use[1]}")
-        for q in np.array(self.problem.goal.configurations):
-            reason = self._refusal(q)
-            if reason is None:
-                usable.append(q)
-            else:
-                refusals.append(reason)
-        return usable, None if usable else self._fail(*refusals[0])
 
     def _refusal(self, q: Array) -> tuple[Status, str] | None:
         low, high = self.limits.position_min, self.limits.position_max

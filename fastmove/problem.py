@@ -9,6 +9,7 @@ import numpy as np
 
 from fastmove.errors import InputError, StateOutsideLimits
 from fastmove.grasp import Held
+from fastmove.regions import GoalPose
 from fastmove.robot import LimitSet, RobotModel
 from fastmove.scene import ITEM, Scene
 from fastmove.spline import Array, locked
@@ -41,16 +42,24 @@ class State:
 
 @dataclass(frozen=True)
 class Goal:
-    """Where the motion ends, at rest: any one of a finite set of configurations.
+    """Where the motion ends, at rest: any one of a finite set of configurations, or anywhere in a set of regions.
 
     Attributes:
-        configurations: (K, n_arm) [rad].
+        configurations: (K, n_arm) [rad]; with poses, the configurations that planning found for them (none before).
+        poses: regions of the item's or tool's pose; where there are any, they are what the certificate asks for.
     """
 
     configurations: Array
+    poses: tuple[GoalPose, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "configurations", locked(np.atleast_2d(np.asarray(self.configurations, dtype=float))))
+        q = np.asarray(self.configurations, dtype=float)
+        object.__setattr__(self, "configurations", locked(q.reshape(0, 0) if q.size == 0 else np.atleast_2d(q)))
+
+    @staticmethod
+    def at(*poses: GoalPose) -> Goal:
+        """Any of these regions, by any configuration."""
+        return Goal(np.zeros((0, 0)), poses)
 
 
 @dataclass(frozen=True)
@@ -90,7 +99,10 @@ class TransferProblem:
         for key in ("q", "v", "a"):
             if getattr(self.start, key).shape != (n,):
                 raise InputError(f"start.{key}", f"needs {n} numbers, one per joint of {self.robot.name}")
-        if self.goal.configurations.shape[1] != n or len(self.goal.configurations) == 0:
+        if any(p.of == ITEM for p in self.goal.poses) and not self.holds:
+            raise InputError("goal.poses", "place the item, but nothing is held; place the tool instead (of = tool)")
+        found = self.goal.configurations
+        if (len(found) and found.shape[1] != n) or not (len(found) or self.goal.poses):
             raise InputError("goal.q", f"needs {n} numbers, one per joint of {self.robot.name}")
         mass = sum(max(member.mass for member in held.item.members) for held in self.holds)
         if mass > self.robot.payload:

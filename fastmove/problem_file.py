@@ -15,7 +15,9 @@ Every field is checked when read; the message names file, key and what is allowe
     [grasp]  tool_T_item = {position, quaternion_xyzw}, friction, grip_force = N or [least, largest], gripper (optional)
              patches, width (optional; for items that are no primitives)
     [start]  q, v (optional), a (optional)
-    [goal]   q, or configurations = [q, …]
+    [goal]   q, or configurations = [q, …], or
+    [[goal.poses]] position, quaternion_xyzw in the world, of = "item" | "tool", offset (pose of the goal frame in it),
+             free_axis, range_deg = [-180, 180] about it, flips = [{axis, angle_deg}], tolerance = [x, y, z]; all but the pose optional
     [[obstacles]] name, type, size | radius, length | file, position, quaternion_xyzw
     [[allowed_contacts]] obstacle, at = "start" | "goal" | "both"
     [[corridors]] at = "start" | "goal", direction, length, angle_deg (15): leave or reach that end straight within a cone
@@ -36,10 +38,11 @@ from fastmove.fields import Table, read_table
 from fastmove.grasp import Grasp, Held, hold
 from fastmove.item import Inertial, Item, solid_inertia
 from fastmove.problem import Goal, State, TransferProblem
+from fastmove.regions import ITEM, TOOL, GoalPose
 from fastmove.robot import RobotModel, canonical_urdf, load_robot
 from fastmove.scene import AllowedContact, Corridor, Obstacle, Scene
 from fastmove.shapes import TYPES, Shape, pose, pose_dict
-from fastmove.spline import locked
+from fastmove.spline import Array, locked
 
 
 def load_problem(path: str | Path, limits: str | None = None) -> TransferProblem:
@@ -204,9 +207,31 @@ def _state(table: Table, robot: RobotModel) -> State:
 
 
 def _goal(table: Table, robot: RobotModel) -> Goal:
+    if table.has("poses"):
+        return Goal.at(*(_located(t, lambda t=t: _goal_pose(t)) for t in table.list("poses")))
     if not table.has("configurations"):
         return Goal(locked([table.numbers("q", robot.n_arm)]))
     return Goal(locked(table.rows("configurations", robot.n_arm)))
+
+
+def _flip(table: Table) -> Array:
+    axis = np.array(table.numbers("axis", 3))
+    if not np.any(axis):
+        raise table.fail("axis", "is zero; a direction is needed")
+    return np.asarray(pin.exp3(axis / np.linalg.norm(axis) * np.radians(table.number("angle_deg", 180.0))))
+
+
+def _goal_pose(table: Table) -> GoalPose:
+    low, high = table.numbers("range_deg", 2, [-180.0, 180.0])
+    return GoalPose(
+        _pose(table),
+        table.choice("of", (ITEM, TOOL), ITEM),
+        _pose(table.table("offset")) if table.has("offset") else pin.SE3.Identity(),
+        np.array(table.numbers("free_axis", 3, [0.0, 0.0, 0.0])),
+        (float(np.radians(low)), float(np.radians(high))),
+        tuple(_flip(t) for t in table.list("flips")),
+        np.array(table.numbers("tolerance", 3, [0.0, 0.0, 0.0])),
+    )
 
 
 def describe(problem: TransferProblem) -> dict[str, object]:
@@ -242,15 +267,28 @@ def describe(problem: TransferProblem) -> dict[str, object]:
         ],
         "release_opening": problem.release_opening,
         "start": {"q": _plain(problem.start.q), "v": _plain(problem.start.v), "a": _plain(problem.start.a)},
-        "goals": [_plain(q) for q in problem.goal.configurations],
+        "goals": [] if problem.goal.poses else [_plain(q) for q in problem.goal.configurations],
         "clearance": problem.clearance,
         "gravity": _plain(problem.gravity),
     }
+    if problem.goal.poses:
+        result["goal_poses"] = [_describe_goal(g) for g in problem.goal.poses]
     for held in problem.holds[:1]:
         result |= _describe_hold(problem, held)
     if len(problem.holds) > 1:
         result["holds"] = [_describe_hold(problem, held) for held in problem.holds]
     return result
+
+
+def _describe_goal(goal: GoalPose) -> dict[str, object]:
+    return pose_dict(goal.placement) | {
+        "of": goal.of,
+        "offset": pose_dict(goal.offset),
+        "free_axis": _plain(goal.axis),
+        "range": _plain(goal.span),
+        "flips": [[_plain(row) for row in flip] for flip in goal.flips],
+        "tolerance": _plain(goal.tolerance),
+    }
 
 
 def _describe_hold(problem: TransferProblem, held: Held) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -72,6 +73,8 @@ def screenful(solution: Solution) -> str:
         f"  duration {solution.duration:.4f} s   lower bound {solution.lower_bound:.4f} s   ratio {ratio:.4f}   "
         f"limits {problem.limits}"
     )
+    if solution.goals is not None and solution.goals.total > 1:
+        lines.append(f"  {solution.goals}")
     for held, force in zip(problem.holds, solution.grip_force, strict=True):
         member = held.item.members[0]
         lines.append(
@@ -114,6 +117,7 @@ def solution_json(solution: Solution) -> dict[str, object]:
         "binding": [],
         "prices": {},
         "grip_force_N": list(solution.grip_force),
+        "goals": None if solution.goals is None else asdict(solution.goals),
         "seed": solution.seed,
         "version": version("fastmove"),
     }

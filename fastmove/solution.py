@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from fastmove.certificate import Certificate
@@ -24,6 +24,36 @@ class Status(Enum):
 
 
 @dataclass(frozen=True)
+class GoalTally:
+    """What became of the goal configurations.
+
+    Attributes:
+        total: how many there were;  solved: motions planned;  refused: outside limits, not free or not holdable.
+        slower: never solved, since their lower bound is above the best duration;  left: never solved although they might win.
+        least: least lower bound of those that were solved, or left [s].
+    """
+
+    total: int
+    solved: int = 0
+    refused: int = 0
+    slower: int = 0
+    left: int = 0
+    least: float = float("inf")
+
+    def closed(self, duration: float, bounds: list[float]) -> GoalTally:
+        """Counts the goals from the first unsolved one on; bounds are sorted."""
+        rest = bounds[self.solved + self.refused :]
+        left = [b for b in rest if not b >= duration]
+        return replace(self, slower=len(rest) - len(left), left=len(left), least=min([self.least, *left]))
+
+    def __str__(self) -> str:
+        return (
+            f"{self.total} goal configurations: {self.solved} solved, {self.refused} not free or holdable, "
+            f"{self.slower} that cannot be faster, {self.left} left untried"
+        )
+
+
+@dataclass(frozen=True)
 class Solution:
     """A plan and the evidence for it.
 
@@ -32,6 +62,7 @@ class Solution:
         trajectory, certificate: None where there is no motion.
         lower_bound: Ruckig's kinematic bound, least over the goals [s].
         grip_force: per hold [N];  seed: of the search;  timings: by stage [s].
+        goals: what became of the goal configurations.
     """
 
     problem: TransferProblem = field(repr=False)
@@ -43,6 +74,7 @@ class Solution:
     grip_force: tuple[float, ...] = ()
     seed: int = 0
     timings: dict[str, float] = field(default_factory=dict)
+    goals: GoalTally | None = None
 
     @property
     def ok(self) -> bool:

@@ -23,6 +23,7 @@ from fastmove.spline import Array, PiecewisePolynomial, SplineBasis
 
 # A sample whose hold or torque is used up beyond this at rest no longer bounds the duration; it is a matter of geometry.
 STATIC_MAX = 0.98
+HASTY_SAMPLES = 24  # speeds in a first span of 3 ms: between them jerk 500 changes a speed by 2e-6 rad/s at most
 STATIC_TARGET = 0.97  # what every sample is asked for at rest
 
 
@@ -42,10 +43,15 @@ class Samples:
             b2_break, b3_span: second derivative at breakpoints, third on spans.
     """
 
-    def __init__(self, basis: SplineBasis, effort: Array, clearance: Array, rate: Array | None = None) -> None:
+    def __init__(
+        self, basis: SplineBasis, effort: Array, clearance: Array, rate: Array | None = None, hasty: bool = False
+    ) -> None:
         beta = basis.breakpoints
-        self.basis, self.effort, self.clearance, self.rate = basis, effort, clearance, rate
+        self.basis, self.effort, self.clearance, self.rate, self.hasty = basis, effort, clearance, rate, hasty
         self.hull0, self.hull1 = _hulls(basis)
+        if hasty:  # the second coefficient of the first span is given by the start; its speeds themselves are not
+            inner = np.linspace(0, beta[1], HASTY_SAMPLES + 2)[1:-1]
+            self.hull1 = np.concatenate([np.delete(self.hull1, basis.spans, axis=0), basis.matrix(inner, 1)])
         self.b2_break = basis.matrix(beta, 2)
         self.b3_span = basis.matrix(beta[:-1], 3)
         self.b_effort = [basis.matrix(effort, k) for k in range(3)]
@@ -56,14 +62,17 @@ class Samples:
             self.b_rate = [np.concatenate([basis.matrix(s, k, side) for s, side in sides]) for k in range(4)]
 
     @staticmethod
-    def standard(basis: SplineBasis, with_rate: bool, per_span: int = 3) -> Samples:
-        """Breakpoints and mid-points; `per_span` distances in every span."""
+    def standard(basis: SplineBasis, with_rate: bool, per_span: int = 3, hasty: bool = False) -> Samples:
+        """Breakpoints and mid-points; `per_span` distances in every span.
+
+        hasty: the start is so near a speed limit that speeds in the first span (3 ms) are asked for at samples instead.
+        """
         beta = basis.breakpoints
         middle = (beta[:-1] + beta[1:]) / 2
         both = np.sort(np.concatenate([beta, middle]))
         inner = (np.arange(per_span) + 0.5) / per_span
         clearance = (beta[:-1, None] + np.diff(beta)[:, None] * inner).ravel()
-        return Samples(basis, both, clearance, middle if with_rate else None)
+        return Samples(basis, both, clearance, middle if with_rate else None, hasty)
 
     @staticmethod
     def dense(basis: SplineBasis, with_rate: bool, count: int) -> Samples:
@@ -75,7 +84,7 @@ class Samples:
         """With more samples."""
         join = lambda a, b: np.unique(np.concatenate([a, b]))  # noqa: E731
         rate = None if self.rate is None else join(self.rate, effort)
-        return Samples(self.basis, join(self.effort, effort), join(self.clearance, clearance), rate)
+        return Samples(self.basis, join(self.effort, effort), join(self.clearance, clearance), rate, self.hasty)
 
 
 def _hulls(basis: SplineBasis) -> tuple[Array, Array]:

@@ -1,0 +1,185 @@
+"""Variants of a problem set: goals with their symmetry, and transfers that carry the object of a pick.
+
+MotionBenchMaker's problems end with an object between the open jaws.  `symmetric` asks for that grasp with what is free about it;
+`carried` turns the problem round: the object is in the hand, the motion leads from the pick to where the arm came from.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+
+import coal
+import numpy as np
+import pinocchio as pin
+
+from fastmove.bench.motionbenchmaker import Entry
+from fastmove.errors import FastMoveError, InputError
+from fastmove.grasp import Grasp, Held, hold
+from fastmove.ik import pose_at
+from fastmove.item import Inertial, Item, solid_inertia
+from fastmove.items import ItemFacts, known_items
+from fastmove.problem import Goal, State, TransferProblem
+from fastmove.regions import TOOL, GoalPose
+from fastmove.robot import Gripper
+from fastmove.scene import AllowedContact, Obstacle, Scene
+from fastmove.shapes import Shape
+from fastmove.spline import Array, locked
+
+HALF_TURN = pin.utils.rotate("z", np.pi)  # of a two-finger gripper about its approach axis
+SPARE = (1.2, 2.5)  # grip force over what the weight alone asks for, drawn between these
+INSIDE_PAD = 0.002  # [m]
+LIFT_MAX = 0.012  # how far an object that the source sinks into its support is raised out of it [m]
+
+
+def symmetric(entry: Entry) -> Entry:
+    """The goal as a pose of the object at the goal, free by its symmetry and by the gripper's; without an object as it is."""
+    if entry.target is None:
+        return entry
+    problem, shape = entry.problem, entry.target.shape
+    tool = pose_at(problem, problem.goal.configurations[0])
+    flips, axis = _symmetry(shape)
+    poses = []
+    for turn in (np.eye(3), HALF_TURN):
+        turned = tool * pin.SE3(turn, np.zeros(3))
+        offset = turned.inverse() * entry.target.placement
+        poses.append(GoalPose(entry.target.placement, TOOL, offset, axis, flips=flips))
+    return replace(entry, problem=problem.with_(goal=Goal.at(*poses)))
+
+
+def _symmetry(shape: Shape) -> tuple[tuple[Array, ...], Array]:
+    """(flips, free axis) of a shape in its own frame."""
+    if shape.type in ("cylinder", "capsule"):
+        return (pin.utils.rotate("x", np.pi),), np.array([0.0, 0.0, 1.0])
+    if shape.type != "box":
+        return (), np.zeros(3)
+    flips = [pin.utils.rotate(axis, np.pi) for axis in "xyz"]
+    size = np.asarray(shape.size)
+    for k, axis in enumerate("xyz"):
+        one, other = size[[i for i in range(3) if i != k]]
+        if abs(one - other) < 1e-6:  # a square face: quarter turns, too
+            flips += [pin.utils.rotate(axis, s * np.pi / 2) for s in (1.0, -1.0)]
+    return tuple(flips), np.zeros(3)
+
+
+def carried(entry: Entry, seed: int = 0) -> Entry:
+    """The pick turned round: from the goal configuration, the object in the hand, to the start configuration.
+
+    Mass, friction and pinch force are those of a random row of the shipped item table (below 2 lb and what the arm carries), the
+    centre of mass lies anywhere within half of that row's range, the grip is 1.2 to 2.5 times what the weight asks for, within
+    what hand and item bear.  The object is set straight between the pads and, where the source sinks it into its support, raised
+    out of it.
+
+    Raises:
+        InputError, GraspInvalid: there is no object, or these fingers cannot hold it.
+    """
+    if entry.target is None:
+        raise InputError(entry.id, "has no object at its goal")
+    rng = np.random.default_rng([seed, zlib.crc32(entry.id.encode())])
+    problem, gripper = entry.problem, entry.problem.robot.gripper()
+    pick = np.array(problem.goal.configurations[0])
+    tool = pose_at(problem, pick)
+    shape = replace(entry.target.shape, placement=pin.SE3.Identity())
+    tool_T_item = straightened(gripper, shape, tool.inverse() * entry.target.placement)
+    obstacles = problem.scene.obstacles
+    where = tool * tool_T_item
+    sunk = -min([d for d, _ in _distances(shape, where, obstacles)], default=0.0)
+    if 0 < sunk <= LIFT_MAX:
+        where = pin.SE3(where.rotation, where.translation + sunk * np.array([0.0, 0.0, 1.0]))
+    held = _drawn(rng, gripper, shape, tool.inverse() * where)
+    near = [name for d, name in _distances(shape, where, obstacles) if d < problem.clearance]
+    allowed = tuple(AllowedContact(name, "start") for name in near)
+    transfer = TransferProblem(
+        entry.id, problem.robot, (held,), Scene(obstacles, allowed), State.rest(pick), Goal(locked([problem.start.q])),
+        problem.limits, problem.clearance, release_opening=0.0,
+    )  # fmt: skip
+    return Entry(entry.id, entry.scene, transfer, entry.target)
+
+
+def _drawn(rng: np.random.Generator, gripper: Gripper, shape: Shape, tool_T_item: pin.SE3) -> Held:
+    rows = [row for row in known_items() if row.mass <= 0.907]
+    facts: ItemFacts = rows[int(rng.integers(len(rows)))]
+    centre, inertia = solid_inertia((shape,), facts.mass)
+    com = np.array(centre) + rng.uniform(-0.5, 0.5, 3) * np.minimum(np.array(facts.com_halfrange), shape.half_extents())
+    item = Item(facts.name, (shape,), (Inertial(facts.mass, locked(com), inertia),), facts.max_pinch)
+    friction = float(rng.uniform(facts.friction[0], facts.friction[1]))
+    most = min(facts.max_pinch, float(gripper.force[1]))
+    least = max(float(gripper.force[0]), 1e-3)
+    trial = hold(gripper, item, Grasp(tool_T_item, friction, locked([most, most])))
+    body = trial.inertia(item.members[0])
+    worst = 0.0
+    for down in (*np.eye(3), *-np.eye(3)):  # gravity along every axis of the hand
+        force = -9.81 * body.mass * down
+        worst = max(
+            worst, float(trial.contact_model.utilisation(np.concatenate([force, np.cross(body.lever, force)]), 1.0)) / 0.9
+        )
+    grip = float(np.clip(worst * rng.uniform(*SPARE), least, most))
+    return hold(gripper, item, Grasp(tool_T_item, friction, locked([grip, grip])))
+
+
+def straightened(gripper: Gripper, shape: Shape, tool_T_item: pin.SE3) -> pin.SE3:
+    """The item as closing fingers would leave it: a face of a box, or the side or end of a cylinder, square to the pads and
+    halfway between them; the widest line of a cylinder that lies across the hand at least 2 mm inside the pads' ends (in most
+    sources it is beyond the finger tips, where a pinch would squeeze it out)."""
+    rotation = tool_T_item.rotation
+    y = np.array([0.0, 1.0, 0.0])
+    if shape.type == "box":
+        axis = rotation[:, int(np.argmax(np.abs(rotation[1])))]
+        wanted = y * np.sign(axis[1])
+    elif abs(rotation[1, 2]) > np.sqrt(0.5):  # a cylinder gripped at its ends
+        axis, wanted = rotation[:, 2], y * np.sign(rotation[1, 2])
+    else:
+        axis = rotation[:, 2]
+        wanted = axis - y * axis[1]
+        wanted /= np.linalg.norm(wanted)
+    turn = _least_turn(axis, wanted)
+    centre = tool_T_item.translation * np.array([1.0, 0.0, 1.0])
+    squared = turn @ rotation
+    if shape.type != "box" and abs(squared[2, 2]) < np.sqrt(0.5):
+        reach = float(gripper.pad_center[1] + gripper.pad_size[1] / 2) - INSIDE_PAD
+        centre[2] = min(centre[2], reach)
+    return pin.SE3(squared, centre)
+
+
+def _least_turn(one: Array, other: Array) -> Array:
+    """Rotation by the smallest angle that takes a unit vector to another."""
+    axis = np.cross(one, other)
+    sine, cosine = float(np.linalg.norm(axis)), float(one @ other)
+    return np.eye(3) if sine < 1e-12 else np.asarray(pin.exp3(axis / sine * np.arctan2(sine, cosine)))
+
+
+def _distances(shape: Shape, placement: pin.SE3, obstacles: tuple[Obstacle, ...]) -> list[tuple[float, str]]:
+    """Of the object there to every obstacle [m]."""
+    there, geometry, found = coal.Transform3s(placement.rotation, placement.translation), shape.geometry(), []
+    for obstacle in obstacles:
+        at = coal.Transform3s(obstacle.placement.rotation, obstacle.placement.translation)
+        distance = coal.distance(geometry, there, obstacle.shape.geometry(), at, coal.DistanceRequest(), coal.DistanceResult())
+        found.append((float(distance), obstacle.name))
+    return found
+
+
+def backwards(entry: Entry) -> Entry:
+    """From the goal configuration to the start, nothing in the hand: what `carried` is compared with."""
+    problem = entry.problem
+    pick = State.rest(np.array(problem.goal.configurations[0]))
+    return replace(entry, problem=problem.with_(start=pick, goal=Goal(locked([problem.start.q]))))
+
+
+VARIANTS: dict[str, Callable[[Entry], Entry]] = {
+    "as-is": lambda entry: entry,
+    "symmetric": symmetric,
+    "carried": carried,
+    "backwards": backwards,
+}
+
+
+def varied(entries: list[Entry], variant: str) -> tuple[list[Entry], list[str]]:
+    """The entries in this variant, and a sentence for each that cannot be."""
+    usable, sentences = [], []
+    for entry in entries:
+        try:
+            usable.append(VARIANTS[variant](entry))
+        except FastMoveError as error:
+            sentences.append(f"{entry.id}: {error}")
+    return usable, sentences

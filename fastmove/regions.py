@@ -1,0 +1,92 @@
+"""Goal regions: a pose with what may be free about it (symmetry of item and gripper, free yaw, a tolerance).
+
+The goal frame G is fixed in the item (or the tool); the region is
+
+    G = P · R_axis(θ) · R_flip,   low ≤ θ ≤ high,   R_flip one of a finite set,   position within ± tolerance of P's
+
+A bottle that may stand turned any way: axis = its own, θ in ±180°.  A box that may be set down on either end: a flip by 180°.
+A gripper that is the same turned by half a turn about its approach axis: a flip of a goal frame in the tool.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pinocchio as pin
+
+from fastmove.errors import InputError
+from fastmove.spline import Array, locked
+
+ITEM, TOOL = "item", "tool"
+STEP = np.radians(15.0)  # between samples of a free angle
+
+
+@dataclass(frozen=True)
+class GoalPose:
+    """Attributes:
+    placement: P, where the goal frame shall be in the world.
+    of: what the goal frame is fixed in, the held item or the tool;  offset: its pose there.
+    axis: (3,) free axis in the goal frame, zero = none;  span: (low, high) of the angle about it [rad].
+    flips: rotations (3, 3) of the goal frame about itself that are as good as none; no rotation is always among them.
+    tolerance: (3,) allowed shift along the world's axes, to either side [m].
+    """
+
+    placement: pin.SE3
+    of: str = ITEM
+    offset: pin.SE3 = field(default_factory=pin.SE3.Identity)
+    axis: Array = field(default_factory=lambda: np.zeros(3))
+    span: tuple[float, float] = (-np.pi, np.pi)
+    flips: tuple[Array, ...] = ()
+    tolerance: Array = field(default_factory=lambda: np.zeros(3))
+
+    def __post_init__(self) -> None:
+        if self.of not in (ITEM, TOOL):
+            raise InputError("of", f"is {self.of!r}; allowed: {ITEM}, {TOOL}")
+        axis = np.asarray(self.axis, dtype=float)
+        length = float(np.linalg.norm(axis))
+        object.__setattr__(self, "axis", locked(axis / length if length > 0 else axis))
+        object.__setattr__(self, "tolerance", locked(self.tolerance))
+        object.__setattr__(self, "flips", tuple(locked(r) for r in (np.eye(3), *self.flips)))
+        if not self.span[0] <= self.span[1]:
+            raise InputError("range_deg", f"is {np.degrees(self.span).tolist()}; the first must not be above the second")
+        if np.any(np.array(self.tolerance) < 0):
+            raise InputError("tolerance", f"is {np.array(self.tolerance).tolist()}; allowed: at least 0 m")
+
+    def samples(self, step: float = STEP) -> list[pin.SE3]:
+        """Poses of the goal frame that cover the region: θ every `step`, all flips, the middle and the ends of the tolerance.
+
+        Neighbours in the list are neighbours in θ, so that configurations can be followed along it.
+        """
+        shifts = [np.zeros(3)] + [s * np.array(e) for e in np.diag(self.tolerance) if np.any(e) for s in (1.0, -1.0)]
+        return [
+            pin.SE3(self.placement.rotation @ pin.exp3(self.axis * angle) @ flip, self.placement.translation + shift)
+            for flip in self.flips
+            for shift in shifts
+            for angle in self._angles(step)
+        ]
+
+    def _angles(self, step: float) -> Array:
+        if not np.any(self.axis):
+            return np.zeros(1)
+        low, high = self.span
+        count = max(1, int(np.ceil((high - low) / step - 1e-9)))
+        whole = high - low >= 2 * np.pi - 1e-9  # both ends are the same
+        return np.linspace(low, high, count + 1)[: count if whole else None]
+
+    def gaps(self, frame: pin.SE3) -> tuple[float, float]:
+        """How far the goal frame is outside the region: (distance [m], angle [rad]), zero inside."""
+        shift = np.abs(frame.translation - self.placement.translation) - np.array(self.tolerance)
+        return float(np.maximum(shift, 0.0).max()), min(self._turn_gap(frame.rotation @ flip.T) for flip in self.flips)
+
+    def _turn_gap(self, rotation: Array) -> float:
+        """Angle that is left after the best allowed turn about the free axis (swing–twist decomposition)."""
+        turn = self.placement.rotation.T @ rotation
+        if not np.any(self.axis):
+            return float(np.linalg.norm(pin.log3(turn)))
+        x = pin.Quaternion(turn).coeffs()
+        twist = 2 * float(np.arctan2(x[:3] @ self.axis, x[3]))
+        middle = (self.span[0] + self.span[1]) / 2
+        twist = middle + (twist - middle + np.pi) % (2 * np.pi) - np.pi  # the same angle, nearest to the middle of the range
+        angle = float(np.clip(twist, *self.span))
+        return float(np.linalg.norm(pin.log3(turn @ pin.exp3(-self.axis * angle))))

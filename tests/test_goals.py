@@ -1,0 +1,133 @@
+"""Goals as regions: what is inside, configurations that reach them, and a certificate that does not take the planner's word."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pinocchio as pin
+import pytest
+from generators import block, free_space_pairs, pinched
+
+import fastmove as fm
+from fastmove.ik import pose_at, reached
+from fastmove.problem import Goal
+from fastmove.regions import TOOL, GoalPose
+
+HERE = pin.SE3(pin.utils.rotate("x", 0.4), np.array([0.5, 0.1, 0.3]))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_every_sample_is_inside_and_what_is_turned_further_is_outside_by_that_much(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    axis = rng.normal(size=3)
+    region = GoalPose(
+        HERE, axis=axis, span=(-0.5, 1.0), flips=(pin.utils.rotate("y", np.pi),), tolerance=np.array([0.01, 0, 0.02])
+    )
+    for pose in region.samples():
+        assert max(region.gaps(pose)) < 1e-7
+    for over in (0.05, 0.3):
+        beyond = pin.SE3(HERE.rotation @ pin.exp3(region.axis * (1.0 + over)), HERE.translation + [0.03, 0.0, 0.0])
+        distance, angle = region.gaps(beyond)
+        assert distance == pytest.approx(0.02) and angle == pytest.approx(over, abs=1e-7)
+    aside = np.cross(region.axis, rng.normal(size=3))
+    tilted = pin.SE3(
+        HERE.rotation @ pin.exp3(region.axis * 0.3) @ pin.exp3(0.1 * aside / np.linalg.norm(aside)), HERE.translation
+    )
+    swept = [
+        np.linalg.norm(pin.log3((HERE.rotation @ pin.exp3(region.axis * a)).T @ tilted.rotation))
+        for a in np.linspace(-0.5, 1, 3001)
+    ]
+    assert region.gaps(tilted)[1] == pytest.approx(min(swept), abs=1e-5)
+
+
+def test_a_full_turn_is_sampled_once_and_a_pose_alone_once() -> None:
+    assert len(GoalPose(HERE, axis=np.array([0, 0, 1.0])).samples()) == 24
+    assert len(GoalPose(HERE).samples()) == 1
+    assert len(GoalPose(HERE, tolerance=np.array([0.01, 0.0, 0.0])).samples()) == 3
+
+
+def turned_about(problem: fm.TransferProblem, axis: tuple[float, float, float]) -> fm.TransferProblem:
+    """The goal as the item's pose there, free about an axis of the item."""
+    pose = pose_at(problem, np.array(problem.goal.configurations[0]))
+    return problem.with_(goal=Goal.at(GoalPose(pose, axis=np.array(axis))))
+
+
+def test_freedom_makes_motions_faster_and_the_certificate_measures_the_pose(panda: fm.RobotModel) -> None:
+    held, durations = pinched(panda, block(0.3), 30.0, 0.5), []
+    for problem in free_space_pairs("benchmark", 5, 4, held):
+        region = turned_about(problem, (0.0, 1.0, 0.0))
+        fixed, free = fm.plan(problem).raise_for_status(), fm.plan(region).raise_for_status()
+        durations.append((fixed.duration, free.duration))
+        end = free.trajectory.position(free.duration)
+        (wanted,) = region.goal.poses
+        assert max(wanted.gaps(pose_at(problem, end))) < 1e-7
+        tally = free.goals
+        assert tally.total == tally.solved + tally.refused + tally.slower + tally.left and tally.total > 20
+        assert fm.certify(region, free.trajectory).ok  # of the problem as it was asked, without any configurations
+        elsewhere = replace(wanted, placement=pin.SE3(wanted.placement.rotation, wanted.placement.translation + [0, 0, 2e-6]))
+        other = fm.certify(region.with_(goal=Goal.at(elsewhere)), free.trajectory)
+        assert {k for k, e in other.kinds.items() if not e.ok} == {"goal"}
+    fixed_sum, free_sum = np.sum(durations, axis=0)
+    print(f"\nmean duration with a free turn: {free_sum / fixed_sum:.3f} of the fixed configuration's")
+    assert free_sum < fixed_sum
+
+
+def test_configurations_reach_the_region_and_are_the_same_every_time(book: fm.TransferProblem) -> None:
+    region = turned_about(book, (0.0, 0.0, 1.0))
+    found, again = reached(region), reached(region)
+    np.testing.assert_array_equal(found.goal.configurations, again.goal.configurations)
+    (wanted,) = region.goal.poses
+    assert all(max(wanted.gaps(pose_at(book, q))) < 1e-6 for q in found.goal.configurations)
+    assert np.all(found.goal.configurations >= book.limit_set.position_min - 1e-12)
+
+
+def test_a_region_out_of_reach_is_an_error_in_a_sentence(book: fm.TransferProblem) -> None:
+    far = GoalPose(pin.SE3(np.eye(3), np.array([3.0, 0.0, 0.0])))
+    with pytest.raises(fm.InputError, match="out of reach"):
+        fm.plan(book.with_(goal=Goal.at(far)))
+    bare = book.with_(holds=())
+    with pytest.raises(fm.InputError, match="nothing is held"):
+        bare.with_(goal=Goal.at(far))
+    assert bare.with_(goal=Goal.at(replace(far, of=TOOL))).goal.poses
+
+
+GOAL = """[[goal.poses]]
+position = [0.45, -0.3, 0.12]
+quaternion_xyzw = [0.0, 0.0, 0.0, 1.0]
+free_axis = [0.0, 0.0, 1.0]
+range_deg = [-30.0, 30.0]
+flips = [{axis = [0.0, 0.0, 1.0], angle_deg = 180.0}]
+tolerance = [0.01, 0.01, 0.0]
+"""
+
+
+def written(tmp_path: Path, goal: str) -> Path:
+    """The book's problem file with another goal."""
+    text = (Path(__file__).parent.parent / "problems" / "book_to_tote.toml").read_text()
+    before, _, after = text.partition("[goal]\n")
+    path = tmp_path / "p.toml"
+    path.write_text(before + goal + "\n" + after[after.index("[[") :])
+    return path
+
+
+def test_a_file_may_ask_for_a_region(tmp_path: Path) -> None:
+    problem = fm.load_problem(written(tmp_path, GOAL))
+    (wanted,) = problem.goal.poses
+    assert np.degrees(wanted.span).tolist() == pytest.approx([-30.0, 30.0]) and len(wanted.flips) == 2
+    described = fm.describe(problem)
+    assert described["goals"] == [] and described["goal_poses"][0]["tolerance"] == [0.01, 0.01, 0.0]
+    assert fm.describe(reached(problem)) == described  # what planning finds is not part of the question
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("range_deg = [-30.0, 30.0]", "range_deg = [30.0, -30.0]", "must not be above"),
+        ("axis = [0.0, 0.0, 1.0], angle", "axis = [0.0, 0.0, 0.0], angle", "direction is needed"),
+        ("tolerance = [0.01", "tolerance = [-0.01", "at least 0"),
+        ('free_axis', 'of = "hand"\nfree_axis', "allowed: item, tool"),
+    ],
+)  # fmt: skip
+def test_malformed_regions_are_named(tmp_path: Path, old: str, new: str, words: str) -> None:
+    with pytest.raises(fm.InputError, match=words):
+        fm.load_problem(written(tmp_path, GOAL.replace(old, new)))
