@@ -119,13 +119,17 @@ class Task:
     def attempt(self, number: int) -> tuple[Trajectory, Certificate] | None:
         """Number 0 is the straight line (or Ruckig's own motion from a moving start), others a searched path.
 
-        A path that leads through a narrow place may need finer breakpoints than the switching times to be followed at all.
+        A path that leads through a narrow place may need finer breakpoints than the switching times to be followed at all; so may
+        a start at several limits at once.
         """
         basis = switch_basis(self.knots, at_rest=self.problem.start.at_rest, early=self.early)
         found = self._optimised(number, basis)
-        if found is None and number in self._paths:
+        result = None if found is None else self._certified(*found)
+        moving_start = number == 0 and not self.problem.start.at_rest
+        if (result is None and number in self._paths) or (moving_start and not (result and result[1].ok)):
             found = self._optimised(number, basis.refined(cosine_breakpoints(REFINED_SPANS)))
-        return None if found is None else self._certified(*found)
+            result = self._certified(*found) if found is not None else result
+        return result
 
     def _optimised(self, number: int, basis: SplineBasis) -> tuple[Point, Transcription, Samples] | None:
         with timed(self.shop.timings, "seed"):

@@ -17,6 +17,7 @@ from fastmove.robot import LimitSet
 from fastmove.spline import Array, SplineBasis
 
 MOVING_FIRST_SPAN = 3e-3  # [s]
+STRETCHED = 0.8  # breakpoints scale with a duration that may become longer than the bound
 URGENT = 0.98  # a speed that cannot stay below this share of its limit
 MIN_GAP = 2e-4  # breakpoints closer than this fraction of the duration are merged; 2 ms jerk ramps must survive
 
@@ -87,17 +88,19 @@ def joint_motions(
 
 
 def early_breakpoints(start: State, limits: LimitSet) -> Array:
-    """Times at which a moving start wants breakpoints, the first of them first [s]; empty where none.
+    """Times at which a moving start wants breakpoints, the more important ones first [s].
 
     The second Bernstein coefficient of a joint's speed on the first span h is v + h a / 2, whatever the free control points:
     h must not exceed 2 (v_max − |v|) / |a| where the joint still accelerates.  (v_max − |v| ≥ a² / 2 j, so h ≥ |a| / j.)
-    A joint that must brake at once, with all its jerk, to stay below its speed limit switches at |a| / j.
+    A joint that must brake at once, with all its jerk, to stay below its speed limit switches at |a| / j; a breakpoint just before
+    keeps what its speed's coefficients lose small where the duration grows and the breakpoints with it.
     """
     v, a = np.abs(start.v), np.maximum(np.abs(start.a), 1e-9)
     towards = np.array(start.v) * np.array(start.a) > 0
     room = 2 * np.maximum(limits.velocity * (1 - 2 * INSIDE) - v, 0.0)
     urgent = towards & (v + a**2 / (2 * limits.jerk) > URGENT * limits.velocity)
-    return np.sort(np.concatenate([[float((room / a)[towards].min(initial=np.inf))], (a / limits.jerk)[urgent]]))
+    first = STRETCHED * float((room / a)[towards].min(initial=np.inf))
+    return np.concatenate([[first], np.outer((1.0, 0.98), (a / limits.jerk)[urgent]).ravel()])
 
 
 def switch_basis(bound: Bound, spans: int = 14, at_rest: bool = True, early: Array | None = None) -> SplineBasis:

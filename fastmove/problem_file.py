@@ -17,7 +17,8 @@ Every field is checked when read; the message names file, key and what is allowe
     [start]  q, v (optional), a (optional)
     [goal]   q, or configurations = [q, …], or
     [[goal.poses]] position, quaternion_xyzw in the world, of = "item" | "tool", offset (pose of the goal frame in it),
-             free_axis, range_deg = [-180, 180] about it, flips = [{axis, angle_deg}], tolerance = [x, y, z]; all but the pose optional
+             free_axis, range_deg = [-180, 180] about it, flips = [{axis, angle_deg}], tolerance = [x, y, z]
+             (all but the pose optional)
     [[obstacles]] name, type, size | radius, length | file, position, quaternion_xyzw
     [[allowed_contacts]] obstacle, at = "start" | "goal" | "both"
     [[corridors]] at = "start" | "goal", direction, length, angle_deg (15): leave or reach that end straight within a cone

@@ -18,6 +18,7 @@ from fastmove.transcription import Flow, Samples, Transcription, static_lack
 
 PROVEN = 2e-4  # T ≤ (1 + PROVEN)·bound counts as optimal
 STEP_TOLERANCE = 2e-4  # stop when the model predicts less than this fraction of T
+VIOLATION_MAX = 5e-8  # of a moving start's limits: the planner keeps 1e-7 inside them
 CONES_FROM = 0.5  # hold rows join once the hold is used by more than this fraction
 
 
@@ -40,7 +41,7 @@ class Point:
 
     @property
     def feasible(self) -> bool:
-        return self.lack <= 1e-5 and self.static <= 1e-9 and self.violation <= 1e-6
+        return self.lack <= 1e-5 and self.static <= 1e-9 and self.violation <= VIOLATION_MAX
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ class Optimiser:
     def _proven(self, point: Point) -> bool:
         """As fast as the bound, and clear with half the pad to spare."""
         fast = point.duration <= (1 + PROVEN) * self.bound
-        return fast and point.lack <= max(self.pad / 2, 1e-5) and point.static <= 1e-9 and point.violation <= 1e-6
+        return fast and point.lack <= max(self.pad / 2, 1e-5) and point.static <= 1e-9 and point.violation <= VIOLATION_MAX
 
     def _hold_use(self, point: Point) -> float:
         """Largest use of the hold, 1 = limit; 0 where nothing is held."""

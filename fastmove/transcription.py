@@ -137,7 +137,8 @@ class Transcription:
     ) -> None:
         self.problem, self.dynamics, self.basis = problem, dynamics, basis
         self.start, self.goal = start, goal
-        limits, inside = problem.limit_set, 1 - INSIDE
+        # a moving start may be at several limits at once, as the motion that it comes from was: nearer to them here
+        limits, inside = problem.limit_set, 1 - (INSIDE if start.at_rest else INSIDE / 10)
         self.n = len(goal)
         self.free = slice(3, basis.size - 3)
         self.n_free = basis.size - 6

@@ -26,7 +26,7 @@ def test_every_sample_is_inside_and_what_is_turned_further_is_outside_by_that_mu
     for pose in region.samples():
         assert max(region.gaps(pose)) < 1e-7
     for over in (0.05, 0.3):
-        beyond = pin.SE3(HERE.rotation @ pin.exp3(region.axis * (1.0 + over)), HERE.translation + [0.03, 0.0, 0.0])
+        beyond = pin.SE3(HERE.rotation @ pin.exp3(region.axis * (1.0 + over)), HERE.translation + np.array([0.03, 0.0, 0.0]))
         distance, angle = region.gaps(beyond)
         assert distance == pytest.approx(0.02) and angle == pytest.approx(over, abs=1e-7)
     aside = np.cross(region.axis, rng.normal(size=3))
@@ -64,7 +64,9 @@ def test_freedom_makes_motions_faster_and_the_certificate_measures_the_pose(pand
         tally = free.goals
         assert tally.total == tally.solved + tally.refused + tally.slower + tally.left and tally.total > 20
         assert fm.certify(region, free.trajectory).ok  # of the problem as it was asked, without any configurations
-        elsewhere = replace(wanted, placement=pin.SE3(wanted.placement.rotation, wanted.placement.translation + [0, 0, 2e-6]))
+        elsewhere = replace(
+            wanted, placement=pin.SE3(wanted.placement.rotation, wanted.placement.translation + np.array([0, 0, 2e-6]))
+        )
         other = fm.certify(region.with_(goal=Goal.at(elsewhere)), free.trajectory)
         assert {k for k, e in other.kinds.items() if not e.ok} == {"goal"}
     fixed_sum, free_sum = np.sum(durations, axis=0)
