@@ -3,6 +3,10 @@
 `problem = load_problem(path)`, `solution = plan(problem)`, `print(solution)`.
 """
 
+from fastmove.batch import GraspCandidate as GraspCandidate
+from fastmove.batch import plan_batch as plan_batch
+from fastmove.batch import rank_grasps as rank_grasps
+from fastmove.batch import read_grasps as read_grasps
 from fastmove.certificate import Certificate as Certificate
 from fastmove.certificate import certify as certify
 from fastmove.errors import FastMoveError as FastMoveError

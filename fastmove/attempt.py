@@ -38,7 +38,7 @@ BINDING = 0.9  # use of torque, its rate or hold from which it counts as what ke
 STRETCH_MAX = 2e-3  # a longer stretch than this is worth new samples where it comes from …
 HOT_ROUNDS = 3  # … this many times
 EMPHASIS_GROWTH, EMPHASIS_MAX = 3.0, 27.0  # of the price of a lack of clearance, from round to round
-MORE_PATHS = 4  # path searches beyond those asked for, while no certified motion was found
+MORE_PATHS, PATIENCE = 4, 4  # path searches beyond those asked for, while no certified motion was found, and their budget
 ROUNDS = 6
 SHRINK = 2e-4  # relative distance kept from torque, rate and hold between the planner's samples …
 SHRINK_GROWTH = 5.0  # … and its growth where the certificate still finds more
@@ -74,6 +74,7 @@ class Task:
         self.early = early_breakpoints(self.problem.start, self.limits)
         self.obstacles_bind = False
         self.trouble = ""
+        self.usual = 0  # path searches that were asked for; more only where none led to a certified motion
         self._paths: dict[int, Array] = {}
 
     def _knots(self) -> Bound:
@@ -102,6 +103,7 @@ class Task:
     def order(self, path_seeds: int) -> list[int]:
         """Numbers of attempts to make: the straight line first, but last where it starts deep inside obstacles; then further
         paths, for a goal to which none has led yet."""
+        self.usual = path_seeds
         paths, more = list(range(1, path_seeds + 1)), list(range(path_seeds + 1, path_seeds + 1 + MORE_PATHS))
         if not self.problem.start.at_rest or not paths:
             return [0]
@@ -154,7 +156,9 @@ class Task:
             return straight(np.array(start.q), self.goal, self.knots, basis), self.bound.duration
         if number not in self._paths:
             shop = self.shop
-            path = connect(shop.collision, shop.dynamics, self.problem, self.ends, self.goal, self.seed * 1000 + number)
+            patience = 1 if number <= self.usual else PATIENCE
+            seed = self.seed * 1000 + number
+            path = connect(shop.collision, shop.dynamics, self.problem, self.ends, self.goal, seed, patience)
             if path is None:
                 return None
             self._paths[number] = path

@@ -92,8 +92,8 @@ def early_breakpoints(start: State, limits: LimitSet) -> Array:
 
     The second Bernstein coefficient of a joint's speed on the first span h is v + h a / 2, whatever the free control points:
     h must not exceed 2 (v_max − |v|) / |a| where the joint still accelerates.  (v_max − |v| ≥ a² / 2 j, so h ≥ |a| / j.)
-    A joint that must brake at once, with all its jerk, to stay below its speed limit switches at |a| / j; a breakpoint just before
-    keeps what its speed's coefficients lose small where the duration grows and the breakpoints with it.
+    A joint that must brake at once, with all its jerk, to stay below its speed limit switches at |a| / j; a breakpoint just
+    before keeps what its speed's coefficients lose small where the duration grows and the breakpoints with it.
     """
     v, a = np.abs(start.v), np.maximum(np.abs(start.a), 1e-9)
     towards = np.array(start.v) * np.array(start.a) > 0

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import fastmove
+from fastmove.batch import rank_grasps, ranking, read_grasps
 from fastmove.bench.planners import PLANNERS
 from fastmove.bench.runner import Job, read_set, table
 from fastmove.bench.runner import run as run_jobs
@@ -98,6 +99,26 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
     show.add_argument("--json", action="store_true", help="print one JSON object")
 
+    _add_batches(commands)
+    robots = _command(commands, "robots", _robots, "the robots it knows")
+    robots.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser
+
+
+def _add_batches(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    rank = _command(commands, "rank", _rank, "how fast each of many grasps lets the item move")
+    rank.add_argument("problem", metavar="PROBLEM", help="problem file; its item moves from its pose at the start to the goal's")
+    rank.add_argument(
+        "grasps", metavar="GRASPS.json", help="list of {id, tool_T_item, grip_force_N, friction, start_q}; .jsonl too"
+    )
+    rank.add_argument("--jobs", type=_natural, default=1, metavar="N", help="processes (default 1)")
+    rank.add_argument("--all", action="store_true", help="plan every grasp, not only those that may be the fastest")
+    rank.add_argument("--most", type=_natural, metavar="K", help="plan at most about K grasps")
+    rank.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
+    rank.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
+    rank.add_argument("--seed", type=_natural, default=0, metavar="N", help="seed of the path search (default 0)")
+    rank.add_argument("--json", action="store_true", help="print one JSON object")
+
     bench = _command(commands, "bench", _bench, "planners over a set of problems, every result kept")
     bench.add_argument("set", metavar="SET", type=Path, help="folder or .jsonl of problems, or MotionBenchMaker files")
     bench.add_argument("--planner", default="fastmove", metavar="A,B…", help=f"of {', '.join(PLANNERS)} (default fastmove)")
@@ -108,10 +129,6 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--out", type=Path, default=Path("bench"), metavar="DIR", help="folder of results.jsonl (default bench)")
     bench.add_argument("--resume", action="store_true", help="go on with the results in DIR")
     bench.add_argument("--json", action="store_true", help="print the results, one JSON object a line")
-
-    robots = _command(commands, "robots", _robots, "the robots it knows")
-    robots.add_argument("--json", action="store_true", help="print one JSON object")
-    return parser
 
 
 def _command(
@@ -211,9 +228,9 @@ def _solution(problem: TransferProblem, trajectory_file: str | None, seed: int =
     if not trajectory_file:
         return _planned(problem, seed).raise_for_status()
     trajectory = load_trajectory(trajectory_file, problem)
-    goals = (
-        np.array(problem.goal.configurations) if len(problem.goal.configurations) else trajectory.position([trajectory.duration])
-    )
+    goals = np.array(problem.goal.configurations)
+    if problem.goal.poses:
+        goals = trajectory.position(np.array([trajectory.duration]))
     bounds = [lower_bound(problem.start, q, problem.limit_set).duration for q in goals]
     certificate = certify(problem, trajectory)
     forces = tuple(float(f) for f in trajectory.phases[0].grip_force)
@@ -236,6 +253,13 @@ def _preview(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         server.server_close()
     return 0
+
+
+def _rank(options: argparse.Namespace) -> int:
+    problem, grasps = _problem(options), read_grasps(options.grasps)
+    ranked = rank_grasps(problem, grasps, options.jobs, options.all, options.most, Options(seed=options.seed))
+    print(_json({"problem": problem.name, "grasps": [grasp.as_json() for grasp in ranked]}) if options.json else ranking(ranked))
+    return 0 if any(np.isfinite(grasp.duration) for grasp in ranked) else 3
 
 
 def _bench(options: argparse.Namespace) -> int:

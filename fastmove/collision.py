@@ -152,16 +152,6 @@ class Collision:
             found = min(found, float(np.linalg.norm(points - fade.origin, axis=1).max()))
         return found
 
-    def grasp_jacobian(self, q: Array) -> Array:
-        """(6, n) velocity of the first grasp frame's origin and its angular velocity, in the world."""
-        frame = self._frames[0]
-        frames = self.kinematics.placements(q[None])
-        origin = frames.rotation[0, frame.joint] @ frame.joint_T_grasp.translation + frames.origin[0, frame.joint]
-        axis, moves = frames.axis[0], self.kinematics.moves[frame.joint][:, None]
-        linear = np.where(self.kinematics.prismatic[:, None], axis, np.cross(axis, origin - frames.origin[0, 1:]))
-        angular = np.where(self.kinematics.prismatic[:, None], 0.0, axis)
-        return np.asarray(np.concatenate([(linear * moves).T, (angular * moves).T]))
-
     def margins_at(self, q: Array, ends: Ends) -> list[tuple[float, str, str]]:
         """(distance − required, group, group) of every pair nearer than required at one configuration, worst first;
         an allowed contact may overlap by 0.5 mm."""

@@ -6,6 +6,7 @@ configurations and keeping what differs.  The same seed gives the same configura
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +19,7 @@ from fastmove.errors import GraspInvalid, InputError
 from fastmove.grasp import Held, hold
 from fastmove.kinematics import Kinematics
 from fastmove.problem import Goal, State, TransferProblem
+from fastmove.regions import GoalPose
 from fastmove.robot import RobotModel
 from fastmove.scene import Scene
 from fastmove.spline import Array
@@ -67,23 +69,43 @@ def reached(problem: TransferProblem, seed: int = 0) -> TransferProblem:
     Raises:
         InputError: no configuration of the robot puts the item (or the tool) anywhere in the regions.
     """
-    assembly, rng = assemble(problem), np.random.default_rng(seed)
-    everything: list[Array] = []
-    for goal in problem.goal.poses:
-        joint, placement = goal_frame(assembly, problem.robot, goal)
-        solver = _Solver(problem, assembly.arm, joint, placement)
-        known = _starts(problem, rng, STARTS)
-        steps = STEPS
-        for target in goal.samples():
-            found = _distinct(solver.solve(target, known, steps), problem.robot.n_arm)
-            for _ in range(WALKS if len(found) else 0):
-                found = _distinct(np.concatenate([found, solver.solve(target, solver.aside(target, found), FEW)]), len(found[0]))
-            everything.append(found[:MOST])
-            known, steps = np.concatenate([found[:MOST], _starts(problem, rng, FRESH)]), FEW
-    q = np.concatenate(everything)
+    rng = np.random.default_rng(seed)
+    q = np.concatenate([found for goal in problem.goal.poses for found in Reach(problem, goal).along(goal.samples(), rng)])
     if len(q) == 0:
         raise InputError("goal.poses", f"are out of reach: no configuration of {problem.robot.name} gets there")
     return problem.with_(goal=replace(problem.goal, configurations=q))
+
+
+class Reach:
+    """Configurations that put what a goal places (the item, or the tool) where it is asked for: one problem, many poses."""
+
+    def __init__(self, problem: TransferProblem, goal: GoalPose | None = None) -> None:
+        self.problem, assembly = problem, assemble(problem)
+        self.solver = _Solver(problem, assembly.arm, *goal_frame(assembly, problem.robot, goal))
+
+    def all(self, target: pin.SE3, seed: int = 0) -> Array:
+        """(K, n) from random starts, a redundant arm's spread along its self-motion."""
+        found = self.solver.solve(target, _starts(self.problem, np.random.default_rng(seed), STARTS))
+        return self._spread(target, _distinct(found, self.problem.robot.n_arm))
+
+    def near(self, target: pin.SE3, pool: Array) -> Array:
+        """(K, n) from these starts."""
+        return _distinct(self.solver.solve(target, pool, FEW), self.problem.robot.n_arm)[:MOST]
+
+    def along(self, targets: list[pin.SE3], rng: np.random.Generator) -> Iterator[Array]:
+        """(K, n) for each of these poses, followed from one to the next, with some fresh starts at each."""
+        known, steps = _starts(self.problem, rng, STARTS), STEPS
+        for target in targets:
+            found = self._spread(target, _distinct(self.solver.solve(target, known, steps), self.problem.robot.n_arm))
+            yield found
+            known, steps = np.concatenate([found, _starts(self.problem, rng, FRESH)]), FEW
+
+    def _spread(self, target: pin.SE3, found: Array) -> Array:
+        for _ in range(WALKS if len(found) else 0):
+            found = _distinct(
+                np.concatenate([found, self.solver.solve(target, self.solver.aside(target, found), FEW)]), len(found[0])
+            )
+        return found[:MOST]
 
 
 def _starts(problem: TransferProblem, rng: np.random.Generator, count: int) -> Array:
@@ -214,13 +236,6 @@ class _Solver:
 
     def _error(self, target: pin.SE3, q: Array) -> tuple[Array, Array]:
         """What is left to the target: (N, 6) displacement and rotation vector in the world, and the Jacobian (N, 6, n)."""
-        kinematics, joint = self.kinematics, self.joint
-        frames = kinematics.placements(q)
-        rotation = frames.rotation[:, joint] @ self.placement.rotation
-        origin = frames.rotation[:, joint] @ self.placement.translation + frames.origin[:, joint]
+        rotation, origin, jacobian = self.kinematics.frame(q, self.joint, self.placement)
         turn = np.array([pin.log3(r) for r in target.rotation @ rotation.transpose(0, 2, 1)])
-        axis, moves = frames.axis, kinematics.moves[joint][None, :, None]
-        prismatic = kinematics.prismatic[None, :, None]
-        linear = np.where(prismatic, axis, np.cross(axis, origin[:, None] - frames.origin[:, 1:])) * moves
-        angular = np.where(prismatic, 0.0, axis) * moves
-        return np.hstack([target.translation - origin, turn]), np.concatenate([linear, angular], axis=2).transpose(0, 2, 1)
+        return np.hstack([target.translation - origin, turn]), jacobian

@@ -53,6 +53,20 @@ class Kinematics:
         self._cross2 = self._cross @ self._cross
         self.moves = self._support()
 
+    def frame(self, q: Array, joint: int, placement: pin.SE3) -> tuple[Array, Array, Array]:
+        """A frame fixed to a joint at N configurations (N, n), in the world.
+
+        Returns:
+            rotation (N, 3, 3), origin (N, 3) [m], Jacobian (N, 6, n): velocity of the origin, then angular velocity.
+        """
+        frames = self.placements(q)
+        rotation = frames.rotation[:, joint] @ placement.rotation
+        origin = frames.rotation[:, joint] @ placement.translation + frames.origin[:, joint]
+        moves, prismatic = self.moves[joint][None, :, None], self.prismatic[None, :, None]
+        linear = np.where(prismatic, frames.axis, np.cross(frames.axis, origin[:, None] - frames.origin[:, 1:])) * moves
+        angular = np.where(prismatic, 0.0, frames.axis) * moves
+        return rotation, origin, np.concatenate([linear, angular], axis=2).transpose(0, 2, 1)
+
     def _support(self) -> Array:
         """(joints + 1, joints) 1 where joint k moves frame j."""
         moves = np.zeros((self.n + 1, self.n))

@@ -8,14 +8,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from fastmove.assembly import HAND_OVERLAP, Assembly, assemble, hand_overlaps, open_hand_margins
+from fastmove.assembly import Assembly, assemble
 from fastmove.attempt import Task, Workshop, timed
 from fastmove.bound import lower_bound
 from fastmove.certificate import Certificate
+from fastmove.checks import EndChecks
 from fastmove.collision import Collision
-from fastmove.contact import UTILISATION_MAX
 from fastmove.dynamics import Dynamics
-from fastmove.errors import GraspInvalid, StartInCollision
 from fastmove.ik import reached
 from fastmove.problem import TransferProblem
 from fastmove.solution import GoalTally, Solution, Status
@@ -85,14 +84,15 @@ class _Run:
             self.assembly: Assembly = assemble(self.problem)
             self.dynamics = Dynamics(self.problem, self.assembly)
             self.collision = Collision(self.problem, self.assembly)
+            self.checks = EndChecks(self.problem, self.assembly, self.dynamics, self.collision)
         self.limits = self.problem.limit_set
 
     # -- the whole ------------------------------------------------------------------------------------------------
 
     def plan(self) -> Solution:
         with timed(self.timings, "checks"):
-            self._check_start()
-            use, sentence = self._static_use(np.array(self.problem.start.q))
+            self.checks.start()
+            use, sentence = self.checks.static_use(np.array(self.problem.start.q))
             if use > 1:
                 return self._fail(Status.NOT_HOLDABLE, f"at the start {sentence}")
             goals = np.array(self.problem.goal.configurations)
@@ -103,7 +103,7 @@ class _Run:
             if self._enough(best, bound, tally):
                 break
             with timed(self.timings, "checks"):
-                reason = self._refusal(goals[k])
+                reason = self.checks.refusal(goals[k])
             if reason is not None:
                 refusals.append((k, reason))
                 tally = replace(tally, refused=tally.refused + 1)
@@ -137,88 +137,6 @@ class _Run:
     def _fail(self, status: Status, detail: str) -> Solution:
         self.timings["total"] = time.perf_counter() - self.begin
         return Solution(self.problem, status, detail, seed=self.options.seed, timings=dict(self.timings))
-
-    # -- checks ---------------------------------------------------------------------------------------------------
-
-    def _check_start(self) -> None:
-        overlap, names = min(hand_overlaps(self.assembly), default=(0.0, ""))
-        if overlap < 0:
-            depth = (HAND_OVERLAP - overlap) * 1e3
-            raise GraspInvalid("grasp.tool_T_item", f"{names} overlap by {depth:.1f} mm; only the pads may touch the item")
-        q = np.array(self.problem.start.q)
-        contacts = self.collision.margins_at(q, self.collision.ends(q, np.array(self.problem.goal.configurations[0])))
-        if contacts:
-            margin, one, other = contacts[0]
-            raise StartInCollision("start.q", self._contact_sentence(margin, one, other))
-        tight = self._open_hand(q)
-        if tight:
-            raise StartInCollision("start.q", tight)
-
-    def _open_hand(self, q: Array) -> str:
-        """What the opened hand would touch at an end; empty if nothing."""
-        margin, where = min(open_hand_margins(self.problem, q), default=(0.0, ""))
-        if margin >= 0:
-            return ""
-        problem = self.problem
-        return (
-            f"the hand opened by {problem.release_opening * 1e3:g} mm comes within {(margin + problem.clearance) * 1e3:.1f} mm "
-            f"({where}); allowed: at least {problem.clearance * 1e3:g} mm, or a smaller release_opening"
-        )
-
-    def _contact_sentence(self, margin: float, one: str, other: str) -> str:
-        distance = (margin + self.problem.clearance) * 1e3
-        return (
-            f"{one} and {other} are {distance:.1f} mm apart; allowed: at least {self.problem.clearance * 1e3:g} mm, "
-            "or an [[allowed_contacts]] entry that overlaps by at most 0.5 mm"
-        )
-
-    def _refusal(self, q: Array) -> tuple[Status, str] | None:
-        low, high = self.limits.position_min, self.limits.position_max
-        for i in np.nonzero((q < low - 1e-9) | (q > high + 1e-9) | ~np.isfinite(q))[0]:
-            name = self.problem.robot.joint_names[i]
-            away = max(low[i] - q[i], q[i] - high[i])
-            return Status.GOAL_UNREACHABLE, (
-                f"the goal has {name} at {q[i]:.4f} rad; allowed: {low[i]:.4f} to {high[i]:.4f}; "
-                f"moving it by {away:.4f} rad would free it"
-            )
-        contacts = self.collision.margins_at(q, self.collision.ends(np.array(self.problem.start.q), q))
-        if contacts:
-            margin, one, other = contacts[0]
-            away = -margin * 1e3
-            return Status.GOAL_UNREACHABLE, (
-                f"at the goal {self._contact_sentence(margin, one, other)}; {away:.1f} mm more would free it"
-            )
-        tight = self._open_hand(q)
-        if tight:
-            return Status.GOAL_UNREACHABLE, f"at the goal {tight}"
-        use, sentence = self._static_use(q)
-        if use > 1:
-            return Status.NOT_HOLDABLE, f"at the goal {sentence}"
-        return None
-
-    def _static_use(self, q: Array) -> tuple[float, str]:
-        """Largest use of torque and hold at rest (1 = limit), and the sentence that names it."""
-        n, efforts = self.dynamics.n, self.dynamics.static(q[None])[0]
-        use = np.max(np.abs(efforts[:, :n]), axis=0) / self.limits.effort
-        joint = int(np.argmax(use))
-        worst, sentence = (
-            float(use[joint]),
-            (
-                f"{self.problem.robot.joint_names[joint]} needs {use[joint] * self.limits.effort[joint]:.1f} Nm at rest; "
-                f"allowed: {self.limits.effort[joint]:g} Nm"
-            ),
-        )
-        for k, held in enumerate(self.problem.holds if self.problem.hold_active else ()):
-            force = float(held.grasp.grip_force[1])
-            hold = float(held.contact_model.utilisation(efforts[:, n + 6 * k : n + 6 * k + 6], force).max())
-            if hold / UTILISATION_MAX > worst:
-                worst = hold / UTILISATION_MAX
-                sentence = (
-                    f"the grasp needs {force * worst:.1f} N at rest to hold {held.item.name} "
-                    f"({held.item.members[0].mass:g} kg, friction {held.grasp.friction:g}); it may use {force:g} N: grip harder, "
-                    "or grasp nearer its centre of mass"
-                )
-        return worst, sentence
 
     # -- one goal -------------------------------------------------------------------------------------------------
 

@@ -1,9 +1,10 @@
 """Collision-free paths: RRT-Connect (Kuffner & LaValle, ICRA 2000) over coal's broadphase, then shortcuts.
 
 Our own because the same problem and seed must give the same bytes in any process, which OMPL's generator cannot promise.
-Both trees begin with a straight lift of the item, along its corridor or against gravity, so that an item standing on its
-support, deep between neighbours, leaves it the way it can.  Validity: clearance, corridors, and the hold at rest below 95 %
-(a matter of geometry).
+Both trees begin with a straight lift of the item, along its corridor or against gravity, or with an empty hand drawn back along
+its approach: an item standing on its support, deep between neighbours, or a hand in a cage, leaves it the way it can.
+Targets are mostly drawn around the box that both ends span; limits of ± two turns would scatter them.
+Validity: clearance, corridors, and the hold at rest below 95 % (a matter of geometry).
 Cut by counts, never by seconds.
 """
 
@@ -12,17 +13,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pinocchio as pin
 
+from fastmove.assembly import goal_frame
 from fastmove.broadphase import Broadphase
 from fastmove.collision import Collision, Ends
 from fastmove.contact import UTILISATION_MAX
 from fastmove.dynamics import Dynamics
 from fastmove.problem import TransferProblem
+from fastmove.regions import TOOL, GoalPose
 from fastmove.scene import FADE_DISTANCE
 from fastmove.spline import Array
 
 STEP = 0.05  # resolution of edge checks [rad]
-EXTENSION = 0.4  # longest new edge [rad]
+EXTENSIONS = (0.4, 0.1)  # longest new edge, and what is tried where that is blocked [rad]
+BETWEEN, AROUND = 0.9, 1.6  # share of targets drawn from the box that both ends span, widened by this [rad]
 ITERATIONS = 4000
 SHORTCUTS = 60
 LIFT_STEP, LIFT_MAX = 0.01, 0.30  # [m]
@@ -101,20 +106,23 @@ class _Validity:
 
 
 def connect(
-    collision: Collision, dynamics: Dynamics, problem: TransferProblem, ends: Ends, goal: Array, seed: int
+    collision: Collision, dynamics: Dynamics, problem: TransferProblem, ends: Ends, goal: Array, seed: int, patience: int = 1
 ) -> Array | None:
-    """A collision-free polyline (K, n) from start to goal, or None within the budget."""
+    """A collision-free polyline (K, n) from start to goal, or None within the budget of `patience` × `ITERATIONS`."""
     valid = _Validity(collision, dynamics, problem, ends)
     rng = np.random.default_rng(seed)
     limits = problem.limit_set
     start = np.array(problem.start.q)
     trees = [_Tree.from_chain(_lift(collision, problem, valid, q, end)) for q, end in ((start, "start"), (goal, "goal"))]
     path = _joined(trees, valid)
-    for _ in range(ITERATIONS):
+    for _ in range(patience * ITERATIONS):
         if path is not None:
             break
         near, far = trees
-        target = rng.uniform(limits.position_min, limits.position_max)
+        low, high = limits.position_min, limits.position_max
+        if rng.uniform() < BETWEEN:
+            low, high = np.maximum(low, np.minimum(start, goal) - AROUND), np.minimum(high, np.maximum(start, goal) + AROUND)
+        target = rng.uniform(low, high)
         node = _extend(near, target, valid)
         if node is not None:
             path = _reach(near, node, far, valid)
@@ -139,8 +147,11 @@ def _extend(tree: _Tree, target: Array, valid: _Validity) -> int | None:
     nearest = tree.nearest(target)
     step = target - tree.nodes[nearest]
     length = float(np.linalg.norm(step))
-    q = tree.nodes[nearest] + step * min(1.0, EXTENSION / max(length, 1e-12))
-    return tree.add(q, nearest) if valid.edge(tree.nodes[nearest], q) else None
+    for longest in EXTENSIONS:
+        q = tree.nodes[nearest] + step * min(1.0, longest / max(length, 1e-12))
+        if valid.edge(tree.nodes[nearest], q):
+            return tree.add(q, nearest)
+    return None
 
 
 def _reach(near: _Tree, node: int, far: _Tree, valid: _Validity) -> list[Array] | None:
@@ -154,26 +165,29 @@ def _reach(near: _Tree, node: int, far: _Tree, valid: _Validity) -> list[Array] 
             return near.branch(node) + far.branch(new)[::-1][1:]
 
 
-def _way_out(problem: TransferProblem, end: str) -> Array | None:
-    """Direction in which an end is left: its corridor's, or against gravity."""
+def _way_out(problem: TransferProblem, end: str, approach: Array) -> Array | None:
+    """Direction in which an end is left: its corridor's; with an item against gravity; with an empty hand the way it came."""
     for corridor in problem.scene.corridors:
         if corridor.at == end:
             return np.array(corridor.direction)
+    if not problem.holds:
+        return -approach
     size = float(np.linalg.norm(problem.gravity))
     return None if size < 1e-9 else -np.array(problem.gravity) / size
 
 
 def _lift(collision: Collision, problem: TransferProblem, valid: _Validity, q: Array, end: str) -> list[Array]:
-    """Configurations that move the grasp frame out of an end without turning it, as far as they are valid."""
-    chain, up = [q], _way_out(problem, end)
-    if not problem.holds or up is None:
+    """Configurations that move the hand out of an end without turning it, as far as they are valid."""
+    chain, limits = [q], problem.limit_set
+    if not problem.robot.grippers:
         return chain
-    limits = problem.limit_set
-    for _ in range(int(LIFT_MAX / LIFT_STEP)):
-        jacobian = collision.grasp_jacobian(chain[-1])
-        twist = np.concatenate([up * LIFT_STEP, np.zeros(3)])
-        damped = jacobian @ jacobian.T + 1e-6 * np.eye(6)
-        new = chain[-1] + jacobian.T @ np.linalg.solve(damped, twist)
+    frame = goal_frame(collision.assembly, problem.robot, GoalPose(pin.SE3.Identity(), TOOL))
+    rotation, _, _ = collision.kinematics.frame(q[None], *frame)
+    out = _way_out(problem, end, rotation[0, :, 2])
+    for _ in range(0 if out is None else int(LIFT_MAX / LIFT_STEP)):
+        jacobian = collision.kinematics.frame(chain[-1][None], *frame)[2][0]
+        twist = np.concatenate([out * LIFT_STEP, np.zeros(3)])  # type: ignore[operator]
+        new = chain[-1] + jacobian.T @ np.linalg.solve(jacobian @ jacobian.T + 1e-6 * np.eye(6), twist)
         inside = np.all((new >= limits.position_min) & (new <= limits.position_max))
         if not inside or not valid.edge(chain[-1], new):
             break

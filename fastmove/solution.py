@@ -19,6 +19,7 @@ class Status(Enum):
     CERTIFIED = "certified; a local optimum"
     GOAL_UNREACHABLE = "no transfer: every goal violates a limit"
     NOT_HOLDABLE = "no transfer: the grasp cannot hold the item at rest"
+    REFUSED = "no transfer: the problem itself is wrong"
     NO_PATH = "no transfer: no collision-free path was found"
     NOT_CERTIFIED = "no transfer: the best motion found fails its certificate"
 

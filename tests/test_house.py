@@ -20,7 +20,7 @@ FLOORS = (
     "errors progress spline fields shapes item robot items contact grasp scene regions problem assembly bounding trajectory "
     "problem_file",
     "kinematics dynamics collision broadphase sweep certificate report trajectory_file",
-    "bound ik seeds roadmap transcription conic subproblem sqp attempt solution planner pads",
+    "bound ik seeds roadmap transcription conic subproblem sqp attempt solution checks planner batch pads",
     "drivers drivers.driver drivers.kinematic drivers.mujoco execution judge run",
     "bench bench.motionbenchmaker bench.variants bench.planners bench.runner",
     "plots viewer cli __main__ __init__",

@@ -1,0 +1,275 @@
+"""Many problems, many grasps: processes that share nothing but the question, answers in the order asked.
+
+Results do not depend on the number of processes: what is planned is decided by counts and bounds alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pinocchio as pin
+
+from fastmove.assembly import assemble
+from fastmove.bound import lower_bound
+from fastmove.checks import EndChecks
+from fastmove.collision import Collision
+from fastmove.dynamics import Dynamics
+from fastmove.errors import FastMoveError, InputError
+from fastmove.fields import Table
+from fastmove.grasp import hold
+from fastmove.ik import Reach, pose_at
+from fastmove.planner import Options, Planner
+from fastmove.problem import Goal, State, TransferProblem
+from fastmove.report import solution_json
+from fastmove.shapes import pose
+from fastmove.solution import Solution, Status
+from fastmove.spline import Array, locked
+
+WAVE = 4  # grasps planned before the next look whether another can still win
+GOALS = 3  # goal configurations given to the planner with a grasp
+
+Question = TypeVar("Question")
+Answer = TypeVar("Answer")
+
+
+def plan_batch(problems: Iterable[TransferProblem], jobs: int = 1, options: Options | None = None) -> list[Solution]:
+    """Solutions in the order of the problems; one bad problem never hurts another (its status is REFUSED).
+
+    Args:
+        jobs: processes.
+    """
+    return _mapped(partial(_planned, options=options), list(problems), jobs)
+
+
+def _planned(problem: TransferProblem, options: Options | None) -> Solution:
+    try:
+        return Planner(options).plan(problem)
+    except FastMoveError as error:
+        return Solution(problem, Status.REFUSED, str(error))
+
+
+def _mapped(function: Callable[[Question], Answer], questions: Sequence[Question], jobs: int) -> list[Answer]:
+    if jobs <= 1 or len(questions) < 2:
+        return [function(question) for question in questions]
+    with ProcessPoolExecutor(min(jobs, len(questions))) as pool:
+        return list(pool.map(function, questions))
+
+
+# -- grasps ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class GraspCandidate:
+    """One way to hold the problem's item.
+
+    Attributes:
+        tool_T_item: the item's frame in the tool frame.
+        grip_force [N], friction: None = the problem's.  start_q: (n,) how the arm stands at the pick; None = any way.
+    """
+
+    id: str
+    tool_T_item: pin.SE3
+    grip_force: float | None = None
+    friction: float | None = None
+    start_q: Array | None = None
+
+
+@dataclass(frozen=True)
+class RankedGrasp:
+    """What one grasp is worth.
+
+    Attributes:
+        lower_bound: no motion with this grasp is faster, among the configurations found [s]; inf where it is refused.
+        static_use: of hold and torque at rest, at the worse end; 1 = limit.
+        solution: None where it was refused, or could not beat those planned.
+        reason: why it is refused; empty otherwise.
+    """
+
+    id: str
+    lower_bound: float = float("inf")
+    static_use: float = float("nan")
+    reason: str = ""
+    solution: Solution | None = None
+    problem: TransferProblem | None = field(default=None, repr=False)
+
+    @property
+    def duration(self) -> float:
+        """[s]; nan where it was not planned, or no motion was certified."""
+        return self.solution.duration if self.solution is not None and self.solution.ok else float("nan")
+
+    @property
+    def key(self) -> tuple[bool, float]:
+        """Certified ones first by duration, then by lower bound."""
+        return not np.isfinite(self.duration), self.duration if np.isfinite(self.duration) else self.lower_bound
+
+    def as_json(self) -> dict[str, object]:
+        """Plain numbers, SI units; the whole solution where there is one."""
+        return {
+            "id": self.id,
+            "duration_s": self.duration,
+            "lower_bound_s": self.lower_bound,
+            "static_use": self.static_use,
+            "reason": self.reason,
+            "start_q": None if self.problem is None else np.array(self.problem.start.q).tolist(),
+            "solution": None if self.solution is None else solution_json(self.solution),
+        }
+
+
+def ranking(ranked: Sequence[RankedGrasp]) -> str:
+    """A table: planned grasps by duration, then what cannot be faster by lower bound, then what is refused and why."""
+    lines = [f"{'grasp':<20} {'duration':>9} {'bound':>8} {'at rest':>8}  "]
+    for g in ranked:
+        duration = f"{g.duration:7.3f} s" if np.isfinite(g.duration) else "        –"
+        bound = f"{g.lower_bound:6.3f} s" if np.isfinite(g.lower_bound) else "       –"
+        use = f"{g.static_use:8.0%}" if np.isfinite(g.static_use) else "       –"
+        note = g.reason or ("" if g.solution is not None else "cannot beat the best")
+        lines.append(f"{g.id:<20} {duration} {bound} {use}  {note}".rstrip())
+    return "\n".join(lines)
+
+
+def rank_grasps(
+    problem: TransferProblem,
+    grasps: Sequence[GraspCandidate],
+    jobs: int = 1,
+    everything: bool = False,
+    most: int | None = None,
+    options: Options | None = None,
+) -> list[RankedGrasp]:
+    """Grasps of the problem's item, best first: the item moves from where it is at the start to where it is at the goal.
+
+    All grasps are checked and bounded; they are then planned in the order of their lower bounds until none that is left can beat
+    the best, so that the first is the one that full plans of all would find (among the configurations found, one pair for each).
+
+    Args:
+        jobs: processes.  everything: plan every grasp that is not refused.
+        most: plan at most about this many (whole waves of 4); the best of them need not be the best of all then.
+
+    Raises:
+        InputError: the problem holds nothing, or two grasps have the same id.
+    """
+    if not problem.holds:
+        raise InputError("problem", "holds no item; grasps are of an item")
+    if len({g.id for g in grasps}) != len(grasps):
+        raise InputError("grasps", "have an id twice; every id must be its own")
+    ends = _Ends.of(problem)
+    ranked: list[RankedGrasp] = _mapped(partial(_bounded, problem, ends), list(grasps), jobs)
+    order = sorted((k for k, g in enumerate(ranked) if not g.reason), key=lambda k: (ranked[k].lower_bound, k))
+    best = float("inf")
+    for first in range(0, len(order) if most is None else min(most, len(order)), WAVE):
+        wave = [k for k in order[first : first + WAVE] if everything or ranked[k].lower_bound < best]
+        if not wave:
+            break
+        asked = [p for k in wave if (p := ranked[k].problem) is not None]
+        solutions = plan_batch(asked, jobs, options)
+        for k, solution in zip(wave, solutions, strict=True):
+            ranked[k] = replace(ranked[k], solution=solution, reason="" if solution.ok else solution.detail)
+            best = min(best, solution.duration if solution.ok else best)
+    return sorted(ranked, key=lambda g: g.key)
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """Poses of the item at both ends and configurations near which to look for others.
+
+    The pools come from the problem's own grasp, so that every grasp starts its search from the same configurations.
+    """
+
+    start: pin.SE3
+    goal: pin.SE3
+    pools: tuple[Array, Array]
+
+    @staticmethod
+    def of(problem: TransferProblem) -> _Ends:
+        if problem.goal.poses:
+            start, goal = pose_at(problem, np.array(problem.start.q)), problem.goal.poses[0].placement
+        else:
+            start, goal = (pose_at(problem, np.array(q)) for q in (problem.start.q, problem.goal.configurations[0]))
+        reach = Reach(problem)
+        own = (np.array(problem.start.q)[None], np.array(problem.goal.configurations).reshape(-1, problem.robot.n_arm))
+        pools = tuple(np.concatenate([q, reach.all(end)]) for q, end in zip(own, (start, goal), strict=True))
+        return _Ends(start, goal, pools)  # type: ignore[arg-type]
+
+
+def _bounded(problem: TransferProblem, ends: _Ends, grasp: GraspCandidate) -> RankedGrasp:
+    """The grasp with its lower bound and the problem to plan, or the reason why not."""
+    try:
+        return _checked(problem, ends, grasp)
+    except FastMoveError as error:
+        return RankedGrasp(grasp.id, reason=str(error))
+
+
+def _checked(problem: TransferProblem, ends: _Ends, grasp: GraspCandidate) -> RankedGrasp:
+    old = problem.holds[0]
+    force = old.grasp.grip_force if grasp.grip_force is None else locked([grasp.grip_force] * 2)
+    friction = old.grasp.friction if grasp.friction is None else grasp.friction
+    new = hold(
+        old.gripper,
+        old.item,
+        replace(old.grasp, tool_T_item=grasp.tool_T_item, friction=friction, grip_force=force, patches=None, width=None),
+    )
+    candidate = problem.with_(holds=(new, *problem.holds[1:]))
+    assembly = assemble(candidate)
+    checks = EndChecks(candidate, assembly, Dynamics(candidate, assembly), Collision(candidate, assembly))
+    checks.grasp()
+    reach = Reach(candidate)
+    starts = reach.near(ends.start, ends.pools[0]) if grasp.start_q is None else np.asarray(grasp.start_q)[None]
+    goals = reach.near(ends.goal, ends.pools[1])
+    for name, found in (("start", starts), ("goal", goals)):
+        if len(found) == 0:
+            raise InputError("", f"no configuration of {problem.robot.name} holds the item so at the {name}")
+    limits = candidate.limit_set
+    pairs = sorted(
+        (lower_bound(State.rest(a), b, limits).duration, i, j) for i, a in enumerate(starts) for j, b in enumerate(goals)
+    )
+    refused: dict[tuple[str, int], tuple[Status, str] | None] = {}
+    for bound, i, j in pairs:
+        for end, k, q, other in (("start", i, starts[i], goals[j]), ("goal", j, goals[j], starts[i])):
+            if (end, k) not in refused:
+                refused[end, k] = checks.refusal(q, other, end)
+        if refused["start", i] is None and refused["goal", j] is None:
+            usable = [y for b, x, y in pairs if x == i and refused.get(("goal", y)) is None and b >= bound][:GOALS]
+            use = max(checks.static_use(q)[0] for q in (starts[i], goals[j]))
+            there = candidate.with_(start=State.rest(starts[i]), goal=Goal(goals[usable]))
+            return RankedGrasp(grasp.id, bound, use, problem=there)
+    reason = next(r for r in refused.values() if r is not None)[1]
+    return RankedGrasp(
+        grasp.id, reason=f"{len(starts)} ways to stand at the start, {len(goals)} at the goal, none free: {reason}"
+    )
+
+
+def read_grasps(path: str | Path) -> list[GraspCandidate]:
+    """Grasps of a `.json` (a list) or `.jsonl` file: {id, tool_T_item, contact, grip_force_N, friction, start_q}.
+
+    Raises:
+        InputError: the file, the entry and what is allowed.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text()
+        rows = [json.loads(line) for line in text.splitlines() if line.strip()] if path.suffix == ".jsonl" else json.loads(text)
+    except (OSError, ValueError) as error:
+        raise InputError(str(path), f"cannot be read as JSON: {error}") from None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise InputError(str(path), "is not a list of grasps")
+    return [_grasp(Table(row, f"{path.name}[{k}]")) for k, row in enumerate(rows)]
+
+
+def _grasp(table: Table) -> GraspCandidate:
+    placement = table.table("tool_T_item")
+    table.choice("contact", ("pinch",), "pinch")
+    found = GraspCandidate(
+        table.string("id"),
+        pose(placement.numbers("position", 3, [0.0] * 3), placement.numbers("quaternion_xyzw", 4, [0.0, 0.0, 0.0, 1.0])),
+        table.number("grip_force_N") if table.has("grip_force_N") else None,
+        table.number("friction") if table.has("friction") else None,
+        locked(table.numbers("start_q", None)) if table.has("start_q") else None,
+    )
+    table.finish()
+    return found

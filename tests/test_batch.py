@@ -1,0 +1,92 @@
+"""Many problems and many grasps: order kept, one bad one hurts no other, the best is the best of all."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pinocchio as pin
+import pytest
+from generators import block, free_space_pairs, pinched
+
+import fastmove as fm
+from fastmove.batch import GraspCandidate, RankedGrasp
+from fastmove.cli import main
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def problem(panda: fm.RobotModel) -> fm.TransferProblem:
+    return next(iter(free_space_pairs("benchmark", 1, 8, pinched(panda, block(0.3), 30.0, 0.5))))
+
+
+def grasps(problem: fm.TransferProblem, count: int) -> list[GraspCandidate]:
+    """The problem's grasp, shifted along the item and turned about the closing axis."""
+    rng = np.random.default_rng(0)
+    own = problem.holds[0].grasp.tool_T_item
+    found = []
+    for k in range(count):
+        turn = pin.utils.rotate("y", rng.uniform(-0.8, 0.8)) @ pin.utils.rotate("z", np.pi * (k % 2))
+        found.append(
+            GraspCandidate(f"g{k}", pin.SE3(turn @ own.rotation, own.translation + rng.uniform(-0.01, 0.01, 3) * [1, 0, 1]))
+        )
+    return found
+
+
+def test_a_batch_keeps_its_order_and_survives_a_bad_problem(panda: fm.RobotModel) -> None:
+    problems = list(free_space_pairs("benchmark", 3, 9, pinched(panda, block(0.3), 30.0, 0.5)))
+    q = np.array(problems[1].start.q)
+    wall = fm.Obstacle("wall", fm.shapes.Shape("box", size=np.ones(3) * 0.5, placement=fm.ik.pose_at(problems[1], q)))
+    problems[1] = problems[1].with_(scene=fm.Scene((wall,)))
+    one, two = fm.plan_batch(problems), fm.plan_batch(problems, jobs=2)
+    assert [s.status for s in one] == [s.status for s in two]
+    assert one[1].status is fm.Status.REFUSED and "wall" in one[1].detail and not one[1].ok
+    for k in (0, 2):
+        np.testing.assert_array_equal(one[k].trajectory.phases[0].control_points, two[k].trajectory.phases[0].control_points)
+        assert one[k].ok and one[k].duration == fm.plan(problems[k]).duration
+
+
+def test_the_first_of_a_ranking_is_the_fastest_of_all(problem: fm.TransferProblem) -> None:
+    candidates = grasps(problem, 8)
+    some, everything = fm.rank_grasps(problem, candidates), fm.rank_grasps(problem, candidates, jobs=2, everything=True)
+    assert some[0].id == everything[0].id and some[0].duration == everything[0].duration
+    assert {g.id for g in some} == {g.id for g in candidates}
+    planned = [g for g in everything if g.solution is not None]
+    assert len(planned) == sum(not g.reason for g in everything) >= 4
+    assert all(g.duration >= g.lower_bound * (1 - 1e-9) for g in planned if g.solution.ok)
+    assert [g.duration for g in everything if np.isfinite(g.duration)] == sorted(g.duration for g in planned if g.solution.ok)
+    assert sum(g.solution is not None for g in some) < len(planned)  # what cannot win is not planned
+    best = everything[0]
+    assert fm.certify(best.problem, best.solution.trajectory).ok
+    ends = [fm.ik.pose_at(p, np.array(q)) for p in (problem, best.problem) for q in (p.start.q, p.goal.configurations[0])]
+    for here, there in zip(ends[:2], ends[2:], strict=True):  # whatever the grasp, the item goes the same way
+        np.testing.assert_allclose(here.homogeneous, there.homogeneous, atol=1e-6)
+
+
+def test_each_refused_grasp_has_its_reason(problem: fm.TransferProblem) -> None:
+    own = problem.holds[0].grasp.tool_T_item
+    off = GraspCandidate("beside", pin.SE3(own.rotation, own.translation + np.array([0.0, 0.0, 0.2])))
+    weak = GraspCandidate("weak", own, grip_force=1.5)
+    ranked: dict[str, RankedGrasp] = {g.id: g for g in fm.rank_grasps(problem, [off, weak, GraspCandidate("own", own)])}
+    assert "no face" in ranked["beside"].reason
+    assert "N at rest to hold" in ranked["weak"].reason
+    assert ranked["own"].duration > 0 and ranked["own"].static_use < 1
+    with pytest.raises(fm.InputError, match="twice"):
+        fm.rank_grasps(problem, [weak, replace(weak, friction=0.3)])
+    with pytest.raises(fm.InputError, match="no item"):
+        fm.rank_grasps(problem.with_(holds=()), [weak])
+
+
+def test_ranking_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    grasp = {"id": "a", "tool_T_item": {"position": [0.0, 0.0, 0.2]}, "contact": "pinch", "grip_force_N": 20.0}
+    file = tmp_path / "grasps.json"
+    file.write_text(json.dumps([grasp]))
+    assert main(["rank", str(ROOT / "problems" / "book_to_tote.toml"), str(file), "--json"]) == 3
+    (row,) = json.loads(capsys.readouterr().out)["grasps"]
+    assert row["id"] == "a" and row["duration_s"] is None and row["reason"]
+    file.with_suffix(".jsonl").write_text(json.dumps(grasp) + "\n")
+    assert fm.read_grasps(file.with_suffix(".jsonl"))[0].grip_force == fm.read_grasps(file)[0].grip_force == 20.0
+    file.write_text(json.dumps([grasp | {"contact": "glue"}]))
+    with pytest.raises(fm.InputError, match=r"grasps.json\[0\].*contact.*allowed: pinch"):
+        fm.read_grasps(file)
