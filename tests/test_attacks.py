@@ -200,7 +200,8 @@ def test_saved_csv_and_yaml_pass_their_own_check(book: fm.TransferProblem, book_
         save_trajectory(path, book, book_solution.trajectory)
         if ending == ".yaml":  # no grip in the file: the least of the range counts, and that does not hold
             found = certify(book, load_trajectory(path, book)).kinds
-            assert {k for k, e in found.items() if not e.ok} == {"hold", "pad_share"}
+            failing = {k for k, e in found.items() if not e.ok}
+            assert "hold" in failing and failing <= {"hold", "pad_share"}
         else:
             assert main(["check", str(BOOK), str(path)]) == 0
 
