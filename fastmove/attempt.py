@@ -1,4 +1,4 @@
-"""One goal, several first guesses: seed → optimise → stretch → certify, repaired where the certificate says no.
+"""One goal, several first guesses: seed → draft → refine → stretch → certify, repaired where the certificate says no.
 
 The certificate is the dense check: what it finds between samples becomes a sample, and the solve goes on from there.
 """
@@ -63,6 +63,25 @@ def timed(timings: dict[str, float], stage: str) -> Iterator[None]:
     timings[stage] = timings.get(stage, 0.0) + time.perf_counter() - begin
 
 
+@dataclass(frozen=True)
+class Draft:
+    """A motion that satisfies its rows (or nearly), not yet certified.
+
+    Attributes:
+        number: of the attempt that it comes from.
+    """
+
+    number: int
+    point: Point
+    tr: Transcription
+    samples: Samples
+
+    @property
+    def duration(self) -> float:
+        """[s]"""
+        return self.point.duration
+
+
 class Task:
     """All attempts at one goal configuration."""
 
@@ -100,13 +119,13 @@ class Task:
     def sentence(self) -> str:
         return self.trouble or "no collision-free path was found within the search's budget"
 
-    def order(self, path_seeds: int) -> list[int]:
-        """Numbers of attempts to make: the straight line first, but last where it starts deep inside obstacles; then further
-        paths, for a goal to which none has led yet."""
+    def order(self, path_seeds: int) -> tuple[list[int], list[int]]:
+        """Numbers of attempts to make: the straight line first, but last where it starts deep inside obstacles; and of further
+        paths, for a goal to which none has led then."""
         self.usual = path_seeds
         paths, more = list(range(1, path_seeds + 1)), list(range(path_seeds + 1, path_seeds + 1 + MORE_PATHS))
         if not self.problem.start.at_rest or not paths:
-            return [0]
+            return [0], []
         with timed(self.shop.timings, "seed"):
             basis = switch_basis(self.knots)
             free = straight(np.array(self.problem.start.q), self.goal, self.knots, basis)
@@ -114,26 +133,31 @@ class Task:
             q = basis.matrix(np.linspace(0, 1, LINE_SAMPLES)) @ line
             found = self.shop.collision.query(q, self.ends, -DEEP)
         inside = len(np.unique(found.sample)) / LINE_SAMPLES
-        return [*paths, 0, *more] if inside > DEEP_SHARE else [0, *paths, *more]
+        return ([*paths, 0] if inside > DEEP_SHARE else [0, *paths]), more
 
     # -- one attempt ----------------------------------------------------------------------------------------------
 
-    def attempt(self, number: int) -> tuple[Trajectory, Certificate] | None:
+    def draft(self, number: int) -> Draft | None:
         """Number 0 is the straight line (or Ruckig's own motion from a moving start), others a searched path.
 
-        A path that leads through a narrow place may need finer breakpoints than the switching times to be followed at all; so may
-        a start at several limits at once.
+        A path that leads through a narrow place may need finer breakpoints than the switching times to be followed at all.
         """
         basis = switch_basis(self.knots, at_rest=self.problem.start.at_rest, early=self.early)
         found = self._optimised(number, basis)
-        result = None if found is None else self._certified(*found)
-        moving_start = number == 0 and not self.problem.start.at_rest
-        if (result is None and number in self._paths) or (moving_start and not (result and result[1].ok)):
+        if found is None and number in self._paths:
             found = self._optimised(number, basis.refined(cosine_breakpoints(REFINED_SPANS)))
-            result = self._certified(*found) if found is not None else result
+        return found
+
+    def finished(self, draft: Draft) -> tuple[Trajectory, Certificate]:
+        """A draft on finer breakpoints where that may help, stretched and certified; a start at several limits at once may need
+        them in any case."""
+        result = self._certified(self._refined(draft) if self._wants_more(draft) else draft)
+        if not result[1].ok and not self.problem.start.at_rest:
+            finer = self._optimised(draft.number, draft.tr.basis.refined(cosine_breakpoints(REFINED_SPANS)))
+            result = self._certified(finer) if finer is not None else result
         return result
 
-    def _optimised(self, number: int, basis: SplineBasis) -> tuple[Point, Transcription, Samples] | None:
+    def _optimised(self, number: int, basis: SplineBasis) -> Draft | None:
         with timed(self.shop.timings, "seed"):
             guess = self._guess(number, basis)
         if guess is None:
@@ -143,10 +167,7 @@ class Task:
         samples = Samples.standard(basis, tr.with_rate, hasty=bool(np.any(self.early < MOVING_FIRST_SPAN)))
         with timed(self.shop.timings, "optimise"):
             point = self._solve(tr, samples, free, duration, 0.3)
-            slow = point is not None and point.duration > REFINE_FROM * self.bound.duration
-            if point is not None and slow and basis.spans < REFINED_SPANS and self._wants_more(tr, point):
-                return self._refined(point, tr, samples)
-        return None if point is None else (point, tr, samples)
+        return None if point is None else Draft(number, point, tr, samples)
 
     def _guess(self, number: int, basis: SplineBasis) -> tuple[Array, float] | None:
         start = self.problem.start
@@ -188,25 +209,30 @@ class Task:
         one, other = collision.names(int(found.pair[int(np.argmin(found.margin))]))
         return f"{one} cannot keep {collision.clearance * 1e3:g} mm from {other} on any path found"
 
-    def _wants_more(self, tr: Transcription, point: Point) -> bool:
+    def _wants_more(self, draft: Draft) -> bool:
         """Whether torque, its rate or the hold keeps the motion from its bound, or clearance is still lacking."""
-        return tr.effort_use(point.flow) > BINDING or point.lack > LACKING
+        point, tr = draft.point, draft.tr
+        slow = point.duration > REFINE_FROM * self.bound.duration and tr.basis.spans < REFINED_SPANS
+        return slow and (tr.effort_use(point.flow) > BINDING or point.lack > LACKING)
 
-    def _refined(self, point: Point, tr: Transcription, samples: Samples) -> tuple[Point, Transcription, Samples]:
-        """Continue on finer breakpoints."""
+    def _refined(self, draft: Draft) -> Draft:
+        """Continue on finer breakpoints; the same draft where that leads nowhere."""
+        point, tr = draft.point, draft.tr
         finer = tr.basis.refined(cosine_breakpoints(REFINED_SPANS))
         free = (tr.basis.insertion_matrix(finer) @ tr.points(point.free, point.duration))[3:-3]
         new = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, finer, SHRINK)
-        more = Samples.standard(finer, new.with_rate, hasty=samples.hasty)
-        better = self._solve(new, more, free, point.duration, 0.1)
+        more = Samples.standard(finer, new.with_rate, hasty=draft.samples.hasty)
+        with timed(self.shop.timings, "optimise"):
+            better = self._solve(new, more, free, point.duration, 0.1)
         if better is None or (better.duration > point.duration and better.lack >= point.lack - LACKING):
-            return point, tr, samples
-        return better, new, more
+            return draft
+        return Draft(draft.number, better, new, more)
 
     # -- certificate ----------------------------------------------------------------------------------------------
 
-    def _certified(self, point: Point, tr: Transcription, samples: Samples) -> tuple[Trajectory, Certificate]:
+    def _certified(self, draft: Draft) -> tuple[Trajectory, Certificate]:
         """Certify; where it fails, add samples there (or keep further from the limit) and solve on."""
+        point, tr, samples = draft.point, draft.tr, draft.samples
         shrink, emphasis = SHRINK, 1.0
         last: tuple[Trajectory, Certificate] | None = None
         attempts_left = HOT_ROUNDS

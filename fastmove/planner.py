@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from fastmove.assembly import Assembly, assemble
-from fastmove.attempt import Task, Workshop, timed
+from fastmove.attempt import Draft, Task, Workshop, timed
 from fastmove.bound import lower_bound
 from fastmove.certificate import Certificate
 from fastmove.checks import EndChecks
@@ -23,6 +23,8 @@ from fastmove.sqp import PROVEN
 from fastmove.trajectory import Trajectory
 
 ENOUGH = 1.005  # no further path search once the duration is within this factor of the bound
+FINISHED = 2  # drafts of further paths that are refined and certified, the fastest first …
+PROMISING = 1.02  # … unless they are slower than the best motion by more
 GOALS_SOLVED = 4  # goals of a region that are solved, in the order of their bounds, once one of them has a certified motion …
 GOALS_FAILED = 8  # … or that may fail before
 WORTH = 1.002  # goals of a region whose bound promises less than this are left alone
@@ -32,13 +34,13 @@ WORTH = 1.002  # goals of a region whose bound promises less than this are left 
 class Options:
     """Attributes:
     seed: of the path search; same problem, options and seed give the same bytes.
-    path_seeds: path searches after the straight line, until one is proven optimal.
+    path_seeds: path searches beside the straight line, until one is proven optimal.
     deadline: stop starting new searches after this time [s]; gives determinism up.
     progress: called with a few words whenever a new stage begins.
     """
 
     seed: int = 0
-    path_seeds: int = 2
+    path_seeds: int = 4
     deadline: float | None = None
     progress: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
 
@@ -66,6 +68,59 @@ def plan(problem: TransferProblem, options: Options | None = None) -> Solution:
         StartInCollision: the start touches something that it may not touch.
     """
     return Planner(options).plan(problem)
+
+
+@dataclass
+class _Search:
+    """Attempts at one goal: all are drafted, the most promising are finished, until one is as good as any can be."""
+
+    task: Task
+    bound: float
+    options: Options
+    late: Callable[[], bool]
+    best: tuple[Trajectory, Certificate] | None = None
+    last: tuple[Trajectory, Certificate] | None = None
+
+    def run(self) -> tuple[Trajectory, Certificate] | None:
+        """The best certified motion, else the last that was refused, else None."""
+        usual, more = self.task.order(self.options.path_seeds)
+        drafts: list[Draft] = []
+        for tried, number in enumerate(usual):
+            if self._enough() or (tried and self.late()):
+                break
+            draft = self._drafted(tried, number)
+            if draft is not None and (not drafts or draft.duration <= ENOUGH * self.bound):
+                self._finish(draft)
+            if draft is not None:
+                drafts.append(draft)
+        self._finish_others(drafts)
+        for tried, number in enumerate(more):
+            if self.best is not None or self.late():
+                break
+            draft = self._drafted(len(usual) + tried, number)
+            if draft is not None:
+                self._finish(draft)
+        return self.best or self.last
+
+    def _finish_others(self, drafts: list[Draft]) -> None:
+        """Of the drafts after the first, those that look faster than the best."""
+        for draft in sorted(drafts[1:], key=lambda d: (d.duration, d.number))[:FINISHED]:
+            if self.best is not None and (self._enough() or draft.duration > PROMISING * self.best[0].duration):
+                break
+            self._finish(draft)
+
+    def _enough(self) -> bool:
+        return self.best is not None and (self.best[0].duration <= ENOUGH * self.bound or not self.task.obstacles_bind)
+
+    def _drafted(self, tried: int, number: int) -> Draft | None:
+        if self.options.progress is not None:
+            self.options.progress(f"attempt {tried + 1}: {'straight line' if number == 0 else f'searched path {number}'}")
+        return self.task.draft(number)
+
+    def _finish(self, draft: Draft) -> None:
+        self.last = self.task.finished(draft)
+        if self.last[1].ok and (self.best is None or self.last[0].duration < self.best[0].duration):
+            self.best = self.last
 
 
 @dataclass
@@ -145,25 +200,10 @@ class _Run:
         bound = lower_bound(problem.start, goal, self.limits)
         ends = self.collision.ends(np.array(problem.start.q), goal)
         task = Task(Workshop(problem, self.dynamics, self.collision, self.timings), goal, bound, ends, self.options.seed)
-        best: tuple[Trajectory, Certificate] | None = None
-        last: tuple[Trajectory, Certificate] | None = None
-        for tried, number in enumerate(task.order(self.options.path_seeds)):
-            if best is not None and (best[0].duration <= ENOUGH * bound.duration or not task.obstacles_bind):
-                break
-            if tried and (self._late() or (best is not None and tried >= max(1, self.options.path_seeds))):
-                break
-            if self.options.progress is not None:
-                self.options.progress(f"attempt {tried + 1}: {'straight line' if number == 0 else f'searched path {number}'}")
-            found = task.attempt(number)
-            if found is None:
-                continue
-            last = found
-            if found[1].ok and (best is None or found[0].duration < best[0].duration):
-                best = found
-        chosen = best or last
-        if chosen is None:
+        found = _Search(task, bound.duration, self.options, self._late).run()
+        if found is None:
             return Solution(problem, Status.NO_PATH, task.sentence(), lower_bound=bound.duration)
-        trajectory, certificate = chosen
+        trajectory, certificate = found
         detail = ""
         if not certificate.ok:
             kind, entry = certificate.worst()
