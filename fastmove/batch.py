@@ -27,6 +27,7 @@ from fastmove.grasp import hold
 from fastmove.ik import Reach, pose_at
 from fastmove.planner import Options, Planner
 from fastmove.problem import Goal, State, TransferProblem
+from fastmove.regions import ITEM
 from fastmove.report import solution_json
 from fastmove.shapes import pose
 from fastmove.solution import Solution, Status
@@ -124,12 +125,13 @@ class RankedGrasp:
 
 def ranking(ranked: Sequence[RankedGrasp]) -> str:
     """A table: planned grasps by duration, then what cannot be faster by lower bound, then what is refused and why."""
+    best = min((g.duration for g in ranked if np.isfinite(g.duration)), default=float("inf"))
     lines = [f"{'grasp':<20} {'duration':>9} {'bound':>8} {'at rest':>8}  "]
     for g in ranked:
         duration = f"{g.duration:7.3f} s" if np.isfinite(g.duration) else "        –"
         bound = f"{g.lower_bound:6.3f} s" if np.isfinite(g.lower_bound) else "       –"
         use = f"{g.static_use:8.0%}" if np.isfinite(g.static_use) else "       –"
-        note = g.reason or ("" if g.solution is not None else "cannot beat the best")
+        note = g.reason or ("" if g.solution is not None else "not planned" if g.lower_bound < best else "cannot beat the best")
         lines.append(f"{g.id:<20} {duration} {bound} {use}  {note}".rstrip())
     return "\n".join(lines)
 
@@ -146,13 +148,14 @@ def rank_grasps(
 
     All grasps are checked and bounded; they are then planned in the order of their lower bounds until none that is left can beat
     the best, so that the first is the one that full plans of all would find (among the configurations found, one pair for each).
+    Of goal regions the first region's own pose counts, without its freedom.
 
     Args:
         jobs: processes.  everything: plan every grasp that is not refused.
         most: plan at most about this many (whole waves of 4); the best of them need not be the best of all then.
 
     Raises:
-        InputError: the problem holds nothing, or two grasps have the same id.
+        InputError: the problem holds nothing, its goal places the tool, or two grasps have the same id.
     """
     if not problem.holds:
         raise InputError("problem", "holds no item; grasps are of an item")
@@ -187,10 +190,14 @@ class _Ends:
 
     @staticmethod
     def of(problem: TransferProblem) -> _Ends:
+        start = pose_at(problem, np.array(problem.start.q))
         if problem.goal.poses:
-            start, goal = pose_at(problem, np.array(problem.start.q)), problem.goal.poses[0].placement
+            region = problem.goal.poses[0]
+            if region.of != ITEM:
+                raise InputError("goal.poses", "place the tool; grasps are compared on the way of the item (of = item)")
+            goal = region.placement * region.offset.inverse()
         else:
-            start, goal = (pose_at(problem, np.array(q)) for q in (problem.start.q, problem.goal.configurations[0]))
+            goal = pose_at(problem, np.array(problem.goal.configurations[0]))
         reach = Reach(problem)
         own = (np.array(problem.start.q)[None], np.array(problem.goal.configurations).reshape(-1, problem.robot.n_arm))
         pools = tuple(np.concatenate([q, reach.all(end)]) for q, end in zip(own, (start, goal), strict=True))

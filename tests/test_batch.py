@@ -74,6 +74,13 @@ def test_each_refused_grasp_has_its_reason(problem: fm.TransferProblem) -> None:
     assert ranked["own"].duration > 0 and ranked["own"].static_use < 1
     with pytest.raises(fm.InputError, match="twice"):
         fm.rank_grasps(problem, [weak, replace(weak, friction=0.3)])
+    here = fm.ik.pose_at(problem, np.array(problem.goal.configurations[0]))
+    aside = pin.SE3(np.eye(3), np.array([0.0, 0.02, 0.0]))
+    region = problem.with_(goal=fm.Goal.at(fm.GoalPose(here * aside, offset=aside)))  # the same place, said otherwise
+    (same,) = fm.rank_grasps(region, [GraspCandidate("own", own)], most=1)
+    assert same.duration == pytest.approx(ranked["own"].duration, rel=0.02)
+    with pytest.raises(fm.InputError, match="place the tool"):
+        fm.rank_grasps(problem.with_(goal=fm.Goal.at(fm.GoalPose(here, of="tool"))), [weak])
     with pytest.raises(fm.InputError, match="no item"):
         fm.rank_grasps(problem.with_(holds=()), [weak])
 

@@ -69,7 +69,7 @@ def carried(entry: Entry, seed: int = 0) -> Entry:
     Mass, friction and pinch force are those of a random row of the shipped item table (below 2 lb and what the arm carries), the
     centre of mass lies anywhere within half of that row's range, the grip is 1.2 to 2.5 times what the weight asks for, within
     what hand and item bear.  The object is set straight between the pads and, where the source sinks it into its support, raised
-    out of it.
+    out of it.  Whether the opened hand is free at the pick is not asked: the source's fingers stand wider than the hand's open.
 
     Raises:
         InputError, GraspInvalid: there is no object, or these fingers cannot hold it.
