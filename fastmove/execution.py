@@ -7,7 +7,10 @@ each ends in `driver.stop()` and a named event; the item stays held.
 
 from __future__ import annotations
 
+import gc
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -133,6 +136,10 @@ class Execution:
 
     def run(self, cycles: int | None = None) -> RunReport:
         """Stream to the end, or this many cycles further.  Never raises; the report says what happened."""
+        with _no_garbage_collection():
+            return self._run(cycles)
+
+    def _run(self, cycles: int | None) -> RunReport:
         costs: list[float] = []
         worst, late, silent, last = 0.0, 0, 0, -1
         event, detail = Event.DONE, ""
@@ -197,6 +204,18 @@ class Execution:
             self.driver.stop()
         except Exception:  # a driver that cannot even stop: nothing more can be done from here
             return
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """A full collection after planning stops the interpreter for tens of milliseconds: not while commands are due."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def announce_payload(driver: Driver, problem: TransferProblem) -> None:
