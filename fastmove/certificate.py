@@ -260,7 +260,7 @@ def _efforts(
             wrench = _item_wrench(frame.held, body, frame.joint_T_grasp, *motions[k])
             grip = _grip_force(trajectory, grid.time, k)
             use = _utilisation(frame.held, wrench, grip) / UTILISATION_LIMIT
-            share_use = np.fmax(share_use, _pad_share(frame.held, wrench, grip) / UTILISATION_LIMIT)
+            share_use = np.maximum(share_use, _pad_share(frame.held, wrench, grip) / UTILISATION_LIMIT)  # keeps NaN
             worse = ~(use <= hold_use)
             hold_use = np.where(worse, use, hold_use)
             if member == 0:

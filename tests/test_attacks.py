@@ -250,3 +250,10 @@ def test_hulls_of_the_real_meshes_serve_for_distances() -> None:
     held = pinched(robot, block(0.3), 40.0, 0.5)
     problem = behind_a_post(robot).with_(holds=(held,))
     assert fm.plan(problem).ok
+
+
+def test_an_unknown_grip_fails_the_hold_and_the_pads_share(planned: fm.Solution) -> None:
+    (phase,) = planned.trajectory.phases
+    unknown = replace(planned.trajectory, phases=(replace(phase, grip_force=np.array([np.nan])),))
+    found = certify(planned.problem, unknown, ("hold", "pad_share"))
+    assert not found.kinds["hold"].ok and not found.kinds["pad_share"].ok
