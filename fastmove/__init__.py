@@ -34,5 +34,6 @@ from fastmove.scene import Scene as Scene
 from fastmove.solution import Solution as Solution
 from fastmove.solution import Status as Status
 from fastmove.trajectory import Trajectory as Trajectory
+from fastmove.uncertainty import Uncertainty as Uncertainty
 
 __version__ = "0.1.0"

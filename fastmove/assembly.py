@@ -6,6 +6,7 @@ from it, each of them decides for itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import coal
@@ -29,6 +30,7 @@ class Body:
     Attributes:
         owner: `link`, `item` or `scene`.
         group: link name, item name, or obstacle name: pairs are allowed or not by group.
+        spread: how far it may be from where it is believed to be [m].
     """
 
     name: str
@@ -37,6 +39,7 @@ class Body:
     joint: int
     placement: pin.SE3
     geometry: coal.CollisionGeometry
+    spread: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -79,10 +82,16 @@ def assemble(problem: TransferProblem, opened: float = 0.0) -> Assembly:
     for frame in frames:
         for k, shape in enumerate(frame.held.item.shapes):
             placement = frame.joint_T_grasp * frame.held.grasp_T_item * shape.placement
-            bodies.append(Body(f"{ITEM}.{k}", "item", ITEM, frame.joint, placement, shape.geometry()))
+            bodies.append(Body(f"{ITEM}.{k}", "item", ITEM, frame.joint, placement, shape.geometry(), frame.held.spread))
     for obstacle in problem.scene.obstacles:
-        bodies.append(Body(obstacle.name, "scene", obstacle.name, 0, obstacle.placement, obstacle.shape.geometry()))
+        where, spread = obstacle.placement, problem.scene.tolerance
+        bodies.append(Body(obstacle.name, "scene", obstacle.name, 0, where, obstacle.shape.geometry(), spread))
     return Assembly(arm, tuple(bodies), frames)
+
+
+def required_clearances(problem: TransferProblem, bodies: Sequence[Body], pairs: Sequence[tuple[int, int]]) -> np.ndarray:
+    """(P,) least distance of each pair [m]: the problem's clearance, and what both may be away from where they are believed."""
+    return np.array([problem.clearance + bodies[i].spread + bodies[j].spread for i, j in pairs])
 
 
 def hand_overlaps(assembly: Assembly) -> list[tuple[float, str]]:
@@ -117,7 +126,7 @@ def open_hand_margins(problem: TransferProblem, q: np.ndarray) -> list[tuple[flo
         for body in scene:
             two = coal.Transform3s(body.placement.rotation, body.placement.translation)
             distance = coal.distance(link.geometry, one, body.geometry, two, request, coal.DistanceResult())
-            found.append((float(distance) - problem.clearance, f"{link.group} – {body.group}"))
+            found.append((float(distance) - problem.clearance - body.spread, f"{link.group} – {body.group}"))
     return found
 
 

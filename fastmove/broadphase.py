@@ -26,8 +26,8 @@ class Broadphase:
         for i, j in collision.pairs:
             self.geometry.addCollisionPair(pin.CollisionPair(i, j))
         self.geometry_data = self.geometry.createData()
-        for request in self.geometry_data.collisionRequests:
-            request.security_margin = collision.clearance
+        for request, required in zip(self.geometry_data.collisionRequests, collision.required, strict=True):
+            request.security_margin = float(required)
         self.manager = pin.TreeBroadPhaseManager_DynamicAABBTreeCollisionManager(self.model, self.geometry, self.geometry_data)
 
     def free(self, q: Array) -> bool:

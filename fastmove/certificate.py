@@ -25,7 +25,6 @@ import pinocchio as pin
 from fastmove.assembly import HAND_OVERLAP, Assembly, assemble, goal_frame, hand_overlaps, open_hand_margins
 from fastmove.errors import InputError
 from fastmove.grasp import Held
-from fastmove.item import Inertial
 from fastmove.problem import TransferProblem
 from fastmove.scene import CORRIDOR_TIP
 from fastmove.spline import Array
@@ -251,14 +250,17 @@ def _efforts(
     hold_use, share_use = np.zeros(len(grid.time)), np.zeros(len(grid.time))
     need_rate = "torque_rate" in kinds and bool(np.any(np.isfinite(limits.effort_rate)))
     wrench_shown = np.zeros((len(grid.time), 6 * len(problem.holds)))
+    basis, weights = problem.spanning_members  # torques are linear in a body's inertial parameters, and so are their rates
+    spanning = [_inverse_dynamics(problem, assembly, grid, int(k), need_rate) for k in basis]
+    motions = spanning[0][2]
     for member in range(problem.members):
-        tau, tau_rate, motions = _inverse_dynamics(problem, assembly, grid, member, need_rate)
+        tau, tau_rate = (sum(w * part[i] for w, part in zip(weights[member], spanning, strict=True)) for i in (0, 1))
         torque = np.where(np.abs(tau) > np.abs(torque), tau, torque)
         rate = np.maximum(rate, np.abs(tau_rate))
         for k, frame in enumerate(assembly.hold_frames):
-            body = frame.held.item.members[min(member, len(frame.held.item.members) - 1)]
-            wrench = _item_wrench(frame.held, body, frame.joint_T_grasp, *motions[k])
-            grip = _grip_force(trajectory, grid.time, k)
+            body = frame.held.bodies[min(member, len(frame.held.bodies) - 1)]
+            wrench = _item_wrench(body, frame.joint_T_grasp, *motions[k])
+            grip = _grip_force(trajectory, grid.time, k) * frame.held.sure_grip
             use = _utilisation(frame.held, wrench, grip) / UTILISATION_LIMIT
             share_use = np.maximum(share_use, _pad_share(frame.held, wrench, grip) / UTILISATION_LIMIT)  # keeps NaN
             worse = ~(use <= hold_use)
@@ -313,10 +315,8 @@ def _inverse_dynamics(
     (N, 6) of its joint, in the joint's frame.  The item is rigid on its joint; damping is added by hand."""
     model = assembly.arm.copy()
     for frame in assembly.hold_frames:
-        members = frame.held.item.members
-        body = members[min(member, len(members) - 1)]
-        inertia = pin.Inertia(body.mass, np.array(body.com), np.array(body.inertia))
-        model.appendBodyToJoint(frame.joint, inertia, frame.joint_T_grasp * frame.held.grasp_T_item)
+        bodies = frame.held.bodies
+        model.appendBodyToJoint(frame.joint, bodies[min(member, len(bodies) - 1)], frame.joint_T_grasp)
     data = model.createData()
     damping = np.array(problem.robot.damping)
     count = len(grid.time)
@@ -336,16 +336,15 @@ def _inverse_dynamics(
     return tau, rate, motions
 
 
-def _item_wrench(held: Held, body: Inertial, joint_T_grasp: pin.SE3, speed: Array, acceleration: Array) -> Array:
-    """(N, 6) wrench [f; m] of the hand on the item in the grasp frame, by Newton–Euler.
+def _item_wrench(body: pin.Inertia, joint_T_grasp: pin.SE3, speed: Array, acceleration: Array) -> Array:
+    """(N, 6) wrench [f; m] of the hand on the item in the grasp frame, by Newton–Euler; body: in the grasp frame.
 
     speed, acceleration: spatial, of the joint's frame, gravity already subtracted.  With ω, α and the acceleration a of the
     frame's origin (a = a_spatial + ω × v), the centre of mass at c accelerates by a + α × c + ω × (ω × c);
     f = m a_c;  moment about the grasp origin = I α + ω × I ω + (c − o) × f.
     """
-    joint_T_item = joint_T_grasp * held.grasp_T_item
-    rotation = joint_T_item.rotation
-    c = rotation @ np.array(body.com) + joint_T_item.translation
+    rotation = joint_T_grasp.rotation
+    c = joint_T_grasp.act(np.array(body.lever))
     inertia = rotation @ np.array(body.inertia) @ rotation.T
     omega, alpha = speed[:, 3:], acceleration[:, 3:]
     origin = acceleration[:, :3] + np.cross(omega, speed[:, :3])
@@ -358,7 +357,7 @@ def _item_wrench(held: Held, body: Inertial, joint_T_grasp: pin.SE3, speed: Arra
 
 def _utilisation(held: Held, wrench: Array, grip_force: Array) -> Array:
     """S of the two-patch pinch, written out (see `contact`): the certificate's own."""
-    mu, width = held.grasp.friction, held.width
+    mu, width = held.friction, held.width
     c = sum(patch.c for patch in held.patches) / 2
     a = sum(patch.a for patch in held.patches) / 2
     fx, fy, fz, mx, my, mz = wrench.T
@@ -369,7 +368,7 @@ def _utilisation(held: Held, wrench: Array, grip_force: Array) -> Array:
 
 def _pad_share(held: Held, wrench: Array, grip_force: Array) -> Array:
     """Larger share V of a pad that the load along the closing axis lightens, written out (see `contact`)."""
-    mu, width = held.grasp.friction, held.width
+    mu, width = held.friction, held.width
     ratio = sum(patch.a for patch in held.patches) / 2 / (mu * width)
     fx, fy, fz, mx, _, mz = wrench.T
     first = np.hypot(fx - 2 * mz / width, fz + 2 * mx / width) / (2 * mu) + fy / 2

@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--preview", metavar="P.html", help="write a preview that opens offline")
     plan.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
     plan.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
+    plan.add_argument("--nominal", action="store_true", help="for what is believed alone, without the set around it")
     plan.add_argument("--contact", choices=("pinch",), help="contact model")
     plan.add_argument("--seed", type=_natural, default=0, metavar="N", help="seed of the path search (default 0)")
     plan.add_argument(
@@ -174,9 +175,11 @@ def _plan(options: argparse.Namespace) -> int:
 
 def _problem(options: argparse.Namespace) -> TransferProblem:
     """The problem file, for another robot where one is named."""
-    if not options.robot:
-        return load_problem(options.problem, options.limits)
-    return on_robot(load_problem(options.problem), load_robot(options.robot), options.limits)
+    if options.robot:
+        problem = on_robot(load_problem(options.problem), load_robot(options.robot), options.limits)
+    else:
+        problem = load_problem(options.problem, options.limits)
+    return problem.nominal() if getattr(options, "nominal", False) else problem
 
 
 def _planned(problem: TransferProblem, seed: int, deadline: float | None = None) -> Solution:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import coal
 import numpy as np
 
-from fastmove.assembly import Assembly, Body
+from fastmove.assembly import Assembly, Body, required_clearances
 from fastmove.bounding import Bounding, Placed
 from fastmove.kinematics import Kinematics, Placements
 from fastmove.problem import TransferProblem
@@ -94,6 +94,7 @@ class Collision:
         self.kinematics = Kinematics(assembly.arm)
         self.bodies = assembly.bodies
         self.pairs = _pairs(problem, self.bodies)
+        self.required = required_clearances(problem, self.bodies, self.pairs)
         self._frames = assembly.hold_frames
         self._allowed, self._corridors = problem.scene.allowed_contacts, problem.scene.corridors
         self._bounding = Bounding(self.bodies, self.pairs)
@@ -138,7 +139,7 @@ class Collision:
         points = hull @ placement.rotation.T + placement.translation
         origin = points @ frames.rotation[0, frame.joint].T + frames.origin[0, frame.joint]
         placed = self._bounding.place(frames.rotation, frames.origin)
-        floor = {k: min(self.clearance, self.distance(k, placed, 0)[0]) for k in pairs}
+        floor = {k: min(float(self.required[k]), self.distance(k, placed, 0)[0]) for k in pairs}
         return _Fade(frozenset(pairs), frame.joint, points, origin, floor)
 
     def travel(self, q: Array, ends: Ends) -> float:
@@ -201,9 +202,9 @@ class Collision:
         """Pairs whose margin (distance − required) may be below `reach` [m, scalar or (N,)] at q (N, n)."""
         frames = self.kinematics.placements(q)
         placed = self._bounding.place(frames.rotation, frames.origin)
-        limit = np.broadcast_to(np.asarray(reach, dtype=float), len(q))[:, None] + self.clearance
-        sample, pair = np.nonzero(placed.lower_bounds() < limit)
-        near = placed.tightened(sample, pair) < limit[sample, 0]
+        limit = np.broadcast_to(np.asarray(reach, dtype=float), len(q))
+        sample, pair = np.nonzero(placed.lower_bounds() < limit[:, None] + self.required)
+        near = placed.tightened(sample, pair) < limit[sample] + self.required[pair]
         sample, pair = sample[near], pair[near]
         count = len(sample)
         distance, normal, one, two = np.empty(count), np.empty((count, 3)), np.empty((count, 3)), np.empty((count, 3))
@@ -214,7 +215,7 @@ class Collision:
                 placed, *_nearest(self._group_pair, sample, pair, distance, normal, one, two)
             )
         required, slope, weight = self._required(frames, sample, pair, ends, gradients)
-        keep = distance - required < limit[sample, 0] - self.clearance
+        keep = distance - required < limit[sample]
         gradient = np.zeros((len(sample), self.kinematics.n))
         if gradients and count:
             first, second = (self._joint[k[pair]] for k in (self._bounding.first, self._bounding.second))
@@ -222,7 +223,7 @@ class Collision:
             gradient -= self.kinematics.point_gradient(frames, sample, first, one, normal)
             gradient -= slope
         found = Contacts(sample[keep], pair[keep], distance[keep], required[keep], gradient[keep], weight[keep])
-        return self._with_lanes(found, frames, ends, limit[:, 0] - self.clearance, gradients) if ends.lanes else found
+        return self._with_lanes(found, frames, ends, limit, gradients) if ends.lanes else found
 
     def _with_lanes(self, found: Contacts, frames: Placements, ends: Ends, reach: Array, gradients: bool) -> Contacts:
         """Corridors as contacts that require a distance of 0."""
@@ -279,7 +280,7 @@ class Collision:
         self, frames: Placements, sample: Array, pair: Array, ends: Ends, gradients: bool
     ) -> tuple[Array, Array, Array]:
         """Required distance, its gradient and the weight of each contact."""
-        required = np.full(len(sample), self.clearance)
+        required = self.required[pair]
         weight = np.ones(len(sample))
         slope = np.zeros((len(sample), self.kinematics.n))
         for fade in ends.fades:
@@ -295,7 +296,8 @@ class Collision:
             every = np.arange(len(rows))
             longest = length[every, worst]
             floor = np.array([fade.floor[int(k)] for k in pair[rows]])
-            wanted = floor + (self.clearance - floor) * np.minimum(1.0, longest / FADE_DISTANCE)
+            full = self.required[pair[rows]]
+            wanted = floor + (full - floor) * np.minimum(1.0, longest / FADE_DISTANCE)
             lower = wanted < required[rows]
             required[rows[lower]] = wanted[lower]
             weight[rows[lower]] = np.minimum(FADE_DISTANCE / np.maximum(longest[lower], 1e-9), FADE_WEIGHT_MAX)
@@ -303,7 +305,7 @@ class Collision:
                 unit = moved[every, worst] / np.maximum(longest, 1e-12)[:, None]
                 joint = np.full(len(rows), fade.joint)
                 rate = self.kinematics.point_gradient(frames, which, joint, points[every, worst], unit)
-                rate *= ((self.clearance - floor) / FADE_DISTANCE * (longest < FADE_DISTANCE))[:, None]
+                rate *= ((full - floor) / FADE_DISTANCE * (longest < FADE_DISTANCE))[:, None]
                 slope[rows[lower]] = rate[lower]
         return required, slope, weight
 

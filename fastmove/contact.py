@@ -129,8 +129,12 @@ class ConeContact:
         return ca.Function("hold_margin", [wrench, force], [margins], ["wrench", "grip_force"], ["margin"])
 
 
-def pinch(friction: float, width: float, c: float, a: float) -> ConeContact:
-    """The two-patch pinch; c and a are means over the two patches [m], width = distance of the patches [m]."""
+def pinch(friction: float, width: float, c: float, a: float, sure: float = 1.0) -> ConeContact:
+    """The two-patch pinch; c and a are means over the two patches [m], width = distance of the patches [m].
+
+    Args:
+        sure: share of a grip force that is surely there.
+    """
     linear = np.zeros((3, 6))
     linear[0, 0] = linear[1, 2] = 1 / (2 * friction)
     linear[2, 4] = 1 / (2 * friction * c)
@@ -141,8 +145,8 @@ def pinch(friction: float, width: float, c: float, a: float) -> ConeContact:
         light = np.zeros((2, 6))
         light[0, 0] = light[1, 2] = 1 / (2 * friction)
         light[0, 5], light[1, 3] = -side / (friction * width), side / (friction * width)
-        shares.append((light / spare, np.array([0, side / 2, 0, 0, 0, 0]) / spare))
-    return ConeContact("pinch", linear, couples, np.array([0, 0.5, 0, 0, 0, 0]), tuple(shares))
+        shares.append((light / spare / sure, np.array([0, side / 2, 0, 0, 0, 0]) / spare / sure))
+    return ConeContact("pinch", linear / sure, couples / sure, np.array([0, 0.5, 0, 0, 0, 0]) / sure, tuple(shares))
 
 
 def plane_patch(polygon: Array) -> Patch:

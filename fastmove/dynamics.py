@@ -44,13 +44,18 @@ class Linearised:
 
 
 class Dynamics:
-    """Efforts of a problem, for every member of the item set.  Not thread safe (pinocchio data inside)."""
+    """Efforts of a problem, for every member of the item set.  Not thread safe (pinocchio data inside).
+
+    They are linear in a body's inertial parameters: of a large set only members that span it are computed, the others combined.
+    """
 
     def __init__(self, problem: TransferProblem, assembly: Assembly) -> None:
         self.n = problem.robot.n_arm
         self.rows = self.n + 6 * len(assembly.hold_frames)
         self.damping = np.array(problem.robot.damping)
-        self.models = [_with_items(assembly, k) for k in range(problem.members)]
+        basis, self._weights = problem.spanning_members
+        self._all = len(basis) == problem.members  # then every member is computed by itself
+        self.models = [_with_items(assembly, int(k)) for k in (range(problem.members) if self._all else basis)]
         self._data = [model.createData() for model in self.models]
         self._q = np.array(pin.neutral(self.models[0]))
         self._v = np.zeros(self.rows)
@@ -66,19 +71,21 @@ class Dynamics:
                 full_q[:n], full_v[:n], full_a[:n] = q[i], v[i], a[i]
                 total[i, k] = pin.rnea(model, data, full_q, full_v, full_a)
                 gravity[i, k] = pin.computeGeneralizedGravity(model, data, full_q)
-        return self._with_damping(total, gravity, v)
+        return self._with_damping(self._members(total), self._members(gravity), v)
 
     def torques(self, q: Array, v: Array, a: Array, member: int = 0) -> Array:
         """(N, n_arm) torques of the arm alone at N states, for one member of the set [Nm]."""
-        member, n = min(member, len(self.models) - 1), self.n
-        model, data, torque = self.models[member], self._data[member], np.empty((len(q), n))
-        for i in range(len(q)):
-            self._q[:n], self._v[:n], self._a[:n] = q[i], v[i], a[i]
-            torque[i] = pin.rnea(model, data, self._q, self._v, self._a)[:n]
-        return torque + v * self.damping
+        member, n = min(member, len(self._weights) - 1), self.n
+        torque = v * self.damping
+        weights = np.eye(len(self.models))[member] if self._all else self._weights[member]
+        for weight, model, data in zip(weights, self.models, self._data, strict=True):
+            for i in range(len(q)) if weight else ():
+                self._q[:n], self._v[:n], self._a[:n] = q[i], v[i], a[i]
+                torque[i] += weight * pin.rnea(model, data, self._q, self._v, self._a)[:n]
+        return torque
 
-    def linearised(self, q: Array, v: Array, a: Array) -> Linearised:
-        """Efforts and derivatives at N states."""
+    def linearised(self, q: Array, v: Array, a: Array, members: Array | None = None) -> Linearised:
+        """Efforts and derivatives at N states, of these members only where any are given."""
         shape = (len(q), len(self.models), self.rows)
         n = self.n
         total, gravity = np.empty(shape), np.empty(shape)
@@ -91,10 +98,18 @@ class Dynamics:
                 total[i, k] = data.tau
                 dq[i, k], dv[i, k], da[i, k] = data.dtau_dq[:, :n], data.dtau_dv[:, :n], data.M[:, :n]
                 gravity[i, k] = pin.computeGeneralizedGravity(model, data, full_q)
+        total, gravity, dq, dv, da = (self._members(x, members) for x in (total, gravity, dq, dv, da))
         dv[:, :, range(n), range(n)] += self.damping
         return Linearised(self._with_damping(total, gravity, v), dq, dv, da)
 
-    def gravity_slope(self, q: Array) -> Array:
+    def _members(self, values: Array, members: Array | None = None) -> Array:
+        """(N, models, …) to (N, members, …): those asked for, or all."""
+        if self._all:
+            return values if members is None else values[:, members]
+        weights = self._weights if members is None else self._weights[members]
+        return np.asarray(np.tensordot(values, weights, axes=(1, 1))).transpose(0, values.ndim - 1, *range(1, values.ndim - 1))
+
+    def gravity_slope(self, q: Array, members: Array | None = None) -> Array:
         """(N, members, rows, n_arm) derivative of the gravity part with respect to q."""
         n, zero = self.n, np.zeros(self.rows)
         slope = np.empty((len(q), len(self.models), self.rows, n))
@@ -103,7 +118,7 @@ class Dynamics:
                 self._q[:n] = q[i]
                 pin.computeRNEADerivatives(model, data, self._q, zero, zero)
                 slope[i, k] = data.dtau_dq[:, :n]
-        return slope
+        return self._members(slope, members)
 
     def static(self, q: Array) -> Array:
         """(N, members, rows) efforts at rest."""
@@ -113,7 +128,7 @@ class Dynamics:
             for i in range(len(q)):
                 self._q[:n] = q[i]
                 gravity[i, k] = pin.computeGeneralizedGravity(model, data, self._q)
-        return gravity
+        return self._members(gravity)
 
     def _with_damping(self, total: Array, gravity: Array, v: Array) -> Efforts:
         viscous = np.zeros_like(total)
@@ -126,7 +141,6 @@ def _with_items(assembly: Assembly, member: int) -> pin.Model:
     model = assembly.arm.copy()
     for k, frame in enumerate(assembly.hold_frames):
         joint = model.addJoint(frame.joint, pin.JointModelFreeFlyer(), frame.joint_T_grasp, f"grasp{k}")
-        members = frame.held.item.members
-        body = frame.held.inertia(members[min(member, len(members) - 1)])
-        model.appendBodyToJoint(joint, body, pin.SE3.Identity())
+        bodies = frame.held.bodies
+        model.appendBodyToJoint(joint, bodies[min(member, len(bodies) - 1)], pin.SE3.Identity())
     return model

@@ -68,6 +68,12 @@ class Table:
             raise self.fail(name, f"is {value!r}; a whole number is needed")
         return value
 
+    def boolean(self, name: str, default: object = _MISSING) -> bool:
+        value = self.raw(name, default)
+        if not isinstance(value, bool):
+            raise self.fail(name, f"is {value!r}; it must be true or false")
+        return value
+
     def number(self, name: str, default: object = _MISSING, low: float = -math.inf, high: float = math.inf) -> float:
         if name not in self.data and isinstance(default, float | int):
             self.used.add(name)

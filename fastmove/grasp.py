@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import coal
 import numpy as np
@@ -14,6 +15,7 @@ from fastmove.item import Inertial, Item
 from fastmove.robot import Gripper
 from fastmove.shapes import Shape
 from fastmove.spline import Array, locked
+from fastmove.uncertainty import EXACT, Uncertainty, drawn, shares, vertices
 
 # A face may be turned by this much from the pads and still count as flat on them; compliant pads take it up.
 FACE_TOLERANCE = np.radians(3.0)
@@ -65,7 +67,9 @@ class Held:
         width: distance of the two patches = opening of the hand [m].
         patches: on the pad at +y and at −y.
         tool_T_grasp: the grasp frame in the tool frame.
-        contact_model: what the patches can carry.
+        contact_model: what the patches can carry, with the least friction and grip of the set.
+        uncertainty: how far all this may be from what is believed.
+        given: share of a commanded grip force that is there; 1 but in a truth drawn for simulation.
     """
 
     gripper: Gripper
@@ -75,17 +79,68 @@ class Held:
     patches: tuple[Patch, Patch]
     tool_T_grasp: pin.SE3
     contact_model: ConeContact = field(repr=False)
+    uncertainty: Uncertainty = EXACT
+    given: float = 1.0
+
+    @cached_property
+    def bodies(self) -> tuple[pin.Inertia, ...]:
+        """The bodies that every limit holds for, in the grasp frame: the item's members, or the vertices of the set around them
+        (see `uncertainty`)."""
+        found: list[pin.Inertia] = []
+        for member in self.item.members:
+            lever = float(np.linalg.norm(self.grasp_T_item.act(np.array(member.com))))
+            found += [self.grasp_T_item.act(body) for body in vertices(member, self.uncertainty, lever)]
+        return tuple(found)
+
+    @property
+    def friction(self) -> float:
+        """Least friction of the set."""
+        return self.grasp.friction * (1 - self.uncertainty.friction)
+
+    @property
+    def sure_grip(self) -> float:
+        """Share of a commanded grip force that is surely there."""
+        return self.given * (1 - self.uncertainty.grip_force)
+
+    @property
+    def spread(self) -> float:
+        """How far any point of the item may be from where it is believed to be in the hand [m]."""
+        points = self.item.hull_points() @ self.grasp_T_item.rotation.T + self.grasp_T_item.translation
+        reach = float(np.linalg.norm(points, axis=1).max())
+        return np.sqrt(3) * self.uncertainty.placement + self.uncertainty.turn * reach
 
     @property
     def grasp_T_item(self) -> pin.SE3:
         return self.tool_T_grasp.actInv(self.grasp.tool_T_item)
 
+    def drawn(self, rng: np.random.Generator, factor: float = 1.0, edge: bool = False) -> Held:
+        """One truth out of the set, or out of one `factor` times as wide: what is in the hand, exactly.  The grip force that a
+        command gives is drawn, too, and is in its `sure_grip`.
+
+        Args:
+            edge: a corner of the set, with its least friction and grip.
+        """
+        wide, member = self.uncertainty.scaled(factor), self.item.members[int(rng.integers(len(self.item.members)))]
+        lever = float(np.linalg.norm(self.grasp_T_item.act(np.array(member.com))))
+        body = drawn(member, wide, rng, lever, edge)
+        low = np.full(2, -1.0) if edge else shares(rng, 2, False)
+        friction, given = self.grasp.friction * (1 + wide.friction * low[0]), 1 + wide.grip_force * low[1]
+        c, a = (sum(getattr(patch, key) for patch in self.patches) / 2 for key in ("c", "a"))
+        return replace(
+            self,
+            item=replace(self.item, members=(body,)),
+            grasp=replace(self.grasp, friction=friction),
+            contact_model=pinch(friction, self.width, c, a, given),
+            uncertainty=EXACT,
+            given=given,
+        )
+
     def inertia(self, member: Inertial) -> pin.Inertia:
         """The member as a pinocchio inertia in the grasp frame."""
-        return self.grasp_T_item.act(pin.Inertia(member.mass, np.array(member.com), np.array(member.inertia)))
+        return self.grasp_T_item.act(member.spatial())
 
 
-def hold(gripper: Gripper, item: Item, grasp: Grasp) -> Held:
+def hold(gripper: Gripper, item: Item, grasp: Grasp, uncertainty: Uncertainty = EXACT) -> Held:
     """Close the gripper on the item.
 
     Raises:
@@ -106,7 +161,7 @@ def hold(gripper: Gripper, item: Item, grasp: Grasp) -> Held:
             "grasp",
             f"the item is {width * 1e3:.1f} mm wide between the pads; the gripper opens {low * 1e3:g} to {high * 1e3:g} mm",
         )
-    _check_force(gripper, item, grasp)
+    _check_force(gripper, item, grasp, uncertainty)
     apart = float(np.abs(patches[0].center - patches[1].center).max())
     if apart > OPPOSITE_TOLERANCE:
         raise GraspInvalid(
@@ -115,18 +170,20 @@ def hold(gripper: Gripper, item: Item, grasp: Grasp) -> Held:
     middle = (patches[0].center + patches[1].center) / 2
     frame = pin.SE3(np.eye(3), np.array([middle[0], 0.0, middle[1]]))
     c, a = (patches[0].c + patches[1].c) / 2, (patches[0].a + patches[1].a) / 2
-    return Held(gripper, item, grasp, width, patches, frame, pinch(grasp.friction, width, c, a))
+    model = pinch(grasp.friction * (1 - uncertainty.friction), width, c, a, 1 - uncertainty.grip_force)
+    return Held(gripper, item, grasp, width, patches, frame, model, uncertainty)
 
 
-def _check_force(gripper: Gripper, item: Item, grasp: Grasp) -> None:
+def _check_force(gripper: Gripper, item: Item, grasp: Grasp, uncertainty: Uncertainty) -> None:
     low, high = grasp.grip_force
     if low < gripper.force[0] or high > gripper.force[1]:
         raise GraspInvalid(
             "grasp.grip_force",
             f"is {low:g} to {high:g} N; the gripper gives {gripper.force[0]:g} to {gripper.force[1]:g} N per pad",
         )
-    if high > item.max_pinch_force:
-        raise GraspInvalid("grasp.grip_force", f"goes up to {high:g} N; the item bears {item.max_pinch_force:g} N per pad")
+    most = high * (1 + uncertainty.grip_force)
+    if most > item.max_pinch_force:
+        raise GraspInvalid("grasp.grip_force", f"goes up to {most:g} N; the item bears {item.max_pinch_force:g} N per pad")
 
 
 def _check_on_pad(gripper: Gripper, patch: Patch) -> None:

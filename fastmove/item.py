@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import pinocchio as pin
 
 from fastmove.errors import InputError
 from fastmove.shapes import Shape
@@ -43,6 +44,10 @@ class Inertial:
                 f"has principal moments {moments.tolist()}, which no rigid body has: all must be positive and "
                 "the sum of any two at least the third",
             )
+
+    def spatial(self) -> pin.Inertia:
+        """As a pinocchio inertia, in item axes about the item's origin."""
+        return pin.Inertia(self.mass, np.array(self.com), np.array(self.inertia))
 
 
 @dataclass(frozen=True)

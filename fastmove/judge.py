@@ -64,6 +64,7 @@ def judge(
     step: float = 1e-3,
     friction: float | None = None,
     measure: bool = True,
+    truth: TransferProblem | None = None,
 ) -> Judgement:
     """Run one transfer in physics and say whether the item was held.
 
@@ -71,6 +72,7 @@ def judge(
         step: [s]; a borderline case is run again at 0.5 ms, and that verdict counts.
         measure: record the contact wrench; without it the whole run is one call of MuJoCo's own loop, for batches.
         grip_force: per pad, instead of the plan's [N];  member, friction: what the item really is.
+        truth: what is really there (see `Held.drawn`); the feed-forward torque remains that of what is believed.
 
     Raises:
         MissingPackage: mujoco is not installed.
@@ -78,8 +80,10 @@ def judge(
     from fastmove.drivers.mujoco import Simulation, displacements
 
     force = float(trajectory.phases[0].grip_force[0]) if grip_force is None else grip_force
+    truth = truth or problem
+    force *= truth.holds[0].given
     time, q, v, tau = _references(problem, trajectory, member, step)
-    simulation = Simulation(problem, force, q[:: max(1, len(q) // GAIN_SAMPLES)], member, step, friction)
+    simulation = Simulation(truth, force, q[:: max(1, len(q) // GAIN_SAMPLES)], member, step, friction)
     simulation.settle(q[0], tau[0])
     reference, after = simulation.item_pose(), round(AFTER / step)
     hold = [np.repeat(x[-1:], after, axis=0) for x in (q, v, tau)]
@@ -89,10 +93,10 @@ def judge(
     slip, turn = (float(x.max()) for x in displacements(reference, items))
     verdict = verdict_of(slip, turn, tracking)
     if verdict is Verdict.BORDERLINE and step > RECHECK_STEP:
-        return judge(problem, trajectory, grip_force, member, RECHECK_STEP, friction, measure)
+        return judge(problem, trajectory, grip_force, member, RECHECK_STEP, friction, measure, truth)
     margin, contacts = float("nan"), -1
     if measure:
-        use = problem.holds[0].contact_model.utilisation(wrench[: len(q)], force)
+        use = truth.holds[0].contact_model.utilisation(wrench[: len(q)], force / truth.holds[0].given)
         margin, contacts = UTILISATION_MAX - float(use.max()), simulation.least_contacts
     return Judgement(verdict, slip, turn, tracking, time, wrench[: len(q)], margin, contacts)
 

@@ -8,11 +8,12 @@ from functools import cached_property
 import numpy as np
 
 from fastmove.errors import InputError, StateOutsideLimits
-from fastmove.grasp import Held
+from fastmove.grasp import Held, hold
 from fastmove.regions import GoalPose
 from fastmove.robot import LimitSet, RobotModel
 from fastmove.scene import ITEM, Scene
 from fastmove.spline import Array, locked
+from fastmove.uncertainty import affine_basis
 
 # The planner works this much inside every joint limit (relative), so that rounding never costs a certificate.
 INSIDE = 1e-6
@@ -104,7 +105,7 @@ class TransferProblem:
         found = self.goal.configurations
         if (len(found) and found.shape[1] != n) or not (len(found) or self.goal.poses):
             raise InputError("goal.q", f"needs {n} numbers, one per joint of {self.robot.name}")
-        mass = sum(max(member.mass for member in held.item.members) for held in self.holds)
+        mass = sum(max(body.mass for body in held.bodies) for held in self.holds)
         if mass > self.robot.payload:
             raise InputError("item.mass", f"is {mass:g} kg; {self.robot.name} carries at most {self.robot.payload:g} kg")
         taken = {shape.link for shape in self.robot.shapes} | {ITEM}
@@ -140,8 +141,21 @@ class TransferProblem:
 
     @property
     def members(self) -> int:
-        """Number of item sets that every limit must hold for (1 for a bare arm)."""
-        return max([len(held.item.members) for held in self.holds], default=1)
+        """Number of bodies that every limit must hold for (1 for a bare arm)."""
+        return max([len(held.bodies) for held in self.holds], default=1)
+
+    @cached_property
+    def spanning_members(self) -> tuple[Array, Array]:
+        """(indices (B,), weights (members, B)): what is linear in a body's inertial parameters is, for every member, this
+        combination of what it is for those at the indices."""
+        rows = [np.concatenate([h.bodies[min(k, len(h.bodies) - 1)].toDynamicParameters() for h in self.holds] or [np.zeros(1)])
+                for k in range(self.members)]  # fmt: skip
+        return affine_basis(np.array(rows))
+
+    def nominal(self) -> TransferProblem:
+        """The same with everything exactly as believed."""
+        holds = tuple(hold(h.gripper, h.item, h.grasp) for h in self.holds)
+        return self.with_(holds=holds, scene=replace(self.scene, tolerance=0.0))
 
     def with_(self, **changes: object) -> TransferProblem:
         """A copy with these attributes changed, validated again."""

@@ -12,6 +12,8 @@ Every field is checked when read; the message names file, key and what is allowe
     base = {position = …, quaternion_xyzw = …}             # optional pose of the robot's base
     [item]   name, mass, com, inertia (optional, 3×3 about com), max_pinch_force (optional), shapes = [ … ]
              members = [{mass, com, inertia}] (optional: more bodies that it may be)
+    [uncertainty] optional half-ranges: mass, inertia, friction, grip_force (relative), com = [x, y, z] (item axes), placement,
+             turn_deg (item in the hand), obstacles [m]; unknown = true: the default set for an unknown item
     [grasp]  tool_T_item = {position, quaternion_xyzw}, friction, grip_force = N or [least, largest], gripper (optional)
              patches, width (optional; for items that are no primitives)
     [start]  q, v (optional), a (optional)
@@ -44,6 +46,7 @@ from fastmove.robot import RobotModel, canonical_urdf, load_robot
 from fastmove.scene import AllowedContact, Corridor, Obstacle, Scene
 from fastmove.shapes import TYPES, Shape, pose, pose_dict
 from fastmove.spline import Array, locked
+from fastmove.uncertainty import EXACT, RELATIVE, Uncertainty
 
 
 def load_problem(path: str | Path, limits: str | None = None) -> TransferProblem:
@@ -67,9 +70,11 @@ def problem_from_table(table: Table, folder: Path, name: str, limits: str | None
     name = table.string("name", name)
     robot = _robot(table, folder)
     held: tuple[Held, ...] = ()
+    tolerance = 0.0
     if table.has("item") or table.has("grasp"):
         item = _item(table.table("item"), folder)
-        held = (_hold(table.table("grasp"), robot, item),)
+        uncertainty, tolerance = _uncertainty(table, item)
+        held = (_hold(table.table("grasp"), robot, item, uncertainty),)
     obstacles = tuple(_obstacle(t, folder) for t in table.list("obstacles"))
     allowed = tuple(
         _located(t, lambda t=t: AllowedContact(t.string("obstacle"), t.string("at", "start")))
@@ -86,7 +91,7 @@ def problem_from_table(table: Table, folder: Path, name: str, limits: str | None
     table.finish()
 
     def build() -> TransferProblem:
-        scene = Scene(obstacles, allowed, corridors)
+        scene = Scene(obstacles, allowed, corridors, tolerance)
         return TransferProblem(name, robot, held, scene, start, goal, chosen, clearance, gravity, release_opening=opening)
 
     return _located(table, build)
@@ -157,7 +162,21 @@ def _inertial(table: Table, shapes: tuple[Shape, ...]) -> Inertial:
     return inertial
 
 
-def _hold(table: Table, robot: RobotModel, item: Item) -> Held:
+def _uncertainty(table: Table, item: Item) -> tuple[Uncertainty, float]:
+    """The set around what is believed, each half-range from the file, else from the default for an unknown item or zero; and how
+    far obstacles may be off [m]."""
+    if not table.has("uncertainty"):
+        return EXACT, 0.0
+    table = table.table("uncertainty")
+    base = Uncertainty.unknown(item) if table.boolean("unknown", False) else EXACT
+    numbers = {key: table.number(key, getattr(base, key)) for key in (*RELATIVE, "placement")}
+    com, turn = locked(table.numbers("com", 3, base.com.tolist())), float(np.radians(table.number("turn_deg", 0.0)))
+    tolerance = table.number("obstacles", 0.0)
+    found: Uncertainty = _located(table, lambda: Uncertainty(com=com, turn=turn, **numbers))
+    return found, tolerance
+
+
+def _hold(table: Table, robot: RobotModel, item: Item, uncertainty: Uncertainty) -> Held:
     force = table.raw("grip_force")
     forces = table.numbers("grip_force", 2) if isinstance(force, list) else [table.number("grip_force")] * 2
     patches, width = None, None
@@ -172,7 +191,7 @@ def _hold(table: Table, robot: RobotModel, item: Item) -> Held:
 
     def build() -> Held:
         grasp = Grasp(placement, friction, locked(forces), contact, name, patches, width)
-        return hold(robot.gripper(name), item, grasp)
+        return hold(robot.gripper(name), item, grasp, uncertainty)
 
     held: Held = _located(table, build)
     return held
@@ -262,6 +281,7 @@ def describe(problem: TransferProblem) -> dict[str, object]:
             "base": pose_dict(robot.T_world_base),
         },
         "obstacles": [{"name": o.name} | o.shape.describe() for o in problem.scene.obstacles],
+        "obstacle_tolerance": problem.scene.tolerance,
         "allowed_contacts": [{"obstacle": c.obstacle, "at": c.at} for c in problem.scene.allowed_contacts],
         "corridors": [
             {"at": c.at, "direction": _plain(c.direction), "length": c.length, "angle": c.angle} for c in problem.scene.corridors
@@ -295,20 +315,23 @@ def _describe_goal(goal: GoalPose) -> dict[str, object]:
 def _describe_hold(problem: TransferProblem, held: Held) -> dict[str, object]:
     gripper, item, grasp = held.gripper, held.item, held.grasp
     members = []
-    for member in item.members:
-        body = grasp.tool_T_item.act(pin.Inertia(member.mass, np.array(member.com), np.array(member.inertia)))
-        members.append({"mass": member.mass, "com": _plain(body.lever), "inertia": [_plain(r) for r in body.inertia]})
+    for body in (held.tool_T_grasp.act(b) for b in held.bodies):
+        members.append({"mass": body.mass, "com": _plain(body.lever), "inertia": [_plain(r) for r in body.inertia]})
+    believed = grasp.tool_T_item.act(item.members[0].spatial())
+    nominal = {"mass": believed.mass, "com": _plain(believed.lever), "inertia": [_plain(r) for r in believed.inertia]}
     shapes = [shape.describe() | {"pose": pose_dict(grasp.tool_T_item * shape.placement)} for shape in item.shapes]
     joints = gripper.finger_positions(held.width)
     return {
         "tool": {"parent_link": gripper.parent_frame, "pose": pose_dict(gripper.parent_T_tool), "finger_positions": joints},
-        "item": {"name": item.name, **members[0], "shapes": shapes, "members": members},
+        "item": {"name": item.name, **nominal, "shapes": shapes, "members": members, "spread": held.spread},
         "grasp": {
             "frame": pose_dict(held.tool_T_grasp),
             "contact": grasp.contact,
             "width": held.width,
-            "friction": grasp.friction,
+            "friction": held.friction,
+            "friction_believed": grasp.friction,
             "grip_force": _plain(grasp.grip_force),
+            "sure_grip": held.sure_grip,
             "patches": [
                 {
                     "shape": p.kind,

@@ -86,13 +86,20 @@ class Corridor:
 
 @dataclass(frozen=True)
 class Scene:
-    """Named obstacles (names are unique), what may touch at the ends, and how the ends are left and reached."""
+    """Named obstacles (names are unique), what may touch at the ends, and how the ends are left and reached.
+
+    Attributes:
+        tolerance: every point of an obstacle may be this far from where it is believed to be [m]; clearances widen by it.
+    """
 
     obstacles: tuple[Obstacle, ...] = ()
     allowed_contacts: tuple[AllowedContact, ...] = ()
     corridors: tuple[Corridor, ...] = ()
+    tolerance: float = 0.0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.tolerance <= 0.1:
+            raise InputError("uncertainty.obstacles", f"is {self.tolerance}; allowed: 0 to 0.1 m")
         names = [o.name for o in self.obstacles]
         for name in names:
             if names.count(name) > 1:

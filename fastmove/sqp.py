@@ -151,11 +151,14 @@ class Optimiser:
         points = tr.points(point.free, point.duration)
         q, v, a = tr.states(samples.b_effort, points, point.duration)
         rate = None
+        members = tr.prominent(point.flow.efforts)
         if point.flow.rate is not None:
-            rate = tr.dynamics.linearised(*tr.states(samples.b_rate[:3], points, point.duration))
+            there = tr.states(samples.b_rate[:3], points, point.duration)
+            rate = tr.dynamics.linearised(there[0], there[1], there[2], members)
         reach = self.pad + float(np.clip(0.4 * radius, 0.02, 0.08))
         contacts = self._contacts(samples.b_clearance @ points, reach, gradients=True)
-        return Here(point.free, point.duration, point.flow, tr.dynamics.linearised(q, v, a), rate, contacts, self._pads(contacts))
+        lin, pads = tr.dynamics.linearised(q, v, a, members), self._pads(contacts)
+        return Here(point.free, point.duration, point.flow, lin, rate, contacts, pads, members)
 
     def _step(self, here: Here, radius: float, decrease: float, cones: bool) -> Step | None:
         low = -min(max(1 - self.bound / here.duration, 0.0), decrease)

@@ -26,10 +26,9 @@ from fastmove.collision import Contacts
 from fastmove.conic import ConicProgram, solve
 from fastmove.dynamics import Linearised
 from fastmove.spline import Array
-from fastmove.transcription import STATIC_MAX, STATIC_TARGET, Flow, Samples, Transcription, static_lack
+from fastmove.transcription import ROW_MEMBERS, STATIC_MAX, STATIC_TARGET, Flow, Samples, Transcription, static_lack
 
 CONE_FROM = 0.35  # use of the hold from which a sample gets its cones
-CONE_MEMBERS = 2  # worst members of a set that get cones at a sample; the merit sees them all
 STATIC_FROM = 0.6  # static use from which a sample gets rows at rest, too
 
 WEIGHT_CLEARANCE = 20.0  # [s/m]
@@ -49,6 +48,7 @@ class Here:
     rate_lin: Linearised | None
     contacts: Contacts
     pads: Array
+    members: Array | None = None  # of the item set that lin and rate_lin are for; None = all
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class Subproblem:
         rest = self.at_rest_rows
         if len(rest):
             b = self.samples.b_effort[0][rest]
-            slope = tr.dynamics.gravity_slope(b @ tr.points(here.free, here.duration))
+            slope = tr.dynamics.gravity_slope(b @ tr.points(here.free, here.duration), here.members)
             jacobian = slope[:, :, :, None, :] * b[:, None, None, :, None]
             xi = np.einsum("kmrci,ci->kmr", jacobian, self.slope)
             slack = self.h + np.arange(len(rest))
@@ -170,7 +170,7 @@ class Subproblem:
             self._scaled(e.free[:, :, :n], e.xi[:, :, :n], e.value[:, :, :n], tr.effort_max, e.limit, e.power, e.slack)
         if here.rate_lin is not None and here.flow.rate is not None:
             jacobian = self._chain(self.samples.b_rate[1:], here.rate_lin, here.duration, n) / here.duration
-            gravity, viscous, rest = here.flow.rate
+            gravity, viscous, rest = (x if here.members is None else x[:, here.members] for x in here.flow.rate)
             xi = 2 * gravity + viscous + np.einsum("kmrci,ci->kmr", jacobian, self.slope)
             self._scaled(jacobian[..., tr.free, :], xi, gravity + viscous + rest, tr.rate_max, 1.0, 3, None)
 
@@ -325,7 +325,7 @@ class Subproblem:
 
 def _worst_members(use: Array) -> Array:
     """(N, members) whether a member's hold is used enough, and among the most of its sample, to get cones."""
-    return np.asarray((use > CONE_FROM) & (np.argsort(np.argsort(-use, axis=1), axis=1) < CONE_MEMBERS))
+    return np.asarray((use > CONE_FROM) & (np.argsort(np.argsort(-use, axis=1), axis=1) < ROW_MEMBERS))
 
 
 def _largest_use(contact, largest: Array) -> Array:  # type: ignore[no-untyped-def]

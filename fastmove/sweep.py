@@ -14,7 +14,7 @@ import coal
 import numpy as np
 import pinocchio as pin
 
-from fastmove.assembly import Assembly, Body, HoldFrame
+from fastmove.assembly import Assembly, Body, HoldFrame, required_clearances
 from fastmove.bounding import Bounding, Placed
 from fastmove.problem import TransferProblem
 from fastmove.scene import CONTACT_DEPTH, FADE_DISTANCE
@@ -66,10 +66,11 @@ class Sweep:
                 and frozenset((self.bodies[i].group, self.bodies[j].group)) in exempt
             )
         ]
+        self.required = required_clearances(problem, self.bodies, self.pairs)
         self.bounding = Bounding(self.bodies, self.pairs)
         self._reach()
         self._local_axes = self._joint_axes()
-        self.fade = {k: ends for k, pair in enumerate(self.pairs) if (ends := self._fades(pair))}
+        self.fade = {k: ends for k in range(len(self.pairs)) if (ends := self._fades(k))}
         self.request, self.result = coal.DistanceRequest(), coal.DistanceResult()
         self.functors: dict[int, coal.ComputeDistance] = {}
         self.q, self.v = trajectory.motion(0), trajectory.motion(1)
@@ -95,9 +96,9 @@ class Sweep:
                     length += min(max(abs(low), abs(high)), FAR_REACH)
                 joint = int(self.model.parents[joint])
 
-    def _fades(self, pair: tuple[int, int]) -> list[tuple[HoldFrame, Array, Array, float]]:
+    def _fades(self, pair: int) -> list[tuple[HoldFrame, Array, Array, float]]:
         """For an allowed contact: (hold, item points in its joint's frame, the same in the world at that end, d0)."""
-        item, other = (self.bodies[k] for k in pair)
+        item, other = (self.bodies[k] for k in self.pairs[pair])
         if item.owner != "item" or other.owner != "scene":
             return []
         ends = []
@@ -111,7 +112,7 @@ class Sweep:
                     if frame.joint == item.joint:
                         points = _in_joint(frame)
                         placed = self.data.oMi[frame.joint]
-                        d0 = min(self.problem.clearance, self._distance_now(item, other)) - RESOLUTION
+                        d0 = min(float(self.required[pair]), self._distance_now(item, other)) - RESOLUTION
                         ends.append((frame, points, points @ placed.rotation.T + placed.translation, d0))
         return ends
 
@@ -156,7 +157,7 @@ class Sweep:
         """Sample all near pairs at these times (the ends, where no interval has its middle)."""
         rotation, origin, _ = self._placements(times)
         placed = self.bounding.place(rotation, origin)
-        rows, pairs = np.nonzero(placed.lower_bounds() < self.problem.clearance + 0.05)
+        rows, pairs = np.nonzero(placed.lower_bounds() < self.required + 0.05)
         for row, pair in zip(rows, pairs, strict=True):
             self._record(int(pair), float(times[row]), self._margin(int(pair), placed, int(row), rotation, origin))
 
@@ -170,7 +171,7 @@ class Sweep:
         shift = self._pair_displacement(moved, rows, pairs)
         for bound in (placed.lower_bounds()[rows, pairs], None):
             bound = placed.tightened(rows, pairs) if bound is None else bound
-            unsure = ~(bound - shift >= self.problem.clearance)
+            unsure = ~(bound - shift >= self.required[pairs])
             rows, pairs, shift = rows[unsure], pairs[unsure], shift[unsure]
         open_rows, margins = [], np.empty(len(rows))
         for n, (row, pair) in enumerate(zip(rows, pairs, strict=True)):
@@ -178,7 +179,7 @@ class Sweep:
             margins[n] = margin
             fades = int(pair) in self.fade
             self._record(int(pair), float(middle[row]), margin)
-            room = shift[n] * (1 + (self.problem.clearance + CONTACT_DEPTH) / FADE_DISTANCE if fades else 1.0)
+            room = shift[n] * (1 + (self.required[pair] + CONTACT_DEPTH) / FADE_DISTANCE if fades else 1.0)
             if margin < 0.0:
                 self.proven[fades] = False
             elif margin + RESOLUTION < room:
@@ -249,11 +250,11 @@ class Sweep:
             self.functors[pair] = coal.ComputeDistance(self.bodies[i].geometry, self.bodies[j].geometry)
         self.result.clear()
         distance = self.functors[pair](placed.transform(row, i), placed.transform(row, j), self.request, self.result)
-        required = self.problem.clearance
+        required = full = float(self.required[pair])
         for frame, points, end_points, d0 in self.fade.get(pair, ()):
             now = points @ rotation[row, frame.joint].T + origin[row, frame.joint]
             travelled = float(np.max(np.linalg.norm(now - end_points, axis=1)))
-            faded = d0 + (self.problem.clearance - d0) * min(1.0, travelled / FADE_DISTANCE)
+            faded = d0 + (full - d0) * min(1.0, travelled / FADE_DISTANCE)
             required = min(required, faded)
         if pair in self.fade:
             return float(min(distance - required, distance + CONTACT_DEPTH))

@@ -25,6 +25,8 @@ from fastmove.spline import Array, PiecewisePolynomial, SplineBasis
 STATIC_MAX = 0.98
 HASTY_SAMPLES = 24  # speeds in a first span of 3 ms: between them jerk 500 changes a speed by 2e-6 rad/s at most
 STATIC_TARGET = 0.97  # what every sample is asked for at rest
+FEW_MEMBERS = 4  # of a larger set only members that are …
+ROW_MEMBERS = 2  # … among this many worst somewhere get rows; the merit sees them all
 
 
 def static_lack(static: Array) -> float:
@@ -155,6 +157,7 @@ class Transcription:
         self.holds = [held.contact_model for held in problem.holds] if problem.hold_active else []
         self.hold_max = UTILISATION_MAX * (inside - shrink)
         self.at_rest = start.at_rest
+        self._scale = np.concatenate([self.effort_max, np.ones(6 * len(problem.holds))])
         zero = np.zeros(1)
         self._to_points = np.linalg.inv(np.concatenate([basis.matrix(zero, k)[:, :3] for k in range(3)]))
 
@@ -211,6 +214,19 @@ class Transcription:
             wrench = total[:, :, self.n + 6 * k : self.n + 6 * k + 6]
             use = np.maximum(use, contact.utilisation(wrench, self.force(k)).max(axis=1) / self.hold_max)
         return use
+
+    def prominent(self, efforts: Efforts) -> Array | None:
+        """Members that are among the two worst anywhere in torque or hold; None = all (few).  Only they become rows."""
+        count = efforts.total.shape[1]
+        if count <= FEW_MEMBERS:
+            return None
+        uses = [np.abs(x[:, :, : self.n]).max(axis=2) for x in (efforts.total / self._scale, efforts.gravity / self._scale)]
+        for total in (efforts.total, efforts.gravity):
+            for k, contact in enumerate(self.holds):
+                wrench = total[:, :, self.n + 6 * k : self.n + 6 * k + 6]
+                uses += [contact.score(wrench, 1.0), contact.share(wrench, 1.0)]
+        worst = [np.argsort(use, axis=1)[:, -ROW_MEMBERS:].ravel() for use in uses]
+        return np.unique(np.concatenate(worst))
 
     def force(self, hold: int) -> float:
         """Grip force [N]; the largest that may be chosen."""

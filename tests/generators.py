@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pinocchio as pin
 
 import fastmove as fm
-from fastmove.assembly import assemble, open_hand_margins
+from fastmove.assembly import assemble, hand_overlaps, open_hand_margins
 from fastmove.collision import Collision
 from fastmove.dynamics import Dynamics
+from fastmove.errors import GraspInvalid
 from fastmove.grasp import Grasp, Held, hold
 from fastmove.ik import configurations, pose_at
 from fastmove.item import Inertial, Item, solid_inertia
+from fastmove.items import ItemFacts, known_items
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.robot import RobotModel
 from fastmove.scene import Scene
 from fastmove.shapes import Shape, pose
+from fastmove.uncertainty import Uncertainty
 
 
 def block(mass: float, size: tuple[float, float, float] = (0.06, 0.06, 0.06), com: tuple[float, ...] | None = None) -> Item:
@@ -152,3 +156,67 @@ def jittered(problem: TransferProblem, seed: int, tries: int = 100) -> TransferP
             if end_is_usable(candidate) and all(min(open_hand_margins(candidate, q))[0] >= 0 for q in moved):
                 return candidate
     raise AssertionError(f"{problem.name}: no usable jitter in {tries} draws")
+
+
+def uncertain_transfers(count: int, seed: int) -> Iterator[TransferProblem]:
+    """Free-space transfers of shipped items that fit the hand, off centre, by a weak grip: 1.05 to 1.4 times what the ends need
+    at rest over the whole set (mass ± 10 %, centre of mass and friction as the table says, grip ± 5 %, 1 mm in the hand)."""
+    robot, rng = fm.load_robot("panda"), np.random.default_rng(seed)
+    rows = [row for row in known_items() if row.mass <= 0.907 and float(min(row.size[:2])) <= 0.078]
+    limit_set, found = robot.limit_set("benchmark"), 0
+    while found < count:
+        row = rows[int(rng.integers(len(rows)))]
+        held = _weakly_pinched(robot, row, rng)
+        if held is None:
+            continue
+        for _ in range(20):
+            start, goal = rng.uniform(limit_set.position_min, limit_set.position_max, (2, robot.n_arm))
+            problem = TransferProblem(
+                f"{row.id} {found}", robot, (held,), Scene(), State.rest(start), Goal(goal[None]), "benchmark"
+            )
+            weak = _with_weak_grip(problem, rng)
+            if weak is not None and end_is_usable(weak) and min(hand_overlaps(assemble(weak)))[0] >= 0:
+                found += 1
+                yield weak
+                break
+
+
+def _weakly_pinched(robot: RobotModel, row: ItemFacts, rng: np.random.Generator) -> Held | None:
+    """The item between the pads along its narrowest side, up to 15 mm off centre; friction in the middle of its class."""
+    size = np.array(row.size)
+    offset = rng.uniform(-0.015, 0.015, 2)
+    turn = np.eye(3)
+    if row.shape == "box":
+        narrow = int(np.argmin(size))
+        turn = np.roll(np.eye(3), 1 - narrow, axis=0)  # its narrowest side along y
+    elif row.shape == "sphere":
+        offset = np.zeros(2)
+    else:
+        turn = pin.utils.rotate("x", 0.0)
+        offset[0] = 0.0
+    x, z = offset + np.array(robot.gripper().pad_center)
+    z = max(z, float(np.abs(turn @ (size / 2))[2]) - 0.03)  # the palm is in the way
+    friction = float(row.friction[1])
+    wide = Uncertainty(
+        mass=0.1, com=np.array(row.com_halfrange), friction=1 - float(row.friction[0]) / friction, grip_force=0.05, placement=1e-3
+    )
+    force = min(float(robot.gripper().force[1]), row.max_pinch) / 1.05
+    try:
+        return hold(
+            robot.gripper(), row.item(), Grasp(pin.SE3(turn, np.array([x, 0.0, z])), friction, np.array([force] * 2)), wide
+        )
+    except GraspInvalid:
+        return None
+
+
+def _with_weak_grip(problem: TransferProblem, rng: np.random.Generator) -> TransferProblem | None:
+    held = problem.holds[0]
+    efforts = Dynamics(problem, assemble(problem)).static(np.stack([problem.start.q, problem.goal.configurations[0]]))
+    n, force = problem.robot.n_arm, float(held.grasp.grip_force[1])
+    need = float(held.contact_model.utilisation(efforts[:, :, n:], force).max()) / 0.9 * force * rng.uniform(1.05, 1.4)
+    if need > force:
+        return None
+    need = max(need, float(held.gripper.force[0]))
+    return problem.with_(
+        holds=(hold(held.gripper, held.item, replace(held.grasp, grip_force=np.array([need, need])), held.uncertainty),)
+    )

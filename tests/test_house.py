@@ -17,8 +17,8 @@ ROOT = PACKAGE.parent
 
 # floors from the ground up; a file imports from its own floor or below
 FLOORS = (
-    "errors progress spline fields shapes item robot items contact grasp scene regions problem assembly bounding trajectory "
-    "problem_file",
+    "errors progress spline fields shapes item uncertainty robot items contact grasp scene regions problem assembly bounding "
+    "trajectory problem_file",
     "kinematics dynamics collision broadphase sweep certificate report trajectory_file",
     "bound ik seeds roadmap transcription conic subproblem sqp attempt solution checks planner batch pads",
     "drivers drivers.driver drivers.kinematic drivers.mujoco execution judge run",

@@ -338,8 +338,7 @@ def _hand(spec, parent, problem: TransferProblem, joint_T_grasp: pin.SE3) -> Non
 def _item(parent, problem: TransferProblem, joint_T_grasp: pin.SE3, member: int) -> list[str]:  # type: ignore[no-untyped-def]
     held = problem.holds[0]
     body = parent.add_body(name="item", pos=joint_T_grasp.translation, quat=_wxyz(joint_T_grasp.rotation))
-    members = held.item.members
-    _set_inertia(body, held.inertia(members[min(member, len(members) - 1)]))
+    _set_inertia(body, held.bodies[min(member, len(held.bodies) - 1)])
     for axis in np.eye(3):
         body.add_joint(type=mujoco.mjtJoint.mjJNT_SLIDE, axis=axis)
     body.add_joint(type=mujoco.mjtJoint.mjJNT_BALL)
