@@ -7,11 +7,11 @@ from fastmove.batch import GraspCandidate as GraspCandidate
 from fastmove.batch import plan_batch as plan_batch
 from fastmove.batch import rank_grasps as rank_grasps
 from fastmove.batch import read_grasps as read_grasps
-from fastmove.certificate import Certificate as Certificate
 from fastmove.certificate import certify as certify
 from fastmove.errors import FastMoveError as FastMoveError
 from fastmove.errors import InputError as InputError
 from fastmove.errors import NoTransferFound as NoTransferFound
+from fastmove.evidence import Certificate as Certificate
 from fastmove.ik import on_robot as on_robot
 from fastmove.items import item_facts as item_facts
 from fastmove.items import known_items as known_items

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastmove.bound import MOVING_FIRST_SPAN, Bound, cosine_breakpoints, early_breakpoints, lower_bound, switch_basis
-from fastmove.certificate import Certificate, certify
+from fastmove.certificate import certify
 from fastmove.collision import Collision, Ends
 from fastmove.contact import UTILISATION_MAX
 from fastmove.dynamics import Dynamics
+from fastmove.evidence import Certificate
 from fastmove.problem import TransferProblem
 from fastmove.roadmap import connect
 from fastmove.seeds import along_path, moving, straight

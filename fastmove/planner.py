@@ -11,10 +11,10 @@ import numpy as np
 from fastmove.assembly import Assembly, assemble
 from fastmove.attempt import Draft, Task, Workshop, timed
 from fastmove.bound import lower_bound
-from fastmove.certificate import Certificate
 from fastmove.checks import EndChecks
 from fastmove.collision import Collision
 from fastmove.dynamics import Dynamics
+from fastmove.evidence import Certificate
 from fastmove.ik import reached
 from fastmove.problem import TransferProblem
 from fastmove.solution import GoalTally, Solution, Status

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastmove.certificate import Certificate
+from fastmove.evidence import Certificate
 from fastmove.problem import TransferProblem
 
 if TYPE_CHECKING:

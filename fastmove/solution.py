@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from fastmove.certificate import Certificate
 from fastmove.errors import NoTransferFound
+from fastmove.evidence import Certificate
 from fastmove.problem import TransferProblem
 from fastmove.report import binding_intervals, screenful
 from fastmove.trajectory import Trajectory

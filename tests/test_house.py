@@ -19,7 +19,7 @@ ROOT = PACKAGE.parent
 FLOORS = (
     "errors progress spline fields shapes item uncertainty robot items contact grasp scene regions problem assembly bounding "
     "trajectory problem_file",
-    "kinematics dynamics collision broadphase sweep certificate report trajectory_file",
+    "kinematics dynamics collision broadphase sweep evidence certify_ends certify_loads certificate report trajectory_file",
     "bound ik seeds roadmap transcription conic subproblem sqp attempt solution checks planner batch pads",
     "drivers drivers.driver drivers.kinematic drivers.mujoco execution judge run",
     "bench bench.motionbenchmaker bench.variants bench.planners bench.runner",

@@ -10,7 +10,7 @@ import pytest
 from generators import hold_limited, random_loads
 
 import fastmove as fm
-from fastmove.certificate import Certificate, Entry
+from fastmove.evidence import Certificate, Entry
 from fastmove.judge import Judgement, Verdict, judge, judge_batch
 from fastmove.pads import least_grip
 

@@ -1,0 +1,128 @@
+"""The part of a certificate about both ends: states, goal regions, corridors, the hand that opens there, the grasp itself."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+import pinocchio as pin
+
+from fastmove.assembly import HAND_OVERLAP, Assembly, goal_frame, hand_overlaps, open_hand_margins
+from fastmove.evidence import ROUNDING, Entry
+from fastmove.problem import TransferProblem
+from fastmove.scene import CORRIDOR_TIP
+from fastmove.spline import Array
+from fastmove.trajectory import Trajectory
+
+END_TOLERANCE = 1e-9  # end states in q, v, a
+POSE_TOLERANCE = 1e-6  # end poses, where the goal is a region [m], [rad]
+
+
+def check_ends(
+    problem: TransferProblem,
+    assembly: Assembly,
+    trajectory: Trajectory,
+    kinds: Collection[str],
+    step: float,
+    profile: dict[str, Array],
+) -> dict[str, Entry]:
+    """Kinds start, goal, grip_force, corridor, grasp and release, those of `kinds`."""
+    found = _states(problem, assembly, trajectory, kinds)
+    if "corridor" in kinds and problem.scene.corridors and problem.holds:
+        found["corridor"] = _corridors(problem, assembly, trajectory, step, profile)
+    if "grasp" in kinds:
+        found["grasp"] = _grasp(assembly)
+    if "release" in kinds and problem.holds:
+        found["release"] = _release(problem, trajectory)
+    return found
+
+
+def _states(problem: TransferProblem, assembly: Assembly, trajectory: Trajectory, kinds: Collection[str]) -> dict[str, Entry]:
+    found = {}
+    duration = trajectory.duration
+    start, goals = problem.start, problem.goal.configurations
+    states = [trajectory.motion(k) for k in range(3)]
+    if "start" in kinds:
+        gaps = [np.abs(m(0.0)[0] - s) for m, s in zip(states, (start.q, start.v, start.a), strict=True)]
+        found["start"] = _end_entry(np.stack(gaps), 0.0, problem)
+    if "goal" in kinds:
+        last = [m(duration, "left")[0] for m in states]
+        off = np.zeros(problem.robot.n_arm)  # with goal poses no configuration is asked for
+        if not problem.goal.poses:
+            off = np.abs(last[0] - goals[int(np.argmin(np.abs(goals - last[0]).max(axis=1)))])
+        found["goal"] = _end_entry(np.stack([off, np.abs(last[1]), np.abs(last[2])]), duration, problem)
+        if problem.goal.poses and found["goal"].ok:
+            found["goal"] = _region(problem, assembly, last[0], duration)
+    if "grip_force" in kinds and problem.holds:
+        rows = []
+        for phase in trajectory.phases:
+            for k, held in enumerate(problem.holds):
+                low, high = held.grasp.grip_force
+                force = float(phase.grip_force[k]) if len(phase.grip_force) > k else 0.0
+                rows.append((min(force - low, high - force) + ROUNDING * high, held))
+        margin, held = min(rows, key=lambda row: row[0] if np.isfinite(row[0]) else -np.inf)
+        found["grip_force"] = Entry(float(margin), "N", float(margin / held.grasp.grip_force[1]), 0.0, held.gripper.name, "exact")
+    return found
+
+
+def _region(problem: TransferProblem, assembly: Assembly, q: Array, time: float) -> Entry:
+    """The last pose against the nearest goal region."""
+    data = assembly.arm.createData()
+    pin.forwardKinematics(assembly.arm, data, q)
+    rows = []
+    for k, goal in enumerate(problem.goal.poses):
+        joint, placement = goal_frame(assembly, problem.robot, goal)
+        distance, angle = goal.gaps(data.oMi[joint] * placement)
+        rows.append((max(distance, angle), distance >= angle, k))
+    gap, far, number = min(rows)
+    margin = POSE_TOLERANCE - gap
+    return Entry(margin, "m" if far else "rad", margin / POSE_TOLERANCE, time, f"goal pose {number + 1}", "exact")
+
+
+def _end_entry(gaps: Array, time: float, problem: TransferProblem) -> Entry:
+    """gaps: (3, n) in q, v, a."""
+    order, joint = np.unravel_index(int(np.argmax(gaps)), gaps.shape)
+    margin = END_TOLERANCE - float(gaps[order, joint])
+    unit = ("rad", "rad/s", "rad/s²")[order]
+    return Entry(margin, unit, margin / END_TOLERANCE, time, problem.robot.joint_names[joint], "exact")
+
+
+def _grasp(assembly: Assembly) -> Entry:
+    """The item against the hand that holds it: pads touch, nothing else overlaps."""
+    worst = min(hand_overlaps(assembly), default=(float("inf"), "nothing held"))
+    return Entry(worst[0], "m", worst[0] / HAND_OVERLAP, 0.0, worst[1], "exact")
+
+
+def _release(problem: TransferProblem, trajectory: Trajectory) -> Entry:
+    """The opened hand against the scene, where the motion begins and ends."""
+    ends = ((0.0, trajectory.motion()(0.0)[0]), (trajectory.duration, trajectory.motion()(trajectory.duration, "left")[0]))
+    found = [(*row, time) for time, q in ends for row in open_hand_margins(problem, q)]
+    margin, where, time = min(found, default=(float("inf"), "nothing near", 0.0))
+    return Entry(margin, "m", margin / max(problem.clearance, 1e-3), time, where, "exact")
+
+
+def _corridors(
+    problem: TransferProblem, assembly: Assembly, trajectory: Trajectory, step: float, profile: dict[str, Array]
+) -> Entry:
+    """Least margin of all corridors (see `Corridor`), on a grid and at all breakpoints."""
+    time = np.unique(np.concatenate([trajectory.grid(step), trajectory.motion().times]))
+    model, data, q = assembly.arm, assembly.arm.createData(), trajectory.motion()(time)
+    way = np.empty((len(time), len(assembly.hold_frames), 3))
+    for i in range(len(time)):
+        pin.forwardKinematics(model, data, q[i])
+        for k, frame in enumerate(assembly.hold_frames):
+            way[i, k] = data.oMi[frame.joint].act(frame.joint_T_grasp.translation)
+    least = np.full(len(time), np.inf)
+    for corridor in problem.scene.corridors:
+        moved = way - way[0 if corridor.at == "start" else -1]
+        height = moved @ corridor.direction
+        aside = np.linalg.norm(np.cross(moved, corridor.direction), axis=2)
+        inside = height * np.sin(corridor.angle) - aside * np.cos(corridor.angle) + CORRIDOR_TIP
+        past = np.linalg.norm(moved, axis=2) >= corridor.length
+        least = np.minimum(least, np.where(past, np.inf, inside).min(axis=1))
+    worst = int(np.argmin(least))
+    profile["corridor_time"], profile["corridor"] = time, least
+    margin = float(least[worst])
+    if not np.isfinite(margin):
+        return Entry(margin, "m", margin, 0.0, "grasp origin", "no limit")
+    return Entry(margin, "m", margin / CORRIDOR_TIP, float(time[worst]), "grasp origin", f"grid {step * 1e3:g} ms")

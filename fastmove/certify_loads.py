@@ -1,0 +1,182 @@
+"""The part of a certificate about forces: joint torques, their rates, and what the grasp carries, for every member of the set.
+
+Independent of the planner: torques from a model with the item fixed rigidly to its joint, wrenches by Newton–Euler on the item,
+S and V written out.  On a grid, with every breakpoint from both sides and the exact end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import pinocchio as pin
+
+from fastmove.assembly import Assembly
+from fastmove.evidence import Entry, worst_row, worst_use
+from fastmove.grasp import Held
+from fastmove.problem import TransferProblem
+from fastmove.spline import Array
+from fastmove.trajectory import Trajectory
+
+UTILISATION_LIMIT = 0.9
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Times with the side from which jumps are seen, and the motion there."""
+
+    time: Array
+    q: Array
+    v: Array
+    a: Array
+    j: Array
+
+
+def _grid(trajectory: Trajectory, step: float) -> _Grid:
+    """Every `step`, the exact end, and every breakpoint from both sides (jerk jumps there)."""
+    uniform = trajectory.grid(step)
+    breaks = trajectory.motion().times
+    time = np.concatenate([uniform[:-1], breaks[:-1], breaks[1:]])
+    left = np.concatenate([np.zeros(len(uniform) - 1 + len(breaks) - 1, dtype=bool), np.ones(len(breaks) - 1, dtype=bool)])
+    order = np.lexsort((~left, time))
+    time, left = time[order], left[order]
+    values = []
+    for k in range(4):
+        motion = trajectory.motion(k)
+        values.append(np.where(left[:, None], motion(time, "left"), motion(time, "right")))
+    return _Grid(time, *values)
+
+
+def check_loads(
+    problem: TransferProblem,
+    assembly: Assembly,
+    trajectory: Trajectory,
+    step: float,
+    kinds: Collection[str],
+    profile: dict[str, Array],
+) -> dict[str, Entry]:
+    limits, names = problem.limit_set, problem.robot.joint_names
+    grid = _grid(trajectory, step)
+    label = f"grid {step * 1e3:g} ms"
+    found: dict[str, Entry] = {}
+    torque, rate = np.zeros_like(grid.q), np.zeros_like(grid.q)
+    hold_use, share_use = np.zeros(len(grid.time)), np.zeros(len(grid.time))
+    need_rate = "torque_rate" in kinds and bool(np.any(np.isfinite(limits.effort_rate)))
+    wrench_shown = np.zeros((len(grid.time), 6 * len(problem.holds)))
+    basis, weights = problem.spanning_members  # torques are linear in a body's inertial parameters, and so are their rates
+    spanning = [_inverse_dynamics(problem, assembly, grid, int(k), need_rate) for k in basis]
+    motions = spanning[0][2]
+    for member in range(problem.members):
+        tau, tau_rate = (sum(w * part[i] for w, part in zip(weights[member], spanning, strict=True)) for i in (0, 1))
+        torque = np.where(np.abs(tau) > np.abs(torque), tau, torque)
+        rate = np.maximum(rate, np.abs(tau_rate))
+        for k, frame in enumerate(assembly.hold_frames):
+            body = frame.held.bodies[min(member, len(frame.held.bodies) - 1)]
+            wrench = _item_wrench(body, frame.joint_T_grasp, *motions[k])
+            grip = _grip_force(trajectory, grid.time, k) * frame.held.sure_grip
+            use = _utilisation(frame.held, wrench, grip) / UTILISATION_LIMIT
+            share_use = np.maximum(share_use, _pad_share(frame.held, wrench, grip) / UTILISATION_LIMIT)  # keeps NaN
+            worse = ~(use <= hold_use)
+            hold_use = np.where(worse, use, hold_use)
+            if member == 0:
+                wrench_shown[:, 6 * k : 6 * k + 6] = wrench
+            else:
+                wrench_shown[worse, 6 * k : 6 * k + 6] = wrench[worse]
+    if "torque" in kinds:
+        found["torque"] = worst_row(np.abs(torque), limits.effort, grid.time, names, "Nm", label)
+    if need_rate:
+        found["torque_rate"] = worst_row(rate, limits.effort_rate, grid.time, names, "Nm/s", label)
+    if problem.holds and problem.hold_active:
+        where = problem.holds[0].item.name
+        both = {"hold": hold_use, "pad_share": share_use}
+        found |= {kind: worst_use(use, grid.time, where, label, UTILISATION_LIMIT) for kind, use in both.items() if kind in kinds}
+    profile |= {
+        "time": grid.time,
+        "velocity": np.abs(grid.v) / limits.velocity,
+        "acceleration": np.abs(grid.a) / limits.acceleration,
+        "jerk": np.abs(grid.j) / limits.jerk,
+        "torque": np.abs(torque) / limits.effort,
+        "torque_rate": rate / limits.effort_rate,
+        "hold": hold_use,
+        "pad_share": share_use,
+        "wrench": wrench_shown,
+        "torque_Nm": torque,
+    }
+    return found
+
+
+def _inverse_dynamics(
+    problem: TransferProblem, assembly: Assembly, grid: _Grid, member: int, with_rate: bool
+) -> tuple[Array, Array, list[tuple[Array, Array]]]:
+    """Joint torques (N, n), their rates, and for every hold the spatial velocity and gravity-compensated acceleration
+    (N, 6) of its joint, in the joint's frame.  The item is rigid on its joint; damping is added by hand."""
+    model = assembly.arm.copy()
+    for frame in assembly.hold_frames:
+        bodies = frame.held.bodies
+        model.appendBodyToJoint(frame.joint, bodies[min(member, len(bodies) - 1)], frame.joint_T_grasp)
+    data = model.createData()
+    damping = np.array(problem.robot.damping)
+    count = len(grid.time)
+    tau, rate = np.empty_like(grid.q), np.zeros_like(grid.q)
+    motions = [(np.empty((count, 6)), np.empty((count, 6))) for _ in assembly.hold_frames]
+    joints = [frame.joint for frame in assembly.hold_frames]
+    for i in range(count):
+        tau[i] = pin.rnea(model, data, grid.q[i], grid.v[i], grid.a[i])
+        for joint, (speed, acceleration) in zip(joints, motions, strict=True):
+            speed[i], acceleration[i] = data.v[joint].vector, data.a_gf[joint].vector
+    tau += grid.v * damping
+    if with_rate:
+        for i in range(count):
+            pin.computeRNEADerivatives(model, data, grid.q[i], grid.v[i], grid.a[i])
+            rate[i] = data.dtau_dq @ grid.v[i] + data.dtau_dv @ grid.a[i] + data.M @ grid.j[i]
+        rate += grid.a * damping
+    return tau, rate, motions
+
+
+def _item_wrench(body: pin.Inertia, joint_T_grasp: pin.SE3, speed: Array, acceleration: Array) -> Array:
+    """(N, 6) wrench [f; m] of the hand on the item in the grasp frame, by Newton–Euler; body: in the grasp frame.
+
+    speed, acceleration: spatial, of the joint's frame, gravity already subtracted.  With ω, α and the acceleration a of the
+    frame's origin (a = a_spatial + ω × v), the centre of mass at c accelerates by a + α × c + ω × (ω × c);
+    f = m a_c;  moment about the grasp origin = I α + ω × I ω + (c − o) × f.
+    """
+    rotation = joint_T_grasp.rotation
+    c = joint_T_grasp.act(np.array(body.lever))
+    inertia = rotation @ np.array(body.inertia) @ rotation.T
+    omega, alpha = speed[:, 3:], acceleration[:, 3:]
+    origin = acceleration[:, :3] + np.cross(omega, speed[:, :3])
+    com = origin + np.cross(alpha, c) + np.cross(omega, np.cross(omega, c))
+    force = body.mass * com
+    spin = omega @ inertia.T
+    moment = alpha @ inertia.T + np.cross(omega, spin) + np.cross(c - joint_T_grasp.translation, force)
+    return np.hstack([force @ joint_T_grasp.rotation, moment @ joint_T_grasp.rotation])
+
+
+def _utilisation(held: Held, wrench: Array, grip_force: Array) -> Array:
+    """S of the two-patch pinch, written out (see `contact`): the certificate's own."""
+    mu, width = held.friction, held.width
+    c = sum(patch.c for patch in held.patches) / 2
+    a = sum(patch.a for patch in held.patches) / 2
+    fx, fy, fz, mx, my, mz = wrench.T
+    shear = np.sqrt(fx**2 + fz**2 + (my / c) ** 2) / (2 * mu * grip_force)
+    couples = np.hypot(mx, mz) / (grip_force * (a + mu * width))
+    return np.asarray(np.hypot(shear, couples + np.abs(fy) / (2 * grip_force)))
+
+
+def _pad_share(held: Held, wrench: Array, grip_force: Array) -> Array:
+    """Larger share V of a pad that the load along the closing axis lightens, written out (see `contact`)."""
+    mu, width = held.friction, held.width
+    ratio = sum(patch.a for patch in held.patches) / 2 / (mu * width)
+    fx, fy, fz, mx, _, mz = wrench.T
+    first = np.hypot(fx - 2 * mz / width, fz + 2 * mx / width) / (2 * mu) + fy / 2
+    second = np.hypot(fx + 2 * mz / width, fz - 2 * mx / width) / (2 * mu) - fy / 2
+    return np.asarray(np.maximum(first, second) / (grip_force * (1 + ratio)))
+
+
+def _grip_force(trajectory: Trajectory, time: Array, hold: int) -> Array:
+    """(N,) grip force of the phase at each time [N]."""
+    ends = np.cumsum([phase.duration for phase in trajectory.phases])
+    index = np.minimum(np.searchsorted(ends, time, side="left"), len(ends) - 1)
+    forces = [phase.grip_force[hold] if len(phase.grip_force) > hold else 0.0 for phase in trajectory.phases]
+    return np.array(forces)[index]

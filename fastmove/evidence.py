@@ -1,0 +1,69 @@
+"""What a certificate is made of: the worst margin of each kind, and how each is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fastmove.spline import Array
+
+ROUNDING = 1e-9  # joint limits widened by this, relative
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Worst margin of one kind: ≥ 0 is safe.
+
+    Attributes:
+        margin: in `unit`;  normalised: margin / limit;  time_s: when;  where: joint or pair;  proof: how it is known.
+    """
+
+    margin: float
+    unit: str
+    normalised: float
+    time_s: float
+    where: str
+    proof: str
+
+    @property
+    def ok(self) -> bool:
+        return bool(self.margin >= 0.0 and self.normalised >= 0.0)  # NaN is never safe
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Attributes:
+    kinds: worst margin of each kind that was checked.
+    profile: over `profile["time"]` (N,): use of each limit, 1 = at the limit ("velocity" (N, n) …, "hold" (N,)),
+        "wrench" (N, 6 per hold) of the member that is worst there [N, Nm], "torque_Nm" (N, n);
+        "clearance_time", "clearance" (K,): least margins at the sweep's own times [m].
+    """
+
+    kinds: dict[str, Entry]
+    profile: dict[str, Array] = field(repr=False, default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        return bool(self.kinds) and all(entry.ok for entry in self.kinds.values())
+
+    def worst(self) -> tuple[str, Entry]:
+        """The kind with the least normalised margin."""
+        name = min(self.kinds, key=lambda k: self.kinds[k].normalised)
+        return name, self.kinds[name]
+
+
+def worst_use(use: Array, time: Array, where: str, proof: str, scale: float = 1.0) -> Entry:
+    """Worst entry of a utilisation (N,), 1 = its limit `scale`; unknown is not safe."""
+    use = np.where(np.isnan(use), np.inf, use)
+    worst = int(np.argmax(use))
+    normalised = 1 + ROUNDING - float(use[worst])
+    return Entry(scale * normalised, "1", normalised, float(time[worst]), where, proof)
+
+
+def worst_row(value: Array, limit: Array, time: Array, names: tuple[str, ...], unit: str, proof: str) -> Entry:
+    use = np.where(np.isnan(value), np.inf, value) / limit
+    row, joint = np.unravel_index(int(np.argmax(use)), use.shape)
+    margin = limit[joint] * (1 + ROUNDING) - value[row, joint]
+    normalised = 1 + ROUNDING - use[row, joint]
+    return Entry(float(margin), unit, float(normalised), float(time[row]), names[joint], proof)
