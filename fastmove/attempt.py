@@ -211,10 +211,12 @@ class Task:
         return f"{one} cannot keep {collision.clearance * 1e3:g} mm from {other} on any path found"
 
     def _wants_more(self, draft: Draft) -> bool:
-        """Whether torque, its rate or the hold keeps the motion from its bound, or clearance is still lacking."""
+        """Whether torque, its rate or the hold keeps the motion from its bound, or clearance is still lacking; or the breakpoints
+        do, being those of a slower jerk."""
         point, tr = draft.point, draft.tr
         slow = point.duration > REFINE_FROM * self.bound.duration and tr.basis.spans < REFINED_SPANS
-        return slow and (tr.effort_use(point.flow) > BINDING or point.lack > LACKING)
+        slowed = self.knots is not self.bound
+        return slow and (slowed or tr.effort_use(point.flow) > BINDING or point.lack > LACKING)
 
     def _refined(self, draft: Draft) -> Draft:
         """Continue on finer breakpoints; the same draft where that leads nowhere."""

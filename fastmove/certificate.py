@@ -6,7 +6,8 @@ polynomials, and a sweep that proves clearances between samples.  Shared with it
 
 Where each kind holds (`proof`):
     position, velocity, acceleration, jerk   everywhere: exact extremes of the pieces
-    torque, torque_rate, hold, pad_share     grid 1 ms, with every breakpoint from both sides and the exact end
+    torque, torque_rate, hold, pad_share,    grid 1 ms, with every breakpoint from both sides and the exact end
+    tilt, upright, shock, swing
     clearance, allowed_contact               everywhere to 1 µm: |d(t) − d(t_k)| ≤ ∫ relative speed of the pair
     continuity                               everywhere: jumps of q, v, a at breakpoints
     corridor                                 grid 1 ms: the grasp's origin leaves and reaches its ends within their cones
@@ -32,9 +33,10 @@ from fastmove.trajectory import Trajectory
 
 KINDS = (
     "continuity",
-    "position", "velocity", "acceleration", "jerk", "torque", "torque_rate", "hold", "pad_share", "clearance",
-    "allowed_contact", "corridor", "start", "goal", "grip_force", "grasp", "release",
+    "position", "velocity", "acceleration", "jerk", "torque", "torque_rate", "hold", "pad_share", "tilt",
+    "upright", "shock", "swing", "clearance", "allowed_contact", "corridor", "start", "goal", "grip_force", "grasp", "release",
 )  # fmt: skip
+LOADS = {"torque", "torque_rate", "hold", "pad_share", "tilt", "upright", "shock", "swing"}
 JUMPS = (1e-9, 1e-6, 1e-3)  # of q, v, a at breakpoints: what rounding may leave [rad, rad/s, rad/s²]
 
 
@@ -55,7 +57,7 @@ def certify(problem: TransferProblem, trajectory: Trajectory, kinds: Collection[
     found: dict[str, Entry] = {}
     profile: dict[str, Array] = {}
     found |= _joint_limits(problem, trajectory, kinds)
-    if {"torque", "torque_rate", "hold", "pad_share"} & set(kinds):
+    if LOADS & set(kinds):
         found |= check_loads(problem, assembly, trajectory, step, kinds, profile)
     if {"clearance", "allowed_contact"} & set(kinds):
         found |= _clearances(problem, assembly, trajectory, kinds, profile)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pinocchio as pin
 
-from fastmove.assembly import Assembly
+from fastmove.assembly import Assembly, HoldFrame
 from fastmove.evidence import Entry, worst_row, worst_use
 from fastmove.grasp import Held
 from fastmove.problem import TransferProblem
@@ -56,6 +56,7 @@ def check_loads(
     kinds: Collection[str],
     profile: dict[str, Array],
 ) -> dict[str, Entry]:
+    """Kinds torque, torque_rate, hold, pad_share, tilt, upright, shock and swing, those of `kinds`; all uses go to `profile`."""
     limits, names = problem.limit_set, problem.robot.joint_names
     grid = _grid(trajectory, step)
     label = f"grid {step * 1e3:g} ms"
@@ -63,6 +64,7 @@ def check_loads(
     torque, rate = np.zeros_like(grid.q), np.zeros_like(grid.q)
     hold_use, share_use = np.zeros(len(grid.time)), np.zeros(len(grid.time))
     need_rate = "torque_rate" in kinds and bool(np.any(np.isfinite(limits.effort_rate)))
+    care: dict[str, Array] = {}
     wrench_shown = np.zeros((len(grid.time), 6 * len(problem.holds)))
     basis, weights = problem.spanning_members  # torques are linear in a body's inertial parameters, and so are their rates
     spanning = [_inverse_dynamics(problem, assembly, grid, int(k), need_rate) for k in basis]
@@ -73,10 +75,12 @@ def check_loads(
         rate = np.maximum(rate, np.abs(tau_rate))
         for k, frame in enumerate(assembly.hold_frames):
             body = frame.held.bodies[min(member, len(frame.held.bodies) - 1)]
-            wrench = _item_wrench(body, frame.joint_T_grasp, *motions[k])
+            wrench = _item_wrench(body, frame.joint_T_grasp, *motions[k][:2])
             grip = _grip_force(trajectory, grid.time, k) * frame.held.sure_grip
             use = _utilisation(frame.held, wrench, grip) / UTILISATION_LIMIT
             share_use = np.maximum(share_use, _pad_share(frame.held, wrench, grip) / UTILISATION_LIMIT)  # keeps NaN
+            for kind, value in _care(frame, body, wrench, grip, motions[k][2], np.array(problem.gravity)).items():
+                care[kind] = np.maximum(care.get(kind, 0.0), value)
             worse = ~(use <= hold_use)
             hold_use = np.where(worse, use, hold_use)
             if member == 0:
@@ -91,7 +95,9 @@ def check_loads(
         where = problem.holds[0].item.name
         both = {"hold": hold_use, "pad_share": share_use}
         found |= {kind: worst_use(use, grid.time, where, label, UTILISATION_LIMIT) for kind, use in both.items() if kind in kinds}
-    profile |= {
+    where = problem.holds[0].item.name if problem.holds else ""
+    found |= {kind: worst_use(use, grid.time, where, label) for kind, use in care.items() if kind in kinds}
+    profile |= care | {
         "time": grid.time,
         "velocity": np.abs(grid.v) / limits.velocity,
         "acceleration": np.abs(grid.a) / limits.acceleration,
@@ -108,9 +114,9 @@ def check_loads(
 
 def _inverse_dynamics(
     problem: TransferProblem, assembly: Assembly, grid: _Grid, member: int, with_rate: bool
-) -> tuple[Array, Array, list[tuple[Array, Array]]]:
-    """Joint torques (N, n), their rates, and for every hold the spatial velocity and gravity-compensated acceleration
-    (N, 6) of its joint, in the joint's frame.  The item is rigid on its joint; damping is added by hand."""
+) -> tuple[Array, Array, list[tuple[Array, Array, Array]]]:
+    """Joint torques (N, n), their rates, and for every hold the spatial velocity and gravity-compensated acceleration (N, 6) of
+    its joint, in the joint's frame, and that frame's rotation (N, 3, 3).  The item is rigid on its joint; damping is added."""
     model = assembly.arm.copy()
     for frame in assembly.hold_frames:
         bodies = frame.held.bodies
@@ -119,12 +125,14 @@ def _inverse_dynamics(
     damping = np.array(problem.robot.damping)
     count = len(grid.time)
     tau, rate = np.empty_like(grid.q), np.zeros_like(grid.q)
-    motions = [(np.empty((count, 6)), np.empty((count, 6))) for _ in assembly.hold_frames]
+    motions = [(np.empty((count, 6)), np.empty((count, 6)), np.empty((count, 3, 3))) for _ in assembly.hold_frames]
     joints = [frame.joint for frame in assembly.hold_frames]
     for i in range(count):
+        pin.forwardKinematics(model, data, grid.q[i])  # rnea leaves world placements alone
         tau[i] = pin.rnea(model, data, grid.q[i], grid.v[i], grid.a[i])
-        for joint, (speed, acceleration) in zip(joints, motions, strict=True):
+        for joint, (speed, acceleration, rotation) in zip(joints, motions, strict=True):
             speed[i], acceleration[i] = data.v[joint].vector, data.a_gf[joint].vector
+            rotation[i] = data.oMi[joint].rotation if joint else np.eye(3)
     tau += grid.v * damping
     if with_rate:
         for i in range(count):
@@ -172,6 +180,28 @@ def _pad_share(held: Held, wrench: Array, grip_force: Array) -> Array:
     first = np.hypot(fx - 2 * mz / width, fz + 2 * mx / width) / (2 * mu) + fy / 2
     second = np.hypot(fx + 2 * mz / width, fz - 2 * mx / width) / (2 * mu) - fy / 2
     return np.asarray(np.maximum(first, second) / (grip_force * (1 + ratio)))
+
+
+def _care(frame: HoldFrame, body: pin.Inertia, wrench: Array, grip: Array, rotation: Array, gravity: Array) -> dict[str, Array]:
+    """Uses (N,), 1 = limit, of what the item tolerates, where anything is limited (see `tolerance`).
+
+    rotation: (N, 3, 3) of the joint in the world.
+    """
+    held, allowed, found = frame.held, frame.held.item.tolerates, {}
+    up = held.grasp_T_item.rotation @ allowed.up
+    force = wrench[:, :3]
+    if np.isfinite(allowed.tilt):
+        cosine = force @ up / np.maximum(np.linalg.norm(force, axis=1), 1e-9)
+        found["tilt"] = np.arccos(np.clip(cosine, -1, 1)) / allowed.tilt
+    if np.isfinite(allowed.upright):
+        upright = rotation @ (frame.joint_T_grasp.rotation @ up) @ (-gravity / np.linalg.norm(gravity))
+        found["upright"] = np.arccos(np.clip(upright, -1, 1)) / allowed.upright
+    if np.isfinite(allowed.shock):
+        found["shock"] = np.linalg.norm(force, axis=1) / (body.mass * allowed.shock)
+    if allowed.swing < 1:
+        c = sum(patch.c for patch in held.patches) / 2
+        found["swing"] = np.abs(wrench[:, 4]) / (2 * held.friction * grip * c * allowed.swing)
+    return found
 
 
 def _grip_force(trajectory: Trajectory, time: Array, hold: int) -> Array:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from fastmove.assembly import HAND_OVERLAP, Assembly, hand_overlaps, open_hand_margins
+from fastmove.carry import Carry
 from fastmove.collision import Collision
 from fastmove.contact import UTILISATION_MAX
 from fastmove.dynamics import Dynamics
 from fastmove.errors import GraspInvalid, StartInCollision
+from fastmove.grasp import Held
 from fastmove.problem import TransferProblem
 from fastmove.solution import Status
 from fastmove.spline import Array
@@ -20,6 +22,7 @@ class EndChecks:
     def __init__(self, problem: TransferProblem, assembly: Assembly, dynamics: Dynamics, collision: Collision) -> None:
         self.problem, self.limits = problem, problem.limit_set
         self.assembly, self.dynamics, self.collision = assembly, dynamics, collision
+        self.carry = Carry(problem)
 
     def start(self) -> None:
         """Raises GraspInvalid where the item overlaps the hand, StartInCollision where the start is not free."""
@@ -83,17 +86,29 @@ class EndChecks:
                 f"allowed: {self.limits.effort[joint]:g} Nm"
             ),
         )
-        for k, held in enumerate(self.problem.holds if self.problem.hold_active else ()):
-            force = float(held.grasp.grip_force[1])
-            hold = float(held.contact_model.utilisation(efforts[:, n + 6 * k : n + 6 * k + 6], force).max())
-            if hold / UTILISATION_MAX > worst:
-                worst = hold / UTILISATION_MAX
-                sentence = (
-                    f"the grasp needs {force * worst:.1f} N at rest to hold {held.item.name} "
-                    f"({held.item.members[0].mass:g} kg, friction {held.grasp.friction:g}); it may use {force:g} N: grip harder, "
-                    "or grasp nearer its centre of mass"
-                )
+        for k, held in enumerate(self.problem.holds):
+            wrench = self.carry.wrench(efforts[None], k)
+            use = float(held.contact_model.utilisation(wrench, self.carry.forces[k]).max()) / UTILISATION_MAX
+            if self.problem.hold_active and use > worst:
+                worst, sentence = use, self._grip_sentence(held, use)
+            leaning = float(held.care.use(wrench, True).max()) if held.care.active else 0.0
+            if leaning > worst:
+                allowed = np.degrees(min(held.item.tolerates.tilt, held.item.tolerates.upright))
+                worst, sentence = leaning, f"{held.item.name} leans by {leaning * allowed:.1f}°; allowed: {allowed:g}°"
         return worst, sentence
+
+    @staticmethod
+    def _grip_sentence(held: Held, use: float) -> str:
+        """What the grasp needs at rest, and what would free it."""
+        most, bears, gives = (float(x) for x in (held.grasp.grip_force[1], held.item.max_pinch_force, held.gripper.force[1]))
+        body = max(held.bodies, key=lambda b: float(b.mass * np.linalg.norm(b.lever)))
+        lever = float(np.linalg.norm(body.lever))
+        limits = f"the hand gives {gives:g} N" + (f", the item bears {bears:g} N" if np.isfinite(bears) else "")
+        remedy = "grip harder" if most * use <= min(gives, bears) else "grasp nearer its centre of mass"
+        return (
+            f"the grasp needs {most * use:.1f} N at rest to hold {held.item.name} ({body.mass:.3g} kg at {lever * 100:.1f} cm "
+            f"from the pads, friction {held.friction:.3g}); it may use {most:g} N ({limits}): {remedy}"
+        )
 
     def _open_hand(self, q: Array) -> str:
         """What the opened hand would touch at an end; empty if nothing."""

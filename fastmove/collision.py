@@ -10,7 +10,7 @@ valid wherever the witness points are unique (flat faces in contact over an area
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import coal
 import numpy as np
@@ -27,9 +27,32 @@ MANIFOLD_OVERHANG = 0.015  # a corner this far beyond the other face still count
 MANIFOLD_FROM = 0.03  # boxes farther apart count as one contact [m]
 MANIFOLD_BAND = 0.03  # corners farther than the nearest point by more are left out [m]
 FADE_WEIGHT_MAX = 30.0
+FADE_POINTS = 4
 INNER_TIP = 0.8 * CORRIDOR_TIP  # what the planner uses of it [m]
 LANE_WEIGHT = 20.0  # a corridor has no pad that could absorb a lack: its millimetres cost more
 NEAREST = 2  # contacts kept per two groups and sample, in the rows only
+
+
+@dataclass(frozen=True)
+class Fading:
+    """Contacts near an allowed one's end, where the distance asked for grows with the way l of the item: close to l = 0 a norm
+    that no tangent describes, so the optimiser keeps it as it is.
+
+    Attributes:
+        row: (R,) which contacts;  site: (R,) at which site;  gradient: (R, n) of the distance alone [m/rad].
+        floor, steep: (R,) required distance = floor + steep · l.
+        sample: (S,) of every site (one allowed contact at one sample);  moved: (S, K, 3) how far points of the item are from
+            where they are at the end [m], the one that moved most among them;  jacobian: (S, K, 3, n) of these.
+    """
+
+    row: Array
+    site: Array
+    gradient: Array
+    floor: Array
+    steep: Array
+    sample: Array
+    moved: Array
+    jacobian: Array
 
 
 @dataclass(frozen=True)
@@ -42,6 +65,7 @@ class Contacts:
         required: (C,) least distance allowed there [m], allowed contacts faded in.
         gradient: (C, n) of distance − required [m/rad].
         weight: (C,) 1, or for a fading allowed contact 10 mm / l: its first micrometres count like millimetres later.
+        fading: which of them fade, and how; None where gradients were not asked for, or none does.
     """
 
     sample: Array
@@ -50,6 +74,7 @@ class Contacts:
     required: Array
     gradient: Array
     weight: Array
+    fading: Fading | None = None
 
     @property
     def margin(self) -> Array:
@@ -65,6 +90,7 @@ class _Fade:
     points: Array  # (K, 3) item hull in the joint's frame
     origin: Array  # (K, 3) where they are at that end, in the world
     floor: dict[int, float]  # d0 per pair
+    spread: Array  # of the points some that lie far apart
 
 
 @dataclass(frozen=True)
@@ -140,7 +166,7 @@ class Collision:
         origin = points @ frames.rotation[0, frame.joint].T + frames.origin[0, frame.joint]
         placed = self._bounding.place(frames.rotation, frames.origin)
         floor = {k: min(float(self.required[k]), self.distance(k, placed, 0)[0]) for k in pairs}
-        return _Fade(frozenset(pairs), frame.joint, points, origin, floor)
+        return _Fade(frozenset(pairs), frame.joint, points, origin, floor, _far_apart(points, FADE_POINTS))
 
     def travel(self, q: Array, ends: Ends) -> float:
         """Largest displacement of any item point from the nearest end with an allowed contact [m]; inf without one."""
@@ -223,6 +249,8 @@ class Collision:
             gradient -= self.kinematics.point_gradient(frames, sample, first, one, normal)
             gradient -= slope
         found = Contacts(sample[keep], pair[keep], distance[keep], required[keep], gradient[keep], weight[keep])
+        if gradients and ends.fades and count:
+            found = replace(found, fading=self._fading(frames, found, gradient[keep] + slope[keep], ends))
         return self._with_lanes(found, frames, ends, limit, gradients) if ends.lanes else found
 
     def _with_lanes(self, found: Contacts, frames: Placements, ends: Ends, reach: Array, gradients: bool) -> Contacts:
@@ -235,7 +263,44 @@ class Collision:
             new = (rows, np.full(len(rows), len(self.pairs) + k), margin[rows], zero, gradient[rows], zero + LANE_WEIGHT)
             for part, values in zip(parts, new, strict=True):
                 part.append(values)
-        return Contacts(*(np.concatenate(part) for part in parts))
+        together = [np.concatenate(part) for part in parts]
+        return Contacts(together[0], together[1], together[2], together[3], together[4], together[5], found.fading)
+
+    def _fading(self, frames: Placements, found: Contacts, gradient: Array, ends: Ends) -> Fading | None:
+        """gradient: (C, n) of the distances alone."""
+        parts: list[tuple[Array, ...]] = []
+        samples: list[int] = []
+        ways, slopes = [], []
+        for fade in ends.fades:
+            touching = np.nonzero([int(k) in fade.pairs for k in found.pair])[0]
+            for sample in np.unique(found.sample[touching]):
+                points = fade.points @ frames.rotation[sample, fade.joint].T + frames.origin[sample, fade.joint]
+                moved = points - fade.origin
+                length = np.linalg.norm(moved, axis=1)
+                here = touching[found.sample[touching] == sample]
+                floor, full = np.array([fade.floor[int(k)] for k in found.pair[here]]), self.required[found.pair[here]]
+                steep = (full - floor) / FADE_DISTANCE
+                own = np.abs(found.required[here] - floor - steep * length.max()) < 1e-12  # not another end's, not faded in
+                if length.max() >= FADE_DISTANCE or not np.any(own):
+                    continue
+                chosen = np.unique(np.append(fade.spread, int(np.argmax(length))))
+                chosen = np.append(chosen, np.full(len(fade.spread) + 1 - len(chosen), chosen[0]))
+                every = np.repeat(chosen, 3)
+                turned = self.kinematics.point_gradient(
+                    frames,
+                    np.full(len(every), sample),
+                    np.full(len(every), fade.joint),
+                    points[every],
+                    np.tile(np.eye(3), (len(chosen), 1)),
+                )
+                parts.append((here[own], np.full(int(own.sum()), len(samples)), floor[own], steep[own]))
+                samples.append(int(sample))
+                ways.append(moved[chosen])
+                slopes.append(turned.reshape(len(chosen), 3, -1))
+        if not parts:
+            return None
+        row, site, floor, steep = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return Fading(row, site, gradient[row], floor, steep, np.array(samples), np.array(ways), np.array(slopes))
 
     def _manifolds(
         self, placed: Placed, sample: Array, pair: Array, distance: Array, normal: Array, one: Array, two: Array
@@ -327,6 +392,15 @@ def _pairs(problem: TransferProblem, bodies: tuple[Body, ...]) -> list[tuple[int
 def _half(body: Body) -> Array:
     """Half edges of a box; zeros for anything else."""
     return np.asarray(body.geometry.halfSide) if isinstance(body.geometry, coal.Box) else np.zeros(3)
+
+
+def _far_apart(points: Array, count: int) -> Array:
+    """Indices of points, each as far as can be from those before it."""
+    chosen = [int(np.argmax(np.linalg.norm(points - points.mean(axis=0), axis=1)))]
+    while len(chosen) < min(count, len(points)):
+        gaps = np.linalg.norm(points[:, None] - points[chosen][None], axis=2).min(axis=1)
+        chosen.append(int(np.argmax(gaps)))
+    return np.array(chosen)
 
 
 def _nearest(group: Array, sample: Array, pair: Array, distance: Array, *rest: Array) -> tuple[Array, ...]:

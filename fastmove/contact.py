@@ -129,11 +129,12 @@ class ConeContact:
         return ca.Function("hold_margin", [wrench, force], [margins], ["wrench", "grip_force"], ["margin"])
 
 
-def pinch(friction: float, width: float, c: float, a: float, sure: float = 1.0) -> ConeContact:
+def pinch(friction: float, width: float, c: float, a: float, sure: float = 1.0, swing: float = 1.0) -> ConeContact:
     """The two-patch pinch; c and a are means over the two patches [m], width = distance of the patches [m].
 
     Args:
         sure: share of a grip force that is surely there.
+        swing: share of the pads' torsion that may be asked for (see `tolerance`); below 1 one more share.
     """
     linear = np.zeros((3, 6))
     linear[0, 0] = linear[1, 2] = 1 / (2 * friction)
@@ -146,6 +147,10 @@ def pinch(friction: float, width: float, c: float, a: float, sure: float = 1.0) 
         light[0, 0] = light[1, 2] = 1 / (2 * friction)
         light[0, 5], light[1, 3] = -side / (friction * width), side / (friction * width)
         shares.append((light / spare / sure, np.array([0, side / 2, 0, 0, 0, 0]) / spare / sure))
+    if swing < 1:
+        turning = np.zeros((1, 6))
+        turning[0, 4] = UTILISATION_MAX / (2 * friction * c * swing * sure)
+        shares.append((turning, np.zeros(6)))
     return ConeContact("pinch", linear / sure, couples / sure, np.array([0, 0.5, 0, 0, 0, 0]) / sure, tuple(shares))
 
 

@@ -15,6 +15,7 @@ from fastmove.item import Inertial, Item
 from fastmove.robot import Gripper
 from fastmove.shapes import Shape
 from fastmove.spline import Array, locked
+from fastmove.tolerance import Care
 from fastmove.uncertainty import EXACT, Uncertainty, drawn, shares, vertices
 
 # A face may be turned by this much from the pads and still count as flat on them; compliant pads take it up.
@@ -91,6 +92,12 @@ class Held:
             lever = float(np.linalg.norm(self.grasp_T_item.act(np.array(member.com))))
             found += [self.grasp_T_item.act(body) for body in vertices(member, self.uncertainty, lever)]
         return tuple(found)
+
+    @cached_property
+    def care(self) -> Care:
+        """What the item tolerates, in the grasp frame, for all bodies."""
+        up = self.grasp_T_item.rotation @ self.item.tolerates.up
+        return Care(self.item.tolerates, up, np.array([body.mass for body in self.bodies]))
 
     @property
     def friction(self) -> float:
@@ -170,7 +177,8 @@ def hold(gripper: Gripper, item: Item, grasp: Grasp, uncertainty: Uncertainty = 
     middle = (patches[0].center + patches[1].center) / 2
     frame = pin.SE3(np.eye(3), np.array([middle[0], 0.0, middle[1]]))
     c, a = (patches[0].c + patches[1].c) / 2, (patches[0].a + patches[1].a) / 2
-    model = pinch(grasp.friction * (1 - uncertainty.friction), width, c, a, 1 - uncertainty.grip_force)
+    sure = 1 - uncertainty.grip_force
+    model = pinch(grasp.friction * (1 - uncertainty.friction), width, c, a, sure, item.tolerates.swing)
     return Held(gripper, item, grasp, width, patches, frame, model, uncertainty)
 
 

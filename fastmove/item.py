@@ -10,6 +10,7 @@ import pinocchio as pin
 from fastmove.errors import InputError
 from fastmove.shapes import Shape
 from fastmove.spline import Array, locked
+from fastmove.tolerance import Tolerance
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,14 @@ class Item:
         shapes: its solid, in the item frame.
         members: the bodies it may really be; every limit holds for each of them.  Nominal = one member.
         max_pinch_force: normal force per pad that it bears [N].
+        tolerates: tilt, shock, leaning, turning between the pads.
     """
 
     name: str
     shapes: tuple[Shape, ...]
     members: tuple[Inertial, ...]
     max_pinch_force: float = field(default=float("inf"))
+    tolerates: Tolerance = field(default_factory=Tolerance)
 
     def __post_init__(self) -> None:
         if not self.shapes:

@@ -11,6 +11,7 @@ Every field is checked when read; the message names file, key and what is allowe
     release_opening = 0.01      # optional [m]: at both ends the hand is free with its pads this much wider apart than the item
     base = {position = …, quaternion_xyzw = …}             # optional pose of the robot's base
     [item]   name, mass, com, inertia (optional, 3×3 about com), max_pinch_force (optional), shapes = [ … ]
+             tolerates = {tilt_deg, upright_deg, shock [m/s²], swing [share of the pads' torsion], up = [0, 0, 1]} (optional)
              members = [{mass, com, inertia}] (optional: more bodies that it may be)
     [uncertainty] optional half-ranges: mass, inertia, friction, grip_force (relative), com = [x, y, z] (item axes), placement,
              turn_deg (item in the hand), obstacles [m]; unknown = true: the default set for an unknown item
@@ -46,6 +47,7 @@ from fastmove.robot import RobotModel, canonical_urdf, load_robot
 from fastmove.scene import AllowedContact, Corridor, Obstacle, Scene
 from fastmove.shapes import TYPES, Shape, pose, pose_dict
 from fastmove.spline import Array, locked
+from fastmove.tolerance import Tolerance
 from fastmove.uncertainty import EXACT, RELATIVE, Uncertainty
 
 
@@ -146,8 +148,16 @@ def _item(table: Table, folder: Path) -> Item:
     members = tuple(_inertial(t, shapes) for t in (table, *table.list("members")))
     name = table.string("name", "item")
     force = table.number("max_pinch_force", float("inf"))
-    item: Item = _located(table, lambda: Item(name, shapes, members, force))
+    care = _tolerance(table.table("tolerates")) if table.has("tolerates") else Tolerance()
+    item: Item = _located(table, lambda: Item(name, shapes, members, force, care))
     return item
+
+
+def _tolerance(table: Table) -> Tolerance:
+    tilt, upright = (float(np.radians(table.number(key, float("inf")))) for key in ("tilt_deg", "upright_deg"))
+    shock, swing, up = table.number("shock", float("inf")), table.number("swing", 1.0), table.numbers("up", 3, [0.0, 0.0, 1.0])
+    found: Tolerance = _located(table, lambda: Tolerance(tilt, upright, shock, swing, np.array(up)))
+    return found
 
 
 def _inertial(table: Table, shapes: tuple[Shape, ...]) -> Inertial:
@@ -323,7 +333,8 @@ def _describe_hold(problem: TransferProblem, held: Held) -> dict[str, object]:
     joints = gripper.finger_positions(held.width)
     return {
         "tool": {"parent_link": gripper.parent_frame, "pose": pose_dict(gripper.parent_T_tool), "finger_positions": joints},
-        "item": {"name": item.name, **nominal, "shapes": shapes, "members": members, "spread": held.spread},
+        "item": {"name": item.name, **nominal, "shapes": shapes, "members": members, "spread": held.spread}
+        | _describe_tolerance(held),
         "grasp": {
             "frame": pose_dict(held.tool_T_grasp),
             "contact": grasp.contact,
@@ -345,6 +356,16 @@ def _describe_hold(problem: TransferProblem, held: Held) -> dict[str, object]:
             ],
         },
     }
+
+
+def _describe_tolerance(held: Held) -> dict[str, object]:
+    """{tolerates} where anything is limited: angles [rad], up in the tool frame."""
+    allowed = held.item.tolerates
+    if not held.care.active and allowed.swing == 1:
+        return {}
+    tilt, upright, shock = _plain([allowed.tilt, allowed.upright, allowed.shock])
+    up = _plain(held.grasp.tool_T_item.rotation @ allowed.up)
+    return {"tolerates": {"tilt": tilt, "upright": upright, "shock": shock, "swing": allowed.swing, "up": up}}
 
 
 def _plain(values: object) -> list[object]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fastmove.solution import Solution
 
 BINDING_FROM = 0.98  # share of a limit from which it counts as binding
+CARRIED = ("hold", "pad_share", "tilt", "upright", "shock", "swing")  # limits on what is held
 CLEARANCE_FROM = 0.002  # margin of the clearance below which it counts as binding [m]
 
 
@@ -27,7 +28,7 @@ def binding_intervals(problem: TransferProblem, certificate: Certificate) -> lis
         if kind in profile:
             for j, name in enumerate(names):
                 rows += _intervals(profile["time"], profile[kind][:, j] >= BINDING_FROM, kind, name)
-    for kind in ("hold", "pad_share"):
+    for kind in CARRIED:
         if problem.holds and kind in profile:
             rows += _intervals(profile["time"], profile[kind] >= BINDING_FROM, kind, problem.holds[0].item.name)
     if "clearance" in profile:
@@ -55,7 +56,7 @@ def limiting_shares(solution: Solution) -> list[tuple[str, float]]:
     duration = float(profile["time"][-1])
     for row in binding_intervals(problem, certificate):
         kind, name = str(row["kind"]), str(row["name"])
-        label = kind if kind in ("hold", "pad_share", "clearance") else f"{kind} {name}"
+        label = kind if kind in (*CARRIED, "clearance") else f"{kind} {name}"
         shares[label] = shares.get(label, 0.0) + float(row["to_s"]) - float(row["from_s"])  # type: ignore[arg-type]
     return sorted(((k, min(v / duration, 1.0)) for k, v in shares.items()), key=lambda row: -row[1])
 

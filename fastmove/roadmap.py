@@ -17,8 +17,8 @@ import pinocchio as pin
 
 from fastmove.assembly import goal_frame
 from fastmove.broadphase import Broadphase
+from fastmove.carry import Carry
 from fastmove.collision import Collision, Ends
-from fastmove.contact import UTILISATION_MAX
 from fastmove.dynamics import Dynamics
 from fastmove.problem import TransferProblem
 from fastmove.regions import TOOL, GoalPose
@@ -73,7 +73,7 @@ class _Validity:
 
     def __init__(self, collision: Collision, dynamics: Dynamics, problem: TransferProblem, ends: Ends) -> None:
         self.collision, self.dynamics, self.problem, self.ends = collision, dynamics, problem, ends
-        self.broadphase = Broadphase(collision.assembly, collision)
+        self.broadphase, self.carry = Broadphase(collision.assembly, collision), Carry(problem)
 
     def __call__(self, q: Array) -> bool:
         if not self.collision.in_lanes(q, self.ends):
@@ -87,15 +87,7 @@ class _Validity:
         return not np.any(self.collision.query(q[None], self.ends, 0.0).margin < 0)
 
     def _holdable(self, q: Array) -> bool:
-        if not (self.problem.holds and self.problem.hold_active):
-            return True
-        n, efforts = self.dynamics.n, self.dynamics.static(q[None])[0]
-        for k, held in enumerate(self.problem.holds):
-            force = float(held.grasp.grip_force[1])
-            use = held.contact_model.utilisation(efforts[:, n + 6 * k : n + 6 * k + 6], force)
-            if float(use.max()) > STATIC_USE * UTILISATION_MAX:
-                return False
-        return True
+        return not self.problem.holds or float(self.carry.rest_use(self.dynamics.static(q[None]))[0]) <= STATIC_USE
 
     def edge(self, a: Array, b: Array) -> bool:
         """Whether a to b is free at steps of at most `STEP`, a itself not checked; far points first."""

@@ -143,8 +143,9 @@ class Optimiser:
         return fast and point.lack <= max(self.pad / 2, 1e-5) and point.static <= 1e-9 and point.violation <= VIOLATION_MAX
 
     def _hold_use(self, point: Point) -> float:
-        """Largest use of the hold, 1 = limit; 0 where nothing is held."""
-        return float(self.tr.hold_shares(point.flow.efforts.total).max())
+        """Largest use of the hold and of what items tolerate, 1 = limit; 0 where nothing is held."""
+        efforts, carry = point.flow.efforts, self.tr.carry
+        return float(max(self.tr.carry_shares(efforts.total).max(), carry.care_use(efforts.gravity, at_rest=True).max()))
 
     def _linearise(self, point: Point, radius: float) -> Here:
         tr, samples = self.tr, self.samples
@@ -158,7 +159,8 @@ class Optimiser:
         reach = self.pad + float(np.clip(0.4 * radius, 0.02, 0.08))
         contacts = self._contacts(samples.b_clearance @ points, reach, gradients=True)
         lin, pads = tr.dynamics.linearised(q, v, a, members), self._pads(contacts)
-        return Here(point.free, point.duration, point.flow, lin, rate, contacts, pads, members)
+        share = self.pad / self.collision.clearance if self.collision.clearance > 0 else 0.0
+        return Here(point.free, point.duration, point.flow, lin, rate, contacts, pads, share, members)
 
     def _step(self, here: Here, radius: float, decrease: float, cones: bool) -> Step | None:
         low = -min(max(1 - self.bound / here.duration, 0.0), decrease)

@@ -9,8 +9,9 @@ Unknowns: change D of the free control points, ξ = δT/T, slacks.  With both si
     torque rate    ±[r + (∂τ/∂q B'/T + ∂τ/∂q̇ B''/T² + M B'''/T³) D + (2 r_g + r_d) ξ] / r_max ≤ 1 + 3 ξ
     hold           ‖L W, p + n‖ ≤ 0.9 F (1 + 2 ξ),  p ≥ ‖C W‖, n ≥ |W_y|/2,  W = w + J D + 2 w_g ξ
     pad share      ‖A W‖ + b·W ≤ 0.9 F (1 + 2 ξ), for each pad
+    tilt, shock    ‖A W‖ + b·W ≤ 0 or 1 (1 + 2 ξ), in shares of the item's weight
     hold at rest   the same for W = w_g + ∂w_g/∂q B D ≤ 0.97 · 0.9 F + h, wherever the static use exceeds 60 %
-    clearance      margin + ∇margin B D ≥ pad − e
+    clearance      margin + ∇margin B D ≥ pad − e;  where an allowed contact fades see `_fading`
 
 With a moving end the fixed control points change with T: their part of every row joins the ξ column.  The hold is kept as
 second-order cones; linearised it takes several times as many steps and ends slower.
@@ -26,6 +27,7 @@ from fastmove.collision import Contacts
 from fastmove.conic import ConicProgram, solve
 from fastmove.dynamics import Linearised
 from fastmove.spline import Array
+from fastmove.tolerance import Care
 from fastmove.transcription import ROW_MEMBERS, STATIC_MAX, STATIC_TARGET, Flow, Samples, Transcription, static_lack
 
 CONE_FROM = 0.35  # use of the hold from which a sample gets its cones
@@ -48,6 +50,7 @@ class Here:
     rate_lin: Linearised | None
     contacts: Contacts
     pads: Array
+    pad_share: float = 0.0  # pad / clearance: pads grow with what a fading contact requires
     members: Array | None = None  # of the item set that lin and rate_lin are for; None = all
 
 
@@ -97,13 +100,16 @@ class Subproblem:
         self.h = self.e + len(self.near)
         self.sigma = self.h + len(self.at_rest_rows)
         self.xi = self.sigma + (0 if tr.at_rest else 1)
-        self.columns = self.xi + 1
+        fading = here.contacts.fading
+        self.ways = self.xi + 1
+        self.columns = self.ways + (0 if fading is None else len(fading.sample))
         self.rows: list[Array] = []
         self.bounds: list[Array] = []
         self._kinematics()
         self._efforts()
         self._clearance()
-        self.cones = self._cones() if cones and tr.holds else []
+        self.cones = self._cones() if cones and tr.problem.holds else []
+        self.cones += self._fading()
 
     # -- rows -----------------------------------------------------------------------------------------------------
 
@@ -202,6 +208,8 @@ class Subproblem:
         slope = contacts.gradient * contacts.weight[:, None]
         free = (b[:, self.tr.free, None] * slope[:, None, :]).reshape(len(b), -1)
         room = (contacts.margin - self.here.pads) * contacts.weight
+        if contacts.fading is not None:  # rows of their own
+            room[contacts.fading.row] = np.inf
         binding = room < np.abs(free).sum(axis=1) * self.radius + (0.0 if self.tr.at_rest else np.inf)
         b, free, room, slope, sample = b[binding], free[binding], room[binding], slope[binding], contacts.sample[binding]
         block = np.zeros((len(b), self.columns))
@@ -211,6 +219,36 @@ class Subproblem:
         self.rows.append(block)
         self.bounds.append(room)
 
+    def _fading(self) -> list[tuple[Array, Array]]:
+        """Rows and cones of fading contacts: L ≥ ‖moved + J B D‖ for points of the item, one column L per site, and
+
+        w (d + ∇d B D − asked(L)) ≥ −e   with   asked = max(x, x (1 + pad / clearance)),  x = floor + steep L.
+        """
+        fading, tr = self.here.contacts.fading, self.tr
+        if fading is None:
+            return []
+        contacts, first, cones = self.here.contacts, self.ways, []
+        for site, sample in enumerate(fading.sample):
+            b = self.samples.b_clearance[sample]
+            for moved, jacobian in zip(fading.moved[site], fading.jacobian[site], strict=True):
+                change = np.zeros((4, self.columns))
+                change[0, first + site] = 1.0
+                change[1:, : self.size] = (b[tr.free, None] * jacobian[:, None, :]).reshape(3, -1)
+                change[1:, self.xi] = jacobian @ (b @ self.slope)
+                cones.append((change, np.concatenate([[0.0], moved])))
+        b = self.samples.b_clearance[contacts.sample[fading.row]]
+        weight = contacts.weight[fading.row]
+        block = np.zeros((len(b), self.columns))
+        block[:, : self.size] = -(b[:, tr.free, None] * (fading.gradient * weight[:, None])[:, None, :]).reshape(len(b), -1)
+        block[:, self.xi] = -np.einsum("kc,ci,ki->k", b, self.slope, fading.gradient) * weight
+        block[np.arange(len(b)), self.e + np.searchsorted(self.near, contacts.sample[fading.row])] = -1.0
+        for factor in (1.0, 1.0 + self.here.pad_share):
+            asked = block.copy()
+            asked[np.arange(len(b)), first + fading.site] = weight * factor * fading.steep
+            self.rows.append(asked)
+            self.bounds.append(weight * (contacts.distance[fading.row] - factor * fading.floor))
+        return cones
+
     def _cones(self) -> list[tuple[Array, Array]]:
         """Cones for the samples, members and holds that can bind in the trust region; helper columns p, n at the end."""
         tr, n = self.tr, self.tr.n
@@ -219,25 +257,25 @@ class Subproblem:
         for e in self.sets:
             reach = np.abs(e.free).sum(axis=(3, 4)) * self.radius
             reach += np.abs(e.xi) * max(abs(self.range[0]), abs(self.range[1]))
-            for hold, contact in enumerate(tr.holds):
+            for hold, contact in enumerate(tr.carry.contacts):
                 rows = slice(n + 6 * hold, n + 6 * hold + 6)
-                bound = _largest_use(contact, np.abs(e.value[:, :, rows]) + reach[:, :, rows]) / tr.force(hold)
+                bound = _largest_use(contact, np.abs(e.value[:, :, rows]) + reach[:, :, rows]) / tr.carry.forces[hold]
                 least = tr.hold_max * (e.limit + e.power * self.range[0])
                 wrench, full = e.value[:, :, rows], tr.hold_max * e.limit
-                near = (bound > least) & _worst_members(contact.score(wrench, tr.force(hold)) / full)
+                near = (bound > least) & _worst_members(contact.score(wrench, tr.carry.forces[hold]) / full)
                 chosen += [(e, int(k), int(m), hold) for k, m in zip(*np.nonzero(near), strict=True)]
-                near = _worst_members(contact.share(wrench, tr.force(hold)) / full)
+                near = _worst_members(contact.share(wrench, tr.carry.forces[hold]) / full)
                 shared += [(e, int(k), int(m), hold) for k, m in zip(*np.nonzero(near), strict=True)]
         first = self.columns
         self.columns += 2 * len(chosen)
         self.rows = [np.pad(r, ((0, 0), (0, self.columns - r.shape[1]))) for r in self.rows]
         cones = [cone for i, row in enumerate(chosen) for cone in self._score_cones(*row, first + 2 * i)]
-        return cones + [cone for row in shared for cone in self._share_cones(*row)]
+        return cones + [cone for row in shared for cone in self._share_cones(*row)] + self._care_cones()
 
     def _score_cones(self, e: _EffortRows, k: int, m: int, hold: int, p: int) -> list[tuple[Array, Array]]:
         """p ≥ ‖C W‖, n ≥ |n·W| and 0.9 (limit + power ξ) + h ≥ ‖(L W, p + n)‖, all divided by F; columns p and n = p + 1."""
-        contact = self.tr.holds[hold]
-        wrench, change, room = self._wrench(e, k, m, hold)
+        contact = self.tr.carry.contacts[hold]
+        wrench, change, room = self._per_force(e, k, m, hold)
         unit = np.zeros((2, self.columns))
         unit[0, p] = unit[1, p + 1] = 1.0
         for sign in (1.0, -1.0):
@@ -249,27 +287,56 @@ class Subproblem:
 
     def _share_cones(self, e: _EffortRows, k: int, m: int, hold: int) -> list[tuple[Array, Array]]:
         """0.9 (limit + power ξ) + h − b·W ≥ ‖A W‖ for each pad, divided by F."""
-        wrench, change, room = self._wrench(e, k, m, hold)
+        wrench, change, room = self._per_force(e, k, m, hold)
         full = e.limit * self.tr.hold_max
         return [
             (np.vstack([room - b @ change, a @ change]), np.concatenate([[full - b @ wrench], a @ wrench]))
-            for a, b in self.tr.holds[hold].shares
+            for a, b in self.tr.carry.contacts[hold].shares
         ]
 
-    def _wrench(self, e: _EffortRows, k: int, m: int, hold: int) -> tuple[Array, Array, Array]:
+    def _care_cones(self) -> list[tuple[Array, Array]]:
+        """limit (1 + power ξ) + h − b·W ≥ ‖A W‖ for what items tolerate, in shares of their weight."""
+        tr, cones = self.tr, []
+        for e in self.sets:
+            at_rest = e.slack is not None
+            share = tr.inside * (STATIC_TARGET if at_rest else 1.0)
+            for hold, care in enumerate(tr.carry.cares):
+                if care is None:
+                    continue
+                members = np.arange(e.value.shape[1]) if self.here.members is None else self.here.members
+                wrench = e.value[:, :, tr.n + 6 * hold : tr.n + 6 * hold + 6]
+                use = Care(care.tolerance, care.up, care.masses[members]).use(wrench, at_rest)
+                for k, m in zip(*np.nonzero(_worst_members(use)), strict=True):
+                    there, change, room = self._wrench(e, int(k), int(m), hold)
+                    for cone in care.cones(int(members[m]), at_rest, share):
+                        row = room.copy()
+                        row[self.xi] *= cone.limit
+                        matrix = np.vstack([row - cone.offset @ change, cone.matrix @ change])
+                        cones.append((matrix, np.concatenate([[cone.limit - cone.offset @ there], cone.matrix @ there])))
+        return cones
+
+    def _per_force(self, e: _EffortRows, k: int, m: int, hold: int) -> tuple[Array, Array, Array]:
         """The wrench over F, its change (6, columns), and the row of what a longer duration and slacks add to 0.9."""
+        wrench, change, room = self._wrench(e, k, m, hold)
+        force = self.tr.carry.forces[hold]
+        room[: self.sigma] *= self.tr.hold_max
+        room[self.xi] *= self.tr.hold_max
+        return wrench / force, change / force, room
+
+    def _wrench(self, e: _EffortRows, k: int, m: int, hold: int) -> tuple[Array, Array, Array]:
+        """A wrench, its change (6, columns), and the row of what a longer duration and slacks add to a limit of 1."""
         tr = self.tr
         rows = slice(tr.n + 6 * hold, tr.n + 6 * hold + 6)
         change = np.zeros((6, self.columns))
-        change[:, : self.size] = e.free[k, m, rows].reshape(6, -1) / tr.force(hold)
-        change[:, self.xi] = e.xi[k, m, rows] / tr.force(hold)
+        change[:, : self.size] = e.free[k, m, rows].reshape(6, -1)
+        change[:, self.xi] = e.xi[k, m, rows]
         room = np.zeros(self.columns)
-        room[self.xi] = e.power * tr.hold_max
+        room[self.xi] = e.power
         if e.slack is not None:
-            room[e.slack[k]] = tr.hold_max
+            room[e.slack[k]] = 1.0
         if not tr.at_rest:
             room[self.sigma] = 1.0
-        return e.value[k, m, rows] / tr.force(hold), change, room
+        return e.value[k, m, rows], change, room
 
     # -- solution -------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq
 
+from fastmove.carry import Carry
 from fastmove.contact import UTILISATION_MAX
 from fastmove.dynamics import Dynamics, Efforts
 from fastmove.problem import INSIDE, State, TransferProblem
@@ -154,8 +155,9 @@ class Transcription:
         self.effort_max = limits.effort * (inside - shrink)
         self.rate_max = limits.effort_rate * (inside - shrink)
         self.with_rate = bool(np.any(np.isfinite(limits.effort_rate)))
-        self.holds = [held.contact_model for held in problem.holds] if problem.hold_active else []
-        self.hold_max = UTILISATION_MAX * (inside - shrink)
+        self.carry = Carry(problem)
+        self.inside = inside - shrink  # share of hold, torque and what items tolerate that is used at most
+        self.hold_max = UTILISATION_MAX * self.inside
         self.at_rest = start.at_rest
         self._scale = np.concatenate([self.effort_max, np.ones(6 * len(problem.holds))])
         zero = np.zeros(1)
@@ -191,7 +193,7 @@ class Transcription:
         return self._flow(samples, points, duration, efforts)
 
     def _flow(self, samples: Samples, points: Array, duration: float, efforts: Efforts) -> Flow:
-        static = self.effort_shares(efforts.gravity)
+        static = self.effort_shares(efforts.gravity, at_rest=True)
         return Flow(
             duration,
             samples.hull1 @ points / duration / self.velocity,
@@ -202,18 +204,14 @@ class Transcription:
             static,
         )
 
-    def effort_shares(self, total: Array) -> Array:
-        """(N,) largest use of torque and hold, 1 = limit, of efforts (N, members, rows)."""
+    def effort_shares(self, total: Array, at_rest: bool = False) -> Array:
+        """(N,) largest use of torque, hold and what items tolerate, 1 = limit, of efforts (N, members, rows)."""
         torque = np.max(np.abs(total[:, :, : self.n]) / self.effort_max, axis=(1, 2))
-        return np.asarray(np.maximum(torque, self.hold_shares(total)))
+        return np.asarray(np.maximum(torque, self.carry_shares(total, at_rest)))
 
-    def hold_shares(self, total: Array) -> Array:
-        """(N,) largest use of the holds alone; 0 where nothing is held."""
-        use = np.zeros(len(total))
-        for k, contact in enumerate(self.holds):
-            wrench = total[:, :, self.n + 6 * k : self.n + 6 * k + 6]
-            use = np.maximum(use, contact.utilisation(wrench, self.force(k)).max(axis=1) / self.hold_max)
-        return use
+    def carry_shares(self, total: Array, at_rest: bool = False) -> Array:
+        """(N,) largest use of holds and of what items tolerate; 0 where nothing is held."""
+        return np.maximum(self.carry.hold_use(total), self.carry.care_use(total, at_rest)) / self.inside
 
     def prominent(self, efforts: Efforts) -> Array | None:
         """Members that are among the two worst anywhere in torque or hold; None = all (few).  Only they become rows."""
@@ -222,15 +220,14 @@ class Transcription:
             return None
         uses = [np.abs(x[:, :, : self.n]).max(axis=2) for x in (efforts.total / self._scale, efforts.gravity / self._scale)]
         for total in (efforts.total, efforts.gravity):
-            for k, contact in enumerate(self.holds):
-                wrench = total[:, :, self.n + 6 * k : self.n + 6 * k + 6]
+            for k, contact in enumerate(self.carry.contacts):
+                wrench = self.carry.wrench(total, k)
                 uses += [contact.score(wrench, 1.0), contact.share(wrench, 1.0)]
+            for k, care in enumerate(self.carry.cares):
+                if care is not None:
+                    uses.append(care.use(self.carry.wrench(total, k), total is efforts.gravity))
         worst = [np.argsort(use, axis=1)[:, -ROW_MEMBERS:].ravel() for use in uses]
         return np.unique(np.concatenate(worst))
-
-    def force(self, hold: int) -> float:
-        """Grip force [N]; the largest that may be chosen."""
-        return float(self.problem.holds[hold].grasp.grip_force[1])
 
     def _rate(self, samples: Samples, points: Array, duration: float) -> tuple[Array, Array, Array]:
         """d/dt of the arm torques.  τ = M(q) q̈ + c(q, q̇) + g(q) + d q̇, so by the chain rule

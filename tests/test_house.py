@@ -17,9 +17,9 @@ ROOT = PACKAGE.parent
 
 # floors from the ground up; a file imports from its own floor or below
 FLOORS = (
-    "errors progress spline fields shapes item uncertainty robot items contact grasp scene regions problem assembly bounding "
-    "trajectory problem_file",
-    "kinematics dynamics collision broadphase sweep evidence certify_ends certify_loads certificate report trajectory_file",
+    "errors progress spline fields shapes tolerance item uncertainty robot items contact grasp scene regions problem assembly "
+    "bounding trajectory problem_file",
+    "carry kinematics dynamics collision broadphase sweep evidence certify_ends certify_loads certificate report trajectory_file",
     "bound ik seeds roadmap transcription conic subproblem sqp attempt solution checks planner batch pads",
     "drivers drivers.driver drivers.kinematic drivers.mujoco execution judge run",
     "bench bench.motionbenchmaker bench.variants bench.planners bench.runner",
@@ -37,6 +37,7 @@ PLANNING = {
     "sqp",
     "attempt",
     "planner",
+    "carry",
 }
 OPTIONAL = {"mujoco", "dask", "toppra", "drake", "ompl", "meshcat"}
 

@@ -14,7 +14,7 @@ from fastmove.trajectory import Trajectory
 
 SLOWEST = 64.0  # times the duration
 BISECTIONS = 20
-HELD = ("torque", "hold", "pad_share")  # what slowing down can mend
+HELD = ("torque", "hold", "pad_share", "tilt", "shock", "swing")  # what slowing down can mend
 
 
 def without_hold(problem: TransferProblem) -> Solution:
