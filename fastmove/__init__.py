@@ -25,6 +25,7 @@ from fastmove.problem_file import describe as describe
 from fastmove.problem_file import load_problem as load_problem
 from fastmove.regions import GoalPose as GoalPose
 from fastmove.report import limiting_shares as limiting_shares
+from fastmove.retime import retime as retime
 from fastmove.robot import RobotModel as RobotModel
 from fastmove.robot import load_robot as load_robot
 from fastmove.scene import AllowedContact as AllowedContact

@@ -24,7 +24,7 @@ from fastmove.trajectory import Trajectory
 
 ENOUGH = 1.005  # no further path search once the duration is within this factor of the bound
 FINISHED = 2  # drafts of further paths that are refined and certified, the fastest first …
-PROMISING = 1.02  # … unless they are slower than the best motion by more
+PROMISING = 1.05  # … unless they are slower than the draft of the best motion by more
 GOALS_SOLVED = 4  # goals of a region that are solved, in the order of their bounds, once one of them has a certified motion …
 GOALS_FAILED = 8  # … or that may fail before
 WORTH = 1.002  # goals of a region whose bound promises less than this are left alone
@@ -80,6 +80,7 @@ class _Search:
     late: Callable[[], bool]
     best: tuple[Trajectory, Certificate] | None = None
     last: tuple[Trajectory, Certificate] | None = None
+    drafted: float = float("inf")  # duration of the draft that the best motion comes from [s]
 
     def run(self) -> tuple[Trajectory, Certificate] | None:
         """The best certified motion, else the last that was refused, else None."""
@@ -105,7 +106,7 @@ class _Search:
     def _finish_others(self, drafts: list[Draft]) -> None:
         """Of the drafts after the first, those that look faster than the best."""
         for draft in sorted(drafts[1:], key=lambda d: (d.duration, d.number))[:FINISHED]:
-            if self.best is not None and (self._enough() or draft.duration > PROMISING * self.best[0].duration):
+            if self.best is not None and (self._enough() or draft.duration > PROMISING * self.drafted):
                 break
             self._finish(draft)
 
@@ -120,7 +121,7 @@ class _Search:
     def _finish(self, draft: Draft) -> None:
         self.last = self.task.finished(draft)
         if self.last[1].ok and (self.best is None or self.last[0].duration < self.best[0].duration):
-            self.best = self.last
+            self.best, self.drafted = self.last, draft.duration
 
 
 @dataclass

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fastmove.collision import Collision, Contacts, Ends
+from fastmove.dynamics import Linearised
 from fastmove.spline import Array
-from fastmove.subproblem import WEIGHT_CLEARANCE, WEIGHT_STATIC, WEIGHT_VIOLATION, Here, Step, Subproblem
+from fastmove.subproblem import RATE_STEP, WEIGHT_CLEARANCE, WEIGHT_STATIC, WEIGHT_VIOLATION, Here, Step, Subproblem
 from fastmove.transcription import Flow, Samples, Transcription, static_lack
 
 PROVEN = 2e-4  # T ≤ (1 + PROVEN)·bound counts as optimal
@@ -151,11 +152,14 @@ class Optimiser:
         tr, samples = self.tr, self.samples
         points = tr.points(point.free, point.duration)
         q, v, a = tr.states(samples.b_effort, points, point.duration)
-        rate = None
+        rate: tuple[Linearised, Linearised] | None = None
         members = tr.prominent(point.flow.efforts)
         if point.flow.rate is not None:
-            there = tr.states(samples.b_rate[:3], points, point.duration)
-            rate = tr.dynamics.linearised(there[0], there[1], there[2], members)
+            beside = [
+                tr.states(samples.rate_beside(sign * RATE_STEP / point.duration), points, point.duration) for sign in (1, -1)
+            ]
+            one, other = (tr.dynamics.linearised(x[0], x[1], x[2], members) for x in beside)
+            rate = one, other
         reach = self.pad + float(np.clip(0.4 * radius, 0.02, 0.08))
         contacts = self._contacts(samples.b_clearance @ points, reach, gradients=True)
         lin, pads = tr.dynamics.linearised(q, v, a, members), self._pads(contacts)

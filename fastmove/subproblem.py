@@ -6,7 +6,8 @@ Unknowns: change D of the free control points, ξ = δT/T, slacks.  With both si
     acceleration   ±[…]                ≤ 1 + 2 ξ
     jerk           ±[…]                ≤ 1 + 3 ξ
     torque         ±[τ + J D + (2 g + d q̇) ξ] / τ_max ≤ 1 + 2 ξ,   J = ∂τ/∂q B + ∂τ/∂q̇ B'/T + M B''/T²
-    torque rate    ±[r + (∂τ/∂q B'/T + ∂τ/∂q̇ B''/T² + M B'''/T³) D + (2 r_g + r_d) ξ] / r_max ≤ 1 + 3 ξ
+    torque rate    ±[r + J̇ D + (2 r_g + r_d) ξ] / r_max ≤ 1 + 3 ξ,   J̇ = dJ/dt by central differences: r is τ̇, so its derivative
+                   is that of J, second derivatives of τ included
     hold           ‖L W, p + n‖ ≤ 0.9 F (1 + 2 ξ),  p ≥ ‖C W‖, n ≥ |W_y|/2,  W = w + J D + 2 w_g ξ
     pad share      ‖A W‖ + b·W ≤ 0.9 F (1 + 2 ξ), for each pad
     tilt, shock    ‖A W‖ + b·W ≤ 0 or 1 (1 + 2 ξ), in shares of the item's weight
@@ -37,6 +38,7 @@ WEIGHT_CLEARANCE = 20.0  # [s/m]
 WEIGHT_STATIC = 10.0  # [s]
 WEIGHT_VIOLATION = 20.0  # [1], times T: limits violated by a moving start's motion
 PROXIMAL = 1e-5
+RATE_STEP = 1e-4  # of central differences in time [s]
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Here:
     duration: float
     flow: Flow
     lin: Linearised
-    rate_lin: Linearised | None
+    rate_lin: tuple[Linearised, Linearised] | None  # RATE_STEP after and before every rate sample
     contacts: Contacts
     pads: Array
     pad_share: float = 0.0  # pad / clearance: pads grow with what a fading contact requires
@@ -175,7 +177,10 @@ class Subproblem:
         for e in self.sets:
             self._scaled(e.free[:, :, :n], e.xi[:, :, :n], e.value[:, :, :n], tr.effort_max, e.limit, e.power, e.slack)
         if here.rate_lin is not None and here.flow.rate is not None:
-            jacobian = self._chain(self.samples.b_rate[1:], here.rate_lin, here.duration, n) / here.duration
+            sides = zip((1.0, -1.0), here.rate_lin, strict=True)
+            step = RATE_STEP / here.duration
+            chains = [s * self._chain(self.samples.rate_beside(s * step), lin, here.duration, n) for s, lin in sides]
+            jacobian = (chains[0] + chains[1]) / (2 * RATE_STEP)
             gravity, viscous, rest = (x if here.members is None else x[:, here.members] for x in here.flow.rate)
             xi = 2 * gravity + viscous + np.einsum("kmrci,ci->kmr", jacobian, self.slope)
             self._scaled(jacobian[..., tr.free, :], xi, gravity + viscous + rest, tr.rate_max, 1.0, 3, None)
@@ -342,29 +347,38 @@ class Subproblem:
 
     def solve(self, tolerance: float) -> Step | None:
         """The step, or None where the solver fails."""
-        duration = self.here.duration
-        linear = np.zeros(self.columns)
-        linear[self.e : self.h] = WEIGHT_CLEARANCE
-        linear[self.h : self.sigma] = WEIGHT_STATIC
-        linear[self.xi] = duration
+        found = solve(self.program(), tolerance)
+        return None if found is None else self.step(found[0])
+
+    def program(self) -> ConicProgram:
+        """The convex program of all rows and cones."""
+        linear = self._costs()
         quadratic = np.zeros(self.columns)
         quadratic[: self.size] = quadratic[self.xi] = PROXIMAL
         lower, upper = np.full(self.columns, -np.inf), np.full(self.columns, np.inf)
         lower[: self.size], upper[: self.size] = -self.radius, self.radius
         lower[self.size : self.xi] = 0.0
         lower[self.xi], upper[self.xi] = self.range
-        if not self.tr.at_rest:
-            linear[self.sigma] = WEIGHT_VIOLATION * duration
         rows = np.concatenate(self.rows) if self.rows else np.zeros((0, self.columns))
         bounds = np.concatenate(self.bounds) if self.bounds else np.zeros(0)
-        found = solve(ConicProgram(quadratic, linear, rows, bounds, lower, upper, self.cones, self._order()), tolerance)
-        if found is None:
-            return None
-        x = found[0]
+        return ConicProgram(quadratic, linear, rows, bounds, lower, upper, self.cones, self._order())
+
+    def step(self, x: Array) -> Step:
+        """The step that a solution of the program means."""
+        linear, duration = self._costs(), self.here.duration
         change = np.clip(x[: self.size], -self.radius, self.radius).reshape(self.tr.n_free, self.tr.n)
         slack = np.maximum(x[self.size : self.xi], 0.0)
         value = duration * (1 + x[self.xi]) + float(linear[self.size : self.xi] @ slack)
-        return Step(change, float(x[self.xi]), value, self._value_here(linear))
+        return Step(change, float(x[self.xi]), value, self._value_here())
+
+    def _costs(self) -> Array:
+        linear = np.zeros(self.columns)
+        linear[self.e : self.h] = WEIGHT_CLEARANCE
+        linear[self.h : self.sigma] = WEIGHT_STATIC
+        linear[self.xi] = self.here.duration
+        if not self.tr.at_rest:
+            linear[self.sigma] = WEIGHT_VIOLATION * self.here.duration
+        return linear
 
     def _order(self) -> Array:
         """Variables by control point, every slack after the last control point of its sample, ξ and what follows at the end."""
@@ -375,7 +389,7 @@ class Subproblem:
             key[first : first + len(sites)] = np.minimum(spans(sites) + 1, self.tr.n_free) * self.tr.n - 0.5
         return np.argsort(key, kind="stable")
 
-    def _value_here(self, linear: Array) -> float:
+    def _value_here(self) -> float:
         """The model's merit at D = 0, ξ = 0."""
         here = self.here
         value = here.duration

@@ -83,6 +83,15 @@ class Samples:
         grid = np.unique(np.concatenate([basis.breakpoints, np.linspace(0, 1, count + 1)]))
         return Samples(basis, grid, np.zeros(0), grid if with_rate else None)
 
+    def rate_beside(self, step: float) -> list[Array]:
+        """Basis matrices of order 0 to 2 at the rate samples, moved by `step` in s along each sample's own piece."""
+        b = self.b_rate
+        return [
+            b[0] + step * b[1] + step**2 / 2 * b[2] + step**3 / 6 * b[3],
+            b[1] + step * b[2] + step**2 / 2 * b[3],
+            b[2] + step * b[3],
+        ]
+
     def added(self, effort: Array, clearance: Array) -> Samples:
         """With more samples."""
         join = lambda a, b: np.unique(np.concatenate([a, b]))  # noqa: E731

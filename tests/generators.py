@@ -37,7 +37,7 @@ def pinched(robot: RobotModel, item: Item, grip_force: float, friction: float, o
     return hold(robot.gripper(), item, Grasp(pose([x, 0.0, z]), friction, np.array([grip_force, grip_force])))
 
 
-def end_is_usable(problem: TransferProblem, static_use: float = 1.0) -> bool:
+def end_is_usable(problem: TransferProblem, static_use: float = 1.0, hold_too: bool = True) -> bool:
     """No self-collision at either end, and both ends holdable at rest with this share of the limits."""
     assembly = assemble(problem)
     collision, dynamics = Collision(problem, assembly), Dynamics(problem, assembly)
@@ -50,7 +50,7 @@ def end_is_usable(problem: TransferProblem, static_use: float = 1.0) -> bool:
         efforts = dynamics.static(q[None])[0]
         if np.any(np.abs(efforts[:, :n]) > static_use * limits.effort):
             return False
-        for k, held in enumerate(problem.holds):
+        for k, held in enumerate(problem.holds if hold_too else ()):
             force = float(held.grasp.grip_force[1])
             use = held.contact_model.utilisation(efforts[:, n + 6 * k : n + 6 * k + 6], force)
             if float(np.max(use)) > 0.9 * static_use:
@@ -220,3 +220,32 @@ def _with_weak_grip(problem: TransferProblem, rng: np.random.Generator) -> Trans
     return problem.with_(
         holds=(hold(held.gripper, held.item, replace(held.grasp, grip_force=np.array([need, need])), held.uncertainty),)
     )
+
+
+def hold_bound(count: int, seed: int) -> Iterator[tuple[TransferProblem, fm.Solution]]:
+    """Free-space transfers that the hold limits, with the motion without hold: the grip is such that this motion's peak S over
+    the set (mass ± 5 %, centre of mass ± 2 mm, friction ± 5 %) lies between 1.3 and 2.5, while both ends can be held at rest."""
+    robot, rng = fm.load_robot("panda"), np.random.default_rng(seed)
+    limit_set, found = robot.limit_set("benchmark"), 0
+    wide = Uncertainty(mass=0.05, com=np.full(3, 0.002), friction=0.05)
+    while found < count:
+        mass, friction = rng.uniform(0.2, 0.9), rng.uniform(0.3, 0.8)
+        radius, angle = rng.uniform(0.0, 0.03), rng.uniform(0, 2 * np.pi)
+        item = block(mass, com=(radius * np.cos(angle), 0.0, radius * np.sin(angle)))
+        start, goal = rng.uniform(limit_set.position_min, limit_set.position_max, (2, robot.n_arm))
+        held = pinched(robot, item, 40.0, friction)
+        held = hold(held.gripper, held.item, held.grasp, wide)
+        problem = TransferProblem(f"bound {found}", robot, (held,), Scene(), State.rest(start), Goal(goal[None]), "benchmark")
+        if not end_is_usable(problem.with_(hold_active=False), hold_too=False):
+            continue
+        free = fm.plan(problem.with_(hold_active=False))
+        if not free.ok:
+            continue
+        peak = 0.9 * float(free.certificate.profile["hold"].max()) * 40.0 / rng.uniform(1.3, 2.5)
+        if not 1.0 <= peak <= 70.0:
+            continue
+        weak = hold(held.gripper, item, replace(held.grasp, grip_force=np.array([peak, peak])), wide)
+        problem = problem.with_(holds=(weak,))
+        if end_is_usable(problem, 0.95):
+            found += 1
+            yield problem, fm.plan(problem.with_(hold_active=False))

@@ -9,6 +9,7 @@ from dataclasses import replace
 from fastmove.certificate import certify
 from fastmove.planner import plan
 from fastmove.problem import TransferProblem
+from fastmove.retime import retime
 from fastmove.solution import Solution, Status
 from fastmove.trajectory import Trajectory
 
@@ -42,6 +43,16 @@ def slowdown(problem: TransferProblem) -> Solution:
     return _certified(problem, free, free.trajectory.slowed(high), begin)
 
 
+def hold_toppra(problem: TransferProblem) -> Solution:
+    """The path of the motion without hold, gone along as fast as every limit and the hold allow (`retime`)."""
+    begin = time.perf_counter()
+    free = without_hold(problem)
+    if free.trajectory is None or not free.ok:
+        return replace(free, problem=problem)
+    found = retime(free.problem.with_(hold_active=True), free.trajectory)
+    return replace(found, problem=problem, timings=found.timings | {"total": time.perf_counter() - begin})
+
+
 def _certified(problem: TransferProblem, free: Solution, trajectory: Trajectory, begin: float) -> Solution:
     certificate = certify(problem, trajectory)
     status = Status.CERTIFIED if certificate.ok else Status.NOT_CERTIFIED
@@ -53,4 +64,5 @@ PLANNERS: dict[str, Callable[[TransferProblem], Solution]] = {
     "fastmove": plan,
     "fastmove-nohold": without_hold,
     "slowdown": slowdown,
+    "hold-toppra": hold_toppra,
 }

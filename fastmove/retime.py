@@ -1,0 +1,251 @@
+"""retime(problem, path) -> Solution: keep the path, go along it as fast as every limit and the hold allow.
+
+The motion is q(t) = f(σ(t)) for a given curve f.  Its spline passes through f(σ_i) at the Greville sites of its free control
+points, so P = A⁻¹ f(σ) with A the basis there, and the unknowns of the optimisation are the σ_i alone: D = A⁻¹ diag(f'(σ)) δσ.
+Every row and cone of the full problem is kept, jerk, torque rate and hold included; between the sites the spline leaves the
+path by a term of fourth order, which `deviation` measures.
+
+Time-optimal path parametrisation (Bobrow 1985; Verscheure 2009; Pham & Pham, TOPP-RA 2018) with second-order cones and jerk.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+from fastmove.assembly import assemble
+from fastmove.attempt import Draft, Task, Workshop
+from fastmove.bound import Bound, cosine_breakpoints, lower_bound, switch_basis
+from fastmove.collision import Collision, Ends
+from fastmove.conic import ConicProgram
+from fastmove.conic import solve as solve_program
+from fastmove.dynamics import Dynamics
+from fastmove.errors import InputError
+from fastmove.problem import TransferProblem
+from fastmove.solution import Solution, Status
+from fastmove.spline import Array
+from fastmove.sqp import Optimiser, Point
+from fastmove.subproblem import Here, Step, Subproblem
+from fastmove.trajectory import Trajectory
+from fastmove.transcription import Samples, Transcription
+
+SPANS = 22  # of the time law, beside the switching times of the slowest joint
+NEAR_SAMPLES = 2000  # of the curve, where a point's place on it is looked for
+ENDS = 1e-6  # a path begins and ends this near the problem's ends [rad]
+STEPS_MAX = 60
+NEGLIGIBLE = 3e-3
+
+
+class Way:
+    """A curve f(σ), 0 ≤ σ ≤ 1, twice differentiable.
+
+    Args:
+        knots: (K,) increasing from 0 to 1;  points: (K, n) configurations there, joined by a cubic spline [rad].
+        timed: whether σ is the time of a motion.
+    """
+
+    def __init__(self, knots: Array, points: Array, timed: bool = False) -> None:
+        self.timed = timed
+        self._spline = CubicSpline(knots, points, axis=0)
+        self._slope = self._spline.derivative()
+        self._dense = np.linspace(0, 1, NEAR_SAMPLES + 1)
+        self._seen = self._spline(self._dense)
+
+    @staticmethod
+    def through(path: object) -> Way:
+        """From a trajectory, or from configurations (K, n) in order.
+
+        Raises:
+            InputError: fewer than two different configurations, or numbers that are not finite.
+        """
+        if isinstance(path, Trajectory):
+            motion = path.motion()
+            times = np.unique(np.concatenate([motion.times, np.linspace(0, path.duration, 201)]))
+            return Way(times / path.duration, motion(times), timed=True)
+        points = np.atleast_2d(np.asarray(path, dtype=float))
+        if points.ndim != 2 or len(points) < 2 or not np.all(np.isfinite(points)):
+            raise InputError("path", "needs at least two configurations of finite numbers, or a Trajectory")
+        steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
+        kept = np.concatenate([[True], steps > 1e-9])
+        points, steps = points[kept], steps[kept[1:]]
+        if len(points) < 2:
+            raise InputError("path", "stays where it is; it needs two different configurations")
+        return Way(np.concatenate([[0.0], np.cumsum(steps)]) / steps.sum(), points)
+
+    def at(self, sigma: Array) -> Array:
+        return np.asarray(self._spline(np.clip(sigma, 0.0, 1.0)))
+
+    def slope(self, sigma: Array) -> Array:
+        return np.asarray(self._slope(np.clip(sigma, 0.0, 1.0)))
+
+    def nearest(self, points: Array, after: bool = True) -> Array:
+        """σ of the curve's points nearest to points (N, n); `after`: in order along it."""
+        found, least = np.empty(len(points)), 0
+        for k, point in enumerate(points):
+            gaps = np.linalg.norm(self._seen[least:] - point, axis=1)
+            j = least + int(np.argmin(gaps))
+            sigma = self._dense[j]
+            for _ in range(5):  # Newton on (f − p)·f' = 0, curvature left out
+                slope = self.slope(np.array([sigma]))[0]
+                sigma -= float((self.at(np.array([sigma]))[0] - point) @ slope) / max(float(slope @ slope), 1e-12)
+                sigma = float(np.clip(sigma, self._dense[max(j - 1, 0)], self._dense[min(j + 1, NEAR_SAMPLES)]))
+            found[k] = sigma
+            least = max(j - 1, 0) if after else 0
+        return found
+
+
+class _Chart:
+    """Control points of a basis from places σ at its inner Greville sites."""
+
+    def __init__(self, way: Way, tr: Transcription) -> None:
+        self.way, self.tr = way, tr
+        self.matrix = tr.basis.matrix(tr.basis.greville())[3:-3]
+        self.inverse = np.linalg.inv(self.matrix[:, 3:-3])
+        self._near = np.where(np.abs(self.inverse) > NEGLIGIBLE, self.inverse, 0.0)  # for slopes: sparse rows solve faster
+        fixed = np.zeros((tr.basis.size, tr.n))
+        fixed[:3], fixed[-3:] = tr.start.q, tr.goal
+        self.fixed = self.matrix @ fixed
+
+    def free(self, sigma: Array) -> Array:
+        return np.asarray(self.inverse @ (self.way.at(sigma) - self.fixed))
+
+    def places(self, free: Array) -> Array:
+        return self.way.nearest(self.matrix[:, 3:-3] @ free + self.fixed)
+
+    def slope(self, sigma: Array) -> Array:
+        """(n_free·n, n_free) of the control points, row by row, with respect to σ."""
+        return np.asarray(self._near[:, None, :] * self.way.slope(sigma).T[None]).reshape(-1, len(sigma))
+
+
+@dataclass(frozen=True)
+class _AlongWay(Optimiser):
+    """The solver loop with steps along the way only."""
+
+    way: Way | None = None
+
+    def _step(self, here: Here, radius: float, decrease: float, cones: bool) -> Step | None:
+        assert self.way is not None
+        low = -min(max(1 - self.bound / here.duration, 0.0), decrease)
+        full = Subproblem(self.tr, self.samples, here, radius, (low, 1.0), cones)
+        chart = _Chart(self.way, self.tr)
+        sigma = chart.places(here.free)
+        slope = chart.slope(sigma)
+        room = radius / np.maximum(np.abs(self.way.slope(sigma)).max(axis=1), 1e-3)
+        found = solve_program(_reduced(full.program(), slope, sigma, room), 1e-6)
+        if found is None:
+            return None
+        change, rest = found[0][: len(sigma)], found[0][len(sigma) :]
+        step = full.step(np.concatenate([slope @ change, rest]))
+        moved = np.maximum.accumulate(np.clip(sigma + change, 0.0, 1.0))
+        return replace(step, change=chart.free(moved) - chart.free(sigma))
+
+
+def _reduced(program: ConicProgram, slope: Array, sigma: Array, room: Array) -> ConicProgram:
+    """The program with D = slope δσ, and σ in order."""
+    size, count = slope.shape
+
+    def columns(matrix: Array) -> Array:
+        return np.hstack([matrix[:, :size] @ slope, matrix[:, size:]])
+
+    order = np.zeros((count - 1, program.rows.shape[1] - size + count))
+    order[np.arange(count - 1), np.arange(count - 1)] = 1.0
+    order[np.arange(count - 1), np.arange(1, count)] = -1.0
+    tail = slice(size, None)
+    return ConicProgram(
+        np.concatenate([np.full(count, 1e-5), program.quadratic[tail]]),
+        np.concatenate([np.zeros(count), program.linear[tail]]),
+        np.vstack([columns(program.rows), order]),
+        np.concatenate([program.bound, np.diff(sigma)]),
+        np.concatenate([-room, program.lower[tail]]),
+        np.concatenate([room, program.upper[tail]]),
+        [(columns(a), b) for a, b in program.cones],
+    )
+
+
+class _WayTask(Task):
+    """One goal, one way: drafts are refined and certified like any other."""
+
+    def __init__(self, shop: Workshop, goal: Array, bound: Bound, ends: Ends, way: Way) -> None:
+        super().__init__(shop, goal, bound, ends, 0)
+        self.way = way
+        self.pad = 0.0
+
+    def along(self) -> Draft | None:
+        """The fastest motion along the way; first guess: the way's own timing, else an even one eased at both ends."""
+        basis = switch_basis(self.knots).refined(cosine_breakpoints(SPANS))
+        tr = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, basis, 2e-4)
+        samples = Samples.standard(basis, tr.with_rate)
+        sigma = basis.greville()[3:-3]
+        if not self.way.timed:
+            sigma = (sigma + sigma**3 * (10 - 15 * sigma + 6 * sigma**2)) / 2
+        point = self._solve(tr, samples, _Chart(self.way, tr).free(sigma), self.bound.duration, 0.3)
+        return None if point is None else Draft(0, point, tr, samples)
+
+    def _solve(
+        self, tr: Transcription, samples: Samples, free: Array, duration: float, radius: float, emphasis: float = 1.0
+    ) -> Point | None:
+        optimiser = _AlongWay(tr, samples, self.shop.collision, self.ends, self.bound.duration, 0.0, STEPS_MAX, way=self.way)
+        point, _ = optimiser.run(free, duration, radius)
+        if float(point.flow.static.max()) > 1.0:
+            self.trouble = "the grasp cannot hold the item, or the arm its weight, somewhere along the path"
+            return None
+        return point
+
+    def _wants_more(self, draft: Draft) -> bool:
+        return False
+
+
+def retime(problem: TransferProblem, path: object) -> Solution:
+    """The fastest certified motion along a path.
+
+    Args:
+        path: configurations (K, n_arm) from the problem's start to one of its goals, joined by a cubic spline [rad]; or a
+            Trajectory, whose geometry is kept.
+
+    Returns:
+        A Solution; its certificate is for the problem, clearances included, so a path that touches something is refused.
+
+    Raises:
+        InputError: the path does not lead from the start to a goal, or the start moves.
+    """
+    begin = time.perf_counter()
+    if not problem.start.at_rest:
+        raise InputError("start", "moves; a path is retimed from rest to rest")
+    way = Way.through(path)
+    first, last = way.at(np.array([0.0]))[0], way.at(np.array([1.0]))[0]
+    goals = problem.goal.configurations
+    if first.shape != problem.start.q.shape or float(np.abs(first - problem.start.q).max()) > ENDS:
+        raise InputError("path", f"does not begin at the problem's start (within {ENDS:g} rad)")
+    if problem.goal.poses:
+        goal, problem = last, problem.with_(goal=replace(problem.goal, configurations=last[None]))
+    else:
+        goal = np.array(goals[int(np.argmin(np.abs(goals - last).max(axis=1)))])
+        if float(np.abs(goal - last).max()) > ENDS:
+            raise InputError("path", f"does not end at a goal of the problem (within {ENDS:g} rad)")
+    assembly = assemble(problem)
+    dynamics, collision = Dynamics(problem, assembly), Collision(problem, assembly)
+    bound = lower_bound(problem.start, goal, problem.limit_set)
+    timings: dict[str, float] = {}
+    task = _WayTask(
+        Workshop(problem, dynamics, collision, timings), goal, bound, collision.ends(np.array(problem.start.q), goal), way
+    )
+    draft = task.along()
+    if draft is None:
+        timings["total"] = time.perf_counter() - begin
+        return Solution(problem, Status.NOT_HOLDABLE, task.trouble, lower_bound=bound.duration, timings=timings)
+    trajectory, certificate = task.finished(draft)
+    detail = "" if certificate.ok else f"{certificate.worst()[0]} of {certificate.worst()[1].where} misses its limit"
+    status = Status.CERTIFIED if certificate.ok else Status.NOT_CERTIFIED
+    timings["total"] = time.perf_counter() - begin
+    forces = tuple(float(f) for f in trajectory.phases[0].grip_force)
+    return Solution(problem, status, detail, trajectory, certificate, bound.duration, forces, timings=timings)
+
+
+def deviation(path: object, trajectory: Trajectory) -> float:
+    """Largest distance of a motion from a path, in the joints' Euclidean norm, on 2,000 samples [rad]."""
+    way = Way.through(path)
+    points = trajectory.motion()(np.linspace(0, trajectory.duration, 2001))
+    return float(np.linalg.norm(points - way.at(way.nearest(points)), axis=1).max())
