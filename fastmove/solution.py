@@ -64,6 +64,7 @@ class Solution:
         lower_bound: Ruckig's kinematic bound, least over the goals [s].
         grip_force: per hold [N];  seed: of the search;  timings: by stage [s].
         goals: what became of the goal configurations.
+        prices: what a second costs, where it was asked (`explain.with_prices`).
     """
 
     problem: TransferProblem = field(repr=False)
@@ -76,6 +77,7 @@ class Solution:
     seed: int = 0
     timings: dict[str, float] = field(default_factory=dict)
     goals: GoalTally | None = None
+    prices: tuple[object, ...] = ()
 
     @property
     def ok(self) -> bool:

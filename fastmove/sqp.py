@@ -53,6 +53,8 @@ class Optimiser:
         pad: distance asked of the optimiser beyond the required clearance [m].
         bound: lower bound of the duration [s].
         emphasis: factor on the price of a lack of clearance; grows while the certificate finds one.
+        step_tolerance: stop when the model predicts less than this fraction of T.
+        precision: of the convex programs; None = 1e-4 between rests, 1e-8 else.
     """
 
     tr: Transcription
@@ -63,6 +65,8 @@ class Optimiser:
     pad: float
     max_steps: int = 40
     emphasis: float = 1.0
+    step_tolerance: float = STEP_TOLERANCE
+    precision: float | None = None
 
     def assess(self, free: Array, duration: float) -> Point:
         """Merit of these control points; between rests at their own smallest duration."""
@@ -126,9 +130,9 @@ class Optimiser:
             if actual > 0:
                 relative = (point.duration - trial.duration) / point.duration
                 decrease = float(np.clip(3 * relative, 0.02, 0.6))
-                small = small + 1 if actual < 1e-3 * point.duration and trial.feasible else 0
+                small = small + 1 if actual < 5 * self.step_tolerance * point.duration and trial.feasible else 0
                 point, here = trial, None
-            if predicted < STEP_TOLERANCE * point.duration or small >= 2:
+            if predicted < self.step_tolerance * point.duration or small >= 2:
                 break
             if ratio > 0.6:
                 radius = min(2 * radius, 1.0)
@@ -169,7 +173,11 @@ class Optimiser:
     def _step(self, here: Here, radius: float, decrease: float, cones: bool) -> Step | None:
         low = -min(max(1 - self.bound / here.duration, 0.0), decrease)
         problem = Subproblem(self.tr, self.samples, here, radius, (low, 1.0), cones)
-        return problem.solve(1e-4 if self.tr.at_rest else 1e-8)
+        return problem.solve(self.precision or (1e-4 if self.tr.at_rest else 1e-8))
+
+    def look(self, point: Point, radius: float) -> Step | None:
+        """The first step from a motion, with all cones."""
+        return self._step(self._linearise(point, radius), radius, 0.5, True)
 
 
 def _rescaled(flow: Flow, duration: float) -> Flow:

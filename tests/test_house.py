@@ -18,9 +18,9 @@ ROOT = PACKAGE.parent
 # floors from the ground up; a file imports from its own floor or below
 FLOORS = (
     "errors progress spline fields shapes tolerance item uncertainty robot items contact grasp scene regions problem assembly "
-    "bounding trajectory problem_file",
+    "bounding trajectory loosen problem_file",
     "carry kinematics dynamics collision broadphase sweep evidence certify_ends certify_loads certificate report trajectory_file",
-    "bound ik seeds roadmap transcription conic subproblem sqp attempt solution checks planner batch pads retime",
+    "bound ik seeds roadmap transcription conic subproblem sqp attempt solution checks planner batch pads retime relax explain",
     "drivers drivers.driver drivers.kinematic drivers.mujoco execution judge run",
     "bench bench.motionbenchmaker bench.variants bench.planners bench.runner",
     "plots viewer cli __main__ __init__",

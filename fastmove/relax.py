@@ -1,0 +1,130 @@
+"""The smallest single change of a limit that frees a problem whose ends are infeasible.
+
+What makes a transfer impossible before any motion is looked at: an end outside a joint's range, in contact, where the opened
+hand does not fit, where the arm cannot carry or the grasp cannot hold the item at rest, or where the item leans too far.  Each
+limit is loosened by itself, by bisection on the same checks that planning begins with, and the change that is smallest beside
+the limit's value is suggested.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastmove.assembly import assemble
+from fastmove.checks import EndChecks
+from fastmove.collision import Collision
+from fastmove.dynamics import Dynamics
+from fastmove.errors import FastMoveError
+from fastmove.loosen import Limit, changed, limits_of
+from fastmove.problem import TransferProblem
+
+LOOSER = 10.0  # a limit is loosened at most by this factor
+BISECTIONS = 24
+MARGIN = 1.002  # the suggestion is this much more than the least change
+CHECKED = ("torque", "grip_force", "friction", "mass", "lever", "tilt", "upright", "clearance", "release_opening")
+POSITION_SCALE = 1.0  # changes of a joint's range count beside this [rad]
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """Attributes:
+    limit: which;  value: what it would have to be, in its unit.
+    """
+
+    limit: Limit
+    value: float
+
+    @property
+    def size(self) -> float:
+        """Of the change, beside the limit's value (a joint's range: in rad)."""
+        scale = POSITION_SCALE if self.limit.kind == "position" else self.limit.value
+        return abs(self.value - self.limit.value) / scale
+
+    def apply(self, problem: TransferProblem, share: float = 1.0) -> TransferProblem:
+        """The problem with this share of the change."""
+        return changed(problem, self.limit, self.limit.value + share * (self.value - self.limit.value))
+
+    def __str__(self) -> str:
+        scale, unit = _shown(self.limit.unit)
+        return f"{self.limit} {self.limit.value * scale:.4g} → {self.value * scale:.4g} {unit}".replace(" 1", "", 0).rstrip(" 1")
+
+
+def _shown(unit: str) -> tuple[float, str]:
+    return {"m": (1e3, "mm"), "1": (1.0, "")}.get(unit, (1.0, unit))
+
+
+def frees(problem: TransferProblem) -> bool:
+    """Whether start and at least one goal configuration pass all checks that are made before planning."""
+    assembly = assemble(problem)
+    checks = EndChecks(problem, assembly, Dynamics(problem, assembly), Collision(problem, assembly))
+    try:
+        checks.start()
+    except FastMoveError:
+        return False
+    start, limits = np.array(problem.start.q), problem.limit_set
+    inside = np.all((start >= limits.position_min - 1e-9) & (start <= limits.position_max + 1e-9))
+    if not inside or checks.static_use(start)[0] > 1:
+        return False
+    return any(checks.refusal(np.array(q)) is None for q in problem.goal.configurations)
+
+
+def relaxation(problem: TransferProblem) -> Relaxation | None:
+    """The smallest single change that frees the ends; None where they are free already, or no single change does it."""
+    if len(problem.goal.configurations) == 0 or frees(problem):
+        return None
+    found = []
+    for limit in [*(x for x in limits_of(problem) if x.kind in CHECKED), *_positions(problem)]:
+        value = _least(problem, limit)
+        if value is not None:
+            found.append(Relaxation(limit, value))
+    return min(found, key=lambda r: r.size, default=None)
+
+
+def _positions(problem: TransferProblem) -> list[Limit]:
+    """Ranges of joints that a goal is outside of."""
+    limits, found = problem.limit_set, []
+    for q in problem.goal.configurations:
+        for name, x, low, high in zip(problem.robot.joint_names, q, limits.position_min, limits.position_max, strict=True):
+            if not low <= x <= high:
+                found.append(Limit("position", name, float(high if x > high else low)))
+    return found
+
+
+def _least(problem: TransferProblem, limit: Limit) -> float | None:
+    """The least change of one limit that frees the problem, with a little more; None where none does."""
+    if limit.kind == "position":
+        wanted = [float(q[problem.robot.joint_names.index(limit.name)]) for q in problem.goal.configurations]
+        reach = [x for x in wanted if abs(x - limit.value) > 0]
+        best = min(reach, key=lambda x: abs(x - limit.value), default=None)
+        return best if best is not None and _free_at(problem, limit, best) else None
+    tight, loose = limit.value, limit.value * LOOSER if limit.sign > 0 else limit.value * 1e-3
+    if limit.kind in ("tilt", "upright"):
+        loose = min(loose, float(np.radians(84)))
+    if limit.kind == "friction":
+        loose = min(loose, 2.0)
+    if limit.kind == "grip_force":
+        held = problem.holds[0]
+        bears = held.item.max_pinch_force / (1 + held.uncertainty.grip_force)
+        loose = min(loose, float(held.gripper.force[1]), bears)
+    if not _free_at(problem, limit, loose):
+        return None
+    for _ in range(BISECTIONS):
+        middle = (tight + loose) / 2
+        if _free_at(problem, limit, middle):
+            loose = middle
+        else:
+            tight = middle
+    return (
+        float(limit.value + MARGIN * (loose - limit.value))
+        if _free_at(problem, limit, limit.value + MARGIN * (loose - limit.value))
+        else loose
+    )
+
+
+def _free_at(problem: TransferProblem, limit: Limit, value: float) -> bool:
+    try:
+        return frees(changed(problem, limit, value))
+    except FastMoveError:
+        return False
