@@ -40,19 +40,19 @@ from fastmove.kinematics import Kinematics
 from fastmove.problem import INSIDE, TransferProblem
 from fastmove.spline import Array, SplineBasis
 from fastmove.trajectory import Phase, Trajectory
-from fastmove.transcription import Samples
+from fastmove.transcription import STATIC_TARGET, Samples
 
 REACH = 0.04  # contacts with less margin than this get rows [m]
-BOX, BOX_SHRINK, BOX_LEAST = 0.15, 0.35, 1e-3  # of control points around a linearised contact [rad]
+BOX, BOX_SHRINK, BOX_LEAST = 0.5, 0.35, 1e-3  # of control points around a linearised contact [rad]
 ROUNDS = 8
 LACK = 1e-5  # of clearance, that counts as none [m]
 CENTIMETRE = 0.01  # unit of clearance rows [m]
 PRICE = 20.0  # of a lack of clearance [s/m]
 OVER = 5e-5  # use beyond 1 between rows that makes new rows
+BESIDE = 3e-3  # … at its peaks and this much to either side [s]
 GRID = 1e-3  # where torque and hold are looked at between rows [s]
 ALL_MEMBERS = 3  # item sets up to this size get rows for every member at once; of larger ones those that are worst
 STRETCH_MAX = 1.05  # a motion that needs more than this to satisfy its limits on the grid counts as failed
-SETTLED = 2e-5  # relative change of the duration from round to round
 START_SLACK = 1.3  # random starts: times the duration they need
 SUCCESS = ("Solve_Succeeded", "Solved_To_Acceptable_Level")
 
@@ -91,6 +91,7 @@ def reference(
     tolerance: float = 1e-8,
     samples_per_span: int = 3,
     max_iter: int = 300,
+    stoppable: bool = False,
 ) -> Reference:
     """Improve a motion by IPOPT on its own breakpoints.
 
@@ -99,6 +100,8 @@ def reference(
         refine: 2 halves every span first (knot insertion, exact), 1 does not.
         tolerance: IPOPT's, of the scaled optimality conditions.
         samples_per_span: points of torque and hold rows inside every span, equally spaced.
+        stoppable: also ask, as the planner does, that arm and hold could bear the item at rest (to 97 %) wherever it passes; no
+            limit of the problem, so without it a gain also counts what the planner gives away by that.
 
     Raises:
         InputError: a moving start, a motion of several phases or without a spline, of other joints or another start, or a number
@@ -110,7 +113,7 @@ def reference(
     if refine == 2:
         finer = basis.refined((basis.breakpoints[:-1] + basis.breakpoints[1:]) / 2)
         basis, points = finer, basis.insertion_matrix(finer) @ points
-    oracle = Oracle(problem, basis, points[0], points[-1], tolerance, samples_per_span, max_iter)
+    oracle = Oracle(problem, basis, points[0], points[-1], tolerance, samples_per_span, max_iter, stoppable)
     return oracle.solve(points[3:-3], trajectory.duration)
 
 
@@ -129,7 +132,8 @@ def best_of(
     found = []
     for k in range(starts):
         free = random_start(problem, basis, points[0], points[-1], seed * 1000 + k)
-        result = oracle.solve(free, START_SLACK * oracle.needed(free, trajectory.duration))
+        needed = oracle.needed(free, trajectory.duration)
+        result = oracle.solve(free, START_SLACK * min(needed, 2 * trajectory.duration))
         found.append(replace(result, start_duration=trajectory.duration))
     return tuple(sorted(found, key=lambda r: (not r.ok, r.duration)))
 
@@ -339,25 +343,30 @@ class _Limits:
         return _Limits(*motion, low, high, *efforts, UTILISATION_MAX * (inside - SHRINK))
 
 
-def _effort_locals(problem: TransferProblem, efforts: ca.Function, limits: _Limits) -> tuple[Local, Local | None]:
-    """Rows of torque and hold, |·| ≤ 1, and of torque rate where it is limited."""
+def _use(problem: TransferProblem, efforts: ca.SX, limits: _Limits) -> ca.SX:
+    """Shares of torque limits, then of holds, |·| ≤ 1."""
     n = problem.robot.n_arm
-    state, bodies = ca.SX.sym("state", 3 * n), ca.SX.sym("bodies", 10 * len(problem.holds))
-    all_efforts = efforts(*ca.vertsplit(state, n), bodies)
-    finite = np.nonzero(np.isfinite(limits.effort))[0]
-    rows = [all_efforts[int(i)] / float(limits.effort[i]) for i in finite]
+    rows = [efforts[int(i)] / float(limits.effort[i]) for i in np.nonzero(np.isfinite(limits.effort))[0]]
     for k, held in enumerate(problem.holds if problem.hold_active else ()):
-        wrench = all_efforts[n + 6 * k : n + 6 * k + 6]
-        margin = held.contact_model.expression(wrench, float(held.grasp.grip_force[1]))
+        margin = held.contact_model.expression(efforts[n + 6 * k : n + 6 * k + 6], float(held.grasp.grip_force[1]))
         rows.append((UTILISATION_MAX - margin) / limits.hold)
-    effort = Local(ca.vertcat(*rows), state, bodies, n)
+    return ca.vertcat(*rows)
+
+
+def _locals(problem: TransferProblem, efforts: ca.Function, limits: _Limits) -> tuple[Local, Local, Local | None]:
+    """Rows of torque and hold, the same at rest, and rows of torque rate where it is limited."""
+    n = problem.robot.n_arm
+    state, bodies = ca.SX.sym("state", 4 * n), ca.SX.sym("bodies", 10 * len(problem.holds))
+    q, moving = state[:n], state[: 3 * n]
+    total = efforts(*ca.vertsplit(moving, n), bodies)
+    effort = Local(_use(problem, total, limits), moving, bodies, n)
+    still = efforts(q, ca.SX.zeros(n), ca.SX.zeros(n), bodies)
+    rest = Local(_use(problem, still, limits) / STATIC_TARGET, q, bodies, n)
     finite = np.nonzero(np.isfinite(limits.rate))[0]
     if len(finite) == 0:
-        return effort, None
-    longer = ca.SX.sym("state", 4 * n)
-    torque = efforts(*ca.vertsplit(longer[: 3 * n], n), bodies)[:n]
-    change = ca.jtimes(torque, longer[: 3 * n], longer[n:])  # along (q̇, q̈, q⃛)
-    return effort, Local(ca.vertcat(*[change[int(i)] / float(limits.rate[i]) for i in finite]), longer, bodies, n)
+        return effort, rest, None
+    change = ca.jtimes(total[:n], moving, state[n:])  # along (q̇, q̈, q⃛)
+    return effort, rest, Local(ca.vertcat(*[change[int(i)] / float(limits.rate[i]) for i in finite]), state, bodies, n)
 
 
 # -- the program --------------------------------------------------------------------------------------------------------------
@@ -513,14 +522,13 @@ class Program:
 
 @dataclass(frozen=True)
 class _Motion:
-    """Attributes: needed: duration at which it satisfies torque and hold on the grid [s];  lack: of clearance [m];
-    merit: needed plus the price of what is lacking."""
+    """Attributes: needed: duration at which it satisfies torque and hold on the grid [s];  lack: of clearance, all contacts
+    added up [m]."""
 
     free: Array
     duration: float
     needed: float
     lack: float
-    merit: float
     status: str
 
 
@@ -540,6 +548,7 @@ class Oracle:
         tolerance: float = 1e-8,
         samples_per_span: int = 3,
         max_iter: int = 300,
+        stoppable: bool = False,
     ) -> None:
         if samples_per_span < 1 or max_iter < 1 or not 0 < tolerance < 1e-2:
             raise InputError("reference", "needs samples_per_span and max_iter of at least 1 and a tolerance in (0, 0.01)")
@@ -547,7 +556,8 @@ class Oracle:
         self.problem, self.basis, self.start, self.goal, self.n = problem, basis, start, goal, len(goal)
         self.limits = _Limits.of(problem, start, goal)
         self.members = members_parameters(problem)
-        self.effort, self.rate = _effort_locals(problem, efforts_function(problem, assembly), self.limits)
+        self.effort, rest, self.rate = _locals(problem, efforts_function(problem, assembly), self.limits)
+        self.rest = rest if stoppable else None
         self.samples = Samples.standard(basis, False)
         self.collision = Collision(problem, assembly)
         self.ends = self.collision.ends(start, goal)
@@ -568,7 +578,7 @@ class Oracle:
             "mu_strategy": "adaptive",
             "bound_relax_factor": 0.0,
         }
-        self.extra: list[tuple[Array, Array, Array]] = []
+        self.extra: list[tuple[Array, Array]] = []  # s, member
 
     # -- where rows stand -----------------------------------------------------------------------------------------
 
@@ -581,6 +591,8 @@ class Oracle:
         beta, points = self.basis.breakpoints, self.points(free)
         right = (self.effort_sites, np.zeros(len(self.effort_sites), dtype=bool))
         yield self.effort, self._chosen(self.effort, *right, points, duration, True)
+        if self.rest is not None:
+            yield self.rest, self._chosen(self.rest, *right, points, duration, False)
         if self.rate is not None:
             s = np.concatenate([beta[:-1], self.middle, beta[1:]])
             left = np.arange(len(s)) >= len(s) - len(self.middle)
@@ -650,48 +662,53 @@ class Oracle:
         return float(brentq(over, low, high, xtol=1e-7 * high)) * (1 + 1e-7)
 
     def _motion(self, free: Array, duration: float, status: str) -> _Motion:
-        needed = self.needed(free, duration)
+        kept = status in SUCCESS and float(self.grid_use(self.points(free), duration)[1].max()) <= 1 + OVER
+        needed = duration if kept else self.needed(free, duration)
         q = self.samples.b_clearance @ self.points(free)
         lack = np.maximum(-self.collision.query(q, self.ends, 0.0).margin, 0.0)
-        return _Motion(free, duration, needed, float(lack.max(initial=0.0)), needed + PRICE * float(lack.sum()), status)
+        return _Motion(free, duration, needed, float(lack.sum()), status)
 
     # -- rounds ---------------------------------------------------------------------------------------------------
 
     def solve(self, free: Array, duration: float) -> Reference:
-        """From one start until a round changes nothing."""
+        """From one start until a round changes nothing.
+
+        The box around control points is there for linearised contacts only: it shrinks where a step made clearance worse.
+        """
         begin, self.extra = time.perf_counter(), []
         here = self._motion(free, duration, "start")
         box, iterations, rounds, best = BOX, 0, 0, None
-        for _ in range(ROUNDS):
+        while rounds < ROUNDS and box > BOX_LEAST:
             q = self.samples.b_clearance @ self.points(here.free)
             contacts = self.collision.query(q, self.ends, REACH, gradients=True)
-            program = Program(self, here.free, here.duration, contacts)
-            found = program.solve(box if len(contacts.sample) else np.inf)
+            found = Program(self, here.free, here.duration, contacts).solve(box if len(contacts.sample) else np.inf)
             trial = self._motion(*found[:3])
             iterations, rounds = iterations + found[3], rounds + 1
-            added = self._more(trial)
-            settled = abs(trial.merit - here.merit) < SETTLED * here.duration
-            if trial.merit < here.merit or here.status == "start" or not len(contacts.sample):
-                here = trial
-            else:
-                box *= BOX_SHRINK
+            if trial.lack > LACK and trial.duration + PRICE * trial.lack > here.duration + PRICE * here.lack:
+                box = BOX_SHRINK * min(box, float(np.abs(trial.free - here.free).max()))
+                continue
             if trial.status in SUCCESS and trial.lack <= LACK and (best is None or trial.needed < best.needed):
                 best = trial
-            if box < BOX_LEAST or (not added and (settled or not len(contacts.sample)) and trial.lack <= LACK):
+            added = self._more(trial)
+            boxed = len(contacts.sample) > 0 and float(np.abs(trial.free - here.free).max()) > 0.99 * box
+            settled = trial.lack <= LACK and not boxed
+            here, box = trial, 2 * box
+            if settled and not added:
                 break
         return self._result(best or here, duration, iterations, rounds, time.perf_counter() - begin)
 
     def _more(self, motion: _Motion) -> bool:
-        """Where the grid finds more than the rows allow, it becomes a row; whether there was any."""
+        """Where the grid finds more than the rows allow, it becomes a row, with one to either side; whether there was any."""
         s, use = self.grid_use(self.points(motion.free), motion.duration)
         order = np.argsort(s, kind="stable")
         s, use = s[order], use[order]
         padded = np.pad(use, ((1, 1), (0, 0)))
-        peak = (use > 1 + OVER) & (use >= padded[:-2]) & (use >= padded[2:])
-        k, m = np.nonzero(peak)
+        k, m = np.nonzero((use > 1 + OVER) & (use >= padded[:-2]) & (use >= padded[2:]))
         if len(k):
-            self.extra.append((s[k], m))  # type: ignore[arg-type]
-        return bool(len(k))
+            apart = BESIDE / motion.duration
+            beside = np.clip(s[k] + apart * np.array([[-1.0], [0.0], [1.0]]), 0.0, 1.0)
+            self.extra.append((beside.ravel(), np.tile(m, 3)))
+        return len(k) > 0
 
     def _result(self, motion: _Motion, duration: float, iterations: int, rounds: int, seconds: float) -> Reference:
         ok = motion.status in SUCCESS and motion.lack <= LACK and motion.needed <= STRETCH_MAX * motion.duration
