@@ -22,7 +22,7 @@ from fastmove.transcription import STATIC_TARGET, Samples
 
 CENTIMETRE = 0.01  # unit of clearance rows [m]
 CUSHION = 2e-4  # of clearance, for what linearised distances leave out [m]
-PRICE = 20.0  # of a lack of clearance [s/m]
+PRICE = 40.0  # of a lack of clearance [s/m]
 LEAST = 0.2  # duration over that at the start
 
 
@@ -267,12 +267,13 @@ class Program:
         return ca.MX(sparsity, gather @ ca.vec(blocks))
 
     def _clearance(self) -> _Block:
-        """(margin − cushion + ∇margin B δP) / cm + e ≥ 0, the cushion at most what there is now."""
+        """(margin − cushion + ∇margin B δP) / cm + e ≥ 0, the cushion of fading contacts at most what there is now."""
         contacts = self.contacts
         b = self.setting.basis.matrix(self.clearance)[contacts.sample][:, 3:-3]
         slope = (b[:, :, None] * contacts.gradient[:, None, :]).reshape(len(b), -1) / CENTIMETRE
         matrix = np.concatenate([slope, np.zeros((len(b), 1)), np.eye(len(b))], axis=1)
-        cushion = np.clip(contacts.margin, 0.0, CUSHION)
+        share = np.clip(contacts.required / np.maximum(contacts.required.max(), 1e-9), 0.0, 1.0)
+        cushion = np.where(contacts.weight > 1, np.clip(contacts.margin, 0.0, CUSHION * share), CUSHION)
         lower = slope @ self.here.ravel() - (contacts.margin - cushion) / CENTIMETRE
         jacobian = ca.sparsify(ca.DM(matrix))
         nothing = ca.MX.sym("lam", len(b))

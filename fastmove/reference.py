@@ -40,14 +40,11 @@ from fastmove.transcription import Samples
 
 REACH = 0.04  # contacts with less margin than this get rows [m]
 SETTLED = 1e-4  # relative change of the duration from round to round that ends them inside a box
-BOX, BOX_AMONG, BOX_SHRINK, BOX_LEAST = (
-    0.5,
-    0.1,
-    0.35,
-    1e-3,
-)  # of control points near contacts; among obstacles [rad]
+BOX, BOX_AMONG, BOX_MOST = 0.5, 0.05, 1.0  # of control points near contacts, to begin with; among obstacles; at most [rad] …
+BOX_SHRINK, BOX_LEAST = 0.35, 5e-4  # … and where it went wrong
+LEAST_REACH = 0.002  # … and with less than this in any case [m]
 ROUNDS, ROUNDS_AMONG = 10, 25  # at most; among obstacles
-LACK = 1e-5  # of clearance, that counts as none [m]
+LACK = 3e-5  # of clearance, that counts as none: fading contacts are hard to follow [m]
 OVER = 1e-4  # use beyond 1 between rows that makes new rows
 BESIDE = 3e-3  # … at its peaks and this much to either side [s]
 GRID, GRID_CLEARANCE = 1e-3, 4e-3  # where torque and hold, and where distances are looked at between rows [s]
@@ -174,12 +171,13 @@ def _spline(problem: TransferProblem, trajectory: Trajectory) -> tuple[SplineBas
 @dataclass(frozen=True)
 class _Motion:
     """Attributes: needed: duration at which it satisfies torque and hold on the grid [s];  lack: of clearance, added up
-    over the samples [m]."""
+    over the samples;  deepest: the largest of these [m]."""
 
     free: Array
     duration: float
     needed: float
     lack: float
+    deepest: float
     status: str
 
 
@@ -318,7 +316,8 @@ class Oracle:
     def _motion(self, free: Array, duration: float, status: str) -> _Motion:
         kept = status in SUCCESS and float(self.grid_use(self.points(free), duration)[1].max()) <= 1 + OVER
         needed = duration if kept else self.needed(free, duration)
-        return _Motion(free, duration, needed, float(self._lack(self.clearance_sites, free).sum()), status)
+        lack = self._lack(self.clearance_sites, free)
+        return _Motion(free, duration, needed, float(lack.sum()), float(lack.max()), status)
 
     def _lack(self, s: Array, free: Array) -> Array:
         """(len(s),) lack of clearance of the worst contact [m]."""
@@ -339,23 +338,32 @@ class Oracle:
         box, most = (BOX_AMONG, ROUNDS_AMONG) if among else (BOX, ROUNDS)
         iterations = rounds = failures = 0
         while rounds < most and box > BOX_LEAST and failures < 2:
-            q = self.basis.matrix(self.clearance_sites) @ self.points(here.free)
-            contacts = self.collision.query(q, self.ends, REACH, gradients=True)
+            contacts = self._contacts(here.free, box)
             found = self._program(here, contacts).solve(box if len(contacts.sample) else np.inf)
             trial = self._motion(*found[:3])
             iterations, rounds, failures = iterations + found[3], rounds + 1, failures + (trial.status not in SUCCESS)
             step = float(np.abs(trial.free - here.free).max())
-            if trial.lack > LACK and trial.duration + PRICE * trial.lack > here.duration + PRICE * here.lack:
+            if trial.deepest > LACK and trial.duration + PRICE * trial.lack > here.duration + PRICE * here.lack:
                 box = BOX_SHRINK * min(box, step)
+                if best is not None and best.free is here.free and here.duration - trial.duration < SETTLED * here.duration:
+                    break  # even the linearised contacts promise no more
                 continue
-            clear = not self._more_clearance(trial) and trial.lack <= LACK
+            clear = not self._more_clearance(trial) and trial.deepest <= LACK
             if trial.status in SUCCESS and clear and (best is None or trial.needed < best.needed):
                 best = trial
             boxed = len(contacts.sample) > 0 and step > 0.99 * box and here.duration - trial.duration > SETTLED * here.duration
-            here, box = trial, 2 * box if clear else box
+            box = min(2 * box, BOX_MOST) if trial.lack <= max(here.lack, LACK) else box
+            here = replace(trial, lack=float(self._lack(self.clearance_sites, trial.free).sum()))
             if not self._more(trial) and clear and not boxed and not failures:
                 break
         return self._result(best or here, best is not None, duration, iterations, rounds, time.perf_counter() - begin)
+
+    def _contacts(self, free: Array, box: float) -> Contacts:
+        """Contacts near this motion, without those that no motion in the box reaches."""
+        q = self.basis.matrix(self.clearance_sites) @ self.points(free)
+        found = self.collision.query(q, self.ends, REACH, gradients=True)
+        near = found.margin < box * np.abs(found.gradient).sum(axis=1) + LEAST_REACH
+        return Contacts(*(getattr(found, key)[near] for key in ("sample", "pair", "distance", "required", "gradient", "weight")))
 
     def _program(self, here: _Motion, contacts: Contacts) -> Program:
         rows = list(self.sites(here.free, here.duration))
