@@ -1,7 +1,8 @@
 """The same transfer by other means: CasADi and IPOPT on the same splines, to measure what the planner leaves on the table.
 
-Independent of the planner in what can go wrong: torques and wrenches by its own Newton–Euler recursion in CasADi, exact second
-derivatives by CasADi, an interior-point method instead of convex subproblems, the hold as CasADi expression instead of cones.
+Independent of the planner in what can go wrong: torques and wrenches by its own Newton–Euler recursion in CasADi (`newton`),
+exact second derivatives and an interior-point method (`interior`) instead of convex subproblems, the hold as expression, not as
+cones.
 Shared with it: the body tree (`assembly`), the places where rows stand (`Samples`), distances and their gradients
 (`collision`, linearised), and how far inside the limits it works (`INSIDE`, `SHRINK`), so that durations are comparable.
 
@@ -15,8 +16,12 @@ Shared with it: the body tree (`assembly`), the places where rows stand (`Sample
     clearance  margin + ∇margin · δq + e ≥ 0      contacts nearer than `REACH`, linearised at the round's motion
 
 Rounds: what a 1 ms grid or the distances find violated between rows becomes rows of the next round, contacts are linearised
-again.  In the end the duration is what the grid asks for, so that it never counts a violation as a gain.
-IPOPT: Wächter & Biegler, Mathematical Programming 106(1), 2006.  Recursion: Luh, Walker & Paul, J. Dyn. Sys. 102(2), 1980.
+again, inside a box that shrinks where this went wrong.  In the end the duration is what the grid asks for (to half of
+`SHRINK`), so that no violation counts as a gain.
+
+Not the planner's: that one also asks that everything could be held at rest wherever it passes (`stoppable` asks for the same),
+and keeps a pad of up to 6 mm from what it passes, of which 0.2 mm are kept here.
+IPOPT: Wächter & Biegler, Mathematical Programming 106(1), 2006.
 """
 
 from __future__ import annotations
@@ -121,6 +126,7 @@ def best_of(
     seed: int = 0,
     tolerance: float = 1e-6,
     max_iter: int = 300,
+    stoppable: bool = False,
 ) -> tuple[Reference, ...]:
     """IPOPT from random motions on the trajectory's breakpoints, between its ends; the best first, failures last.
 
@@ -130,7 +136,7 @@ def best_of(
         InputError: see `reference`.
     """
     basis, points = _spline(problem, trajectory)
-    oracle = Oracle(problem, basis, points[0], points[-1], tolerance, 3, max_iter)
+    oracle = Oracle(problem, basis, points[0], points[-1], tolerance, 3, max_iter, stoppable)
     found = []
     for k in range(starts):
         free = random_start(problem, basis, points[0], points[-1], seed * 1000 + k)
@@ -182,10 +188,10 @@ class _Motion:
 
 
 class Oracle:
-    """One basis between two ends, for any number of starts.
+    """One basis between two ends, for any number of starts.  Not thread safe (coal data and the rounds' rows inside).
 
     Args:
-        start, goal: (n,) at rest.
+        start, goal: (n,) at rest.  Others: see `reference`.
     """
 
     def __init__(

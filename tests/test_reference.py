@@ -18,6 +18,7 @@ from fastmove.newton import efforts_function, members_parameters
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.reference import Oracle, best_of, random_start, reference
 from fastmove.scene import Scene
+from fastmove.spline import SplineBasis
 from fastmove.trajectory import Phase, Trajectory
 
 KINDS = (
@@ -78,8 +79,6 @@ def test_torques_and_wrench_are_those_of_the_planner(panda: fm.RobotModel) -> No
 def test_derivatives_are_those_of_the_whole_program(panda: fm.RobotModel) -> None:
     """Mapped and scattered against CasADi's own derivatives of all rows at once; torque rate included."""
     problem = several(panda, 2)
-    from fastmove.spline import SplineBasis
-
     basis = SplineBasis(np.linspace(0, 1, 5))
     goal = np.array(problem.goal.configurations[0])
     oracle = Oracle(problem, basis, np.array(problem.start.q), goal, samples_per_span=1)
@@ -107,6 +106,18 @@ def test_little_is_gained_from_the_planners_motion(number: int, planned: dict[in
     assert found.duration >= solution.lower_bound * (1 - 1e-6)
     assert -1e-4 <= found.gain < 0.006
     certificate = fm.certify(problem, found.trajectory, KINDS)
+    assert certificate.ok, certificate.worst()
+
+
+def test_every_member_of_a_set_and_the_torque_rate_count(panda: fm.RobotModel) -> None:
+    problem = several(panda, 6)
+    solution = fm.plan(problem).raise_for_status()
+    assert solution.trajectory is not None
+    found = reference(problem, solution.trajectory)
+    print(f"six members, torque rate: gain {100 * found.gain:.3f} %, {found.rounds} rounds, {found.seconds:.1f} s")
+    assert found.ok and found.trajectory is not None
+    assert -1e-3 <= found.gain < 0.02
+    certificate = fm.certify(problem, found.trajectory, (*KINDS, "torque_rate"))
     assert certificate.ok, certificate.worst()
 
 
