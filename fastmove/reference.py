@@ -49,7 +49,7 @@ BOX, BOX_AMONG, BOX_MOST = 0.5, 0.05, 1.0  # of control points near contacts, to
 BOX_SHRINK, BOX_LEAST = 0.35, 5e-4  # … and where it went wrong
 LEAST_REACH = 0.002  # … and with less than this in any case [m]
 ROUNDS, ROUNDS_AMONG = 10, 25  # at most; among obstacles
-LACK = 3e-5  # of clearance, that counts as none: fading contacts are hard to follow [m]
+LACK = 1e-4  # of clearance, that counts as none: contacts that fade are hard to follow [m]
 OVER = 1e-4  # use beyond 1 between rows that makes new rows
 BESIDE = 3e-3  # … at its peaks and this much to either side [s]
 GRID, GRID_CLEARANCE = 1e-3, 4e-3  # where torque and hold, and where distances are looked at between rows [s]
@@ -65,7 +65,7 @@ class Reference:
 
     Attributes:
         status: IPOPT's return status in the round that the motion comes from.
-        ok: IPOPT succeeded, and the motion satisfies torque and hold on a 1 ms grid and every clearance on a 4 ms grid.
+        ok: IPOPT succeeded, and the motion satisfies torque and hold on a 1 ms grid and every clearance (to 0.1 mm) on a 4 ms grid.
         trajectory: one phase with its spline; None where nothing was found.
         duration, start_duration: of the motion found and of the one it started from [s].
         iterations: of IPOPT, all rounds;  rounds: how many;  seconds: wall time.
