@@ -65,7 +65,7 @@ class Reference:
 
     Attributes:
         status: IPOPT's return status in the round that the motion comes from.
-        ok: IPOPT succeeded, and the motion satisfies torque and hold on a 1 ms grid and every clearance (to 0.1 mm) on a 4 ms grid.
+        ok: IPOPT succeeded; torque and hold are satisfied on a 1 ms grid, every clearance (to 0.1 mm) on a 4 ms grid.
         trajectory: one phase with its spline; None where nothing was found.
         duration, start_duration: of the motion found and of the one it started from [s].
         iterations: of IPOPT, all rounds;  rounds: how many;  seconds: wall time.
