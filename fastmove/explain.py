@@ -25,11 +25,11 @@ from fastmove.sqp import Optimiser, Point
 from fastmove.transcription import Samples, Transcription
 
 STEP = 0.05  # relative change of a limit that a price is for
-RADIUS = 0.15  # how far control points may follow it [rad]
+RADIUS = 0.3  # how far control points may follow it [rad]
 CONVERGED = 1e-5  # predicted decrease, relative
 SHRINK = 2e-4
 PAD_MAX = 0.0  # prices are of the clearance itself
-NOTHING = 1e-5  # a price of less than this share of the duration is none
+NOTHING = 1e-4  # a price of less than this share of the duration is none
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,9 @@ def prices(solution: Solution, step: float = STEP) -> list[Price]:
     if not converged:
         return []
     found = []
+    level = here.level(problem, point)
     for limit in _candidates(problem, solution):
-        slopes = [_slope(here, point, limit, side * step) for side in (1.0, -1.0)]
+        slopes = [_slope(here, point, level, limit, side * step) for side in (1.0, -1.0)]
         if max(abs(s) for s in slopes) * limit.value * step > NOTHING * solution.duration:
             found.append(Price(limit, *slopes))
     return sorted(found, key=lambda p: -abs(p.seconds(-step)))
@@ -113,6 +114,12 @@ class _Place:
         samples = samples or Samples.standard(self.basis, tr.with_rate)
         return Optimiser(tr, samples, collision, ends, 0.0, PAD_MAX, step_tolerance=CONVERGED, precision=1e-8)
 
+    def level(self, problem: TransferProblem, point: Point) -> float:
+        """Optimal value of the convex model of a problem at a motion [s]; nan where it has none."""
+        optimiser = self.optimiser(problem)
+        step = optimiser.look(optimiser.assess(point.free, point.duration), RADIUS)
+        return float("nan") if step is None else step.value
+
     def polished(self, free: Array, duration: float) -> tuple[Point, bool]:
         """The converged motion, and whether it is."""
         optimiser = self.optimiser(self.problem)
@@ -121,18 +128,14 @@ class _Place:
         return point, step is not None and point.feasible and step.value_here - step.value < 20 * CONVERGED * point.duration
 
 
-def _slope(here: _Place, point: Point, limit: Limit, relative: float) -> float:
+def _slope(here: _Place, point: Point, level: float, limit: Limit, relative: float) -> float:
     """dT/dp for a limit that much looser (positive) or tighter."""
     value = limit.value * (1 + limit.sign * relative)
     try:
         problem = changed(here.problem, limit, value)
     except FastMoveError:
         return 0.0 if relative > 0 else float("nan")
-    optimiser = here.optimiser(problem)
-    step = optimiser.look(optimiser.assess(point.free, point.duration), RADIUS)
-    if step is None:
-        return float("nan")
-    return (step.value - point.merit) / (value - limit.value)
+    return (here.level(problem, point) - level) / (value - limit.value)
 
 
 def with_prices(solution: Solution) -> Solution:

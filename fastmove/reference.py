@@ -161,6 +161,8 @@ def _spline(problem: TransferProblem, trajectory: Trajectory) -> tuple[SplineBas
     """Basis and control points of a motion that the oracle can take."""
     if not problem.start.at_rest:
         raise InputError("start", "moves; the oracle solves from rest to rest only")
+    if any(held.care.active for held in problem.holds):
+        raise InputError("item.tolerates", "limits tilt, leaning or shock, which the oracle does not know")
     if len(trajectory.phases) != 1:
         raise InputError("trajectory", f"has {len(trajectory.phases)} phases; needs one")
     phase = trajectory.phases[0]
