@@ -24,6 +24,7 @@ from fastmove.problem import TransferProblem as TransferProblem
 from fastmove.problem_file import describe as describe
 from fastmove.problem_file import load_problem as load_problem
 from fastmove.regions import GoalPose as GoalPose
+from fastmove.relax import relaxation as relaxation
 from fastmove.report import limiting_shares as limiting_shares
 from fastmove.retime import retime as retime
 from fastmove.robot import RobotModel as RobotModel

@@ -28,6 +28,8 @@ from fastmove.planner import Options, Planner
 from fastmove.problem import TransferProblem
 from fastmove.problem_file import describe, load_problem
 from fastmove.progress import meter
+from fastmove.reference import reference
+from fastmove.relax import relaxation
 from fastmove.report import certificate_json, certificate_lines, finite, solution_json
 from fastmove.robot import known_robots, load_robot
 from fastmove.solution import Solution, Status
@@ -60,6 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--preview", metavar="P.html", help="write a preview that opens offline")
     plan.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
     plan.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
+    plan.add_argument("--explain", action="store_true", help="also say what a second costs, limit by limit, and the set of items")
+    plan.add_argument("--reference", action="store_true", help="also improve the motion by IPOPT, and say by how much")
     plan.add_argument("--nominal", action="store_true", help="for what is believed alone, without the set around it")
     plan.add_argument("--contact", choices=("pinch",), help="contact model")
     plan.add_argument("--seed", type=_natural, default=0, metavar="N", help="seed of the path search (default 0)")
@@ -158,7 +162,7 @@ def _positive(text: str) -> float:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    solution = _planned(_problem(options), options.seed, options.deadline)
+    solution = _planned(_problem(options), options.seed, options.deadline, options.explain)
     problem = solution.problem
     if solution.ok and options.out and solution.trajectory is not None:
         save_trajectory(options.out, problem, solution.trajectory)
@@ -166,10 +170,16 @@ def _plan(options: argparse.Namespace) -> int:
         from fastmove.viewer import write_preview
 
         write_preview(options.preview, solution)
-    print(_json(solution_json(solution)) if options.json else solution)
+    checked = reference(problem, solution.trajectory) if solution.trajectory and options.reference else None
+    if options.json:
+        print(_json(solution_json(solution) | ({} if checked is None else {"reference": checked.as_json()})))
+    else:
+        print(solution if checked is None else f"{solution}\n  {checked}")
     if solution.ok:
         return 0
-    print(f"fastmove: {options.problem}: {solution.detail or solution.status.value}", file=sys.stderr)
+    smallest = relaxation(problem)
+    remedy = "" if smallest is None else f"; the smallest change that would free it: {smallest}"
+    print(f"fastmove: {options.problem}: {solution.detail or solution.status.value}{remedy}", file=sys.stderr)
     return 3
 
 
@@ -182,10 +192,10 @@ def _problem(options: argparse.Namespace) -> TransferProblem:
     return problem.nominal() if getattr(options, "nominal", False) else problem
 
 
-def _planned(problem: TransferProblem, seed: int, deadline: float | None = None) -> Solution:
+def _planned(problem: TransferProblem, seed: int, deadline: float | None = None, explain: bool = False) -> Solution:
     """A fresh plan, with a word on what is being done after two seconds."""
     with meter(f"planning {problem.name}") as bar:
-        return Planner(Options(seed=seed, deadline=deadline, progress=bar.set_postfix_str)).plan(problem)
+        return Planner(Options(seed=seed, deadline=deadline, explain=explain, progress=bar.set_postfix_str)).plan(problem)
 
 
 def _check(options: argparse.Namespace) -> int:

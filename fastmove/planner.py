@@ -15,6 +15,7 @@ from fastmove.checks import EndChecks
 from fastmove.collision import Collision
 from fastmove.dynamics import Dynamics
 from fastmove.evidence import Certificate
+from fastmove.explain import with_prices
 from fastmove.ik import reached
 from fastmove.problem import TransferProblem
 from fastmove.solution import GoalTally, Solution, Status
@@ -36,12 +37,14 @@ class Options:
     seed: of the path search; same problem, options and seed give the same bytes.
     path_seeds: path searches beside the straight line, until one is proven optimal.
     deadline: stop starting new searches after this time [s]; gives determinism up.
+    explain: also price the limits, and plan for what is believed alone to price the set around it.
     progress: called with a few words whenever a new stage begins.
     """
 
     seed: int = 0
     path_seeds: int = 4
     deadline: float | None = None
+    explain: bool = False
     progress: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
 
 
@@ -58,7 +61,18 @@ class Planner:
             StartInCollision: the start touches something that it may not touch.
             GraspInvalid: the item overlaps the hand beyond its pads.
         """
-        return _Run(problem, self.options).plan()
+        solution = _Run(problem, self.options).plan()
+        return self._explained(solution) if self.options.explain and solution.ok else solution
+
+    def _explained(self, solution: Solution) -> Solution:
+        begin = time.perf_counter()
+        if solution.problem.start.at_rest:
+            solution = with_prices(solution)
+        if solution.problem.uncertain:
+            believed = _Run(solution.problem.nominal(), self.options).plan()
+            solution = replace(solution, nominal_duration=believed.duration)
+        took = time.perf_counter() - begin
+        return replace(solution, timings=solution.timings | {"explain": took, "total": solution.timings["total"] + took})
 
 
 def plan(problem: TransferProblem, options: Options | None = None) -> Solution:

@@ -152,9 +152,15 @@ class TransferProblem:
                 for k in range(self.members)]  # fmt: skip
         return affine_basis(np.array(rows))
 
+    @property
+    def uncertain(self) -> bool:
+        """Whether anything may be other than believed."""
+        return self.scene.tolerance > 0 or any(not h.uncertainty.exact or len(h.item.members) > 1 for h in self.holds)
+
     def nominal(self) -> TransferProblem:
-        """The same with everything exactly as believed."""
-        holds = tuple(hold(h.gripper, h.item, h.grasp) for h in self.holds)
+        """The same with everything exactly as believed: the first member of each item, the grasp and the scene as given."""
+        items = [replace(h.item, members=h.item.members[:1]) for h in self.holds]
+        holds = tuple(hold(h.gripper, item, h.grasp) for h, item in zip(self.holds, items, strict=True))
         return self.with_(holds=holds, scene=replace(self.scene, tolerance=0.0))
 
     def with_(self, **changes: object) -> TransferProblem:

@@ -85,6 +85,14 @@ class Reference:
         """Share of the start's duration that was saved; negative where it was lost."""
         return 1.0 - self.duration / self.start_duration
 
+    def as_json(self) -> dict[str, object]:
+        keys = ("status", "ok", "duration", "start_duration", "gain", "iterations", "rounds", "seconds")
+        return {key: getattr(self, key) for key in keys}
+
+    def __str__(self) -> str:
+        how = f"{self.status}, {self.rounds} rounds, {self.seconds:.1f} s"
+        return f"IPOPT from here: {self.duration:.4f} s, {self.gain:.2%} less ({how})"
+
 
 def reference(
     problem: TransferProblem,

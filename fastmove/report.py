@@ -85,10 +85,24 @@ def screenful(solution: Solution) -> str:
     lines.append("  what limits it (share of the time at the limit):")
     for label, share in limiting_shares(solution)[:6]:
         lines.append(f"    {share:5.0%}  {label}")
+    if solution.prices:
+        lines += ["  what a second costs:", *(f"    {price}" for price in solution.prices[:8])]
+    lines += [f"  {line}" for line in robustness(solution)]
     lines += certificate_lines(solution.certificate)
     stages = "   ".join(f"{name} {value * 1e3:.0f}" for name, value in solution.timings.items())
     lines.append(f"  times [ms]: {stages}")
     return "\n".join(lines)
+
+
+def robustness(solution: Solution) -> list[str]:
+    """What it costs to hold for all of the set instead of what is believed alone, where both are known."""
+    if not math.isfinite(solution.nominal_duration):
+        return []
+    price = solution.duration / solution.nominal_duration - 1
+    bodies = solution.problem.members
+    return [
+        f"price of robustness: {price:.1%} over {solution.nominal_duration:.4f} s for what is believed alone ({bodies} bodies)"
+    ]
 
 
 def certificate_lines(certificate: Certificate) -> list[str]:
@@ -105,7 +119,7 @@ def certificate_lines(certificate: Certificate) -> list[str]:
 
 
 def solution_json(solution: Solution) -> dict[str, object]:
-    """What `plan --json` prints and `bench` writes.  `prices` is empty until multipliers of a converged solve are kept."""
+    """What `plan --json` prints and `bench` writes.  `prices` is empty unless it was asked for."""
     result: dict[str, object] = {
         "status": solution.status.name.lower(),
         "detail": solution.detail or solution.status.value,
@@ -116,7 +130,8 @@ def solution_json(solution: Solution) -> dict[str, object]:
         "limits": solution.problem.limits,
         "certificate": None,
         "binding": [],
-        "prices": {},
+        "prices": [price.as_json() for price in solution.prices],  # type: ignore[attr-defined]
+        "nominal_duration_s": solution.nominal_duration,
         "grip_force_N": list(solution.grip_force),
         "goals": None if solution.goals is None else asdict(solution.goals),
         "seed": solution.seed,

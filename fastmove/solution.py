@@ -8,7 +8,7 @@ from enum import Enum
 from fastmove.errors import NoTransferFound
 from fastmove.evidence import Certificate
 from fastmove.problem import TransferProblem
-from fastmove.report import binding_intervals, screenful
+from fastmove.report import binding_intervals, robustness, screenful
 from fastmove.trajectory import Trajectory
 
 
@@ -64,7 +64,8 @@ class Solution:
         lower_bound: Ruckig's kinematic bound, least over the goals [s].
         grip_force: per hold [N];  seed: of the search;  timings: by stage [s].
         goals: what became of the goal configurations.
-        prices: what a second costs, where it was asked (`explain.with_prices`).
+        prices: what a second costs, where it was asked (`Options.explain`).
+        nominal_duration: of a plan for what is believed alone, where it was asked and a set was planned for [s].
     """
 
     problem: TransferProblem = field(repr=False)
@@ -78,6 +79,7 @@ class Solution:
     timings: dict[str, float] = field(default_factory=dict)
     goals: GoalTally | None = None
     prices: tuple[object, ...] = ()
+    nominal_duration: float = float("nan")
 
     @property
     def ok(self) -> bool:
@@ -96,11 +98,12 @@ class Solution:
         return self
 
     def explain(self) -> str:
-        """What binds when."""
+        """What binds when; and where it was asked (`Options.explain`) what a second costs, and what the set around the item."""
         if self.certificate is None:
             return self.detail or self.status.value
         rows = binding_intervals(self.problem, self.certificate)
-        return "\n".join(f"{r['from_s']:.3f}–{r['to_s']:.3f} s  {r['kind']}  {r['name']}" for r in rows)
+        lines = [f"{r['from_s']:.3f}–{r['to_s']:.3f} s  {r['kind']}  {r['name']}" for r in rows]
+        return "\n".join([*lines, *(str(price) for price in self.prices), *robustness(self)])
 
     def __str__(self) -> str:
         return screenful(self)

@@ -97,9 +97,8 @@ class Optimiser:
         return lack
 
     def _pads(self, contacts: Contacts) -> Array:
-        """The pad fades with an allowed contact's requirement."""
-        share = np.clip(contacts.required / max(self.collision.clearance, 1e-9), 0.0, 1.0)
-        return self.pad * (share if self.collision.clearance > 0 else np.ones_like(share))
+        """None while an allowed contact fades: there a pad would ask for a steeper way out than the certificate does."""
+        return np.where(contacts.required >= self.collision.clearance - 1e-9, self.pad, 0.0)
 
     def run(self, free: Array, duration: float, radius: float = 0.3) -> tuple[Point, int]:
         """The best motion found from this one, and the number of subproblems solved."""
@@ -130,7 +129,7 @@ class Optimiser:
             if actual > 0:
                 relative = (point.duration - trial.duration) / point.duration
                 decrease = float(np.clip(3 * relative, 0.02, 0.6))
-                small = small + 1 if actual < 5 * self.step_tolerance * point.duration and trial.feasible else 0
+                small = small + 1 if actual < 1.5 * self.step_tolerance * point.duration and trial.feasible else 0
                 point, here = trial, None
             if predicted < self.step_tolerance * point.duration or small >= 2:
                 break
@@ -167,8 +166,7 @@ class Optimiser:
         reach = self.pad + float(np.clip(0.4 * radius, 0.02, 0.08))
         contacts = self._contacts(samples.b_clearance @ points, reach, gradients=True)
         lin, pads = tr.dynamics.linearised(q, v, a, members), self._pads(contacts)
-        share = self.pad / self.collision.clearance if self.collision.clearance > 0 else 0.0
-        return Here(point.free, point.duration, point.flow, lin, rate, contacts, pads, share, members)
+        return Here(point.free, point.duration, point.flow, lin, rate, contacts, pads, members)
 
     def _step(self, here: Here, radius: float, decrease: float, cones: bool) -> Step | None:
         low = -min(max(1 - self.bound / here.duration, 0.0), decrease)

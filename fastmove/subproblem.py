@@ -52,7 +52,6 @@ class Here:
     rate_lin: tuple[Linearised, Linearised] | None  # RATE_STEP after and before every rate sample
     contacts: Contacts
     pads: Array
-    pad_share: float = 0.0  # pad / clearance: pads grow with what a fading contact requires
     members: Array | None = None  # of the item set that lin and rate_lin are for; None = all
 
 
@@ -227,7 +226,7 @@ class Subproblem:
     def _fading(self) -> list[tuple[Array, Array]]:
         """Rows and cones of fading contacts: L ≥ ‖moved + J B D‖ for points of the item, one column L per site, and
 
-        w (d + ∇d B D − asked(L)) ≥ −e   with   asked = max(x, x (1 + pad / clearance)),  x = floor + steep L.
+        w (d + ∇d B D − floor − steep L) ≥ −e
         """
         fading, tr = self.here.contacts.fading, self.tr
         if fading is None:
@@ -247,11 +246,9 @@ class Subproblem:
         block[:, : self.size] = -(b[:, tr.free, None] * (fading.gradient * weight[:, None])[:, None, :]).reshape(len(b), -1)
         block[:, self.xi] = -np.einsum("kc,ci,ki->k", b, self.slope, fading.gradient) * weight
         block[np.arange(len(b)), self.e + np.searchsorted(self.near, contacts.sample[fading.row])] = -1.0
-        for factor in (1.0, 1.0 + self.here.pad_share):
-            asked = block.copy()
-            asked[np.arange(len(b)), first + fading.site] = weight * factor * fading.steep
-            self.rows.append(asked)
-            self.bounds.append(weight * (contacts.distance[fading.row] - factor * fading.floor))
+        block[np.arange(len(b)), first + fading.site] = weight * fading.steep
+        self.rows.append(block)
+        self.bounds.append(weight * (contacts.distance[fading.row] - fading.floor))
         return cones
 
     def _cones(self) -> list[tuple[Array, Array]]:

@@ -20,8 +20,8 @@ FLOORS = (
     "errors progress spline fields shapes tolerance item uncertainty robot items contact grasp scene regions problem assembly "
     "bounding trajectory loosen problem_file",
     "carry kinematics dynamics collision broadphase sweep evidence certify_ends certify_loads certificate report trajectory_file",
-    "bound ik seeds roadmap transcription conic subproblem sqp attempt newton interior reference solution checks planner batch "
-    "pads retime relax explain",
+    "bound ik seeds roadmap transcription conic subproblem sqp attempt newton interior reference solution explain checks "
+    "planner batch pads retime relax",
     "drivers drivers.driver drivers.kinematic drivers.mujoco execution judge run",
     "bench bench.motionbenchmaker bench.variants bench.planners bench.runner",
     "plots viewer cli __main__ __init__",
