@@ -5,6 +5,7 @@
 
 from fastmove.batch import GraspCandidate as GraspCandidate
 from fastmove.batch import plan_batch as plan_batch
+from fastmove.batch import plan_contacts as plan_contacts
 from fastmove.batch import rank_grasps as rank_grasps
 from fastmove.batch import read_grasps as read_grasps
 from fastmove.certificate import certify as certify
@@ -26,7 +27,7 @@ from fastmove.problem_file import load_problem as load_problem
 from fastmove.regions import GoalPose as GoalPose
 from fastmove.relax import relaxation as relaxation
 from fastmove.report import limiting_shares as limiting_shares
-from fastmove.retime import retime as retime
+from fastmove.retiming import retime as retime
 from fastmove.robot import RobotModel as RobotModel
 from fastmove.robot import load_robot as load_robot
 from fastmove.scene import AllowedContact as AllowedContact

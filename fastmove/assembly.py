@@ -13,6 +13,7 @@ import coal
 import numpy as np
 import pinocchio as pin
 
+from fastmove.cup import SuctionCup
 from fastmove.errors import InputError
 from fastmove.grasp import Held
 from fastmove.problem import TransferProblem
@@ -83,6 +84,8 @@ def assemble(problem: TransferProblem, opened: float = 0.0) -> Assembly:
         for k, shape in enumerate(frame.held.item.shapes):
             placement = frame.joint_T_grasp * frame.held.grasp_T_item * shape.placement
             bodies.append(Body(f"{ITEM}.{k}", "item", ITEM, frame.joint, placement, shape.geometry(), frame.held.spread))
+        if isinstance(frame.held.gripper, SuctionCup):
+            bodies.append(_stem(arm, frame.held.gripper))
     for obstacle in problem.scene.obstacles:
         where, spread = obstacle.placement, problem.scene.tolerance
         bodies.append(Body(obstacle.name, "scene", obstacle.name, 0, where, obstacle.shape.geometry(), spread))
@@ -151,6 +154,13 @@ def _arm_model(robot: RobotModel, holds: tuple[Held, ...], opened: float) -> pin
         if frame.parentJoint == 0:
             frame.placement = robot.T_world_base * frame.placement
     return arm
+
+
+def _stem(arm: pin.Model, cup: SuctionCup) -> Body:
+    """A cup's stem is out, and part of the robot, where it holds something."""
+    shape = cup.stem()
+    joint, placement = _in_joint(arm, cup.parent_frame, cup.parent_T_tool * shape.placement)
+    return Body(cup.name, "link", cup.name, joint, placement, shape.geometry())
 
 
 def _in_joint(arm: pin.Model, link: str, placement: pin.SE3) -> tuple[int, pin.SE3]:

@@ -23,7 +23,7 @@ from fastmove.collision import Collision
 from fastmove.dynamics import Dynamics
 from fastmove.errors import FastMoveError, InputError
 from fastmove.fields import Table
-from fastmove.grasp import hold
+from fastmove.grasp import Grasp, Held, hold
 from fastmove.ik import Reach, pose_at
 from fastmove.planner import Options, Planner
 from fastmove.problem import Goal, State, TransferProblem
@@ -75,6 +75,7 @@ class GraspCandidate:
     Attributes:
         tool_T_item: the item's frame in the tool frame.
         grip_force [N], friction: None = the problem's.  start_q: (n,) how the arm stands at the pick; None = any way.
+        contact: pinch, or suction by the robot's cup, whose tool frame then counts.
     """
 
     id: str
@@ -82,6 +83,7 @@ class GraspCandidate:
     grip_force: float | None = None
     friction: float | None = None
     start_q: Array | None = None
+    contact: str = "pinch"
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,13 @@ class RankedGrasp:
         return self.solution.duration if self.solution is not None and self.solution.ok else float("nan")
 
     @property
+    def margin(self) -> float:
+        """Least margin of the hold along the motion, 0.9 − utilisation; nan where there is no motion."""
+        certificate = None if self.solution is None else self.solution.certificate
+        kinds = {} if certificate is None else certificate.kinds
+        return min((kinds[k].margin for k in ("hold", "pad_share") if k in kinds), default=float("nan"))
+
+    @property
     def key(self) -> tuple[bool, float]:
         """Certified ones first by duration, then by lower bound."""
         return not np.isfinite(self.duration), self.duration if np.isfinite(self.duration) else self.lower_bound
@@ -119,6 +128,7 @@ class RankedGrasp:
             "duration_s": self.duration,
             "lower_bound_s": self.lower_bound,
             "static_use": self.static_use,
+            "hold_margin": self.margin,
             "reason": self.reason,
             "start_q": None if self.problem is None else np.array(self.problem.start.q).tolist(),
             "solution": None if self.solution is None else solution_json(self.solution),
@@ -128,13 +138,14 @@ class RankedGrasp:
 def ranking(ranked: Sequence[RankedGrasp]) -> str:
     """A table: planned grasps by duration, then what cannot be faster by lower bound, then what is refused and why."""
     best = min((g.duration for g in ranked if np.isfinite(g.duration)), default=float("inf"))
-    lines = [f"{'grasp':<20} {'duration':>9} {'bound':>8} {'at rest':>8}  "]
+    lines = [f"{'grasp':<20} {'duration':>9} {'bound':>8} {'at rest':>8} {'margin':>7}  "]
     for g in ranked:
         duration = f"{g.duration:7.3f} s" if np.isfinite(g.duration) else "        –"
         bound = f"{g.lower_bound:6.3f} s" if np.isfinite(g.lower_bound) else "       –"
         use = f"{g.static_use:8.0%}" if np.isfinite(g.static_use) else "       –"
         note = g.reason or ("" if g.solution is not None else "not planned" if g.lower_bound < best else "cannot beat the best")
-        lines.append(f"{g.id:<20} {duration} {bound} {use}  {note}".rstrip())
+        margin = f"{g.margin:7.3f}" if np.isfinite(g.margin) else "      –"
+        lines.append(f"{g.id:<20} {duration} {bound} {use} {margin}  {note}".rstrip())
     return "\n".join(lines)
 
 
@@ -163,7 +174,7 @@ def rank_grasps(
         raise InputError("problem", "holds no item; grasps are of an item")
     if len({g.id for g in grasps}) != len(grasps):
         raise InputError("grasps", "have an id twice; every id must be its own")
-    ends = _Ends.of(problem)
+    ends = ItemEnds.of(problem)
     ranked: list[RankedGrasp] = _mapped(partial(_bounded, problem, ends), list(grasps), jobs)
     order = sorted((k for k, g in enumerate(ranked) if not g.reason), key=lambda k: (ranked[k].lower_bound, k))
     best = float("inf")
@@ -180,7 +191,7 @@ def rank_grasps(
 
 
 @dataclass(frozen=True)
-class _Ends:
+class ItemEnds:
     """Poses of the item at both ends and configurations near which to look for others.
 
     The pools come from the problem's own grasp, so that every grasp starts its search from the same configurations.
@@ -191,7 +202,7 @@ class _Ends:
     pools: tuple[Array, Array]
 
     @staticmethod
-    def of(problem: TransferProblem) -> _Ends:
+    def of(problem: TransferProblem) -> ItemEnds:
         start = pose_at(problem, np.array(problem.start.q))
         if problem.goal.poses:
             region = problem.goal.poses[0]
@@ -203,36 +214,45 @@ class _Ends:
         reach = Reach(problem)
         own = (np.array(problem.start.q)[None], np.array(problem.goal.configurations).reshape(-1, problem.robot.n_arm))
         pools = tuple(np.concatenate([q, reach.all(end)]) for q, end in zip(own, (start, goal), strict=True))
-        return _Ends(start, goal, pools)  # type: ignore[arg-type]
+        return ItemEnds(start, goal, pools)  # type: ignore[arg-type]
 
 
-def _bounded(problem: TransferProblem, ends: _Ends, grasp: GraspCandidate) -> RankedGrasp:
+def _bounded(problem: TransferProblem, ends: ItemEnds, grasp: GraspCandidate) -> RankedGrasp:
     """The grasp with its lower bound and the problem to plan, or the reason why not."""
     try:
-        return _checked(problem, ends, grasp)
+        return regrasped(problem, ends, _held(problem, grasp), grasp.id, grasp.start_q)
     except FastMoveError as error:
         return RankedGrasp(grasp.id, reason=str(error))
 
 
-def _checked(problem: TransferProblem, ends: _Ends, grasp: GraspCandidate) -> RankedGrasp:
+def _held(problem: TransferProblem, grasp: GraspCandidate) -> Held:
+    """The item in the hand as the candidate says."""
     old = problem.holds[0]
-    force = old.grasp.grip_force if grasp.grip_force is None else locked([grasp.grip_force] * 2)
     friction = old.grasp.friction if grasp.friction is None else grasp.friction
-    new = hold(
-        old.gripper,
-        old.item,
-        replace(old.grasp, tool_T_item=grasp.tool_T_item, friction=friction, grip_force=force, patches=None, width=None),
-    )
+    if grasp.contact == "suction":
+        cup = problem.robot.cup()
+        return hold(cup, old.item, Grasp(grasp.tool_T_item, friction, cup.force, "suction", cup.name), old.uncertainty)
+    force = old.grasp.grip_force if grasp.grip_force is None else locked([grasp.grip_force] * 2)
+    new = replace(old.grasp, tool_T_item=grasp.tool_T_item, friction=friction, grip_force=force, patches=None, width=None)
+    return hold(old.gripper, old.item, new, old.uncertainty)
+
+
+def regrasped(problem: TransferProblem, ends: ItemEnds, new: Held, name: str, start_q: Array | None = None) -> RankedGrasp:
+    """The transfer by another grasp: its best free pair of configurations, or the reason why there is none.
+
+    Raises:
+        FastMoveError: it cannot be a problem at all.
+    """
     candidate = problem.with_(holds=(new, *problem.holds[1:]))
     assembly = assemble(candidate)
     checks = EndChecks(candidate, assembly, Dynamics(candidate, assembly), Collision(candidate, assembly))
     checks.grasp()
     reach = Reach(candidate)
-    starts = reach.near(ends.start, ends.pools[0]) if grasp.start_q is None else np.asarray(grasp.start_q)[None]
+    starts = reach.near(ends.start, ends.pools[0]) if start_q is None else np.asarray(start_q)[None]
     goals = reach.near(ends.goal, ends.pools[1])
-    for name, found in (("start", starts), ("goal", goals)):
+    for end, found in (("start", starts), ("goal", goals)):
         if len(found) == 0:
-            raise InputError("", f"no configuration of {problem.robot.name} holds the item so at the {name}")
+            raise InputError("", f"no configuration of {problem.robot.name} holds the item so at the {end}")
     limits = candidate.limit_set
     pairs = sorted((lower_bound(State.rest(starts[i]), goals[j], limits).duration, i, j) for i, j in _near(starts, goals, limits))
     refused: dict[tuple[str, int], tuple[Status, str] | None] = {}
@@ -244,11 +264,9 @@ def _checked(problem: TransferProblem, ends: _Ends, grasp: GraspCandidate) -> Ra
             usable = [y for b, x, y in pairs if x == i and refused.get(("goal", y)) is None and b >= bound][:GOALS]
             use = max(checks.static_use(q)[0] for q in (starts[i], goals[j]))
             there = candidate.with_(start=State.rest(starts[i]), goal=Goal(goals[usable]))
-            return RankedGrasp(grasp.id, bound, use, problem=there)
+            return RankedGrasp(name, bound, use, problem=there)
     reason = next(r for r in refused.values() if r is not None)[1]
-    return RankedGrasp(
-        grasp.id, reason=f"{len(starts)} ways to stand at the start, {len(goals)} at the goal, none free: {reason}"
-    )
+    return RankedGrasp(name, reason=f"{len(starts)} ways to stand at the start, {len(goals)} at the goal, none free: {reason}")
 
 
 def _near(starts: Array, goals: Array, limits: LimitSet) -> list[tuple[int, int]]:
@@ -256,6 +274,40 @@ def _near(starts: Array, goals: Array, limits: LimitSet) -> list[tuple[int, int]
     time = (np.abs(starts[:, None] - goals[None]) / limits.velocity).max(axis=2)
     order = np.argsort(time, axis=None, kind="stable")[:PAIRS]
     return [(int(k) // len(goals), int(k) % len(goals)) for k in order]
+
+
+UNVERIFIED = "suction is unverified: no simulated cup has judged this model"
+
+
+def plan_contacts(problem: TransferProblem, contact: str = "best", options: Options | None = None) -> list[RankedGrasp]:
+    """The same transfer by the problem's own grasp and by its alternatives, best first.
+
+    Args:
+        contact: pinch, suction, or best for all of them.
+
+    Raises:
+        InputError: the problem has no way to hold by that contact.
+    """
+    found = [RankedGrasp("pinch", problem=problem)] if contact in ("pinch", "best") else []
+    ends = None
+    for held in problem.alternatives:
+        if contact in (held.grasp.contact, "best"):
+            ends = ends or ItemEnds.of(problem)
+            try:
+                found.append(regrasped(problem, ends, held, held.grasp.contact))
+            except FastMoveError as error:
+                found.append(RankedGrasp(held.grasp.contact, reason=str(error)))
+    if not found:
+        raise InputError("contact", f"{contact!r} needs a [{contact}] table in the problem, which says how it is held so")
+    solutions = plan_batch([g.problem for g in found if g.problem is not None and not g.reason], options=options)
+    rest = iter(solutions)
+    for k, grasp in enumerate(found):
+        if grasp.problem is not None and not grasp.reason:
+            solution = next(rest)
+            found[k] = replace(
+                grasp, solution=solution, lower_bound=solution.lower_bound, reason="" if solution.ok else solution.detail
+            )
+    return sorted(found, key=lambda g: g.key)
 
 
 def read_grasps(path: str | Path) -> list[GraspCandidate]:
@@ -277,13 +329,14 @@ def read_grasps(path: str | Path) -> list[GraspCandidate]:
 
 def _grasp(table: Table) -> GraspCandidate:
     placement = table.table("tool_T_item")
-    table.choice("contact", ("pinch",), "pinch")
+    contact = table.choice("contact", ("pinch", "suction"), "pinch")
     found = GraspCandidate(
         table.string("id"),
         pose(placement.numbers("position", 3, [0.0] * 3), placement.numbers("quaternion_xyzw", 4, [0.0, 0.0, 0.0, 1.0])),
         table.number("grip_force_N") if table.has("grip_force_N") else None,
         table.number("friction") if table.has("friction") else None,
         locked(table.numbers("start_q", None)) if table.has("start_q") else None,
+        contact,
     )
     table.finish()
     return found

@@ -77,8 +77,11 @@ def check_loads(
             body = frame.held.bodies[min(member, len(frame.held.bodies) - 1)]
             wrench = _item_wrench(body, frame.joint_T_grasp, *motions[k][:2])
             grip = _grip_force(trajectory, grid.time, k) * frame.held.sure_grip
-            use = _utilisation(frame.held, wrench, grip) / UTILISATION_LIMIT
-            share_use = np.maximum(share_use, _pad_share(frame.held, wrench, grip) / UTILISATION_LIMIT)  # keeps NaN
+            if frame.held.grasp.contact == "suction":
+                use = _cup_use(frame.held, wrench, grip) / UTILISATION_LIMIT
+            else:
+                use = _utilisation(frame.held, wrench, grip) / UTILISATION_LIMIT
+                share_use = np.maximum(share_use, _pad_share(frame.held, wrench, grip) / UTILISATION_LIMIT)  # keeps NaN
             for kind, value in _care(frame, body, wrench, grip, motions[k][2], np.array(problem.gravity)).items():
                 care[kind] = np.maximum(care.get(kind, 0.0), value)
             worse = ~(use <= hold_use)
@@ -172,6 +175,15 @@ def _utilisation(held: Held, wrench: Array, grip_force: Array) -> Array:
     return np.asarray(np.hypot(shear, couples + np.abs(fy) / (2 * grip_force)))
 
 
+def _cup_use(held: Held, wrench: Array, vacuum: Array) -> Array:
+    """Larger use of slide and peel of a suction cup, written out (see `contact.suction`): the certificate's own."""
+    mu, radius = held.friction, held.patches[0].c
+    fx, fy, fz, mx, my, mz = wrench.T
+    slide = np.sqrt(fx**2 + fy**2 + (mz / radius) ** 2) / mu - fz
+    peel = 2 * np.hypot(mx, my) / radius - fz
+    return np.asarray(np.maximum(slide, peel) / vacuum)
+
+
 def _pad_share(held: Held, wrench: Array, grip_force: Array) -> Array:
     """Larger share V of a pad that the load along the closing axis lightens, written out (see `contact`)."""
     mu, width = held.friction, held.width
@@ -199,8 +211,9 @@ def _care(frame: HoldFrame, body: pin.Inertia, wrench: Array, grip: Array, rotat
     if np.isfinite(allowed.shock):
         found["shock"] = np.linalg.norm(force, axis=1) / (body.mass * allowed.shock)
     if allowed.swing < 1:
-        c = sum(patch.c for patch in held.patches) / 2
-        found["swing"] = np.abs(wrench[:, 4]) / (2 * held.friction * grip * c * allowed.swing)
+        c = sum(patch.c for patch in held.patches)  # twice the mean of two pads, or the ring's
+        axis = 5 if held.grasp.contact == "suction" else 4
+        found["swing"] = np.abs(wrench[:, axis]) / (held.friction * grip * c * allowed.swing)
     return found
 
 

@@ -100,6 +100,11 @@ class EndChecks:
     @staticmethod
     def _grip_sentence(held: Held, use: float) -> str:
         """What the grasp needs at rest, and what would free it."""
+        if held.grasp.contact == "suction":
+            return (
+                f"the cup needs {float(held.gripper.force[1]) * use:.1f} N of vacuum at rest to hold {held.item.name}; it has "
+                f"{float(held.gripper.force[1]):.1f} N: hold it nearer above its centre of mass, or by a larger cup"
+            )
         most, bears, gives = (float(x) for x in (held.grasp.grip_force[1], held.item.max_pinch_force, held.gripper.force[1]))
         body = max(held.bodies, key=lambda b: float(b.mass * np.linalg.norm(b.lever)))
         lever = float(np.linalg.norm(body.lever))

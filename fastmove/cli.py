@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 import fastmove
-from fastmove.batch import rank_grasps, ranking, read_grasps
+from fastmove.batch import UNVERIFIED, plan_contacts, rank_grasps, ranking, read_grasps
 from fastmove.bench.planners import PLANNERS
 from fastmove.bench.runner import Job, read_set, table
 from fastmove.bench.runner import run as run_jobs
@@ -65,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--explain", action="store_true", help="also say what a second costs, limit by limit, and the set of items")
     plan.add_argument("--reference", action="store_true", help="also improve the motion by IPOPT, and say by how much")
     plan.add_argument("--nominal", action="store_true", help="for what is believed alone, without the set around it")
-    plan.add_argument("--contact", choices=("pinch",), help="contact model")
+    plan.add_argument(
+        "--contact", choices=("pinch", "suction", "best"), default="pinch", help="how the item is held (default pinch)"
+    )
     plan.add_argument("--seed", type=_natural, default=0, metavar="N", help="seed of the path search (default 0)")
     plan.add_argument(
         "--deadline", type=_positive, metavar="S", help="start no new search after S seconds; results may then differ"
@@ -162,6 +164,8 @@ def _positive(text: str) -> float:
 
 
 def _plan(options: argparse.Namespace) -> int:
+    if options.contact != "pinch":
+        return _plan_contacts(options)
     solution = _planned(_problem(options), options.seed, options.deadline, options.explain)
     problem = solution.problem
     if solution.ok and options.out and solution.trajectory is not None:
@@ -180,6 +184,28 @@ def _plan(options: argparse.Namespace) -> int:
     smallest = relaxation(problem)
     remedy = "" if smallest is None else f"; the smallest change that would free it: {smallest}"
     print(f"fastmove: {options.problem}: {solution.detail or solution.status.value}{remedy}", file=sys.stderr)
+    return 3
+
+
+def _plan_contacts(options: argparse.Namespace) -> int:
+    """Every way to hold the item that was asked for, the best first."""
+    found = plan_contacts(_problem(options), options.contact, Options(seed=options.seed, deadline=options.deadline))
+    best = found[0].solution
+    notes = [UNVERIFIED] if any(g.id == "suction" for g in found) else []
+    if best is not None and best.ok and best.trajectory is not None:
+        if options.out:
+            save_trajectory(options.out, best.problem, best.trajectory)
+        if options.preview:
+            from fastmove.viewer import write_preview
+
+            write_preview(options.preview, best)
+    if options.json:
+        print(_json({"contacts": [g.as_json() for g in found], "notes": notes}))
+    else:
+        print("\n".join([ranking(found), *notes, *([] if best is None else [str(best)])]))
+    if best is not None and best.ok:
+        return 0
+    print(f"fastmove: {options.problem}: {'; '.join(f'{g.id}: {g.reason}' for g in found)}", file=sys.stderr)
     return 3
 
 

@@ -47,7 +47,7 @@ class Patch:
     """Where one pad touches the item.
 
     Attributes:
-        kind: plane, line or disc.
+        kind: plane, line or disc; ring for a suction cup.
         center: (2,) centroid in tool x, z [m].
         size: plane: edges of the equivalent rectangle, short then long; line: (length,); disc: (radius,) [m].
         direction: (2,) unit vector of the line or of the long edge in tool x, z.
@@ -152,6 +152,30 @@ def pinch(friction: float, width: float, c: float, a: float, sure: float = 1.0, 
         turning[0, 4] = UTILISATION_MAX / (2 * friction * c * swing * sure)
         shares.append((turning, np.zeros(6)))
     return ConeContact("pinch", linear / sure, couples / sure, np.array([0, 0.5, 0, 0, 0, 0]) / sure, tuple(shares))
+
+
+def suction(friction: float, radius: float, sure: float = 1.0, swing: float = 1.0) -> ConeContact:
+    """A suction cup with lip radius r [m]; its "grip force" is the vacuum force V [N], z its approach.
+
+    With N = V + f_z what the ring presses with (f_z < 0 where the item hangs below the cup):
+
+        slide   ‖(f_x, f_y, m_z / r)‖ ≤ μ N            ellipsoid instead of the three separate bounds of Dex-Net 3.0
+        peel    ‖(m_x, m_y)‖ ≤ N r / 2                 linear pressure along the ring, p = N/2πr + M cos θ/πr², never below 0
+
+    Both are shares ‖A W‖ + b·W ≤ 0.9 V.  Dex-Net bounds the moments by what its ring bears elastically; that the lip opens
+    nowhere needs no constant of its material.
+    """
+    slide, peel = np.zeros((3, 6)), np.zeros((2, 6))
+    slide[0, 0] = slide[1, 1] = 1 / friction
+    slide[2, 5] = 1 / (friction * radius)
+    peel[0, 3] = peel[1, 4] = 2 / radius
+    pull = np.array([0, 0, -1.0, 0, 0, 0])
+    shares = [(slide / sure, pull / sure), (peel / sure, pull / sure)]
+    if swing < 1:
+        turning = np.zeros((1, 6))
+        turning[0, 5] = UTILISATION_MAX / (friction * radius * swing * sure)
+        shares.append((turning, np.zeros(6)))
+    return ConeContact("suction", np.zeros((1, 6)), np.zeros((1, 6)), np.zeros(6), tuple(shares))
 
 
 def plane_patch(polygon: Array) -> Patch:

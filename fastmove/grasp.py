@@ -9,7 +9,8 @@ import coal
 import numpy as np
 import pinocchio as pin
 
-from fastmove.contact import ConeContact, Patch, clip_polygon, disc_patch, line_patch, pinch, plane_patch
+from fastmove.contact import ConeContact, Patch, clip_polygon, disc_patch, line_patch, pinch, plane_patch, suction
+from fastmove.cup import SuctionCup, seal
 from fastmove.errors import GraspInvalid, InputError
 from fastmove.item import Inertial, Item
 from fastmove.robot import Gripper
@@ -35,7 +36,7 @@ class Grasp:
         tool_T_item: pose of the item in the tool frame.
         friction: Coulomb coefficient between pads and item.
         grip_force: (2,) least and largest grip force per pad that may be chosen [N]; equal = fixed.
-        contact: contact model, `pinch`.
+        contact: contact model, `pinch` or `suction` (grip_force is then the cup's vacuum force).
         gripper: name of the gripper; empty = the robot's only one.
         patches: explicit patches (two), for items whose faces are not primitives; None = derived.
         width: distance of the patches [m], only with explicit patches.
@@ -56,8 +57,8 @@ class Grasp:
         low, high = self.grip_force
         if not 0 < low <= high:
             raise InputError("grip_force", f"is {self.grip_force.tolist()}; needs 0 < least ≤ largest [N]")
-        if self.contact != "pinch":
-            raise InputError("contact", f"is {self.contact!r}; allowed: pinch")
+        if self.contact not in ("pinch", "suction"):
+            raise InputError("contact", f"is {self.contact!r}; allowed: pinch, suction")
 
 
 @dataclass(frozen=True)
@@ -73,11 +74,11 @@ class Held:
         given: share of a commanded grip force that is there; 1 but in a truth drawn for simulation.
     """
 
-    gripper: Gripper
+    gripper: Gripper | SuctionCup
     item: Item
     grasp: Grasp
     width: float
-    patches: tuple[Patch, Patch]
+    patches: tuple[Patch, ...]
     tool_T_grasp: pin.SE3
     contact_model: ConeContact = field(repr=False)
     uncertainty: Uncertainty = EXACT
@@ -132,12 +133,14 @@ class Held:
         body = drawn(member, wide, rng, lever, edge)
         low = np.full(2, -1.0) if edge else shares(rng, 2, False)
         friction, given = self.grasp.friction * (1 + wide.friction * low[0]), 1 + wide.grip_force * low[1]
-        c, a = (sum(getattr(patch, key) for patch in self.patches) / 2 for key in ("c", "a"))
+        c, a = (sum(getattr(patch, key) for patch in self.patches) / len(self.patches) for key in ("c", "a"))
+        by_cup = self.grasp.contact == "suction"
+        model = suction(friction, c, given) if by_cup else pinch(friction, self.width, c, a, given)
         return replace(
             self,
             item=replace(self.item, members=(body,)),
             grasp=replace(self.grasp, friction=friction),
-            contact_model=pinch(friction, self.width, c, a, given),
+            contact_model=model,
             uncertainty=EXACT,
             given=given,
         )
@@ -147,12 +150,16 @@ class Held:
         return self.grasp_T_item.act(member.spatial())
 
 
-def hold(gripper: Gripper, item: Item, grasp: Grasp, uncertainty: Uncertainty = EXACT) -> Held:
-    """Close the gripper on the item.
+def hold(gripper: Gripper | SuctionCup, item: Item, grasp: Grasp, uncertainty: Uncertainty = EXACT) -> Held:
+    """Close the gripper on the item, or put the cup on it.
 
     Raises:
         GraspInvalid: the pads do not meet two parallel faces, off centre, too wide, or the grip force is out of reach.
     """
+    if isinstance(gripper, SuctionCup):
+        return _by_cup(gripper, item, grasp, uncertainty)
+    if grasp.contact != "pinch":
+        raise GraspInvalid("grasp.contact", f"is {grasp.contact!r}; the gripper {gripper.name!r} pinches")
     if grasp.patches is not None:
         if grasp.width is None:
             raise GraspInvalid("grasp.width", "is missing; explicit patches need the distance between them [m]")
@@ -180,6 +187,16 @@ def hold(gripper: Gripper, item: Item, grasp: Grasp, uncertainty: Uncertainty = 
     sure = 1 - uncertainty.grip_force
     model = pinch(grasp.friction * (1 - uncertainty.friction), width, c, a, sure, item.tolerates.swing)
     return Held(gripper, item, grasp, width, patches, frame, model, uncertainty)
+
+
+def _by_cup(cup: SuctionCup, item: Item, grasp: Grasp, uncertainty: Uncertainty) -> Held:
+    if grasp.contact != "suction":
+        raise GraspInvalid("grasp.contact", f"is {grasp.contact!r}; {cup.name!r} is a suction cup")
+    patch = seal(cup, item, grasp.tool_T_item)
+    grasp = replace(grasp, grip_force=cup.force)
+    sure = 1 - uncertainty.grip_force
+    model = suction(grasp.friction * (1 - uncertainty.friction), cup.radius, sure, item.tolerates.swing)
+    return Held(cup, item, grasp, 0.0, (patch,), pin.SE3.Identity(), model, uncertainty)
 
 
 def _check_force(gripper: Gripper, item: Item, grasp: Grasp, uncertainty: Uncertainty) -> None:

@@ -44,7 +44,8 @@ def cone_svg(solution: Solution) -> str:
     x: share of friction, tangential force and torsion; y: couples and normal load; both in shares of S = 0.9, so that the
     quarter circle is the limit of the plan and S the distance from the corner.  The path of the motion, and a dot at one time.
     """
-    if solution.certificate is None or not solution.problem.holds or "wrench" not in solution.certificate.profile:
+    holds, certificate = solution.problem.holds, solution.certificate
+    if certificate is None or not holds or "wrench" not in certificate.profile or holds[0].grasp.contact != "pinch":
         return ""
     x, y = (CONE_SIZE * share for share in _cone_shares(solution))
     room = CONE_SIZE + 30

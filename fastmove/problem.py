@@ -73,6 +73,7 @@ class TransferProblem:
         clearance: least distance of arm, hand and item to everything, allowed contacts apart [m].
         gravity: (3,) in the world [m/s²].
         hold_active: False drops the hold from plan and certificate, for comparison only (its use is still in the profile).
+        alternatives: other ways to hold the same item, for `plan_contacts`.
         release_opening: at both ends the hand must be free with its pads this much wider apart than the item [m]; 0 = no check.
     """
 
@@ -87,6 +88,7 @@ class TransferProblem:
     gravity: Array = field(default_factory=lambda: locked([0.0, 0.0, -9.81]))
     hold_active: bool = True
     release_opening: float = 0.01
+    alternatives: tuple[Held, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "gravity", locked(self.gravity))

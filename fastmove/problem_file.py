@@ -17,6 +17,7 @@ Every field is checked when read; the message names file, key and what is allowe
              turn_deg (item in the hand), obstacles [m]; unknown = true: the default set for an unknown item
     [grasp]  tool_T_item = {position, quaternion_xyzw}, friction, grip_force = N or [least, largest], gripper (optional)
              patches, width (optional; for items that are no primitives)
+    [suction] tool_T_item (in the cup's tool frame), friction: another way to hold the same item, for `--contact` (optional)
     [start]  q, v (optional), a (optional)
     [goal]   q, or configurations = [q, …], or
     [[goal.poses]] position, quaternion_xyzw in the world, of = "item" | "tool", offset (pose of the goal frame in it),
@@ -72,11 +73,14 @@ def problem_from_table(table: Table, folder: Path, name: str, limits: str | None
     name = table.string("name", name)
     robot = _robot(table, folder)
     held: tuple[Held, ...] = ()
+    others: tuple[Held, ...] = ()
     tolerance = 0.0
     if table.has("item") or table.has("grasp"):
         item = _item(table.table("item"), folder)
         uncertainty, tolerance = _uncertainty(table, item)
         held = (_hold(table.table("grasp"), robot, item, uncertainty),)
+        if table.has("suction"):
+            others = (_by_cup(table.table("suction"), robot, item, uncertainty),)
     obstacles = tuple(_obstacle(t, folder) for t in table.list("obstacles"))
     allowed = tuple(
         _located(t, lambda t=t: AllowedContact(t.string("obstacle"), t.string("at", "start")))
@@ -94,7 +98,9 @@ def problem_from_table(table: Table, folder: Path, name: str, limits: str | None
 
     def build() -> TransferProblem:
         scene = Scene(obstacles, allowed, corridors, tolerance)
-        return TransferProblem(name, robot, held, scene, start, goal, chosen, clearance, gravity, release_opening=opening)
+        return TransferProblem(
+            name, robot, held, scene, start, goal, chosen, clearance, gravity, release_opening=opening, alternatives=others
+        )
 
     return _located(table, build)
 
@@ -204,6 +210,14 @@ def _hold(table: Table, robot: RobotModel, item: Item, uncertainty: Uncertainty)
         return hold(robot.gripper(name), item, grasp, uncertainty)
 
     held: Held = _located(table, build)
+    return held
+
+
+def _by_cup(table: Table, robot: RobotModel, item: Item, uncertainty: Uncertainty) -> Held:
+    placement, friction = _pose(table.table("tool_T_item")), table.number("friction")
+    cup = robot.cup()
+    grasp = Grasp(placement, friction, cup.force, "suction", cup.name)
+    held: Held = _located(table, lambda: hold(cup, item, grasp, uncertainty))
     return held
 
 

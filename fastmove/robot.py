@@ -19,6 +19,7 @@ import coal
 import numpy as np
 import pinocchio as pin
 
+from fastmove.cup import SuctionCup
 from fastmove.errors import InputError, MissingPackage, UnknownName
 from fastmove.fields import Table, read_toml
 from fastmove.shapes import extent_directions, polytope, pose
@@ -123,7 +124,7 @@ class RobotModel:
     joint_names: tuple[str, ...]
     shapes: tuple[LinkShape, ...]
     limits: Mapping[str, LimitSet]
-    grippers: Mapping[str, Gripper]
+    grippers: Mapping[str, Gripper | SuctionCup]
     armature: Array
     damping: Array
     unchecked_pairs: Mapping[frozenset[str], str]
@@ -147,7 +148,21 @@ class RobotModel:
         return self.limits[name]
 
     def gripper(self, name: str | None = None) -> Gripper:
-        """The named gripper, or the only one.  Raises UnknownName."""
+        """The named two-finger gripper, or the first one.  Raises UnknownName."""
+        found = self.holder(name)
+        if isinstance(found, SuctionCup):
+            raise UnknownName("gripper", f"{found.name!r} is a suction cup; a two-finger gripper is needed")
+        return found
+
+    def cup(self) -> SuctionCup:
+        """The first suction cup.  Raises UnknownName."""
+        for holder in self.grippers.values():
+            if isinstance(holder, SuctionCup):
+                return holder
+        raise UnknownName("gripper", f"{self.name} has no suction cup; give [suction.NAME] in its robot.toml")
+
+    def holder(self, name: str | None = None) -> Gripper | SuctionCup:
+        """The named gripper or suction cup, or the first one.  Raises UnknownName."""
         name = name or next(iter(self.grippers), "")
         if name not in self.grippers:
             known = ", ".join(self.grippers) or "none"
@@ -310,7 +325,10 @@ def _assemble(
     folders: tuple[str, ...],
     beside: Path,
 ) -> RobotModel:
-    grippers = {name: _gripper(model, name, sub) for name, sub in table.tables("gripper").items()}
+    grippers: dict[str, Gripper | SuctionCup] = {
+        name: _gripper(model, name, sub) for name, sub in table.tables("gripper").items()
+    }
+    grippers |= {name: _cup(model, name, sub) for name, sub in table.tables("suction").items()}
     fingers = {joint for gripper in grippers.values() for joint in gripper.finger_joints}
     default = [n for n in list(model.names)[1:] if n not in fingers]
     names = tuple(table.strings("joints", default))
@@ -400,6 +418,21 @@ def _gripper(model: pin.Model, name: str, table: Table) -> Gripper:
         if not model.existJointName(joint):
             raise UnknownName(table.key("fingers"), f"{joint!r} is no joint of the URDF")
     return gripper
+
+
+def _cup(model: pin.Model, name: str, table: Table) -> SuctionCup:
+    parent, tool = table.string("link"), table.table("tool")
+    if not model.existFrame(parent):
+        raise UnknownName(table.key("link"), f"{parent!r} is no link of the URDF")
+    return SuctionCup(
+        name,
+        parent,
+        pose(tool.numbers("position", 3), tool.numbers("quaternion_xyzw", 4)),
+        table.number("radius"),
+        table.number("pressure"),
+        table.number("stem_radius"),
+        table.number("stem_length"),
+    )
 
 
 def _limit_set(name: str, table: Table, size: int) -> LimitSet:

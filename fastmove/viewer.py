@@ -22,6 +22,7 @@ import pinocchio as pin
 from fastmove.assembly import Body, assemble
 from fastmove.errors import InputError, MissingPackage
 from fastmove.plots import cone_svg, cursor_data, plots_svg
+from fastmove.problem import TransferProblem
 from fastmove.solution import Solution
 from fastmove.spline import Array
 from fastmove.trajectory_file import write_whole
@@ -141,7 +142,7 @@ class _Scene:
             self._ghost(name, self.trajectory.position(time))
         if problem.holds:
             self._swept_path()
-            for side in PADS:
+            for side in PADS if _pinched(problem) else ():
                 self._object(f"force/{side}/arrow", geometry.LineSegments(_line([[0, 0, 0], [0, 0, 1]]), _line_material(FORCE)))
                 self._object(f"force/{side}/cone", geometry.LineSegments(_line(self._friction_cone()), _line_material(CONE)))
         if simulated:
@@ -181,7 +182,7 @@ class _Scene:
             pin.forwardKinematics(self.assembly.arm, self.data, self.trajectory.position(t))
             for j in range(1, self.assembly.arm.njoints):
                 self._frame(clips, f"moving/{j}", k, self.data.oMi[j])
-            if self.solution.problem.holds:
+            if _pinched(self.solution.problem):
                 self._force(clips, k, t)
         for t, pose in simulated[:: max(1, len(simulated) // 300)]:
             self._frame(clips, "simulated", t * FRAMES_PER_SECOND, pose)
@@ -232,6 +233,11 @@ class _Scene:
         self.out.append(commands.SetTransform(looked_at.homogeneous, NodePath(("Cameras", "default"))))
         for key in ("top_color", "bottom_color"):
             self.out.append(commands.SetProperty(key, [0.96, 0.97, 0.98], NodePath(("Background",))))
+
+
+def _pinched(problem: TransferProblem) -> bool:
+    """Whether pads hold the first item: a cup has no forces of its own to draw."""
+    return bool(problem.holds) and problem.holds[0].grasp.contact == "pinch"
 
 
 class _Node:

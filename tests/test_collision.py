@@ -94,9 +94,12 @@ def test_clearance_gradients_match_central_differences(panda: fm.RobotModel) -> 
     q = random_q(panda, 60, 7)
     ends = collision.ends(q[0], q[1])
     found = collision.query(q, ends, 0.08, gradients=True)
-    h, checked, skipped, worst = 5e-5, 0, 0, 0.0
+    h, checked, skipped, worst, seen = 5e-5, 0, 0, 0.0, set()
     for c in range(len(found.pair)):
         sample, pair = int(found.sample[c]), int(found.pair[c])
+        if (sample, pair) in seen:
+            continue  # a corner of a face-to-face contact: the nearest points come first
+        seen.add((sample, pair))
 
         def distance(moved: np.ndarray, pair: int = pair) -> float:
             frames = collision.kinematics.placements(moved[None])

@@ -17,11 +17,11 @@ ROOT = PACKAGE.parent
 
 # floors from the ground up; a file imports from its own floor or below
 FLOORS = (
-    "errors progress spline fields shapes tolerance item uncertainty robot items contact grasp scene regions problem assembly "
-    "bounding trajectory loosen problem_file",
+    "errors progress spline fields shapes tolerance item uncertainty contact cup robot items grasp scene regions problem "
+    "assembly bounding trajectory loosen problem_file",
     "carry kinematics dynamics collision broadphase sweep evidence certify_ends certify_loads certificate report trajectory_file",
     "bound ik seeds roadmap transcription conic subproblem sqp attempt newton interior reference solution explain checks "
-    "planner batch pads retime relax",
+    "retiming planner batch pads relax",
     "drivers drivers.driver drivers.kinematic drivers.mujoco execution judge run",
     "bench bench.motionbenchmaker bench.variants bench.planners bench.runner",
     "plots viewer cli __main__ __init__",

@@ -25,8 +25,8 @@ def binding_share(solution: fm.Solution, kinds: tuple[str, ...] = PHYSICS) -> fl
     return float(np.any([(grid >= r["from_s"]) & (grid <= r["to_s"]) for r in rows], axis=0).mean()) if rows else 0.0
 
 
-def test_there_are_eight_and_all_load() -> None:
-    assert len(PROBLEMS) == 8
+def test_there_are_nine_and_all_load() -> None:
+    assert len(PROBLEMS) == 9
     for path in PROBLEMS:
         problem = fm.load_problem(path)
         assert problem.holds and problem.scene.obstacles

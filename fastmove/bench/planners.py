@@ -9,7 +9,7 @@ from dataclasses import replace
 from fastmove.certificate import certify
 from fastmove.planner import plan
 from fastmove.problem import TransferProblem
-from fastmove.retime import retime
+from fastmove.retiming import retime
 from fastmove.solution import Solution, Status
 from fastmove.trajectory import Trajectory
 

@@ -21,7 +21,7 @@ import pinocchio as pin
 
 from fastmove.assembly import Assembly, assemble
 from fastmove.drivers.driver import Command, Driver, Reading
-from fastmove.errors import MissingPackage
+from fastmove.errors import InputError, MissingPackage
 from fastmove.kinematics import Kinematics
 from fastmove.problem import TransferProblem
 from fastmove.shapes import Shape
@@ -59,6 +59,8 @@ class Simulation:
         step: float = 1e-3,
         friction: float | None = None,
     ) -> None:
+        if any(held.grasp.contact != "pinch" for held in problem.holds):
+            raise InputError("grasp.contact", "is suction, which is not simulated; only pinched items are judged in physics")
         self.problem, self.step_size, self.grip_force = problem, step, grip_force
         self.assembly = assemble(problem)
         self.n = problem.robot.n_arm

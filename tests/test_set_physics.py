@@ -1,0 +1,152 @@
+"""The set and the hold against physics: truths drawn from it, the grip at which items slip, members inside it."""
+
+import numpy as np
+import pytest
+from generators import random_loads, uncertain_transfers
+
+import fastmove as fm
+from fastmove.assembly import assemble
+from fastmove.certify_loads import _grid, _inverse_dynamics, _item_wrench, _pad_share, _utilisation
+from fastmove.dynamics import Dynamics
+from fastmove.judge import Verdict, judge, verdict_of
+from fastmove.problem import TransferProblem
+
+TRANSFERS = 200
+LOST = (Verdict.SLIPPED, Verdict.NOT_TRACKABLE)  # an item that swings in the hand takes the arm along
+
+
+def truth_of(problem: TransferProblem, k: int, factor: float) -> TransferProblem:
+    """What is really there: every second time a corner of the set with its least friction and grip."""
+    rng = np.random.default_rng([1, k, int(10 * factor)])
+    return problem.with_(holds=(problem.holds[0].drawn(rng, factor, edge=k % 2 == 0),), hold_active=False)
+
+
+def members_use(problem: TransferProblem, trajectory: fm.Trajectory, count: int, rng: np.random.Generator) -> float:
+    """Largest utilisation, 1 = 0.9, of bodies drawn inside the set, by the certificate's own formulas."""
+    assembly, grid, held = assemble(problem), _grid(trajectory, 2e-3), problem.holds[0]
+    motion = _inverse_dynamics(problem, assembly, grid, 0, False)[2][0]
+    worst = 0.0
+    for _ in range(count):
+        truth = held.drawn(rng)
+        wrench = _item_wrench(truth.bodies[0], assembly.hold_frames[0].joint_T_grasp, motion[0], motion[1])
+        grip = np.full(len(grid.time), float(trajectory.phases[0].grip_force[0]) * truth.given)
+        worst = max(worst, float(_utilisation(truth, wrench, grip).max()), float(_pad_share(truth, wrench, grip).max()))
+    return worst / 0.9
+
+
+def test_no_member_inside_the_set_is_worse_than_the_certificate_says() -> None:
+    problem = next(uncertain_transfers(1, 5))
+    solution = fm.plan(problem).raise_for_status()
+    claimed = max(1 - solution.certificate.kinds[kind].normalised for kind in ("hold", "pad_share"))
+    assert 0.3 * claimed < members_use(problem, solution.trajectory, 200, np.random.default_rng(0)) <= claimed + 1e-9
+
+
+def test_a_plan_over_the_set_is_held_whatever_it_is() -> None:
+    for k, problem in enumerate(uncertain_transfers(2, 3)):
+        solution = fm.plan(problem).raise_for_status()
+        for j in range(2):
+            truth = truth_of(problem, 2 * k + j, 1.0)
+            assert judge(problem, solution.trajectory, truth=truth, measure=False).verdict is Verdict.HELD
+
+
+@pytest.mark.slow
+def test_two_thousand_members_of_twenty_plans() -> None:
+    for k, problem in enumerate(uncertain_transfers(20, 11)):
+        solution = fm.plan(problem).raise_for_status()
+        claimed = max(1 - solution.certificate.kinds[kind].normalised for kind in ("hold", "pad_share"))
+        seen = members_use(problem, solution.trajectory, 2000, np.random.default_rng(k))
+        print(f"{problem.name}: worst of 2,000 members {seen:.4f}, certificate {claimed:.4f} of the limit", flush=True)
+        assert seen <= claimed + 1e-9
+
+
+@pytest.mark.slow
+def test_two_hundred_transfers_with_truths_from_the_set() -> None:
+    counts: dict[str, int] = {}
+    planners = ("set", "nominal", "no hold")
+    for k, problem in enumerate(uncertain_transfers(TRANSFERS, 3)):
+        plans = (fm.plan(problem), fm.plan(problem.nominal()), fm.plan(problem.with_(hold_active=False)))
+        assert plans[0].ok, (problem.name, plans[0].detail)
+        row = []
+        for factor in (1.0, 1.5, 2.0):
+            truth = truth_of(problem, k, factor)
+            for name, plan in zip(planners, plans, strict=True):
+                verdict = judge(problem, plan.trajectory, truth=truth, measure=False).verdict if plan.ok else None
+                key = f"{name} x{factor:g}: {'none' if verdict is None else verdict.name}"
+                counts[key] = counts.get(key, 0) + 1
+                row.append("-" if verdict is None else verdict.name[:4])
+        print(f"{k:3d} {problem.name:16s} {[round(p.duration, 3) for p in plans]} {' '.join(row)}", flush=True)
+    print("\n".join(f"{key}: {counts[key]}" for key in sorted(counts)))
+    assert counts.get("set x1: SLIPPED", 0) == 0 and counts.get("set x1: HELD", 0) == TRANSFERS
+    lost = sum(counts.get(f"no hold x1: {verdict.name}", 0) for verdict in LOST)
+    assert lost >= 0.1 * TRANSFERS, "too easy a set: most items are held without any hold in the plan"
+
+
+def slip_grip(slips, high: float) -> float:  # type: ignore[no-untyped-def]
+    """Grip force at which an item begins to slip, by bisection to 1 % [N]."""
+    low = 0.5 * high
+    while not slips(low) and low > 0.05 * high:
+        low *= 0.7
+    for _ in range(8):
+        middle = (low + high) / 2
+        low, high = (middle, high) if slips(middle) else (low, middle)
+    return (low + high) / 2
+
+
+@pytest.mark.slow
+def test_calibration_of_the_slip_grip() -> None:
+    ratios: dict[bool, list[float]] = {True: [], False: []}
+    for k, problem in enumerate(random_loads(60, 21)):
+        free = fm.plan(problem.with_(hold_active=False))
+        if not free.ok:
+            continue
+        contact, wrench = problem.holds[0].contact_model, free.certificate.profile["wrench"]
+        use = contact.utilisation(wrench, 1.0)
+        peak = int(np.argmax(use))
+        first, at = float(use[peak]), wrench[peak]
+        shear = bool(np.linalg.norm(contact.linear @ at) > 0.9 * float(contact.utilisation(at, 1.0)))
+
+        def slips(grip: float, problem=problem, free=free) -> bool:  # type: ignore[no-untyped-def]
+            return judge(problem, free.trajectory, grip, step=5e-4, measure=False).verdict in LOST  # 1 ms may lose what is held
+
+        top = 1.1 * first
+        ratio = slip_grip(slips, top) / first if not slips(top) else np.inf
+        ratios[shear].append(ratio)
+        if not (0.9 if shear else 0.6) <= ratio <= 1.0:
+            print(f"outlier {k}: {'shear' if shear else 'couples or one pad'}, slip grip / F1 = {ratio:.3f}", flush=True)
+    for shear, name, low in ((True, "torsion and tangential", 0.9), (False, "others", 0.6)):
+        r = np.array(ratios[shear])
+        inside = float(np.mean((r >= low) & (r <= 1.0)))
+        print(
+            f"{name}: {len(r)} transfers, {r.min():.3f} to {r.max():.3f}, median {np.median(r):.3f}; {inside:.0%} in [{low}, 1]"
+        )
+    both, shear = np.concatenate([ratios[True], ratios[False]]), np.array(ratios[True])
+    # a peak that lasts some 50 ms is over before an item has slipped by 1 mm: such grips count as holding, below F1
+    assert len(both) >= 60 and both.max() <= 1.02 and min(ratios[False]) >= 0.6
+    assert 0.9 <= np.median(shear) <= 1.0 and shear.min() >= 0.7
+
+
+@pytest.mark.slow
+def test_a_static_rig_reported_apart() -> None:
+    """Held still for 2 s: creep counts here, so a little more than F1 may be needed."""
+    from fastmove.drivers.mujoco import Simulation, displacements
+
+    ratios = []
+    for problem in random_loads(12, 22):
+        q = np.array(problem.start.q)
+        dynamics = Dynamics(problem, assemble(problem))
+        wrench = dynamics.static(q[None])[0, 0, 7:]
+        first = float(problem.holds[0].contact_model.utilisation(wrench, 1.0))
+        torque = dynamics.torques(q[None], np.zeros((1, 7)), np.zeros((1, 7)))
+        rows = [np.repeat(x, 2000, axis=0) for x in (q[None], np.zeros((1, 7)), torque)]
+
+        def slips(grip: float, problem=problem, q=q, torque=torque, rows=rows) -> bool:  # type: ignore[no-untyped-def]
+            simulation = Simulation(problem, grip, q[None])
+            simulation.settle(q, torque[0])
+            reference = simulation.item_pose()
+            _, items, _ = simulation.play(rows[0], rows[1], rows[2], False)
+            slip, turn = (float(x.max()) for x in displacements(reference, items))
+            return verdict_of(slip, turn, 0.0) in LOST
+
+        ratios.append(slip_grip(slips, 1.2 * first) / first)
+    print(f"static, 2 s: slip grip / F1 {min(ratios):.3f} to {max(ratios):.3f}, median {np.median(ratios):.3f} on {len(ratios)}")
+    assert max(ratios) <= 1.06
