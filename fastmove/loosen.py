@@ -59,7 +59,11 @@ def limits_of(problem: TransferProblem) -> list[Limit]:
         found += [Limit("grip_force", "", float(held.grasp.grip_force[1])), Limit("friction", "", held.grasp.friction)]
         found += [Limit("mass", "", held.item.members[0].mass), Limit("lever", "", _lever(held))]
         allowed = held.item.tolerates
-        found += [Limit(kind, "", float(v)) for kind in CARE_KINDS if np.isfinite(v := getattr(allowed, kind))]
+        found += [
+            Limit(kind, "", v)
+            for kind in CARE_KINDS
+            if np.isfinite(v := float(getattr(allowed, kind))) and (kind, v) != ("swing", 1)
+        ]
     found += [Limit("clearance", "", problem.clearance), Limit("release_opening", "", problem.release_opening)]
     return [limit for limit in found if limit.value > 1e-9]
 

@@ -29,6 +29,9 @@ def plots_svg(solution: Solution) -> str:
     if problem.holds and "hold" in profile:
         both = np.stack([profile["hold"], profile["pad_share"]])
         parts.append(_plot("hold: S / 0.9, and the lighter pad's share V / 0.9", time, both, 1.0, True))
+    for kind in ("tilt", "upright", "shock", "swing"):
+        if kind in profile:
+            parts.append(_plot(f"{kind} / what the item tolerates", time, profile[kind][None], 1.0, True))
     if len(profile.get("clearance_time", ())):
         at, least = _envelope(profile["clearance_time"], profile["clearance"], float(time[-1]))
         parts.append(_plot("least distance beyond the required one [mm]", at, least[None] * 1e3, CLEARANCE_SHOWN * 1e3, False))

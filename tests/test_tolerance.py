@@ -108,6 +108,21 @@ def test_leaning_at_an_end_is_named_before_any_search() -> None:
     assert "leans by" in solution.detail and "allowed: 2°" in solution.detail
 
 
+def test_tilting_the_hand_with_the_acceleration_is_faster_than_keeping_the_cup_upright() -> None:
+    problem = fm.load_problem("problems/open_cup.toml")
+    held = problem.holds[0]
+    upright = replace(held.item, tolerates=replace(held.item.tolerates, upright=np.radians(2)))
+    stiff = problem.with_(holds=(hold(held.gripper, upright, held.grasp),))
+    tilting, straight = fm.plan(problem).raise_for_status(), fm.plan(stiff).raise_for_status()
+    assembly = fm.assembly.assemble(problem)
+    frame, data, leans = assembly.hold_frames[0], assembly.arm.createData(), []
+    for q in tilting.trajectory.position(np.linspace(0, tilting.duration, 200)):
+        pin.forwardKinematics(assembly.arm, data, q)
+        leans.append(np.degrees(np.arccos((data.oMi[frame.joint].rotation @ frame.joint_T_grasp.rotation @ held.care.up)[2])))
+    print(f"\ntilting {tilting.duration:.4f} s, leaning up to {max(leans):.0f}°; kept within 2° {straight.duration:.4f} s")
+    assert tilting.duration < 0.9 * straight.duration and max(leans) > 20
+
+
 def test_slowing_down_keeps_it_too_but_takes_longer() -> None:
     problem = carrying(Tolerance(tilt=np.radians(15), up=DOWN))
     slowed, planned = slowdown(problem), fm.plan(problem)
