@@ -138,8 +138,9 @@ def on_robot(problem: TransferProblem, robot: RobotModel, limits: str | None = N
     poses = [pose_at(problem, np.array(q)) for q in ends_at]
     middle = (robot.limit_set(limits).position_min + robot.limit_set(limits).position_max) / 2
     there = problem.with_(
-        robot=robot, holds=holds, limits=limits or robot.default_limits, start=State.rest(middle), goal=Goal(middle[None])
-    )
+        robot=robot, holds=holds, alternatives=(), limits=limits or robot.default_limits, start=State.rest(middle),
+        goal=Goal(middle[None]),
+    )  # fmt: skip
     starts = _free(there, poses[0], "start")
     if problem.goal.poses:
         return there.with_(start=State.rest(starts[0]), goal=Goal.at(*problem.goal.poses))

@@ -163,7 +163,8 @@ class TransferProblem:
         """The same with everything exactly as believed: the first member of each item, the grasp and the scene as given."""
         items = [replace(h.item, members=h.item.members[:1]) for h in self.holds]
         holds = tuple(hold(h.gripper, item, h.grasp) for h, item in zip(self.holds, items, strict=True))
-        return self.with_(holds=holds, scene=replace(self.scene, tolerance=0.0))
+        others = tuple(hold(h.gripper, h.item, h.grasp) for h in self.alternatives)
+        return self.with_(holds=holds, alternatives=others, scene=replace(self.scene, tolerance=0.0))
 
     def with_(self, **changes: object) -> TransferProblem:
         """A copy with these attributes changed, validated again."""

@@ -87,6 +87,8 @@ def screenful(solution: Solution) -> str:
         lines.append(f"    {share:5.0%}  {label}")
     if solution.prices:
         lines += ["  what a second costs:", *(f"    {price}" for price in solution.prices[:8])]
+    elif "explain" in solution.timings:
+        lines.append("  what a second costs: not said, since this motion is not a converged optimum")
     lines += [f"  {line}" for line in robustness(solution)]
     lines += certificate_lines(solution.certificate)
     stages = "   ".join(f"{name} {value * 1e3:.0f}" for name, value in solution.timings.items())

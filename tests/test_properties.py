@@ -23,9 +23,9 @@ def loosened(problem: TransferProblem, kind: str) -> TransferProblem:
     return problem
 
 
-@pytest.mark.parametrize("number", [1, 3, 20])
+@pytest.mark.parametrize("number", [1, 20])
 def test_loosening_any_limit_never_slows_the_optimum(number: int) -> None:
-    problem, _ = list(hold_bound(number + 1, 1))[number] if number < 4 else next(hold_bound(1, number))
+    problem, _ = next(hold_bound(1, number))
     problem = problem.nominal()
     before = fm.plan(problem).raise_for_status().duration
     gains = {}
