@@ -10,7 +10,6 @@ valid wherever the witness points are unique (flat faces in contact over an area
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import coal
@@ -19,16 +18,11 @@ import numpy as np
 from fastmove.assembly import Assembly, Body, required_clearances
 from fastmove.bounding import Bounding, Placed
 from fastmove.kinematics import Kinematics, Placements
+from fastmove.manifold import Faces
 from fastmove.problem import TransferProblem
 from fastmove.scene import CONTACT_DEPTH, CORRIDOR_TIP, FADE_DISTANCE, Corridor
 from fastmove.spline import Array
 
-CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=float)
-_TURN = np.arange(8) * np.pi / 4
-RIM = np.array([[np.cos(t), np.sin(t), z] for t in _TURN for z in (-1.0, 1.0)])  # of a unit cylinder
-MANIFOLD_OVERHANG = 0.015  # a corner this far beyond the other face still counts as over it [m]
-MANIFOLD_FROM = 0.03  # boxes farther apart count as one contact [m]
-MANIFOLD_BAND = 0.03  # corners farther than the nearest point by more are left out [m]
 FADE_WEIGHT_MAX = 30.0
 FADE_POINTS = 4
 INNER_TIP = 0.8 * CORRIDOR_TIP  # what the planner uses of it [m]
@@ -128,8 +122,7 @@ class Collision:
         self._allowed, self._corridors = problem.scene.allowed_contacts, problem.scene.corridors
         self._bounding = Bounding(self.bodies, self.pairs)
         self._joint = self._bounding.joint
-        self._faces = [_faces(b) for b in self.bodies]
-        self._flat = np.array([faces is not None for faces in self._faces], dtype=bool)
+        self._faces = Faces(self.bodies, self._bounding)
         groups = {name: k for k, name in enumerate(sorted({b.group for b in self.bodies}))}
         code = np.array([groups[b.group] for b in self.bodies], dtype=int)
         self._group_pair = code[self._bounding.first] * len(groups) + code[self._bounding.second]
@@ -240,7 +233,7 @@ class Collision:
         for c in range(count):
             distance[c], normal[c], one[c], two[c] = self.distance(int(pair[c]), placed, int(sample[c]))
         if gradients and count:
-            sample, pair, distance, normal, one, two = self._manifolds(
+            sample, pair, distance, normal, one, two = self._faces.manifolds(
                 placed, *_nearest(self._group_pair, sample, pair, distance, normal, one, two)
             )
         required, slope, weight = self._required(frames, sample, pair, ends, gradients)
@@ -305,44 +298,6 @@ class Collision:
         row, site, floor, steep = (np.concatenate(part) for part in zip(*parts, strict=True))
         return Fading(row, site, gradient[row], floor, steep, np.array(samples), np.array(ways), np.array(slopes))
 
-    def _manifolds(
-        self, placed: Placed, sample: Array, pair: Array, distance: Array, normal: Array, one: Array, two: Array
-    ) -> tuple[Array, Array, Array, Array, Array, Array]:
-        """The contacts, and for two bodies with flat faces also the corners of each that lie over the other.
-
-        A single witness point says nothing about turning: two parallel faces touch in a region.  Every corner v of one body
-        (of a cylinder: points on its rims) that projects along n onto the other within 15 mm counts as a contact at its own
-        distance n·(p − v) ≥ d.
-        """
-        first, second = self._bounding.first[pair], self._bounding.second[pair]
-        near = np.nonzero(self._flat[first] & self._flat[second] & (distance < MANIFOLD_FROM))[0]
-        found = [(sample, pair, distance, normal, one, two)]
-        for row in near:
-            for body, other, sign, own, across in (
-                (first[row], second[row], 1.0, one[row], two[row]),
-                (second[row], first[row], -1.0, two[row], one[row]),
-            ):
-                corners, landing, gap = self._landings(placed, sample[row], body, other, sign * normal[row], across)
-                chosen = (gap < distance[row] + MANIFOLD_BAND) & (np.linalg.norm(corners - own, axis=1) > 1e-3)
-                corners, landing, gap = corners[chosen], landing[chosen], gap[chosen]
-                count = len(gap)
-                ends = (corners, landing) if sign > 0 else (landing, corners)
-                repeated = np.full(count, sample[row]), np.full(count, pair[row]), gap, np.tile(normal[row], (count, 1))
-                found.append((*repeated, *ends))
-        return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))  # type: ignore[return-value]
-
-    def _landings(
-        self, placed: Placed, sample: int, body: int, other: int, normal: Array, across: Array
-    ) -> tuple[Array, Array, Array]:
-        """Corners (K, 3) of one body that lie over the other along the normal (towards it), where they land, and their gaps."""
-        points, _ = self._faces[body]  # type: ignore[misc]
-        _, over = self._faces[other]  # type: ignore[misc]
-        corners = points @ placed.rotation[sample, body].T + placed.origin[sample, body]
-        gap = (across - corners) @ normal
-        landing = corners + gap[:, None] * normal
-        inside = over((landing - placed.origin[sample, other]) @ placed.rotation[sample, other])
-        return corners[inside], landing[inside], gap[inside]
-
     def distance(self, pair: int, placed: Placed, sample: int) -> tuple[float, Array, Array, Array]:
         """Distance, normal from first to second body, witness points, in the world."""
         i, j = self.pairs[pair]
@@ -401,22 +356,6 @@ def _pairs(problem: TransferProblem, bodies: tuple[Body, ...]) -> list[tuple[int
                 continue
             pairs.append((i, j) if a.joint != 0 else (j, i))
     return pairs
-
-
-def _faces(body: Body) -> tuple[Array, Callable[[Array], Array]] | None:
-    """Corners (K, 3) of a body with flat faces, and whether points (K, 3) are within 15 mm of it, both in its own frame."""
-    shape = body.geometry
-    if isinstance(shape, coal.Box):
-        half = np.asarray(shape.halfSide) + 0.0
-        return CORNERS * half, lambda p: np.all(np.abs(p) <= half + MANIFOLD_OVERHANG, axis=1)
-    if isinstance(shape, coal.Cylinder):
-        radius, reach = float(shape.radius), float(shape.halfLength)
-        rims = RIM * [radius, radius, reach]
-        return (
-            rims,
-            lambda p: (np.hypot(p[:, 0], p[:, 1]) <= radius + MANIFOLD_OVERHANG) & (np.abs(p[:, 2]) <= reach + MANIFOLD_OVERHANG),
-        )
-    return None
 
 
 def _far_apart(points: Array, count: int) -> Array:
