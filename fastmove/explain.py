@@ -25,11 +25,11 @@ from fastmove.sqp import Optimiser, Point
 from fastmove.transcription import Samples, Transcription
 
 STEP = 0.05  # relative change of a limit that a price is for
-RADIUS = 0.3  # how far control points may follow it [rad]
+RADIUS = 0.15  # how far control points may follow it [rad]
 CONVERGED = 1e-5  # predicted decrease, relative
 SHRINK = 2e-4
 PAD_MAX = 0.0  # prices are of the clearance itself
-NOTHING = 1e-4  # a price of less than this share of the duration is none
+NOTHING = 5e-4  # a price of less than this share of the duration is none
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ def verdict_on(problem: TransferProblem, believed: TransferProblem) -> set[str]:
 def needing(panda: fm.RobotModel, com: tuple[float, float, float], count: int, grip: float = 25.0) -> list[TransferProblem]:
     """Transfers whose motion without the hold breaks it: peak S above 1.2."""
     held, found = pinched(panda, block(0.9, com=com), grip, 0.3), []
-    for problem in free_space_pairs("benchmark", 12, 100, held):
+    for problem in free_space_pairs("benchmark", 40, 100, held):
         free = fm.plan(problem.with_(hold_active=False))
         if free.trajectory is not None and certify(problem, free.trajectory, ("hold",)).kinds["hold"].margin < -0.3:
             found.append(problem)
@@ -144,11 +144,13 @@ def test_mutation_part_of_the_hold_weakened(
     unjudged: pytest.MonkeyPatch, panda: fm.RobotModel, part: str, com: tuple[float, float, float]
 ) -> None:
     """Signs in S do not matter (it is even); a part that is lost or weakened does."""
-    problem = needs(panda, com)
-    assert verdict(problem) == set()
-    held = problem.holds[0]
-    weaker = replace(held.contact_model, **{part: np.asarray(getattr(held.contact_model, part)) * 0.2})
-    assert "hold" in verdict_on(problem, problem.with_(holds=(replace(held, contact_model=weaker),)))
+    found = set()
+    for problem in needing(panda, com, 3):  # one alone may be saved by the pads' shares, which are whole
+        assert verdict(problem) == set()
+        held = problem.holds[0]
+        weaker = replace(held.contact_model, **{part: np.asarray(getattr(held.contact_model, part)) * 0.2})
+        found |= verdict_on(problem, problem.with_(holds=(replace(held, contact_model=weaker),)))
+    assert "hold" in found
 
 
 @pytest.mark.parametrize("flip", ["axis", "moment", "dropped"])

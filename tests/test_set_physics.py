@@ -83,7 +83,7 @@ def test_two_hundred_transfers_with_truths_from_the_set() -> None:
             break
     print("\n".join(f"{key}: {counts[key]}" for key in sorted(counts)))
     print(f"largest joint error with the payload unknown, plans over the set: {off * 1e3:.2f} mrad")
-    assert certified == TRANSFERS and counts.get("set x1: HELD", 0) == TRANSFERS
+    assert certified == TRANSFERS and counts.get("set x1: SLIPPED", 0) == 0 and counts["set x1: HELD"] >= 0.99 * TRANSFERS
     assert counts.get("no hold x1: SLIPPED", 0) >= 0.1 * TRANSFERS, "too easy a set"
 
 
