@@ -60,10 +60,38 @@ def check_loads(
     limits, names = problem.limit_set, problem.robot.joint_names
     grid = _grid(trajectory, step)
     label = f"grid {step * 1e3:g} ms"
+    need_rate = "torque_rate" in kinds and bool(np.any(np.isfinite(limits.effort_rate)))
+    torque, rate, wrench, carried = _over_set(problem, assembly, trajectory, grid, need_rate)
     found: dict[str, Entry] = {}
+    if "torque" in kinds:
+        found["torque"] = worst_row(np.abs(torque), limits.effort, grid.time, names, "Nm", label)
+    if need_rate:
+        found["torque_rate"] = worst_row(rate, limits.effort_rate, grid.time, names, "Nm/s", label)
+    for kind, use in carried.items() if problem.holds else ():
+        contact = kind in ("hold", "pad_share")
+        if kind in kinds and (problem.hold_active or not contact):
+            scale = UTILISATION_LIMIT if contact else 1.0
+            found[kind] = worst_use(use, grid.time, problem.holds[0].item.name, label, scale)
+    profile |= carried | {
+        "time": grid.time,
+        "velocity": np.abs(grid.v) / limits.velocity,
+        "acceleration": np.abs(grid.a) / limits.acceleration,
+        "jerk": np.abs(grid.j) / limits.jerk,
+        "torque": np.abs(torque) / limits.effort,
+        "torque_rate": rate / limits.effort_rate,
+        "wrench": wrench,
+        "torque_Nm": torque,
+    }
+    return found
+
+
+def _over_set(
+    problem: TransferProblem, assembly: Assembly, trajectory: Trajectory, grid: _Grid, need_rate: bool
+) -> tuple[Array, Array, Array, dict[str, Array]]:
+    """Worst torques (N, n) and rates over the set, the wrench (N, 6 per hold) of the member whose hold is used most, and uses
+    (N,) of what is carried by kind: hold, pad_share, and what items tolerate."""
     torque, rate = np.zeros_like(grid.q), np.zeros_like(grid.q)
     hold_use, share_use = np.zeros(len(grid.time)), np.zeros(len(grid.time))
-    need_rate = "torque_rate" in kinds and bool(np.any(np.isfinite(limits.effort_rate)))
     care: dict[str, Array] = {}
     wrench_shown = np.zeros((len(grid.time), 6 * len(problem.holds)))
     basis, weights = problem.spanning_members  # torques are linear in a body's inertial parameters, and so are their rates
@@ -90,36 +118,15 @@ def check_loads(
                 wrench_shown[:, 6 * k : 6 * k + 6] = wrench
             else:
                 wrench_shown[worse, 6 * k : 6 * k + 6] = wrench[worse]
-    if "torque" in kinds:
-        found["torque"] = worst_row(np.abs(torque), limits.effort, grid.time, names, "Nm", label)
-    if need_rate:
-        found["torque_rate"] = worst_row(rate, limits.effort_rate, grid.time, names, "Nm/s", label)
-    if problem.holds and problem.hold_active:
-        where = problem.holds[0].item.name
-        both = {"hold": hold_use, "pad_share": share_use}
-        found |= {kind: worst_use(use, grid.time, where, label, UTILISATION_LIMIT) for kind, use in both.items() if kind in kinds}
-    where = problem.holds[0].item.name if problem.holds else ""
-    found |= {kind: worst_use(use, grid.time, where, label) for kind, use in care.items() if kind in kinds}
-    profile |= care | {
-        "time": grid.time,
-        "velocity": np.abs(grid.v) / limits.velocity,
-        "acceleration": np.abs(grid.a) / limits.acceleration,
-        "jerk": np.abs(grid.j) / limits.jerk,
-        "torque": np.abs(torque) / limits.effort,
-        "torque_rate": rate / limits.effort_rate,
-        "hold": hold_use,
-        "pad_share": share_use,
-        "wrench": wrench_shown,
-        "torque_Nm": torque,
-    }
-    return found
+    return torque, rate, wrench_shown, {"hold": hold_use, "pad_share": share_use} | care
 
 
 def _inverse_dynamics(
     problem: TransferProblem, assembly: Assembly, grid: _Grid, member: int, with_rate: bool
 ) -> tuple[Array, Array, list[tuple[Array, Array, Array]]]:
     """Joint torques (N, n), their rates, and for every hold the spatial velocity and gravity-compensated acceleration (N, 6) of
-    its joint, in the joint's frame, and that frame's rotation (N, 3, 3).  The item is rigid on its joint; damping is added."""
+    its joint, in the joint's frame, and (where leaning is limited) its rotation (N, 3, 3).  The item is rigid on its joint;
+    damping is added."""
     model = assembly.arm.copy()
     for frame in assembly.hold_frames:
         bodies = frame.held.bodies
@@ -130,8 +137,10 @@ def _inverse_dynamics(
     tau, rate = np.empty_like(grid.q), np.zeros_like(grid.q)
     motions = [(np.empty((count, 6)), np.empty((count, 6)), np.empty((count, 3, 3))) for _ in assembly.hold_frames]
     joints = [frame.joint for frame in assembly.hold_frames]
+    leans = any(np.isfinite(frame.held.item.tolerates.upright) for frame in assembly.hold_frames)
     for i in range(count):
-        pin.forwardKinematics(model, data, grid.q[i])  # rnea leaves world placements alone
+        if leans:  # rnea leaves world placements alone
+            pin.forwardKinematics(model, data, grid.q[i])
         tau[i] = pin.rnea(model, data, grid.q[i], grid.v[i], grid.a[i])
         for joint, (speed, acceleration, rotation) in zip(joints, motions, strict=True):
             speed[i], acceleration[i] = data.v[joint].vector, data.a_gf[joint].vector

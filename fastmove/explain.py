@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fastmove.assembly import assemble
+from fastmove.attempt import SHRINK
 from fastmove.collision import Collision
 from fastmove.dynamics import Dynamics
 from fastmove.errors import FastMoveError, InputError
@@ -27,8 +28,6 @@ from fastmove.transcription import Samples, Transcription
 STEP = 0.05  # relative change of a limit that a price is for
 RADIUS = 0.15  # how far control points may follow it [rad]
 CONVERGED = 1e-5  # predicted decrease, relative
-SHRINK = 2e-4
-PAD_MAX = 0.0  # prices are of the clearance itself
 NOTHING = 5e-4  # a price of less than this share of the duration is none
 
 
@@ -112,7 +111,7 @@ class _Place:
         tr = Transcription(problem, dynamics, problem.start, self.goal, self.basis, SHRINK)
         ends = collision.ends(np.array(problem.start.q), self.goal)
         samples = samples or Samples.standard(self.basis, tr.with_rate)
-        return Optimiser(tr, samples, collision, ends, 0.0, PAD_MAX, step_tolerance=CONVERGED, precision=1e-8)
+        return Optimiser(tr, samples, collision, ends, 0.0, 0.0, step_tolerance=CONVERGED, precision=1e-8)
 
     def level(self, problem: TransferProblem, point: Point) -> float:
         """Optimal value of the convex model of a problem at a motion [s]; nan where it has none."""

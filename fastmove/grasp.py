@@ -90,9 +90,12 @@ class Held:
         (see `uncertainty`)."""
         found: list[pin.Inertia] = []
         for member in self.item.members:
-            lever = float(np.linalg.norm(self.grasp_T_item.act(np.array(member.com))))
-            found += [self.grasp_T_item.act(body) for body in vertices(member, self.uncertainty, lever)]
+            found += [self.grasp_T_item.act(body) for body in vertices(member, self.uncertainty, self.lever(member))]
         return tuple(found)
+
+    def lever(self, member: Inertial) -> float:
+        """Distance of a member's centre of mass from the middle of the grasp [m]."""
+        return float(np.linalg.norm(self.grasp_T_item.act(np.array(member.com))))
 
     @cached_property
     def care(self) -> Care:
@@ -110,7 +113,7 @@ class Held:
         """Share of a commanded grip force that is surely there."""
         return self.given * (1 - self.uncertainty.grip_force)
 
-    @property
+    @cached_property
     def spread(self) -> float:
         """How far any point of the item may be from where it is believed to be in the hand [m]."""
         points = self.item.hull_points() @ self.grasp_T_item.rotation.T + self.grasp_T_item.translation
@@ -129,8 +132,7 @@ class Held:
             edge: a corner of the set, with its least friction and grip.
         """
         wide, member = self.uncertainty.scaled(factor), self.item.members[int(rng.integers(len(self.item.members)))]
-        lever = float(np.linalg.norm(self.grasp_T_item.act(np.array(member.com))))
-        body = drawn(member, wide, rng, lever, edge)
+        body = drawn(member, wide, rng, self.lever(member), edge)
         low = np.full(2, -1.0) if edge else shares(rng, 2, False)
         friction, given = self.grasp.friction * (1 + wide.friction * low[0]), 1 + wide.grip_force * low[1]
         c, a = (sum(getattr(patch, key) for patch in self.patches) / len(self.patches) for key in ("c", "a"))

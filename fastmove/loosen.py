@@ -57,7 +57,7 @@ def limits_of(problem: TransferProblem) -> list[Limit]:
         found += [Limit(kind, name, float(v)) for name, v in zip(names, values, strict=True) if np.isfinite(v)]
     for held in problem.holds[:1]:
         found += [Limit("grip_force", "", float(held.grasp.grip_force[1])), Limit("friction", "", held.grasp.friction)]
-        found += [Limit("mass", "", held.item.members[0].mass), Limit("lever", "", _lever(held))]
+        found += [Limit("mass", "", held.item.members[0].mass), Limit("lever", "", held.lever(held.item.members[0]))]
         allowed = held.item.tolerates
         found += [
             Limit(kind, "", v)
@@ -125,10 +125,5 @@ def _nearer(held: Held, lever: float) -> Callable[[Inertial], Inertial]:
     """Centres of mass shifted alike, the first one towards the middle of the grasp."""
     middle = held.grasp_T_item.inverse().translation
     first = np.array(held.item.members[0].com)
-    shift = (middle - first) * (1 - lever / max(_lever(held), 1e-12))
+    shift = (middle - first) * (1 - lever / max(held.lever(held.item.members[0]), 1e-12))
     return lambda body: Inertial(body.mass, body.com + shift, body.inertia)
-
-
-def _lever(held: Held) -> float:
-    """Distance of the believed centre of mass from the middle of the grasp [m]."""
-    return float(np.linalg.norm(held.grasp_T_item.act(np.array(held.item.members[0].com))))

@@ -218,14 +218,7 @@ class _Run:
         found = _Search(task, bound.duration, self.options, self._late).run()
         if found is None:
             return Solution(problem, Status.NO_PATH, task.sentence(), lower_bound=bound.duration)
-        trajectory, certificate = found
-        detail = ""
-        if not certificate.ok:
-            kind, entry = certificate.worst()
-            detail = f"{kind} of {entry.where} at {entry.time_s:.3f} s misses its limit by {-entry.margin:.3g} {entry.unit}"
-        forces = tuple(float(f) for f in trajectory.phases[0].grip_force)
-        status = Status.CERTIFIED if certificate.ok else Status.NOT_CERTIFIED
-        return Solution(problem, status, detail, trajectory, certificate, bound.duration, forces)
+        return Solution.of(problem, *found, bound.duration)
 
     def _late(self) -> bool:
         deadline = self.options.deadline

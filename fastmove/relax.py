@@ -48,7 +48,7 @@ class Relaxation:
 
     def __str__(self) -> str:
         scale, unit = _shown(self.limit.unit)
-        return f"{self.limit} {self.limit.value * scale:.4g} → {self.value * scale:.4g} {unit}".replace(" 1", "", 0).rstrip(" 1")
+        return f"{self.limit} {self.limit.value * scale:.4g} → {self.value * scale:.4g} {unit}".rstrip()
 
 
 def _shown(unit: str) -> tuple[float, str]:
@@ -116,11 +116,8 @@ def _least(problem: TransferProblem, limit: Limit) -> float | None:
             loose = middle
         else:
             tight = middle
-    return (
-        float(limit.value + MARGIN * (loose - limit.value))
-        if _free_at(problem, limit, limit.value + MARGIN * (loose - limit.value))
-        else loose
-    )
+    spared = limit.value + MARGIN * (loose - limit.value)
+    return spared if _free_at(problem, limit, spared) else loose
 
 
 def _free_at(problem: TransferProblem, limit: Limit, value: float) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from fastmove.assembly import assemble
-from fastmove.attempt import Draft, Task, Workshop
+from fastmove.attempt import SHRINK, Draft, Task, Workshop
 from fastmove.bound import Bound, cosine_breakpoints, lower_bound, switch_basis
 from fastmove.collision import Collision, Ends
 from fastmove.conic import ConicProgram
@@ -176,7 +176,7 @@ class _WayTask(Task):
     def along(self) -> Draft | None:
         """The fastest motion along the way; first guess: the way's own timing, else an even one eased at both ends."""
         basis = switch_basis(self.knots).refined(cosine_breakpoints(SPANS))
-        tr = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, basis, 2e-4)
+        tr = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, basis, SHRINK)
         samples = Samples.standard(basis, tr.with_rate)
         sigma = basis.greville()[3:-3]
         if not self.way.timed:
@@ -237,11 +237,8 @@ def retime(problem: TransferProblem, path: object) -> Solution:
         timings["total"] = time.perf_counter() - begin
         return Solution(problem, Status.NOT_HOLDABLE, task.trouble, lower_bound=bound.duration, timings=timings)
     trajectory, certificate = task.finished(draft)
-    detail = "" if certificate.ok else f"{certificate.worst()[0]} of {certificate.worst()[1].where} misses its limit"
-    status = Status.CERTIFIED if certificate.ok else Status.NOT_CERTIFIED
     timings["total"] = time.perf_counter() - begin
-    forces = tuple(float(f) for f in trajectory.phases[0].grip_force)
-    return Solution(problem, status, detail, trajectory, certificate, bound.duration, forces, timings=timings)
+    return Solution.of(problem, trajectory, certificate, bound.duration, timings)
 
 
 def deviation(path: object, trajectory: Trajectory) -> float:

@@ -81,6 +81,23 @@ class Solution:
     prices: tuple[object, ...] = ()
     nominal_duration: float = float("nan")
 
+    @staticmethod
+    def of(
+        problem: TransferProblem,
+        trajectory: Trajectory,
+        certificate: Certificate,
+        lower_bound: float,
+        timings: dict[str, float] | None = None,
+    ) -> Solution:
+        """A motion and its certificate, with the sentence about the limit that it misses, if any."""
+        detail = ""
+        if not certificate.ok:
+            kind, entry = certificate.worst()
+            detail = f"{kind} of {entry.where} at {entry.time_s:.3f} s misses its limit by {-entry.margin:.3g} {entry.unit}"
+        forces = tuple(float(f) for f in trajectory.phases[0].grip_force)
+        status = Status.CERTIFIED if certificate.ok else Status.NOT_CERTIFIED
+        return Solution(problem, status, detail, trajectory, certificate, lower_bound, forces, timings=timings or {})
+
     @property
     def ok(self) -> bool:
         """Whether there is a certified motion."""

@@ -208,20 +208,22 @@ class Subproblem:
         contacts = self.here.contacts
         if len(contacts.sample) == 0:
             return
-        b = self.samples.b_clearance[contacts.sample]
-        slope = contacts.gradient * contacts.weight[:, None]
-        free = (b[:, self.tr.free, None] * slope[:, None, :]).reshape(len(b), -1)
+        block = self._contact_rows(contacts.sample, contacts.gradient * contacts.weight[:, None])
         room = (contacts.margin - self.here.pads) * contacts.weight
         if contacts.fading is not None:  # rows of their own
             room[contacts.fading.row] = np.inf
-        binding = room < np.abs(free).sum(axis=1) * self.radius + (0.0 if self.tr.at_rest else np.inf)
-        b, free, room, slope, sample = b[binding], free[binding], room[binding], slope[binding], contacts.sample[binding]
+        binding = room < np.abs(block[:, : self.size]).sum(axis=1) * self.radius + (0.0 if self.tr.at_rest else np.inf)
+        self.rows.append(block[binding])
+        self.bounds.append(room[binding])
+
+    def _contact_rows(self, sample: Array, slope: Array) -> Array:
+        """(C, columns) −slope·(B D) − e for contacts at these samples, slope (C, n), with the slack of each sample."""
+        b = self.samples.b_clearance[sample]
         block = np.zeros((len(b), self.columns))
-        block[:, : self.size] = -free
+        block[:, : self.size] = -(b[:, self.tr.free, None] * slope[:, None, :]).reshape(len(b), -1)
         block[:, self.xi] = -np.einsum("kc,ci,ki->k", b, self.slope, slope)
         block[np.arange(len(b)), self.e + np.searchsorted(self.near, sample)] = -1.0
-        self.rows.append(block)
-        self.bounds.append(room)
+        return block
 
     def _fading(self) -> list[tuple[Array, Array]]:
         """Rows and cones of fading contacts: L ≥ ‖moved + J B D‖ for points of the item, one column L per site, and
@@ -240,13 +242,9 @@ class Subproblem:
                 change[1:, : self.size] = (b[tr.free, None] * jacobian[:, None, :]).reshape(3, -1)
                 change[1:, self.xi] = jacobian @ (b @ self.slope)
                 cones.append((change, np.concatenate([[0.0], moved])))
-        b = self.samples.b_clearance[contacts.sample[fading.row]]
         weight = contacts.weight[fading.row]
-        block = np.zeros((len(b), self.columns))
-        block[:, : self.size] = -(b[:, tr.free, None] * (fading.gradient * weight[:, None])[:, None, :]).reshape(len(b), -1)
-        block[:, self.xi] = -np.einsum("kc,ci,ki->k", b, self.slope, fading.gradient) * weight
-        block[np.arange(len(b)), self.e + np.searchsorted(self.near, contacts.sample[fading.row])] = -1.0
-        block[np.arange(len(b)), first + fading.site] = weight * fading.steep
+        block = self._contact_rows(contacts.sample[fading.row], fading.gradient * weight[:, None])
+        block[np.arange(len(block)), first + fading.site] = weight * fading.steep
         self.rows.append(block)
         self.bounds.append(weight * (contacts.distance[fading.row] - fading.floor))
         return cones

@@ -72,6 +72,14 @@ class Uncertainty:
         relative = {key: min(factor * getattr(self, key), 0.949) for key in RELATIVE}
         return replace(self, com=self.com * factor, placement=factor * self.placement, turn=factor * self.turn, **relative)
 
+    def com_range(self, lever: float) -> Array:
+        """(3,) half-ranges of the centre of mass, the item's place in the hand included [m].
+
+        Args:
+            lever: its distance from the middle of the grasp, about which the item may be turned [m].
+        """
+        return np.asarray(self.com + self.placement + self.turn * lever)
+
     @staticmethod
     def unknown(item: Item) -> Uncertainty:
         """For an item of which nothing is known but what was believed: mass ± 20 %, centre of mass ± a quarter of the box around
@@ -89,7 +97,7 @@ def vertices(body: Inertial, uncertainty: Uncertainty, lever: float = 0.0) -> tu
     Args:
         lever: distance of the centre of mass from the middle of the grasp, about which the item may be turned [m].
     """
-    delta = np.array(uncertainty.com) + uncertainty.placement + uncertainty.turn * lever
+    delta = uncertainty.com_range(lever)
     masses = _ends(body.mass, uncertainty.mass)
     scales = _ends(1.0, uncertainty.inertia)
     arcs = [((1.0, 1.0), (-1.0, 1.0), (0.0, -1.0)) if half > 0 else ((0.0, 0.0),) for half in delta]
@@ -112,7 +120,7 @@ def shares(rng: np.random.Generator, size: int, edge: bool) -> Array:
 
 def drawn(body: Inertial, uncertainty: Uncertainty, rng: np.random.Generator, lever: float = 0.0, edge: bool = False) -> Inertial:
     """One body of the set, uniform in every half-range, or one of its corners."""
-    delta = np.array(uncertainty.com) + uncertainty.placement + uncertainty.turn * lever
+    delta = uncertainty.com_range(lever)
     mass, inertia, *com = shares(rng, 5, edge)
     factor = 1 + uncertainty.mass * mass
     scale = factor * (1 + uncertainty.inertia * inertia)

@@ -174,6 +174,14 @@ def test_a_free_problem_needs_no_change() -> None:
     assert {limit.kind for limit in limits_of(problem)} >= {"velocity", "torque", "grip_force", "friction", "mass", "clearance"}
 
 
+def test_changes_are_said_with_all_their_digits() -> None:
+    said = [
+        str(Relaxation(Limit(*limit), value))
+        for limit, value in ((("friction", "", 0.3), 0.41), (("clearance", "", 0.002), 0.001))
+    ]
+    assert said == ["friction 0.3 → 0.41", "clearance 2 → 1 mm"]
+
+
 def test_a_weak_grip_is_told_how_much_is_needed() -> None:
     problem = fm.load_problem("problems/heavy_jar.toml")
     weak = changed(problem, Limit("grip_force", "", 60.0), 8.0)
