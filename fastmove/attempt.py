@@ -25,6 +25,7 @@ from fastmove.spline import Array, SplineBasis
 from fastmove.sqp import Optimiser, Point
 from fastmove.trajectory import Phase, Trajectory
 from fastmove.transcription import Samples, Transcription
+from fastmove.turning import bottleneck
 
 PAD = 0.006  # distance asked of the optimiser beyond the clearance [m] …
 PAD_SHARE = 0.6  # … or this share of the nearer end's own
@@ -119,6 +120,25 @@ class Task:
 
     def sentence(self) -> str:
         return self.trouble or "no collision-free path was found within the search's budget"
+
+    def turnable(self) -> bool:
+        """False where some hold provably cannot be carried from end to end at rest; `trouble` says why."""
+        problem, gravity = self.problem, float(np.linalg.norm(self.problem.gravity))
+        if not problem.hold_active or gravity < 1e-9:
+            return True
+        still = self.shop.dynamics.static(np.stack([np.array(problem.start.q), self.goal]))
+        for k, held in enumerate(problem.holds):
+            weight = still[:, 0, len(self.goal) + 6 * k : len(self.goal) + 6 * k + 3]
+            down = -weight / np.linalg.norm(weight, axis=1)[:, None]
+            use = bottleneck(held, down[0], down[1], gravity)
+            if use > 1:
+                most = float(held.grasp.grip_force[1])
+                self.trouble = (
+                    f"on every way between these ends gravity turns through directions of the hand in which it needs more than "
+                    f"{most * use:.1f} N at rest to hold {held.item.name}; it may use {most:g} N"
+                )
+                return False
+        return True
 
     def order(self, path_seeds: int) -> tuple[list[int], list[int]]:
         """Numbers of attempts to make: the straight line first, but last where it starts deep inside obstacles; and of further

@@ -1,7 +1,7 @@
 """The certificate: every limit of a motion recomputed, by code that cannot import the optimiser.
 
 Independent of the planner in what can go wrong: torques from a model with the item fixed rigidly to its joint, wrenches by
-Newton–Euler on the item, its own utilisation S and pad share V, its own list of collision pairs, exact extremes of the
+Newton–Euler on the item, its own utilisation S and shares V and R of pads, its own list of collision pairs, exact extremes of the
 polynomials, and a sweep that proves clearances between samples.  Shared with it: the body tree (`assembly`), pinocchio and coal.
 
 Where each kind holds (`proof`):

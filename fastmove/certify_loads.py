@@ -194,13 +194,30 @@ def _cup_use(held: Held, wrench: Array, vacuum: Array) -> Array:
 
 
 def _pad_share(held: Held, wrench: Array, grip_force: Array) -> Array:
-    """Larger share V of a pad that the load along the closing axis lightens, written out (see `contact`)."""
+    """Largest of V, the share of a pad that the load along the closing axis lightens, and R, written out (see `contact`)."""
     mu, width = held.friction, held.width
     ratio = sum(patch.a for patch in held.patches) / 2 / (mu * width)
     fx, fy, fz, mx, _, mz = wrench.T
     first = np.hypot(fx - 2 * mz / width, fz + 2 * mx / width) / (2 * mu) + fy / 2
     second = np.hypot(fx + 2 * mz / width, fz - 2 * mx / width) / (2 * mu) - fy / 2
-    return np.asarray(np.maximum(first, second) / (grip_force * (1 + ratio)))
+    spare = np.maximum(first, second) / (grip_force * (1 + ratio))
+    return np.asarray(np.maximum(spare, _sliding_share(held, wrench, grip_force)))
+
+
+def _sliding_share(held: Held, wrench: Array, grip_force: Array) -> Array:
+    """Largest share R of sliding about a point that presses, written out (see `contact`); 0 where a pad presses at one point."""
+    mu, width, middle = held.friction, held.width, held.tool_T_grasp.translation[[0, 2]]
+    a = sum(patch.a for patch in held.patches) / 2
+    fx, fy, fz, mx, my, mz = wrench.T
+    pads = [patch.points() - middle for patch in held.patches]
+    if min(len(pad) for pad in pads) < 2:
+        return np.zeros(len(wrench))
+    worst = np.zeros(len(wrench))
+    for x, z in np.concatenate(pads):
+        away = sum(np.hypot(pad[:, 0] - x, pad[:, 1] - z).mean() for pad in pads) / 2
+        worst = np.maximum(worst, np.abs(my - z * fx + x * fz) / (2 * mu * away))
+    rest = (np.hypot(mx, mz) / (a + mu * width)) ** 2 + (fy / 2) ** 2
+    return np.asarray(np.sqrt(worst**2 + rest) / grip_force)
 
 
 def _care(frame: HoldFrame, body: pin.Inertia, wrench: Array, grip: Array, rotation: Array, gravity: Array) -> dict[str, Array]:

@@ -137,7 +137,8 @@ class Held:
         friction, given = self.grasp.friction * (1 + wide.friction * low[0]), 1 + wide.grip_force * low[1]
         c, a = (sum(getattr(patch, key) for patch in self.patches) / len(self.patches) for key in ("c", "a"))
         by_cup = self.grasp.contact == "suction"
-        model = suction(friction, c, given) if by_cup else pinch(friction, self.width, c, a, given)
+        points = pressed(self.patches, self.tool_T_grasp)
+        model = suction(friction, c, given) if by_cup else pinch(friction, self.width, c, a, points, given)
         return replace(
             self,
             item=replace(self.item, members=(body,)),
@@ -150,6 +151,15 @@ class Held:
     def inertia(self, member: Inertial) -> pin.Inertia:
         """The member as a pinocchio inertia in the grasp frame."""
         return self.grasp_T_item.act(member.spatial())
+
+
+def pressed(patches: tuple[Patch, ...], tool_T_grasp: pin.SE3) -> Array | None:
+    """(K, 2) points in x, z of the grasp frame that carry the pads' force, as many of each; None where a pad touches at one."""
+    points = [patch.points() for patch in patches]
+    most = max(len(p) for p in points)
+    if min(len(p) for p in points) < 2:
+        return None
+    return np.concatenate([np.repeat(p, most // len(p), axis=0) for p in points]) - np.asarray(tool_T_grasp.translation)[[0, 2]]
 
 
 def hold(gripper: Gripper | SuctionCup, item: Item, grasp: Grasp, uncertainty: Uncertainty = EXACT) -> Held:
@@ -187,7 +197,7 @@ def hold(gripper: Gripper | SuctionCup, item: Item, grasp: Grasp, uncertainty: U
     frame = pin.SE3(np.eye(3), np.array([middle[0], 0.0, middle[1]]))
     c, a = (patches[0].c + patches[1].c) / 2, (patches[0].a + patches[1].a) / 2
     sure = 1 - uncertainty.grip_force
-    model = pinch(grasp.friction * (1 - uncertainty.friction), width, c, a, sure, item.tolerates.swing)
+    model = pinch(grasp.friction * (1 - uncertainty.friction), width, c, a, pressed(patches, frame), sure, item.tolerates.swing)
     return Held(gripper, item, grasp, width, patches, frame, model, uncertainty)
 
 

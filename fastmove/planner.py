@@ -112,6 +112,8 @@ class _Search:
         for tried, number in enumerate(more):
             if self.best is not None or self.late():
                 break
+            if tried == 0 and not self.task.turnable():
+                return None
             draft = self._drafted(len(usual) + tried, number)
             if draft is not None:
                 self._finish(draft)

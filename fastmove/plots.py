@@ -28,7 +28,7 @@ def plots_svg(solution: Solution) -> str:
             parts.append(_plot(kind.replace("_", " ") + " / limit, by joint", time, profile[kind].T, 1.0, True))
     if problem.holds and "hold" in profile:
         both = np.stack([profile["hold"], profile["pad_share"]])
-        parts.append(_plot("hold: S / 0.9, and the lighter pad's share V / 0.9", time, both, 1.0, True))
+        parts.append(_plot("hold: S / 0.9, and the pads' shares V, R / 0.9", time, both, 1.0, True))
     for kind in ("tilt", "upright", "shock", "swing"):
         if kind in profile:
             parts.append(_plot(f"{kind} / what the item tolerates", time, profile[kind][None], 1.0, True))

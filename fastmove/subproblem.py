@@ -292,6 +292,7 @@ class Subproblem:
         return [
             (np.vstack([room - b @ change, a @ change]), np.concatenate([[full - b @ wrench], a @ wrench]))
             for a, b in self.tr.carry.contacts[hold].shares
+            if float(np.linalg.norm(a @ wrench) + b @ wrench) > CONE_FROM * full
         ]
 
     def _care_cones(self) -> list[tuple[Array, Array]]:

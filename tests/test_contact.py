@@ -5,6 +5,7 @@ import pinocchio as pin
 import pytest
 from generators import block, pinched
 from scipy.integrate import dblquad
+from scipy.spatial import ConvexHull
 
 import fastmove as fm
 from fastmove.contact import clip_polygon, disc_patch, line_patch, pinch, plane_patch
@@ -223,3 +224,45 @@ def test_a_grasp_that_cannot_be_is_refused(
 def test_an_item_wider_than_the_hand_is_refused(panda: fm.RobotModel) -> None:
     with pytest.raises(GraspInvalid, match="opens 0 to 80 mm"):
         pinched(panda, block(0.3, size=(0.06, 0.09, 0.06)), 20.0, 0.5)
+
+
+def slide_loads(points: np.ndarray) -> np.ndarray:
+    """(N, 3) of (f_x, f_z, m_y) on the limit surface of evenly pressed points, 1 N of friction in all, for sliding about many
+    points of the plane: friction opposes each point's way."""
+    turns, found = np.linspace(0, 2 * np.pi, 73), []
+    for away in np.concatenate([np.linspace(0, 3, 61), [1e3]]) * np.abs(points).max():
+        for t in turns:
+            arm = points - away * np.array([np.cos(t), np.sin(t)])
+            way = np.stack([arm[:, 1], -arm[:, 0]], axis=1)
+            unit = way / np.maximum(np.linalg.norm(way, axis=1), 1e-12)[:, None]
+            found.append([*unit.mean(axis=0), (points[:, 1] * unit[:, 0] - points[:, 0] * unit[:, 1]).mean()])
+    return np.array(found)
+
+
+def slide_faces(points: np.ndarray, c: float) -> np.ndarray:
+    """(N, 3) middles of the faces of the convex hull of that surface, m_y in shares of c."""
+    loads = slide_loads(points) / [1.0, 1.0, c]
+    loads = np.concatenate([loads, -loads])
+    return loads[ConvexHull(loads).simplices].mean(axis=1)
+
+
+@pytest.mark.parametrize("size", [(0.5, 0.5), (0.5, 0.2), (0.5, 0.06), (0.5, 0.0)])
+def test_sliding_shares_touch_the_limit_surface_of_evenly_pressed_points_and_leave_little_of_it(
+    size: tuple[float, float],
+) -> None:
+    x, z = 0.01 * np.array(size)
+    points = np.array([[x, z], [x, -z], [-x, z], [-x, -z]]) if z else np.array([[x, 0.0], [-x, 0.0]])
+    c, mu = float(np.linalg.norm(points, axis=1).mean()), 0.5
+    contact = pinch(mu, 0.04, c, 0.0, points=np.concatenate([points, points]))
+    loads = slide_loads(points)
+    wrench = np.zeros((len(loads), 6))
+    wrench[:, [0, 2, 4]] = loads * 2 * mu  # two pads of 1 N each
+    used = contact.utilisation(wrench, 1.0)
+    assert used.max() <= 1 + 1e-9  # nothing that holds is refused
+    rng = np.random.default_rng(0)
+    inner = wrench[rng.integers(len(wrench), size=(4000, 2))].mean(axis=1)  # chords of a convex set: inside, or its flat faces
+    assert contact.utilisation(inner, 1.0).max() <= 1 + 1e-9
+    flat = slide_faces(points, c) @ np.diag([1.0, 1.0, c]) * 2 * mu
+    wrench = np.zeros((len(flat), 6))
+    wrench[:, [0, 2, 4]] = flat
+    assert contact.score(wrench, 1.0).min() < 0.87 and contact.utilisation(wrench, 1.0).min() > 0.91

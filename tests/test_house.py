@@ -19,7 +19,7 @@ ROOT = PACKAGE.parent
 FLOORS = (
     "errors progress spline fields shapes tolerance item uncertainty contact cup robot items grasp scene regions problem "
     "assembly bounding trajectory loosen problem_file",
-    "carry kinematics dynamics manifold collision broadphase sweep evidence certify_ends certify_loads certificate "
+    "carry turning kinematics dynamics manifold collision broadphase sweep evidence certify_ends certify_loads certificate "
     "report trajectory_file",
     "bound ik seeds roadmap transcription conic subproblem sqp attempt newton interior reference solution explain checks "
     "retiming planner batch pads relax",

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from generators import random_loads, uncertain_transfers
+from generators import hold_bound, random_loads, uncertain_transfers
 
 import fastmove as fm
 from fastmove.assembly import assemble
@@ -100,19 +100,21 @@ def slip_grip(slips, high: float) -> float:  # type: ignore[no-untyped-def]
 
 @pytest.mark.slow
 def test_calibration_of_the_slip_grip() -> None:
+    """On the planner's own motions where the hold limits: their peaks last (a peak of 30 ms is over before 1 mm is slipped)."""
     ratios: dict[bool, list[float]] = {True: [], False: []}
-    for k, problem in enumerate(random_loads(60, 21)):
-        free = fm.plan(problem.with_(hold_active=False))
-        if not free.ok:
+    for k, (bound, _) in enumerate(hold_bound(90, 31)):
+        problem = bound.nominal()
+        plan = fm.plan(problem)
+        if not plan.ok:
             continue
-        contact, wrench = problem.holds[0].contact_model, free.certificate.profile["wrench"]
+        contact, wrench = problem.holds[0].contact_model, plan.certificate.profile["wrench"]
         use = contact.utilisation(wrench, 1.0)
         peak = int(np.argmax(use))
         first, at = float(use[peak]), wrench[peak]
         shear = bool(np.linalg.norm(contact.linear @ at) > 0.9 * float(contact.utilisation(at, 1.0)))
 
-        def slips(grip: float, problem=problem, free=free) -> bool:  # type: ignore[no-untyped-def]
-            return judge(problem, free.trajectory, grip, step=5e-4, measure=False).verdict in LOST  # 1 ms may lose what is held
+        def slips(grip: float, problem=problem, plan=plan) -> bool:  # type: ignore[no-untyped-def]
+            return judge(problem, plan.trajectory, grip, step=5e-4, measure=False).verdict in LOST  # 1 ms may lose what is held
 
         top = 1.1 * first
         ratio = slip_grip(slips, top) / first if not slips(top) else np.inf
@@ -126,9 +128,8 @@ def test_calibration_of_the_slip_grip() -> None:
             f"{name}: {len(r)} transfers, {r.min():.3f} to {r.max():.3f}, median {np.median(r):.3f}; {inside:.0%} in [{low}, 1]"
         )
     both, shear = np.concatenate([ratios[True], ratios[False]]), np.array(ratios[True])
-    # a peak that lasts some 50 ms is over before an item has slipped by 1 mm: such grips count as holding, below F1
-    assert len(both) >= 60 and both.max() <= 1.02 and min(ratios[False]) >= 0.6
-    assert 0.9 <= np.median(shear) <= 1.0 and shear.min() >= 0.7
+    assert len(both) >= 60 and both.max() <= 1.0 and min(ratios[False]) >= 0.6
+    assert np.mean(shear >= 0.9) >= 0.85
 
 
 @pytest.mark.slow
