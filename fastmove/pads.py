@@ -4,7 +4,7 @@ Each pad touches at its points p_i (`Patch.points`, the ones a simulation touche
 ‖t_i‖ ≤ μ N_i.  Both fingers are driven by one force, so Σ N_i = 2 F over all points.  The least F that balances a wrench W is
 a cone program in 3 numbers per point:
 
-    minimise F   subject to   Σ [f_i; p_i × f_i] = W,   Σ N_i = 2 F,   ‖t_i‖ ≤ μ N_i
+    minimise F   subject to   Σ [f_i; p_i × f_i] = W,   Σ N_i = 2 F,   ‖t_i‖ ≤ μ N_i,   N_i linear over each pad (a rigid face)
 
 That some share of load balances W is necessary for holding, not sufficient: friction remembers how it came there.
 """
@@ -40,7 +40,7 @@ def least_grip(held: Held, wrenches: Array) -> Array:
     settings.verbose, settings.max_threads = False, 1
     found = np.full(len(wrenches), np.inf)
     for k, wrench in enumerate(wrenches):
-        bound = np.concatenate([wrench, [0.0], np.zeros(len(cone))])
+        bound = np.concatenate([wrench, np.zeros(len(equal) - 6 + len(cone))])
         solution = clarabel.DefaultSolver(sparse.csc_matrix((size, size)), cost, rows, bound, kinds, settings).solve()
         if solution.status in (clarabel.SolverStatus.Solved, clarabel.SolverStatus.AlmostSolved):
             found[k] = solution.x[-1]
@@ -48,7 +48,7 @@ def least_grip(held: Held, wrenches: Array) -> Array:
 
 
 def _balance(held: Held) -> tuple[Array, Array]:
-    """Rows of [W; 0] = E x and of the cones C x, x = (N, t_x, t_z of every point, F)."""
+    """Rows of [W; 0; …] = E x and of the cones C x, x = (N, t_x, t_z of every point, F)."""
     middle = held.tool_T_grasp.translation[[0, 2]]
     columns: list[Array] = []
     for side, patch in zip((1.0, -1.0), held.patches, strict=True):
@@ -57,9 +57,21 @@ def _balance(held: Held) -> tuple[Array, Array]:
             for force in ((0.0, -side, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)):
                 columns.append(np.concatenate([force, np.cross(arm, force)]))
     count = len(columns) // 3
-    equal = np.zeros((7, 3 * count + 1))
+    linear = _linear_pressure([len(patch.points()) for patch in held.patches])
+    equal = np.zeros((7 + len(linear), 3 * count + 1))
     equal[:6, :-1] = np.array(columns).T
     equal[6, 0:-1:3], equal[6, -1] = 1.0, -2.0
+    equal[7:, 0:-1:3] = linear
     cone = np.zeros((3 * count, 3 * count + 1))
     cone[np.arange(3 * count), np.arange(3 * count)] = np.tile([held.grasp.friction, 1.0, 1.0], count)
     return equal, cone
+
+
+def _linear_pressure(counts: list[int]) -> Array:
+    """Rows over all normal forces: on the four corners of a rectangle, linear means that both diagonals carry the same."""
+    rows, first = np.zeros((counts.count(4), sum(counts))), 0
+    for k, count in enumerate(counts):
+        if count == 4:
+            rows[counts[:k].count(4), first : first + 4] = (1.0, -1.0, -1.0, 1.0)
+        first += count
+    return rows

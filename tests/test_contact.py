@@ -116,7 +116,8 @@ def test_pure_loads_have_their_closed_forms() -> None:
     assert contact.utilisation(unit(1, 2 * force), force) == pytest.approx(1.0)
     assert contact.utilisation(unit(4, 2 * mu * force * c), force) == pytest.approx(1.0)
     for k in (3, 5):
-        assert contact.utilisation(unit(k, force * (a + mu * width)), force) == pytest.approx(1.0)
+        assert contact.score(unit(k, force * (a + mu * width)), force) == pytest.approx(1.0)
+        assert contact.utilisation(unit(k, force * (0.7 * a + mu * width)), force) == pytest.approx(1.0)
     # the tangential force alone may be 2 μ F, but never together with torsion: |f| ≤ 2 μ F is not the hold
     both = unit(0, 2 * mu * force * 0.8) + unit(4, 2 * mu * force * c * 0.8)
     assert contact.utilisation(both, force) > 1.1
@@ -154,7 +155,7 @@ def test_no_share_of_load_between_the_pads_needs_more_grip_than_the_utilisation_
         f"\n{kind}: exact / max(S, V) at most {ratio.max():.3f}, exact / S at most {alone.max():.3f}; "
         f"where V decides ({matters.mean():.0%}) V / exact median {np.median((share / exact)[matters]):.3f}"
     )
-    assert ratio.max() <= 1.03 and alone.max() > 1.15
+    assert ratio.max() <= 1.001 and alone.max() > 1.15
 
 
 def test_pads_share_pure_loads_in_closed_form(panda: fm.RobotModel) -> None:
