@@ -9,6 +9,10 @@ from fastmove.batch import plan_contacts as plan_contacts
 from fastmove.batch import rank_grasps as rank_grasps
 from fastmove.batch import read_grasps as read_grasps
 from fastmove.certificate import certify as certify
+from fastmove.cover import cover_heights as cover_heights
+from fastmove.cover import cover_mesh as cover_mesh
+from fastmove.cover import cover_points as cover_points
+from fastmove.cover import points_of_depth as points_of_depth
 from fastmove.errors import FastMoveError as FastMoveError
 from fastmove.errors import InputError as InputError
 from fastmove.errors import NoTransferFound as NoTransferFound

@@ -87,8 +87,9 @@ def assemble(problem: TransferProblem, opened: float = 0.0) -> Assembly:
         if isinstance(frame.held.gripper, SuctionCup):
             bodies.append(_stem(arm, frame.held.gripper))
     for obstacle in problem.scene.obstacles:
-        where, spread = obstacle.placement, problem.scene.tolerance
-        bodies.append(Body(obstacle.name, "scene", obstacle.name, 0, where, obstacle.shape.geometry(), spread))
+        for k, shape in enumerate(obstacle.shapes):
+            name = obstacle.name if len(obstacle.shapes) == 1 else f"{obstacle.name}.{k}"
+            bodies.append(Body(name, "scene", obstacle.name, 0, shape.placement, shape.geometry(), problem.scene.tolerance))
     return Assembly(arm, tuple(bodies), frames)
 
 
@@ -103,9 +104,9 @@ def hand_overlaps(assembly: Assembly) -> list[tuple[float, str]]:
     Pads press on the item, so touching within 0.5 mm is no overlap.
     """
     request, found = coal.DistanceRequest(), []
-    for item in assembly.bodies:
+    for item in (b for b in assembly.bodies if b.owner == "item"):
         for link in assembly.bodies:
-            if item.owner == "item" and link.owner == "link" and item.joint == link.joint:
+            if link.owner == "link" and item.joint == link.joint:
                 one, two = (coal.Transform3s(b.placement.rotation, b.placement.translation) for b in (item, link))
                 distance = coal.distance(item.geometry, one, link.geometry, two, request, coal.DistanceResult())
                 found.append((float(distance) + HAND_OVERLAP, f"{item.group} – {link.group}"))

@@ -14,6 +14,8 @@ import numpy as np
 from fastmove.assembly import Body
 from fastmove.spline import Array
 
+LEAF = 16  # boxes in a leaf of the tree over what never moves
+
 
 class Bounding:
     """Bounds for pairs (first, second) of bodies; a fixed body may only be second.
@@ -27,7 +29,8 @@ class Bounding:
         self.joint = np.array([b.joint for b in bodies], dtype=int)
         self.local_rotation = np.array([b.placement.rotation for b in bodies]).reshape(-1, 3, 3)
         self.local_origin = np.array([b.placement.translation for b in bodies]).reshape(-1, 3)
-        capsules = [_capsule(b) for b in bodies]
+        self.turning = int(np.max(np.nonzero(self.joint)[0], initial=-1)) + 1  # bodies from here on are fixed
+        capsules = [_capsule(b) for b in bodies[: self.turning]]
         self.segment = np.array([c[0] for c in capsules]).reshape(-1, 2, 3)
         self.radius = np.array([c[1] for c in capsules])
         self.center = self.segment.mean(axis=1)
@@ -35,65 +38,130 @@ class Bounding:
         self.first = np.array([p[0] for p in pairs], dtype=int)
         self.second = np.array([p[1] for p in pairs], dtype=int)
         self.fixed = self.joint[self.second] == 0
-        self.boxes = {int(k): _box(bodies[k]) for k in np.unique(self.second[self.fixed])}
+        self.still = np.unique(self.second[self.fixed])  # bodies that never move, with their boxes
+        boxes = [_box(bodies[int(k)]) for k in self.still]
+        self.box_turn = np.array([box[0] for box in boxes]).reshape(-1, 3, 3)
+        self.box_middle = np.array([box[1] for box in boxes]).reshape(-1, 3)
+        self.box_half = np.array([box[2] for box in boxes]).reshape(-1, 3)
+        self.box_of = np.zeros(len(bodies), dtype=int)
+        self.box_of[self.still] = np.arange(len(self.still))
+        self.movers = np.unique(self.first)
+        mover_of = np.zeros(len(bodies), dtype=int)
+        mover_of[self.movers] = np.arange(len(self.movers))
+        self.pair_of = np.full((len(self.movers), len(self.still)), -1)
+        chosen = np.nonzero(self.fixed)[0]
+        self.pair_of[mover_of[self.first[chosen]], self.box_of[self.second[chosen]]] = chosen
+        self._grow_leaves()
+
+    def _grow_leaves(self) -> None:
+        """Leaves of a k-d tree over the still boxes, each with the box along the world's axes around its own."""
+        reach = np.einsum("bij,bj->bi", np.abs(self.box_turn), self.box_half)
+        low, high = self.box_middle - reach, self.box_middle + reach
+        leaves, todo = [], [np.arange(len(self.still))] if len(self.still) else []
+        while todo:
+            chosen = todo.pop()
+            if len(chosen) <= LEAF:
+                leaves.append(chosen)
+                continue
+            axis = int(np.argmax(np.ptp(self.box_middle[chosen], axis=0)))
+            order = chosen[np.argsort(self.box_middle[chosen, axis], kind="stable")]
+            todo += [order[len(order) // 2 :], order[: len(order) // 2]]
+        self.leaves = np.full((len(leaves), LEAF), -1)
+        for k, leaf in enumerate(leaves):
+            self.leaves[k, : len(leaf)] = leaf
+        self.leaf_low = np.array([low[leaf].min(axis=0) for leaf in leaves]).reshape(-1, 3)
+        self.leaf_high = np.array([high[leaf].max(axis=0) for leaf in leaves]).reshape(-1, 3)
 
     def place(self, rotation: Array, origin: Array) -> Placed:
         """Bodies in the world from joint frames (N, joints, 3, 3), (N, joints, 3)."""
-        turn, shift = rotation[:, self.joint], origin[:, self.joint]
+        joint, upto = self.joint[: self.turning], self.turning
+        turn, shift = rotation[:, joint], origin[:, joint]
         segment = np.einsum("nbij,bkj->nbki", turn, self.segment) + shift[:, :, None]
-        return Placed(self, turn @ self.local_rotation, np.einsum("nbij,bj->nbi", turn, self.local_origin) + shift, segment)
+        there = np.einsum("nbij,bj->nbi", turn, self.local_origin[:upto]) + shift
+        return Placed(self, turn @ self.local_rotation[:upto], there, segment)
 
 
 class Placed:
     """N placements of all bodies.
 
     Attributes:
-        rotation, origin: (N, bodies, 3, 3), (N, bodies, 3) of the bodies' own frames in the world.
-        segment: (N, bodies, 2, 3) ends of the enclosing capsules' axes.
+        segment: (N, B, 2, 3) ends of the enclosing capsules' axes of the B bodies up to the last that moves.
     """
 
     def __init__(self, bounding: Bounding, rotation: Array, origin: Array, segment: Array) -> None:
-        self._bounding, self.rotation, self.origin, self.segment = bounding, rotation, origin, segment
+        self._bounding, self._rotation, self._origin, self.segment = bounding, rotation, origin, segment
         self._transforms: dict[tuple[int, int], coal.Transform3s] = {}
+
+    def frame(self, row: int, body: int) -> tuple[Array, Array]:
+        """Rotation (3, 3) and origin (3,) of a body's own frame in the world."""
+        b = self._bounding
+        if body >= b.turning:
+            return b.local_rotation[body], b.local_origin[body]
+        return self._rotation[row, body], self._origin[row, body]
 
     def transform(self, row: int, body: int) -> coal.Transform3s:
         """Placement of a body as coal takes it."""
-        known = self._transforms.get((row, body))
+        key = (row if body < self._bounding.turning else -1, body)
+        known = self._transforms.get(key)
         if known is None:
-            known = coal.Transform3s(self.rotation[row, body], self.origin[row, body])
-            self._transforms[(row, body)] = known
+            known = coal.Transform3s(*self.frame(row, body))
+            self._transforms[key] = known
         return known
 
-    def lower_bounds(self) -> Array:
-        """(N, P): capsule against an obstacle's own box, sphere against sphere."""
+    def near(self, limit: Array, required: Array) -> tuple[Array, Array]:
+        """(row, pair) of all whose bound is below limit + required, limit (N,), required (P,); by row, then by pair."""
         b = self._bounding
-        bound = np.empty((len(self.segment), len(b.first)))
         moving = np.nonzero(~b.fixed)[0]
         center = self.segment.mean(axis=2)
         gap = center[:, b.first[moving]] - center[:, b.second[moving]]
-        bound[:, moving] = np.sqrt(np.einsum("npi,npi->np", gap, gap)) - b.sphere[b.first[moving]] - b.sphere[b.second[moving]]
-        for obstacle, (turn, middle, half) in b.boxes.items():
-            columns = np.nonzero(b.fixed & (b.second == obstacle))[0]
-            one, two = ((self.segment[:, b.first[columns], k] - middle) @ turn for k in (0, 1))
-            low, high = np.minimum(one, two), np.maximum(one, two)
-            outside = np.maximum(np.maximum(low - half, -high - half), 0.0)
-            bound[:, columns] = np.sqrt(np.einsum("npi,npi->np", outside, outside)) - b.radius[b.first[columns]]
+        bound = np.sqrt(np.einsum("npi,npi->np", gap, gap)) - b.sphere[b.first[moving]] - b.sphere[b.second[moving]]
+        rows, columns = np.nonzero(bound < limit[:, None] + required[moving])
+        still_rows, still_pairs = self._near_still(limit, float(required[b.fixed].max(initial=0.0)))
+        close = self.bounds(still_rows, still_pairs) < limit[still_rows] + required[still_pairs]
+        rows, pairs = np.concatenate([rows, still_rows[close]]), np.concatenate([moving[columns], still_pairs[close]])
+        order = np.lexsort((pairs, rows))
+        return rows[order], pairs[order]
+
+    def _near_still(self, limit: Array, most: float) -> tuple[Array, Array]:
+        """(row, pair) of moving bodies and all still ones in leaves whose box is nearer than limit + most along every axis."""
+        b = self._bounding
+        if len(b.leaves) == 0:
+            return np.zeros(0, dtype=int), np.zeros(0, dtype=int)
+        ends = self.segment[:, b.movers]
+        reach = (b.radius[b.movers] + limit[:, None] + most)[:, :, None]
+        low, high = ends.min(axis=2) - reach, ends.max(axis=2) + reach
+        inside = np.ones((*low.shape[:2], len(b.leaves)), dtype=bool)
+        for k in range(3):
+            inside &= (low[:, :, k, None] <= b.leaf_high[:, k]) & (high[:, :, k, None] >= b.leaf_low[:, k])
+        rows, movers, leaves = np.nonzero(inside)
+        pairs = b.pair_of[movers[:, None], b.leaves[leaves]]
+        known = (pairs >= 0) & (b.leaves[leaves] >= 0)
+        return np.broadcast_to(rows[:, None], pairs.shape)[known], pairs[known]
+
+    def bounds(self, rows: Array, pairs: Array) -> Array:
+        """(K,): capsule against an obstacle's own box, sphere against sphere."""
+        b = self._bounding
+        bound, fixed = np.empty(len(rows)), b.fixed[pairs]
+        first, box = b.first[pairs[fixed]], b.box_of[b.second[pairs[fixed]]]
+        ends = np.einsum("kei,kij->kej", self.segment[rows[fixed], first] - b.box_middle[box][:, None], b.box_turn[box])
+        low, high, half = ends.min(axis=1), ends.max(axis=1), b.box_half[box]
+        outside = np.maximum(np.maximum(low - half, -high - half), 0.0)
+        bound[fixed] = np.sqrt(np.einsum("ki,ki->k", outside, outside)) - b.radius[first]
+        one, two = b.first[pairs[~fixed]], b.second[pairs[~fixed]]
+        gap = self.segment[rows[~fixed], one].mean(axis=1) - self.segment[rows[~fixed], two].mean(axis=1)
+        bound[~fixed] = np.sqrt(np.einsum("ki,ki->k", gap, gap)) - b.sphere[one] - b.sphere[two]
         return bound
 
     def tightened(self, rows: Array, pairs: Array) -> Array:
         """(K,) for the chosen rows and pairs: capsule to capsule, or capsule to an obstacle's box along more directions."""
         b = self._bounding
-        bound = np.full(len(rows), -np.inf)
-        for obstacle in np.unique(b.second[pairs[b.fixed[pairs]]]):
-            turn, middle, half = b.boxes[int(obstacle)]
-            chosen = np.nonzero(b.second[pairs] == obstacle)[0]
-            first = b.first[pairs[chosen]]
-            ends = (self.segment[rows[chosen], first] - middle) @ turn
-            bound[chosen] = _segment_box_gap(ends, half) - b.radius[first]
-        moving = np.nonzero(~b.fixed[pairs])[0]
-        one, two = b.first[pairs[moving]], b.second[pairs[moving]]
-        gap = segment_distance(self.segment[rows[moving], one], self.segment[rows[moving], two])
-        bound[moving] = gap - b.radius[one] - b.radius[two]
+        bound, fixed = np.empty(len(rows)), b.fixed[pairs]
+        first, box = b.first[pairs[fixed]], b.box_of[b.second[pairs[fixed]]]
+        ends = np.einsum("kei,kij->kej", self.segment[rows[fixed], first] - b.box_middle[box][:, None], b.box_turn[box])
+        bound[fixed] = _segment_box_gap(ends, b.box_half[box]) - b.radius[first]
+        one, two = b.first[pairs[~fixed]], b.second[pairs[~fixed]]
+        gap = segment_distance(self.segment[rows[~fixed], one], self.segment[rows[~fixed], two])
+        bound[~fixed] = gap - b.radius[one] - b.radius[two]
         return bound
 
 
@@ -114,7 +182,7 @@ def segment_distance(one: Array, two: Array) -> Array:
 
 
 def _segment_box_gap(ends: Array, half: Array) -> Array:
-    """(K,) lower bound of the distance of segments (K, 2, 3) from the box of these half edges around the origin: the widest
+    """(K,) lower bound of the distance of segments (K, 2, 3) from boxes of half edges (K, 3) around the origin: the widest
     gap along the directions at right angles to the segment and to an edge of the box (separating axes)."""
     d = ends[:, 1] - ends[:, 0]
     best = np.full(len(ends), -np.inf)
@@ -122,7 +190,7 @@ def _segment_box_gap(ends: Array, half: Array) -> Array:
         n = np.cross(d, axis)
         length = np.linalg.norm(n, axis=1)
         n = n / np.maximum(length, 1e-12)[:, None]
-        gap = np.abs(np.einsum("ki,ki->k", n, ends[:, 0])) - np.abs(n) @ half
+        gap = np.abs(np.einsum("ki,ki->k", n, ends[:, 0])) - np.einsum("ki,ki->k", np.abs(n), half)
         best = np.maximum(best, np.where(length > 1e-9, gap, -np.inf))
     return best
 

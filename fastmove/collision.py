@@ -225,7 +225,7 @@ class Collision:
         frames = self.kinematics.placements(q)
         placed = self._bounding.place(frames.rotation, frames.origin)
         limit = np.broadcast_to(np.asarray(reach, dtype=float), len(q))
-        sample, pair = np.nonzero(placed.lower_bounds() < limit[:, None] + self.required)
+        sample, pair = placed.near(limit, self.required)
         near = placed.tightened(sample, pair) < limit[sample] + self.required[pair]
         sample, pair = sample[near], pair[near]
         count = len(sample)
@@ -348,13 +348,17 @@ def _pairs(problem: TransferProblem, bodies: tuple[Body, ...]) -> list[tuple[int
     """Index pairs (moving first) of bodies that can move relative to each other and are not exempt."""
     skip = problem.robot.unchecked_pairs
     pairs = []
-    for i, a in enumerate(bodies):
-        for j in range(i + 1, len(bodies)):
+    world = sum(b.owner == "scene" for b in bodies)  # they come last, and nothing exempts them
+    own = len(bodies) - world
+    for i, a in enumerate(bodies[:own]):
+        for j in range(i + 1, own):
             b = bodies[j]
             declared = a.owner == b.owner == "link" and frozenset((a.group, b.group)) in skip
             if a.joint == b.joint or declared:
                 continue
             pairs.append((i, j) if a.joint != 0 else (j, i))
+        if a.joint != 0:
+            pairs += [(i, j) for j in range(own, len(bodies))]
     return pairs
 
 

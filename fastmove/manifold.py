@@ -24,8 +24,9 @@ class Faces:
 
     def __init__(self, bodies: Sequence[Body], bounding: Bounding) -> None:
         self._bounding = bounding
-        self._faces = [_faces(b) for b in bodies]
-        self._flat = np.array([faces is not None for faces in self._faces], dtype=bool)
+        self._bodies = bodies
+        self._known: dict[int, tuple[Array, Callable[[Array], Array]]] = {}
+        self._flat = np.array([isinstance(b.geometry, coal.Box | coal.Cylinder) for b in bodies], dtype=bool)
 
     def manifolds(
         self, placed: Placed, sample: Array, pair: Array, distance: Array, normal: Array, one: Array, two: Array
@@ -53,30 +54,32 @@ class Faces:
                 found.append((*repeated, *ends))
         return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))  # type: ignore[return-value]
 
+    def _faces(self, body: int) -> tuple[Array, Callable[[Array], Array]]:
+        if body not in self._known:
+            self._known[body] = _faces(self._bodies[body].geometry)
+        return self._known[body]
+
     def _landings(
         self, placed: Placed, sample: int, body: int, other: int, normal: Array, across: Array
     ) -> tuple[Array, Array, Array]:
         """Corners (K, 3) of one body that lie over the other along the normal (towards it), where they land, and their gaps."""
-        points, _ = self._faces[body]  # type: ignore[misc]
-        _, over = self._faces[other]  # type: ignore[misc]
-        corners = points @ placed.rotation[sample, body].T + placed.origin[sample, body]
+        points, over = self._faces(body)[0], self._faces(other)[1]
+        (turn, origin), (other_turn, other_origin) = placed.frame(sample, body), placed.frame(sample, other)
+        corners = points @ turn.T + origin
         gap = (across - corners) @ normal
         landing = corners + gap[:, None] * normal
-        inside = over((landing - placed.origin[sample, other]) @ placed.rotation[sample, other])
+        inside = over((landing - other_origin) @ other_turn)
         return corners[inside], landing[inside], gap[inside]
 
 
-def _faces(body: Body) -> tuple[Array, Callable[[Array], Array]] | None:
-    """Corners (K, 3) of a body with flat faces, and whether points (K, 3) are within 15 mm of it, both in its own frame."""
-    shape = body.geometry
+def _faces(shape: coal.CollisionGeometry) -> tuple[Array, Callable[[Array], Array]]:
+    """Corners (K, 3) of a box or cylinder, and whether points (K, 3) are within 15 mm of it, both in its own frame."""
     if isinstance(shape, coal.Box):
         half = np.asarray(shape.halfSide) + 0.0
         return CORNERS * half, lambda p: np.all(np.abs(p) <= half + MANIFOLD_OVERHANG, axis=1)
-    if isinstance(shape, coal.Cylinder):
-        radius, reach = float(shape.radius), float(shape.halfLength)
-        rims = RIM * [radius, radius, reach]
-        return (
-            rims,
-            lambda p: (np.hypot(p[:, 0], p[:, 1]) <= radius + MANIFOLD_OVERHANG) & (np.abs(p[:, 2]) <= reach + MANIFOLD_OVERHANG),
-        )
-    return None
+    radius, reach = float(shape.radius), float(shape.halfLength)
+    rims = RIM * [radius, radius, reach]
+    return (
+        rims,
+        lambda p: (np.hypot(p[:, 0], p[:, 1]) <= radius + MANIFOLD_OVERHANG) & (np.abs(p[:, 2]) <= reach + MANIFOLD_OVERHANG),
+    )

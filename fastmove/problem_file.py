@@ -24,6 +24,10 @@ Every field is checked when read; the message names file, key and what is allowe
              free_axis, range_deg = [-180, 180] about it, flips = [{axis, angle_deg}], tolerance = [x, y, z]
              (all but the pose optional)
     [[obstacles]] name, type, size | radius, length | file, position, quaternion_xyzw
+             type = "mesh": its convex hull; convex = false: boxes that cover its triangles, to `resolution` [m] (0.03)
+             type = "points": file = .npy (N, 3) in the pose's frame, covered by boxes, too
+             type = "heights": file = .npy (nx, ny), cell [m], floor [m] (0): columns around the pose, solid down to the floor
+             type = "depth": file = .npy (rows, columns) [m], focal, centre [pixels]; the pose is the camera's (z forward, y down)
     [[allowed_contacts]] obstacle, at = "start" | "goal" | "both"
     [[corridors]] at = "start" | "goal", direction, length, angle_deg (15): leave or reach that end straight within a cone
 """
@@ -32,12 +36,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pinocchio as pin
 
 from fastmove.contact import Patch, disc_patch, line_patch, plane_patch
+from fastmove.cover import RESOLUTION, cover_heights, cover_mesh, cover_points, points_of_depth
 from fastmove.errors import InputError
 from fastmove.fields import Table, read_table
 from fastmove.grasp import Grasp, Held, hold
@@ -50,6 +56,8 @@ from fastmove.shapes import TYPES, Shape, pose, pose_dict
 from fastmove.spline import Array, locked
 from fastmove.tolerance import Tolerance
 from fastmove.uncertainty import EXACT, RELATIVE, Uncertainty
+
+SENSED = ("points", "heights", "depth")  # obstacles covered by boxes
 
 
 def load_problem(path: str | Path, limits: str | None = None) -> TransferProblem:
@@ -236,7 +244,39 @@ def _patch(table: Table) -> Patch:
 
 
 def _obstacle(table: Table, folder: Path) -> Obstacle:
-    return Obstacle(table.string("name"), _shape(table, folder))
+    name, kind = table.string("name"), table.choice("type", (*TYPES, *SENSED))
+    if kind not in SENSED and table.boolean("convex", True):
+        return Obstacle(name, (_shape(table, folder),))
+    file, placement = folder / table.string("file"), _pose(table)
+    resolution = table.number("resolution", RESOLUTION)
+    if kind not in (*SENSED, "mesh"):
+        raise table.fail("convex", f"says that a {kind} is not; only a mesh may be")
+    if not file.is_file():
+        raise table.fail("file", f"{file} does not exist")
+    return _located(table, lambda: Obstacle(name, _covering(table, kind, file, placement, resolution)))  # type: ignore[no-any-return]
+
+
+def _covering(table: Table, kind: str, file: Path, placement: pin.SE3, resolution: float) -> tuple[Shape, ...]:
+    if kind == "mesh":
+        return tuple(replace(s, placement=placement * s.placement) for s in cover_mesh(file, resolution))
+    data = _numbers(table, file)
+    if kind == "heights":
+        return cover_heights(data, table.number("cell"), table.number("floor", 0.0), placement)
+    if kind == "depth":
+        (fx, fy), (cx, cy) = table.numbers("focal", 2), table.numbers("centre", 2)
+        return cover_points(points_of_depth(data, (fx, fy), (cx, cy), placement), resolution)
+    points = np.atleast_2d(data)
+    if points.shape[-1] != 3:
+        raise table.fail("file", f"holds an array of the form {data.shape}; (N, 3) is needed [m]")
+    return cover_points(points @ placement.rotation.T + placement.translation, resolution)
+
+
+def _numbers(table: Table, file: Path) -> Array:
+    """An array of numbers in a .npy file, nothing else."""
+    try:
+        return np.asarray(np.load(file, allow_pickle=False), dtype=float)
+    except (ValueError, OSError, EOFError) as error:
+        raise table.fail("file", f"{file.name} is no .npy array of numbers ({str(error).splitlines()[0]})") from error
 
 
 def _corridor(table: Table) -> Corridor:
@@ -304,7 +344,7 @@ def describe(problem: TransferProblem) -> dict[str, object]:
             "damping": _plain(robot.damping),
             "base": pose_dict(robot.T_world_base),
         },
-        "obstacles": [{"name": o.name} | o.shape.describe() for o in problem.scene.obstacles],
+        "obstacles": [{"name": o.name} | _describe_shapes(o.shapes) for o in problem.scene.obstacles],
         "obstacle_tolerance": problem.scene.tolerance,
         "allowed_contacts": [{"obstacle": c.obstacle, "at": c.at} for c in problem.scene.allowed_contacts],
         "corridors": [
@@ -323,6 +363,10 @@ def describe(problem: TransferProblem) -> dict[str, object]:
     if len(problem.holds) > 1:
         result["holds"] = [_describe_hold(problem, held) for held in problem.holds]
     return result
+
+
+def _describe_shapes(shapes: tuple[Shape, ...]) -> dict[str, object]:
+    return shapes[0].describe() if len(shapes) == 1 else {"type": "shapes", "shapes": [s.describe() for s in shapes]}
 
 
 def _describe_goal(goal: GoalPose) -> dict[str, object]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pinocchio as pin
@@ -23,14 +24,34 @@ CORRIDOR_TIP = 0.0005
 
 @dataclass(frozen=True)
 class Obstacle:
-    """A fixed obstacle: a shape in its own frame and the pose of that frame in the world."""
+    """A fixed obstacle: convex shapes, each at its pose in the world.
+
+    Attributes:
+        shapes: one (given alone, or in a tuple), or those that cover a mesh, a point cloud or a height map (see `cover`).
+    """
 
     name: str
-    shape: Shape
+    shapes: tuple[Shape, ...]
+
+    def __post_init__(self) -> None:
+        shapes = (self.shapes,) if isinstance(self.shapes, Shape) else tuple(self.shapes)
+        object.__setattr__(self, "shapes", shapes)
+        if not shapes:
+            raise InputError(f"obstacles.{self.name}", "has no shape")
+
+    @property
+    def shape(self) -> Shape:
+        """The first."""
+        return self.shapes[0]
 
     @property
     def placement(self) -> pin.SE3:
+        """Pose of the first shape in the world."""
         return self.shape.placement
+
+    def moved(self, by: pin.SE3) -> Obstacle:
+        """The same, every pose in the world multiplied by this motion from the left."""
+        return Obstacle(self.name, tuple(replace(s, placement=by * s.placement) for s in self.shapes))
 
 
 @dataclass(frozen=True)
@@ -109,3 +130,21 @@ class Scene:
                 raise InputError(
                     "allowed_contacts.obstacle", f"{contact.obstacle!r} is no obstacle; known: {', '.join(names) or 'none'}"
                 )
+
+    def changed(
+        self, add: Iterable[Obstacle] = (), remove: Iterable[str] = (), move: Mapping[str, pin.SE3] | None = None
+    ) -> Scene:
+        """The scene after a change: obstacles taken away, moved (poses in the world multiplied from the left) and added (one of
+        a name that is there already replaces it).  Contacts allowed with what is gone go, too.
+
+        Raises:
+            InputError: a name to remove or move is not there.
+        """
+        move, gone, new = dict(move or {}), set(remove), {o.name: o for o in add}
+        for name in sorted(gone | set(move)):
+            if name not in {o.name for o in self.obstacles}:
+                raise InputError("obstacles", f"there is no {name!r} to remove or move")
+        kept = [new.pop(o.name, o.moved(move[o.name]) if o.name in move else o) for o in self.obstacles if o.name not in gone]
+        obstacles = (*kept, *new.values())
+        names = {o.name for o in obstacles}
+        return replace(self, obstacles=obstacles, allowed_contacts=tuple(c for c in self.allowed_contacts if c.obstacle in names))

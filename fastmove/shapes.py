@@ -8,6 +8,7 @@ between its cap centres), sphere, mesh (a file, used as its convex hull).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import coal
@@ -124,7 +125,11 @@ class Shape:
             raise InputError("size", "of a box needs three edge lengths [m]")
 
     def geometry(self) -> coal.CollisionGeometry:
-        """The coal geometry, centred on the shape's own frame."""
+        """The coal geometry, centred on the shape's own frame; one object per shape."""
+        return self._geometry
+
+    @cached_property
+    def _geometry(self) -> coal.CollisionGeometry:
         match self.type:
             case "box":
                 return coal.Box(*(float(x) for x in self.size))

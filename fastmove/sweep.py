@@ -55,8 +55,8 @@ class Sweep:
         self.data = self.model.createData()
         exempt = problem.robot.unchecked_pairs
         moving = [k for k, b in enumerate(self.bodies) if b.joint > 0]
-        fixed = [k for k, b in enumerate(self.bodies) if b.joint == 0]
-        candidates = [(i, j) for n, i in enumerate(moving) for j in moving[n + 1 :]] + [(i, j) for i in moving for j in fixed]
+        candidates = [(i, j) for n, i in enumerate(moving) for j in moving[n + 1 :]]
+        candidates += [(i, j) for i in moving for j, b in enumerate(self.bodies) if b.joint == 0 and b.owner != "scene"]
         self.pairs = [
             (i, j)
             for i, j in candidates
@@ -66,11 +66,17 @@ class Sweep:
                 and frozenset((self.bodies[i].group, self.bodies[j].group)) in exempt
             )
         ]
+        scene = [j for j, b in enumerate(self.bodies) if b.owner == "scene"]
+        self.pairs += [(i, j) for i in moving for j in scene]
         self.required = required_clearances(problem, self.bodies, self.pairs)
         self.bounding = Bounding(self.bodies, self.pairs)
         self._reach()
         self._local_axes = self._joint_axes()
-        self.fade = {k: ends for k in range(len(self.pairs)) if (ends := self._fades(k))}
+        items = {k for k, b in enumerate(self.bodies) if b.owner == "item"}
+        touching = {contact.obstacle for contact in problem.scene.allowed_contacts}
+        others = {k for k, b in enumerate(self.bodies) if b.group in touching}
+        allowed = [k for k, (i, j) in enumerate(self.pairs) if i in items and j in others]
+        self.fade = {k: ends for k in allowed if (ends := self._fades(k))}
         self.request, self.result = coal.DistanceRequest(), coal.DistanceResult()
         self.functors: dict[int, coal.ComputeDistance] = {}
         self.q, self.v = trajectory.motion(0), trajectory.motion(1)
@@ -85,7 +91,7 @@ class Sweep:
         self.chain = np.zeros((len(self.bodies), n), dtype=bool)
         self.reach = np.zeros((len(self.bodies), n))
         self.turns = np.array([not self.model.joints[k + 1].shortname().startswith("JointModelP") for k in range(n)])
-        for b, body in enumerate(self.bodies):
+        for b, body in enumerate(self.bodies[: self.bounding.turning]):
             length, joint = float(np.linalg.norm(self.bounding.center[b])) + self.bounding.sphere[b], body.joint
             while joint > 0:
                 self.chain[b, joint - 1] = True
@@ -129,13 +135,13 @@ class Sweep:
         count = max(1, int(np.ceil(duration / FIRST_STEP)))
         edges = np.linspace(0.0, duration, count + 1)
         intervals = np.stack([edges[:-1], edges[1:]], axis=1)
-        active = np.indices((count, len(self.pairs))).reshape(2, -1).T
+        active: Array | None = None  # all pairs on all intervals
         self.least: dict[bool, tuple[float, float, int]] = {}
         self.proven = {True: True, False: True}
         self.seen: list[tuple[Array, Array]] = []
         self._look_at(np.array([0.0, duration]))
         for level in range(MAX_LEVELS):
-            if len(active) == 0:
+            if active is not None and len(active) == 0:
                 break
             open_pairs = self._level(intervals, active, last=level == MAX_LEVELS - 1)
             intervals, active = _bisect(intervals, open_pairs)
@@ -157,20 +163,22 @@ class Sweep:
         """Sample all near pairs at these times (the ends, where no interval has its middle)."""
         rotation, origin, _ = self._placements(times)
         placed = self.bounding.place(rotation, origin)
-        rows, pairs = np.nonzero(placed.lower_bounds() < self.required + 0.05)
+        rows, pairs = placed.near(np.full(len(times), 0.05), self.required)
         for row, pair in zip(rows, pairs, strict=True):
             self._record(int(pair), float(times[row]), self._margin(int(pair), placed, int(row), rotation, origin))
 
-    def _level(self, intervals: Array, active: Array, last: bool) -> Array:
-        """One level: returns the (interval, pair) rows that must be bisected."""
+    def _level(self, intervals: Array, active: Array | None, last: bool) -> Array:
+        """One level: returns the (interval, pair) rows that must be bisected.  Without active ones all pairs count that are not
+        farther apart than any two bodies can have moved."""
         middle, half = intervals.mean(axis=1), np.diff(intervals, axis=1)[:, 0] / 2
         rotation, origin, axis = self._placements(middle)
         placed = self.bounding.place(rotation, origin)
-        rows, pairs = active[:, 0], active[:, 1]
         moved = self._displacement(middle, half, placed, origin, axis)
+        most = 2 * moved.sum(axis=2).max(axis=1, initial=0.0)
+        rows, pairs = placed.near(most, self.required) if active is None else (active[:, 0], active[:, 1])
         shift = self._pair_displacement(moved, rows, pairs)
-        for bound in (placed.lower_bounds()[rows, pairs], None):
-            bound = placed.tightened(rows, pairs) if bound is None else bound
+        for lower in (placed.bounds, placed.tightened):
+            bound = lower(rows, pairs)
             unsure = ~(bound - shift >= self.required[pairs])
             rows, pairs, shift = rows[unsure], pairs[unsure], shift[unsure]
         open_rows, margins = [], np.empty(len(rows))
@@ -222,26 +230,33 @@ class Sweep:
         return np.asarray(np.einsum("njab,jb->nja", rotation[:, 1:], self._local_axes))
 
     def _displacement(self, middle: Array, half: Array, placed: Placed, origin: Array, axis: Array) -> Array:
-        """(N, bodies, joints) largest displacement of each body due to each joint within half an interval.
+        """(N, B, joints) largest displacement of each body up to the last that moves, due to each joint within half an interval.
 
         ∫|q̇| ≤ |q̇(t_m)| h + ẍ_max h²/2.  The distance of a body from axis k at t_m, plus what joints beyond k can add,
         bounds its distance over the interval; the constant reach bounds it always.
         """
         turn = np.abs(self.v(middle)) * half[:, None] + self.acceleration * half[:, None] ** 2 / 2
-        always = np.where(self.chain, self.reach, 0.0)
+        upto = self.bounding.turning
+        chain, always = self.chain[:upto], np.where(self.chain, self.reach, 0.0)[:upto]
         static = always[None] * turn[:, None, :]
         lever = placed.segment.mean(axis=2)[:, :, None, :] - origin[:, None, 1:, :]
-        arm = np.linalg.norm(np.cross(np.broadcast_to(axis[:, None], lever.shape), lever), axis=3) + self.bounding.sphere[:, None]
+        arm = (
+            np.linalg.norm(np.cross(np.broadcast_to(axis[:, None], lever.shape), lever), axis=3)
+            + self.bounding.sphere[:upto, None]
+        )
         beyond = static.sum(axis=2, keepdims=True)
         now = np.where(self.turns, arm + beyond, 1.0)
-        return np.asarray(np.minimum(always[None], np.where(self.chain[None], now, 0.0)) * turn[:, None, :])
+        return np.asarray(np.minimum(always[None], np.where(chain[None], now, 0.0)) * turn[:, None, :])
 
     def _pair_displacement(self, moved: Array, rows: Array, pairs: Array) -> Array:
         """(K,) relative displacement bound of each (interval, pair): joints that move only one of the two."""
         one, two = self.bounding.first[pairs], self.bounding.second[pairs]
         only_one = self.chain[one] & ~self.chain[two]
-        only_two = self.chain[two] & ~self.chain[one]
-        return np.asarray((moved[rows, one] * only_one).sum(axis=1) + (moved[rows, two] * only_two).sum(axis=1))
+        found = (moved[rows, one] * only_one).sum(axis=1)
+        other = np.nonzero(~self.bounding.fixed[pairs])[0]  # what never moves adds nothing
+        only_two = self.chain[two[other]] & ~self.chain[one[other]]
+        found[other] += (moved[rows[other], two[other]] * only_two).sum(axis=1)
+        return np.asarray(found)
 
     def _margin(self, pair: int, placed: Placed, row: int, rotation: Array, origin: Array) -> float:
         """Distance − required of a pair, by coal."""

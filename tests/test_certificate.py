@@ -170,7 +170,7 @@ def test_mutation_the_pads_share_taken_wrongly(unjudged: pytest.MonkeyPatch, pan
 
 @pytest.mark.parametrize("flip", ["moment", "dropped"])
 def test_mutation_the_share_of_sliding_taken_wrongly(unjudged: pytest.MonkeyPatch, panda: fm.RobotModel, flip: str) -> None:
-    """Far from its centre of mass an item turns about one side of its patch: the planner does not know, or knows the wrong side."""
+    """Far from its centre of mass an item turns about one side of its patch: the planner does not know it, or one side only."""
     found = set()
     for problem in needing(panda, (0.02, 0.0, 0.0), 3, 40.0):
         assert verdict(problem) == set()

@@ -65,12 +65,14 @@ def test_bounds_never_exceed_distances(panda: fm.RobotModel) -> None:
     q = random_q(panda, 12, 3)
     frames = collision.kinematics.placements(q)
     placed = collision._bounding.place(frames.rotation, frames.origin)
-    bound = placed.lower_bounds()
-    rows, pairs = (x.ravel() for x in np.indices(bound.shape))
-    tight = placed.tightened(rows, pairs)
-    for row, pair, second in zip(rows, pairs, tight, strict=True):
-        exact = collision.distance(int(pair), placed, int(row))[0]
-        assert max(bound[row, pair], second) <= max(exact, 0.0) + 1e-9 or exact < 0
+    rows, pairs = (x.ravel() for x in np.indices((len(q), len(collision.pairs))))
+    bound, tight = placed.bounds(rows, pairs), placed.tightened(rows, pairs)
+    exact = np.array([collision.distance(int(p), placed, int(r))[0] for r, p in zip(rows, pairs, strict=True)])
+    assert np.all((np.maximum(bound, tight) <= np.maximum(exact, 0.0) + 1e-9) | (exact < 0))
+    for limit in (0.0, 0.1, 0.4):
+        found = set(zip(*(x.tolist() for x in placed.near(np.full(len(q), limit), collision.required)), strict=True))
+        close = exact < limit + collision.required[pairs]
+        assert {(int(r), int(p)) for r, p in zip(rows[close], pairs[close], strict=True)} <= found
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -35,6 +35,8 @@ def halved(problem: TransferProblem, solution: fm.Solution) -> float:
     free = (phase.basis.insertion_matrix(finer) @ np.array(phase.control_points))[3:-3]
     samples = Samples.standard(finer, tr.with_rate)
     point = task._solve(tr, samples, free, solution.duration, 0.1)
+    if point is None:
+        return solution.duration
     trajectory, certificate = task._certified(Draft(0, point, tr, samples))
     return min(solution.duration, trajectory.duration) if certificate.ok else solution.duration
 

@@ -17,7 +17,7 @@ ROOT = PACKAGE.parent
 
 # floors from the ground up; a file imports from its own floor or below
 FLOORS = (
-    "errors progress spline fields shapes tolerance item uncertainty contact cup robot items grasp scene regions problem "
+    "errors progress spline fields shapes cover tolerance item uncertainty contact cup robot items grasp scene regions problem "
     "assembly bounding trajectory loosen problem_file",
     "carry turning kinematics dynamics manifold collision broadphase sweep evidence certify_ends certify_loads certificate "
     "report trajectory_file",

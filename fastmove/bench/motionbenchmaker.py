@@ -95,7 +95,7 @@ def _read_json(path: Path) -> Iterator[Entry]:
 def _obstacle(row: dict) -> Obstacle:
     placement = pose(row["position"], row["quaternion_xyzw"])
     size = np.array(row.get("size", ()))
-    return Obstacle(row["name"], Shape(row["type"], size, row.get("radius", 0.0), row.get("length", 0.0), "", placement))
+    return Obstacle(row["name"], (Shape(row["type"], size, row.get("radius", 0.0), row.get("length", 0.0), "", placement),))
 
 
 def _entry(
@@ -164,11 +164,11 @@ def _moveit_objects(row: dict) -> Iterator[Obstacle]:
         placement = whole * _moveit_pose(where)
         match primitive["type"]:
             case "box":
-                yield Obstacle(name, Shape("box", np.array(size), placement=placement))
+                yield Obstacle(name, (Shape("box", np.array(size), placement=placement),))
             case "sphere":
-                yield Obstacle(name, Shape("sphere", radius=size[0], placement=placement))
+                yield Obstacle(name, (Shape("sphere", radius=size[0], placement=placement),))
             case "cylinder":  # MoveIt: height, radius
-                yield Obstacle(name, Shape("cylinder", radius=size[1], length=size[0], placement=placement))
+                yield Obstacle(name, (Shape("cylinder", radius=size[1], length=size[0], placement=placement),))
             case other:
                 raise InputError(f"{name}: type", f"is {other!r}; allowed: box, sphere, cylinder")
 

@@ -360,7 +360,8 @@ def _pad_contacts(spec, problem: TransferProblem, item_geoms: list[str], mu: flo
 
 def _scene(spec, problem: TransferProblem, item_geoms: list[str]) -> None:  # type: ignore[no-untyped-def]
     for obstacle in problem.scene.obstacles:
-        name = _add_shape(spec.worldbody, f"scene_{obstacle.name}", obstacle.shape, obstacle.placement)
+        for k, shape in enumerate(obstacle.shapes):
+            name = _add_shape(spec.worldbody, f"scene_{obstacle.name}" + (f"_{k}" if k else ""), shape, shape.placement)
         for geom in item_geoms:
             pair = spec.add_pair(geomname1=geom, geomname2=name)
             pair.condim, pair.friction = 3, [0.5, 0.5, 0.005, 0.0001, 0.0001]
