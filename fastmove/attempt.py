@@ -24,7 +24,7 @@ from fastmove.seeds import along_path, moving, straight
 from fastmove.spline import Array, SplineBasis
 from fastmove.sqp import Optimiser, Point
 from fastmove.trajectory import Phase, Trajectory
-from fastmove.transcription import Samples, Transcription
+from fastmove.transcription import STATIC_MAX, Samples, Transcription
 from fastmove.turning import bottleneck
 
 PAD = 0.006  # distance asked of the optimiser beyond the clearance [m] …
@@ -278,7 +278,8 @@ class Task:
             last = trajectory, certificate
             if certificate.ok:
                 least = certificate.kinds.get("clearance")
-                self.obstacles_bind = least is not None and least.margin < self.pad + NEAR
+                near = least is not None and least.margin < self.pad + NEAR
+                self.obstacles_bind = near or float(point.flow.static.max()) > STATIC_MAX  # a hold at rest is geometry, too
                 break
             effort, clearance = _missing(certificate, duration, tr.at_rest)
             if len(effort) + len(clearance) == 0:
