@@ -14,7 +14,7 @@ import numpy as np
 from fastmove.assembly import Body
 from fastmove.spline import Array
 
-LEAF = 16  # boxes in a leaf of the tree over what never moves
+LEAF = 4  # boxes in a leaf of the tree over what never moves
 
 
 class Bounding:
@@ -56,7 +56,7 @@ class Bounding:
     def _grow_leaves(self) -> None:
         """Leaves of a k-d tree over the still boxes, each with the box along the world's axes around its own."""
         reach = np.einsum("bij,bj->bi", np.abs(self.box_turn), self.box_half)
-        low, high = self.box_middle - reach, self.box_middle + reach
+        low, high = self.box_low, self.box_high = self.box_middle - reach, self.box_middle + reach
         leaves, todo = [], [np.arange(len(self.still))] if len(self.still) else []
         while todo:
             chosen = todo.pop()
@@ -134,9 +134,12 @@ class Placed:
         for k in range(3):
             inside &= (low[:, :, k, None] <= b.leaf_high[:, k]) & (high[:, :, k, None] >= b.leaf_low[:, k])
         rows, movers, leaves = np.nonzero(inside)
-        pairs = b.pair_of[movers[:, None], b.leaves[leaves]]
-        known = (pairs >= 0) & (b.leaves[leaves] >= 0)
-        return np.broadcast_to(rows[:, None], pairs.shape)[known], pairs[known]
+        boxes = b.leaves[leaves]
+        known = (boxes >= 0) & (b.pair_of[movers[:, None], boxes] >= 0)
+        which, boxes = np.nonzero(known)[0], boxes[known]
+        rows, movers = rows[which], movers[which]
+        close = np.all((low[rows, movers] <= b.box_high[boxes]) & (high[rows, movers] >= b.box_low[boxes]), axis=1)
+        return rows[close], b.pair_of[movers[close], boxes[close]]
 
     def bounds(self, rows: Array, pairs: Array) -> Array:
         """(K,): capsule against an obstacle's own box, sphere against sphere."""
