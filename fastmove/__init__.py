@@ -30,6 +30,8 @@ from fastmove.problem_file import describe as describe
 from fastmove.problem_file import load_problem as load_problem
 from fastmove.regions import GoalPose as GoalPose
 from fastmove.relax import relaxation as relaxation
+from fastmove.replanning import Replan as Replan
+from fastmove.replanning import replan as replan
 from fastmove.report import limiting_shares as limiting_shares
 from fastmove.retiming import retime as retime
 from fastmove.robot import RobotModel as RobotModel

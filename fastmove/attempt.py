@@ -40,6 +40,7 @@ BINDING = 0.9  # use of torque, its rate or hold from which it counts as what ke
 STRETCH_MAX = 2e-3  # a longer stretch than this is worth new samples where it comes from …
 HOT_ROUNDS = 3  # … this many times
 EMPHASIS_GROWTH, EMPHASIS_MAX = 3.0, 27.0  # of the price of a lack of clearance, from round to round
+WARM_CONES_FROM = 0.95  # use of the hold from which a warm start sees its cones: most changes in flight leave it alone
 MORE_PATHS, PATIENCE = 4, 4  # path searches beyond those asked for, while no certified motion was found, and their budget
 ROUNDS = 6
 SHRINK = 2e-4  # relative distance kept from torque, rate and hold between the planner's samples …
@@ -172,10 +173,10 @@ class Task:
     def finished(self, draft: Draft) -> tuple[Trajectory, Certificate]:
         """A draft on finer breakpoints where that may help, stretched and certified; a start at several limits at once may need
         them in any case."""
-        result = self._certified(self._refined(draft) if self._wants_more(draft) else draft)
+        result = self.certified(self._refined(draft) if self._wants_more(draft) else draft)
         if not result[1].ok and not self.problem.start.at_rest:
             finer = self._optimised(draft.number, draft.tr.basis.refined(cosine_breakpoints(REFINED_SPANS)))
-            result = self._certified(finer) if finer is not None else result
+            result = self.certified(finer) if finer is not None else result
         return result
 
     def _optimised(self, number: int, basis: SplineBasis) -> Draft | None:
@@ -222,6 +223,15 @@ class Task:
             return None
         return point
 
+    def warm(self, tr: Transcription, samples: Samples, free: Array, duration: float, radius: float, steps: int) -> Point | None:
+        """A few steps from a motion that was good before its world changed; None where it is far from clear still."""
+        bound = self.bound.duration
+        optimiser = Optimiser(
+            tr, samples, self.shop.collision, self.ends, bound, self.pad, max_steps=steps, cones_from=WARM_CONES_FROM
+        )
+        point, _ = optimiser.run(free, duration, radius)
+        return point if point.lack <= self.pad + HOPELESS and float(point.flow.static.max()) <= 1.0 else None
+
     def _worst_contact(self, tr: Transcription, samples: Samples, point: Point) -> str:
         collision = self.shop.collision
         found = collision.query(samples.b_clearance @ tr.points(point.free, point.duration), self.ends, 0.0)
@@ -253,7 +263,7 @@ class Task:
 
     # -- certificate ----------------------------------------------------------------------------------------------
 
-    def _certified(self, draft: Draft) -> tuple[Trajectory, Certificate]:
+    def certified(self, draft: Draft) -> tuple[Trajectory, Certificate]:
         """Certify; where it fails, add samples there (or keep further from the limit) and solve on."""
         point, tr, samples = draft.point, draft.tr, draft.samples
         shrink, emphasis = SHRINK, 1.0

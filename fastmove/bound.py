@@ -130,6 +130,39 @@ def switch_basis(bound: Bound, spans: int = 14, at_rest: bool = True, early: Arr
     return SplineBasis(np.array(kept))
 
 
+def warm_breakpoints(beta: Array, early: Array, duration: float, spans: int = 8) -> Array:
+    """Breakpoints of what is left of a motion, as shares of its duration, with the early ones that a moving start wants; the
+    widest spans are bisected where fewer than `spans` are left."""
+    first, kept = MOVING_FIRST_SPAN / duration, [0.0]
+    for value in np.sort(np.concatenate([beta[beta < 1 - MIN_GAP], early[early < 0.5]])):
+        if value - kept[-1] > (MIN_GAP if len(kept) > 1 else first):
+            kept.append(float(value))
+    kept.append(1.0)
+    while len(kept) - 1 < spans:
+        widest = int(np.argmax(np.diff(kept)))
+        kept.insert(widest + 1, (kept[widest] + kept[widest + 1]) / 2)
+    return np.array(kept)
+
+
+def braking(start: State, limits: LimitSet, share: float) -> Array:
+    """(n,) where the joints are when all have come to rest together, with this share of their acceleration and jerk.
+
+    Raises:
+        InputError: a joint cannot.
+    """
+    n = len(start.q)
+    request, trajectory = ruckig.InputParameter(n), ruckig.Trajectory(n)
+    request.control_interface = ruckig.ControlInterface.Velocity
+    request.current_position, request.current_velocity = start.q.tolist(), start.v.tolist()
+    request.current_acceleration = start.a.tolist()
+    request.target_velocity = request.target_acceleration = [0.0] * n
+    request.max_acceleration, request.max_jerk = (share * limits.acceleration).tolist(), (share * limits.jerk).tolist()
+    result = ruckig.Ruckig(n).calculate(request, trajectory)
+    if result not in (ruckig.Result.Working, ruckig.Result.Finished):
+        raise InputError("start", f"cannot be brought to rest ({result})")
+    return np.array(trajectory.at_time(trajectory.duration)[0])
+
+
 def cosine_breakpoints(spans: int, weight: float = 0.7) -> Array:
     """(spans + 1,) breakpoints denser towards both ends: (1 − k) u + k (1 − cos πu)/2."""
     u = np.linspace(0.0, 1.0, spans + 1)

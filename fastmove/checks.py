@@ -32,7 +32,7 @@ class EndChecks:
         if contacts:
             margin, one, other = contacts[0]
             raise StartInCollision("start.q", self._contact_sentence(margin, one, other))
-        tight = self._open_hand(q)
+        tight = self._open_hand(q) if self.problem.start.at_rest else ""
         if tight:
             raise StartInCollision("start.q", tight)
 

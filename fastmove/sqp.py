@@ -55,6 +55,7 @@ class Optimiser:
         emphasis: factor on the price of a lack of clearance; grows while the certificate finds one.
         step_tolerance: stop when the model predicts less than this fraction of T.
         precision: of the convex programs; None = 1e-4 between rests, 1e-8 else.
+        cones_from: use of the hold from which its cones join, at the cost of three to five times the time a step.
     """
 
     tr: Transcription
@@ -67,6 +68,7 @@ class Optimiser:
     emphasis: float = 1.0
     step_tolerance: float = STEP_TOLERANCE
     precision: float | None = None
+    cones_from: float = CONES_FROM
 
     def assess(self, free: Array, duration: float) -> Point:
         """Merit of these control points; between rests at their own smallest duration."""
@@ -109,7 +111,7 @@ class Optimiser:
         for _ in range(self.max_steps):
             if self._proven(point):
                 break
-            cones = cones or self._hold_use(point) > CONES_FROM
+            cones = cones or self._hold_use(point) > self.cones_from
             here = here or self._linearise(point, radius)
             step = self._step(here, radius, decrease, cones)
             solved += 1

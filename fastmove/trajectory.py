@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import comb
 
 import numpy as np
 
@@ -132,6 +133,15 @@ class Trajectory:
             phases.append(Phase(motion, p.basis, p.control_points, p.grip_force, p.opening))
         return Trajectory(tuple(phases), self.joint_names)
 
+    def after(self, at: float) -> Trajectory:
+        """What is left from a time on, at which its own time begins [s]."""
+        phases, left = [], at
+        for phase in self.phases:
+            if left < phase.duration - 1e-12:
+                phases.append(_rest(phase, left) if left > 1e-12 else phase)
+            left = max(left - phase.duration, 0.0)
+        return Trajectory(tuple(phases), self.joint_names)
+
     def splice(self, at: float, tail: Trajectory) -> Trajectory:
         """This motion up to time `at`, then `tail`, which must start in the same q, v, a (1e-9).
 
@@ -153,3 +163,23 @@ def _cut(phase: Phase, at: float) -> Phase:
     count = int(np.searchsorted(times, at - 1e-12))
     motion = PiecewisePolynomial(np.append(times[:count], at), phase.motion.coefficients[:count])
     return Phase(motion, None, None, phase.grip_force, phase.opening)
+
+
+def _rest(phase: Phase, at: float) -> Phase:
+    """What is left of a phase after its first `at` seconds."""
+    times = phase.motion.times - phase.motion.times[0]
+    first = int(np.searchsorted(times, at + 1e-9)) - 1
+    pieces = np.array(phase.motion.coefficients[first:])
+    pieces[0] = _shifted(pieces[0], at - times[first])
+    motion = PiecewisePolynomial(np.concatenate([[0.0], times[first + 1 :] - at]), pieces)
+    return Phase(motion, None, None, phase.grip_force, phase.opening)
+
+
+def _shifted(coefficients: Array, by: float) -> Array:
+    """Coefficients (degree + 1, n), ascending, of p(t + by)."""
+    degree = len(coefficients) - 1
+    found = np.zeros_like(coefficients)
+    for k in range(degree + 1):
+        for j in range(k, degree + 1):
+            found[k] += comb(j, k) * by ** (j - k) * coefficients[j]
+    return found

@@ -37,7 +37,7 @@ def halved(problem: TransferProblem, solution: fm.Solution) -> float:
     point = task._solve(tr, samples, free, solution.duration, 0.1)
     if point is None:
         return solution.duration
-    trajectory, certificate = task._certified(Draft(0, point, tr, samples))
+    trajectory, certificate = task.certified(Draft(0, point, tr, samples))
     return min(solution.duration, trajectory.duration) if certificate.ok else solution.duration
 
 

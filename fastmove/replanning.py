@@ -1,0 +1,183 @@
+"""A changed plan in flight: from where the arm will be, to the same goal or another, in the scene as it is now; else a held stop.
+
+Warm: what is left of the motion is the first guess, on what is left of its breakpoints, so where nothing is in its way it is
+certified as it is.  A moved goal bends the guess towards itself.  Where that leads nowhere the usual search goes on from the
+moving start; where that fails, too, the arm stops: the fastest certified motion to where its joints come to rest by themselves.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fastmove.assembly import assemble
+from fastmove.attempt import SHRINK, Draft, Task, Workshop
+from fastmove.bound import braking, early_breakpoints, lower_bound, warm_breakpoints
+from fastmove.certificate import certify
+from fastmove.collision import Collision
+from fastmove.dynamics import Dynamics
+from fastmove.errors import FastMoveError, InputError
+from fastmove.evidence import Certificate
+from fastmove.ik import reached
+from fastmove.planner import Options, Planner
+from fastmove.problem import Goal, State, TransferProblem
+from fastmove.scene import Scene
+from fastmove.solution import Solution, Status
+from fastmove.spline import Array, SplineBasis
+from fastmove.trajectory import Trajectory
+from fastmove.transcription import Samples, Transcription
+
+WARM_RADIUS = 0.1  # trust region of the first step [rad]
+WARM_STEPS = 8
+BRAKES = (1.0, 0.7, 0.45)  # shares of acceleration and jerk with which the joints come to rest, tried in this order
+
+
+@dataclass(frozen=True)
+class Replan:
+    """What became of a motion that was asked to change.
+
+    Attributes:
+        solution: certified from the state at `at`, to be spliced in there (`Execution.splice`), or not certified: then nothing
+            is, not even a stop, and the arm must be stopped by its driver.
+        stops: whether it ends in a held stop short of the goal.
+    """
+
+    solution: Solution
+    stops: bool
+
+
+def replan(
+    solution: Solution, at: float, scene: Scene | None = None, goal: Goal | None = None, options: Options | None = None
+) -> Replan:
+    """A new motion from where this one will be at time `at`.
+
+    Args:
+        at: time in the solution's trajectory; as far ahead as planning takes [s].
+        scene, goal: as they are now; default as they were.
+
+    Raises:
+        InputError: the solution has no motion, `at` is outside it, or a corridor of the start is not left yet.
+    """
+    begin = time.perf_counter()
+    if solution.trajectory is None or not 0 < at < solution.duration:
+        raise InputError("at", f"is {at} s; allowed: inside the motion, 0 to {solution.duration:.3f} s")
+    old, trajectory = solution.problem, solution.trajectory
+    start = State(*(trajectory.sample(at, order) for order in range(3)))
+    where = _corridors_left(solution, at, scene or old.scene)
+    problem = old.with_(start=start, scene=where, goal=goal or _same_goal(old, trajectory))
+    found = _warm(problem, trajectory, at)
+    if found is None:
+        found = _cold(problem, options)
+    stops = found is None
+    if stops:
+        found = _stopped(problem, options)
+    if found is None:
+        found = Solution(problem, Status.NO_PATH, "neither a motion to the goal nor a stop could be certified")
+    timings = found.timings | {"total": time.perf_counter() - begin}
+    return Replan(replace(found, timings=timings), stops)
+
+
+def _same_goal(old: TransferProblem, trajectory: Trajectory) -> Goal:
+    """Where the motion ends now; of a region this one configuration in it."""
+    return Goal(trajectory.position(trajectory.duration)[None], old.goal.poses)
+
+
+def _corridors_left(solution: Solution, at: float, scene: Scene) -> Scene:
+    """The scene without corridors of the start, once they are behind."""
+    behind = [c for c in scene.corridors if c.at == "start"]
+    if behind:
+        profile = solution.certificate.profile if solution.certificate is not None else {}
+        times, inside = profile.get("corridor_time", np.zeros(0)), profile.get("corridor", np.zeros(0))
+        still = times[np.isfinite(inside) & (times < solution.duration / 2)]
+        if len(still) and at < float(still.max()):
+            raise InputError("at", f"is {at:.3f} s; the corridor at the start is left at {float(still.max()):.3f} s only")
+    return replace(scene, corridors=tuple(c for c in scene.corridors if c.at != "start"))
+
+
+def _task(problem: TransferProblem, goal: Array) -> Task:
+    assembly = assemble(problem)
+    collision = Collision(problem, assembly)
+    shop = Workshop(problem, Dynamics(problem, assembly), collision)
+    bound = lower_bound(problem.start, goal, problem.limit_set)
+    return Task(shop, goal, bound, collision.ends(np.array(problem.start.q), goal), 0)
+
+
+def _nearest_goal(problem: TransferProblem, end: Array) -> TransferProblem:
+    """With one goal configuration, the one nearest to where the motion ended before."""
+    if len(problem.goal.configurations) == 0:
+        problem = reached(problem, 0)
+    found = np.array(problem.goal.configurations)
+    nearest = found[int(np.argmin(np.abs(found - end).max(axis=1)))]
+    return problem.with_(goal=Goal(nearest[None], problem.goal.poses))
+
+
+def _warm(problem: TransferProblem, trajectory: Trajectory, at: float) -> Solution | None:
+    """What is left of the motion, mended; None where that leads to no certificate."""
+    end = trajectory.position(trajectory.duration)
+    try:
+        problem = _nearest_goal(problem, end)
+        goal = np.array(problem.goal.configurations[0])
+        task = _task(problem, goal)
+    except FastMoveError:
+        return None
+    left = trajectory.duration - at
+    times = trajectory.motion().times
+    early = early_breakpoints(problem.start, problem.limit_set)
+    basis = SplineBasis(warm_breakpoints((times[times > at] - at) / left, early / left, left))
+    tr = Transcription(problem, task.shop.dynamics, problem.start, goal, basis, SHRINK)
+    samples = Samples.standard(basis, tr.with_rate, hasty=True)
+    free = _left_over(trajectory, at, basis, tr, goal - end)
+    duration = left if np.array_equal(goal, end) else max(left, 1.02 * task.bound.duration)
+    if np.array_equal(goal, end):
+        as_it_was = _unchanged(problem, trajectory, at)
+        if as_it_was is not None:
+            return Solution.of(problem, *as_it_was, task.bound.duration)
+    point = task.warm(tr, samples, free, duration, WARM_RADIUS, WARM_STEPS)
+    if point is None:
+        return None
+    result = task.certified(Draft(0, point, tr, samples))
+    return Solution.of(problem, *result, task.bound.duration) if result[1].ok else None
+
+
+def _unchanged(problem: TransferProblem, trajectory: Trajectory, at: float) -> tuple[Trajectory, Certificate] | None:
+    """What is left of the motion as it is, where nothing has come into its way."""
+    rest = trajectory.after(at)
+    certificate = certify(problem, rest)
+    return (rest, certificate) if certificate.ok else None
+
+
+def _left_over(trajectory: Trajectory, at: float, basis: SplineBasis, tr: Transcription, shift: Array) -> Array:
+    """Free control points of what is left, bent smoothly towards a goal that has moved by `shift`."""
+    left = trajectory.duration - at
+    s = np.unique(
+        np.concatenate([np.linspace(a, b, 5) for a, b in zip(basis.breakpoints[:-1], basis.breakpoints[1:], strict=True)])
+    )
+    bend = s**3 * (10 - 15 * s + 6 * s**2)
+    target = trajectory.position(at + s * left) + bend[:, None] * shift
+    fixed = tr.points(np.zeros((basis.size - 6, target.shape[1])), left)
+    matrix = basis.matrix(s)
+    return np.asarray(np.linalg.lstsq(matrix[:, 3:-3], target - matrix @ fixed, rcond=None)[0])
+
+
+def _cold(problem: TransferProblem, options: Options | None) -> Solution | None:
+    """The usual plan from the moving start."""
+    try:
+        found = Planner(options).plan(problem)
+    except FastMoveError:
+        return None
+    return found if found.ok else None
+
+
+def _stopped(problem: TransferProblem, options: Options | None) -> Solution | None:
+    """A certified stop: to where the joints come to rest when they brake, all together, with a share of what they can."""
+    for share in BRAKES:
+        try:
+            rest = braking(problem.start, problem.limit_set, share)
+            found = _cold(problem.with_(goal=Goal(rest[None])), options)
+        except FastMoveError:
+            continue
+        if found is not None:
+            return replace(found, detail=f"the arm stops, holding, after {found.duration:.3f} s")
+    return None
