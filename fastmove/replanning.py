@@ -31,6 +31,7 @@ from fastmove.transcription import Samples, Transcription
 
 WARM_RADIUS = 0.1  # trust region of the first step [rad]
 WARM_STEPS = 8
+LONGER = 1.02  # than the bound, where the goal moved
 BRAKES = (1.0, 0.7, 0.45)  # shares of acceleration and jerk with which the joints come to rest, tried in this order
 
 
@@ -122,18 +123,16 @@ def _warm(problem: TransferProblem, trajectory: Trajectory, at: float) -> Soluti
         task = _task(problem, goal)
     except FastMoveError:
         return None
-    left = trajectory.duration - at
+    same, left = np.array_equal(goal, end), trajectory.duration - at
+    if same and (kept := _unchanged(problem, trajectory, at)) is not None:
+        return Solution.of(problem, *kept, task.bound.duration)
     times = trajectory.motion().times
     early = early_breakpoints(problem.start, problem.limit_set)
     basis = SplineBasis(warm_breakpoints((times[times > at] - at) / left, early / left, left))
     tr = Transcription(problem, task.shop.dynamics, problem.start, goal, basis, SHRINK)
     samples = Samples.standard(basis, tr.with_rate, hasty=True)
     free = _left_over(trajectory, at, basis, tr, goal - end)
-    duration = left if np.array_equal(goal, end) else max(left, 1.02 * task.bound.duration)
-    if np.array_equal(goal, end):
-        as_it_was = _unchanged(problem, trajectory, at)
-        if as_it_was is not None:
-            return Solution.of(problem, *as_it_was, task.bound.duration)
+    duration = left if same else max(left, LONGER * task.bound.duration)
     point = task.warm(tr, samples, free, duration, WARM_RADIUS, WARM_STEPS)
     if point is None:
         return None
