@@ -17,6 +17,7 @@ from fastmove.robot import LimitSet
 from fastmove.spline import Array, SplineBasis
 
 MOVING_FIRST_SPAN = 3e-3  # [s]
+ALONE, ARRIVING, STRAIGHT = ruckig.Synchronization.No, ruckig.Synchronization.Time, ruckig.Synchronization.Phase
 STRETCHED = 0.8  # breakpoints scale with a duration that may become longer than the bound
 URGENT = 0.98  # a speed that cannot stay below this share of its limit
 MIN_GAP = 2e-4  # breakpoints closer than this fraction of the duration are merged; 2 ms jerk ramps must survive
@@ -51,7 +52,7 @@ def lower_bound(start: State, goal: Array, limits: LimitSet, jerk: Array | None 
     Raises:
         InputError: start and goal are the same, or no motion of a joint satisfies the limits.
     """
-    trajectory = joint_motions(start, goal, limits.velocity, limits.acceleration, limits.jerk if jerk is None else jerk, False)
+    trajectory = joint_motions(start, goal, limits.velocity, limits.acceleration, limits.jerk if jerk is None else jerk, ALONE)
     durations = np.array(trajectory.independent_min_durations)
     joint = int(np.argmax(durations))
     if durations[joint] < 1e-6:
@@ -63,9 +64,10 @@ def lower_bound(start: State, goal: Array, limits: LimitSet, jerk: Array | None 
 
 
 def joint_motions(
-    start: State, goal: Array, velocity: Array, acceleration: Array, jerk: Array, synchronised: bool
+    start: State, goal: Array, velocity: Array, acceleration: Array, jerk: Array, together: ruckig.Synchronization
 ) -> ruckig.Trajectory:
-    """Ruckig's motion from a state to a configuration at rest, joints each at their own fastest or arriving together.
+    """Ruckig's motion from a state to a configuration at rest: joints `ALONE`, each at its own fastest; `ARRIVING` together;
+    or on a `STRAIGHT` line, where the start is at rest.
 
     Raises:
         InputError: no motion of the joints alone satisfies the limits.
@@ -78,8 +80,7 @@ def joint_motions(
     request.target_velocity = request.target_acceleration = [0.0] * n
     request.max_velocity, request.max_acceleration = velocity.tolist(), acceleration.tolist()
     request.max_jerk = jerk.tolist()
-    if not synchronised:
-        request.synchronization = ruckig.Synchronization.No
+    request.synchronization = together
     trajectory = ruckig.Trajectory(n)
     result = ruckig.Ruckig(n).calculate(request, trajectory)
     if result not in (ruckig.Result.Working, ruckig.Result.Finished):

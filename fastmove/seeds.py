@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastmove.bound import Bound, joint_motions
+from fastmove.bound import ARRIVING, Bound, joint_motions
 from fastmove.problem import State
 from fastmove.robot import LimitSet
 from fastmove.spline import Array, SplineBasis
@@ -36,7 +36,7 @@ def along_path(path: Array, basis: SplineBasis, weights: Array) -> Array:
 
 def moving(start: State, goal: Array, limits: LimitSet, basis: SplineBasis) -> tuple[Array, float]:
     """(n_free, n) control points and duration of Ruckig's time-synchronised motion from a moving start."""
-    trajectory = joint_motions(start, goal, limits.velocity, limits.acceleration, limits.jerk, True)
+    trajectory = joint_motions(start, goal, limits.velocity, limits.acceleration, limits.jerk, ARRIVING)
     duration = float(trajectory.duration)
     s = np.linspace(0, 1, 12 * basis.spans + 1)
     target = np.array([trajectory.at_time(float(t))[0] for t in s * duration])

@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from generators import hold_limited
+from scenes import furniture, named
 
 import fastmove as fm
+from fastmove.bench.peers import GEOMETRIC, KINEMATIC, rrtc_ruckig, rrtc_toppra
 from fastmove.bench.planners import slowdown, without_hold
 from fastmove.bench.runner import Job, read_results, read_set, run
 from fastmove.cli import main
@@ -122,3 +124,29 @@ def test_slowing_down_is_what_it_says() -> None:
             slowed += 1
             assert not fm.certify(problem, slow.trajectory.slowed(0.999), ("hold", "pad_share", "torque")).ok
     assert slowed + refused >= 2
+
+
+def around(panda: fm.RobotModel) -> fm.TransferProblem:
+    """A way among furniture that is not straight."""
+    start, goal = [-2.15, 0.0, 0.59, -2.99, -2.04, 3.48, -2.49], [-2.1, 1.02, 0.99, -1.53, 1.84, 2.05, 2.79]
+    scene = fm.Scene(named(furniture()))
+    return fm.TransferProblem("around", panda, (), scene, fm.State.rest(start), fm.Goal([goal]), "benchmark")
+
+
+def test_a_peer_that_stops_at_corners_keeps_every_kinematic_limit_and_is_slower(panda: fm.RobotModel) -> None:
+    problem = around(panda)
+    peer, own = rrtc_ruckig(problem), fm.plan(problem)
+    assert own.ok and peer.ok and set(peer.certificate.kinds) == set(KINEMATIC)
+    assert len(peer.trajectory.phases) >= 2 and peer.duration > own.duration
+    for phase in peer.trajectory.phases:
+        assert np.abs(phase.motion.derivative()(phase.duration)).max() < 1e-9  # it stops
+
+
+def test_a_peer_without_jerk_claims_only_what_it_knows(panda: fm.RobotModel) -> None:
+    pytest.importorskip("toppra")
+    problem = around(panda)
+    peer = rrtc_toppra(problem)
+    assert peer.ok and set(peer.certificate.kinds) == set(GEOMETRIC)
+    speed, limit = np.abs(peer.trajectory.velocity(np.linspace(0, peer.duration, 500))), panda.limit_set("benchmark").velocity
+    assert 0.98 < (speed / limit).max() < 1.01
+    assert not fm.certify(problem, peer.trajectory, ("jerk",)).ok

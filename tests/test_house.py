@@ -24,7 +24,7 @@ FLOORS = (
     "bound ik seeds roadmap transcription conic subproblem sqp attempt newton interior reference solution explain checks "
     "retiming planner replanning batch pads relax",
     "drivers drivers.driver drivers.kinematic drivers.mujoco execution judge run",
-    "bench bench.motionbenchmaker bench.variants bench.planners bench.runner",
+    "bench bench.motionbenchmaker bench.variants bench.peers bench.planners bench.runner",
     "plots viewer cli __main__ __init__",
 )
 FLOOR = {name: level for level, names in enumerate(FLOORS) for name in names.split()}
@@ -111,7 +111,7 @@ def test_the_certificate_cannot_reach_the_optimiser() -> None:
 def test_optional_packages_stay_outside() -> None:
     for name, path in FILES.items():
         found = {m.split(".")[0] for m in imports(path)} & OPTIONAL
-        assert found <= {"drivers.mujoco": {"mujoco"}, "viewer": {"meshcat"}}.get(name, set()), path
+        assert found <= {"drivers.mujoco": {"mujoco"}, "viewer": {"meshcat"}, "bench.peers": {"toppra"}}.get(name, set()), path
 
 
 def test_drivers_and_planning_meet_only_in_execution() -> None:

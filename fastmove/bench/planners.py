@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from fastmove.bench.peers import rrtc_ruckig, rrtc_toppra
 from fastmove.certificate import certify
 from fastmove.planner import plan
 from fastmove.problem import TransferProblem
@@ -65,4 +66,6 @@ PLANNERS: dict[str, Callable[[TransferProblem], Solution]] = {
     "fastmove-nohold": without_hold,
     "slowdown": slowdown,
     "hold-toppra": hold_toppra,
+    "rrtc-ruckig": rrtc_ruckig,
+    "rrtc-toppra": rrtc_toppra,
 }

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pinocchio as pin
 
 from fastmove.bench.motionbenchmaker import Entry, is_motionbenchmaker, read_motionbenchmaker
 from fastmove.bench.planners import PLANNERS
@@ -20,6 +22,7 @@ from fastmove.errors import FastMoveError, InputError
 from fastmove.fields import Table
 from fastmove.problem_file import load_problem, problem_from_table
 from fastmove.report import solution_json
+from fastmove.robot import load_robot
 
 IN_FLIGHT = 4  # problems handed out per process and not yet answered
 
@@ -141,4 +144,28 @@ def table(rows: Sequence[dict]) -> str:
                 p50, p95 = np.percentile([row["plan_time_s"] for row in ok], [50, 95]) * 1e3
                 line += f" {duration.sum() / bound.sum():8.4f} {np.median(duration / bound):8.4f} {p50:6.0f} ms {p95:6.0f} ms"
             lines.append(line)
-    return "\n".join(lines)
+    return "\n".join([*lines, *_ratios(rows)])
+
+
+def _ratios(rows: Sequence[dict]) -> list[str]:
+    """The first planner's durations beside each other's, where both are certified (each for what it knows)."""
+    names = list(dict.fromkeys(row["planner"] for row in rows))
+    certified = [row for row in rows if (row.get("certificate") or {}).get("ok")]
+    found = {name: {row["problem"]: row["duration_s"] for row in certified if row["planner"] == name} for name in names}
+    lines = []
+    for other in names[1:]:
+        both = sorted(found[names[0]].keys() & found[other].keys())
+        if both:
+            mean = float(np.exp(np.mean([np.log(found[names[0]][key] / found[other][key]) for key in both])))
+            lines.append(f"{names[0]} / {other}: geometric mean of durations {mean:.3f} on {len(both)} problems")
+    return lines
+
+
+def workload() -> float:
+    """Time of a fixed piece of work, to compare planning times by: 10,000 `computeRNEADerivatives` of a Panda [s]."""
+    model = load_robot("panda").model
+    data, q, v = model.createData(), pin.neutral(model), np.zeros(model.nv)
+    begin = time.perf_counter()
+    for _ in range(10_000):
+        pin.computeRNEADerivatives(model, data, q, v, v)
+    return time.perf_counter() - begin

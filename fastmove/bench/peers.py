@@ -1,0 +1,131 @@
+"""Peers: the same path search and collision model, timed by others.
+
+`rrtc-ruckig` stops at every corner of the path; each straight stretch is Ruckig's fastest jerk-limited motion along it (phase
+synchronisation; Berscheid & Kröger, RSS 2021).  `rrtc-toppra` runs a spline through the corners as fast as velocity and
+acceleration allow (TOPP-RA; Pham & Pham, IEEE T-RO 34(3), 2018); it knows no jerk, torque or hold, and its certificate is of what
+it knows alone.  Where the spline leaves the free space, points on the straight stretches are added until it does not.
+"""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from fastmove.assembly import assemble
+from fastmove.bound import STRAIGHT, joint_motions, lower_bound
+from fastmove.certificate import certify
+from fastmove.checks import EndChecks
+from fastmove.collision import Collision
+from fastmove.dynamics import Dynamics
+from fastmove.errors import MissingPackage
+from fastmove.problem import State, TransferProblem
+from fastmove.roadmap import connect
+from fastmove.solution import Solution, Status
+from fastmove.spline import Array, PiecewisePolynomial, quintic_hermite
+from fastmove.trajectory import Phase, Trajectory
+
+KINEMATIC = ("continuity", "position", "velocity", "acceleration", "jerk", "clearance", "allowed_contact", "start", "goal")
+GEOMETRIC = ("position", "clearance", "allowed_contact")
+GAPS = (np.inf, 0.4, 0.2, 0.1, 0.05)  # largest distances of points on the path for the spline, tried in this order [rad]
+GRID = 200  # intervals on which toppra solves
+SAMPLE = 2e-3  # step at which its motion is read [s]
+
+
+def rrtc_ruckig(problem: TransferProblem) -> Solution:
+    """The searched path, stopping at its corners."""
+    begin = time.perf_counter()
+    path, refused = _path(problem)
+    if path is None:
+        return refused
+    limits, phases = problem.limit_set, []
+    for a, b in pairwise(path):
+        if np.linalg.norm(b - a) > 1e-9:
+            motion = joint_motions(State.rest(a), b, limits.velocity, limits.acceleration, limits.jerk, STRAIGHT)
+            phases.append(_phase(_pieces(motion), problem))
+    return _judged(problem, Trajectory(tuple(phases), problem.robot.joint_names), KINEMATIC, begin)
+
+
+def rrtc_toppra(problem: TransferProblem) -> Solution:
+    """A spline through the searched path's corners, as fast as velocity and acceleration allow."""
+    begin = time.perf_counter()
+    path, refused = _path(problem)
+    if path is None:
+        return refused
+    found = refused
+    for gap in GAPS:
+        motion = _toppra(_densified(path, gap), problem)
+        if motion is None:
+            continue
+        found = _judged(problem, Trajectory((_phase(motion, problem),), problem.robot.joint_names), GEOMETRIC, begin)
+        if found.ok:
+            break
+    return found
+
+
+def _path(problem: TransferProblem) -> tuple[Array | None, Solution]:
+    """Start, corners and goal of a free path (K, n) to the first goal; and what to say where there is none."""
+    assembly = assemble(problem)
+    dynamics, collision = Dynamics(problem, assembly), Collision(problem, assembly)
+    EndChecks(problem, assembly, dynamics, collision).start()
+    start, goal = np.array(problem.start.q), np.array(problem.goal.configurations[0])
+    path = connect(collision, dynamics, problem, collision.ends(start, goal), goal, 1, 4)
+    return path, Solution(problem, Status.NO_PATH, "no collision-free path was found within the search's budget")
+
+
+def _phase(motion: PiecewisePolynomial, problem: TransferProblem) -> Phase:
+    forces = np.array([float(held.grasp.grip_force[1]) for held in problem.holds])
+    return Phase(motion, None, None, forces, np.array([held.width for held in problem.holds]))
+
+
+def _judged(problem: TransferProblem, trajectory: Trajectory, kinds: tuple[str, ...], begin: float) -> Solution:
+    certificate = certify(problem, trajectory, kinds)
+    bound = lower_bound(problem.start, np.array(problem.goal.configurations[0]), problem.limit_set).duration
+    timings = {"total": time.perf_counter() - begin}
+    status = Status.CERTIFIED if certificate.ok else Status.NOT_CERTIFIED
+    return Solution(problem, status, "", trajectory, certificate, bound, timings=timings)
+
+
+def _pieces(motion: Any) -> PiecewisePolynomial:
+    """A Ruckig motion as its own cubic pieces, cut wherever the jerk of any joint switches."""
+    switches = [np.cumsum([*profile.brake.t, *profile.t]) for profile in motion.profiles[0]]
+    inner = np.unique(np.concatenate(switches))
+    inner = inner[np.diff(inner, prepend=0.0) > 1e-11]
+    times = np.concatenate([[0.0], inner[inner < motion.duration - 1e-11], [motion.duration]])
+    states = [np.array(motion.at_time(float(t))) for t in times]
+    coefficients = []
+    for one, other, span in zip(states[:-1], states[1:], np.diff(times), strict=True):
+        q, v, a = one[:3]
+        coefficients.append([q, v, a / 2, (other[2] - a) / span / 6])
+    return PiecewisePolynomial(times, np.array(coefficients))
+
+
+def _densified(path: Array, gap: float) -> Array:
+    counts = [max(1, int(np.ceil(np.linalg.norm(b - a) / gap))) for a, b in pairwise(path)]
+    parts = [np.linspace(a, b, n + 1)[1:] for (a, b), n in zip(pairwise(path), counts, strict=True)]
+    return np.concatenate([path[:1], *parts])
+
+
+def _toppra(path: Array, problem: TransferProblem) -> PiecewisePolynomial | None:
+    """TOPP-RA's motion through these points, read every 2 ms as quintic pieces; None where it finds none."""
+    try:
+        import toppra
+        from toppra.algorithm import TOPPRA
+        from toppra.constraint import JointAccelerationConstraint, JointVelocityConstraint
+    except ImportError as error:  # pragma: no cover
+        raise MissingPackage("toppra", "the planner rrtc-toppra", "peers") from error
+    toppra.setup_logging("ERROR")
+    limits = problem.limit_set
+    length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
+    spline = toppra.SplineInterpolator(length, path)
+    bounds = [np.stack([-x, x], axis=1) for x in (np.array(limits.velocity), np.array(limits.acceleration))]
+    constraints = [JointVelocityConstraint(bounds[0]), JointAccelerationConstraint(bounds[1])]
+    grid = np.unique(np.concatenate([np.linspace(0.0, length[-1], GRID + 1), length]))
+    solver = TOPPRA(constraints, spline, gridpoints=grid, solver_wrapper="seidel", parametrizer="ParametrizeConstAccel")
+    motion = solver.compute_trajectory()
+    if motion is None:
+        return None
+    times = np.append(np.arange(0.0, motion.duration - 1e-6, SAMPLE), motion.duration)
+    return quintic_hermite(times, motion(times), motion(times, 1), motion(times, 2))
