@@ -3,6 +3,7 @@
 `problem = load_problem(path)`, `solution = plan(problem)`, `print(solution)`.
 """
 
+from fastmove.arms import together as together
 from fastmove.batch import GraspCandidate as GraspCandidate
 from fastmove.batch import plan_batch as plan_batch
 from fastmove.batch import plan_contacts as plan_contacts

@@ -1,0 +1,87 @@
+"""Several arms as one robot: their joints side by side, every pair of links checked, limits and grippers kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pinocchio as pin
+
+from fastmove.cup import SuctionCup
+from fastmove.errors import InputError
+from fastmove.robot import LIMIT_KEYS, LimitSet, LinkShape, RobotModel
+from fastmove.spline import locked
+
+
+def together(arms: Mapping[str, RobotModel]) -> RobotModel:
+    """One robot of several, each where its base stands (`RobotModel.at`).
+
+    Joints, links and grippers get the arm's name and an underscore in front: "left_panda_joint1", "left_hand".  Limit sets are
+    those that all arms have; an item may be as heavy as the sum of what the arms carry.
+
+    Args:
+        arms: robots by name, in the order of the joints.
+
+    Raises:
+        InputError: fewer than two arms, or no limit set that all have.
+    """
+    if len(arms) < 2:
+        raise InputError("arms", f"has {len(arms)} robots; at least two are needed")
+    robots = list(arms.values())
+    names = [name for name in robots[0].limits if all(name in robot.limits for robot in robots)]
+    if not names:
+        raise InputError("arms", "have no limit set of the same name")
+    model = pin.Model()
+    for name, robot in arms.items():
+        model = pin.appendModel(model, _named(robot.model, name), 0, robot.T_world_base)
+    parts = [_renamed(robot, name) for name, robot in arms.items()]
+    return replace(
+        robots[0],
+        name=" + ".join(f"{name} {robot.name}" for name, robot in arms.items()),
+        model=model,
+        joint_names=tuple(joint for part in parts for joint in part.joint_names),
+        shapes=tuple(shape for part in parts for shape in part.shapes),
+        limits={name: _limits(name, robots) for name in names},
+        grippers={name: gripper for part in parts for name, gripper in part.grippers.items()},
+        armature=locked(np.concatenate([robot.armature for robot in robots])),
+        damping=locked(np.concatenate([robot.damping for robot in robots])),
+        unchecked_pairs={pair: reason for part in parts for pair, reason in part.unchecked_pairs.items()},
+        payload=sum(robot.payload for robot in robots),
+        T_world_base=pin.SE3.Identity(),
+    )
+
+
+def _named(model: pin.Model, arm: str) -> pin.Model:
+    """A copy with the arm's name in front of every joint and frame."""
+    copy = model.copy()
+    for k in range(1, copy.njoints):
+        copy.names[k] = f"{arm}_{model.names[k]}"
+    for k in range(1, copy.nframes):
+        copy.frames[k].name = f"{arm}_{model.frames[k].name}"
+    return copy
+
+
+def _renamed(robot: RobotModel, arm: str) -> RobotModel:
+    """What is known by name, with the arm's name in front; the model itself is left."""
+    return replace(
+        robot,
+        joint_names=tuple(f"{arm}_{name}" for name in robot.joint_names),
+        shapes=tuple(LinkShape(f"{arm}_{s.name}", f"{arm}_{s.link}", s.placement, s.geometry) for s in robot.shapes),
+        grippers={f"{arm}_{name}": _renamed_gripper(gripper, arm) for name, gripper in robot.grippers.items()},
+        unchecked_pairs={frozenset(f"{arm}_{link}" for link in pair): reason for pair, reason in robot.unchecked_pairs.items()},
+    )
+
+
+def _renamed_gripper(gripper, arm: str):  # type: ignore[no-untyped-def]
+    named: dict[str, Any] = {"name": f"{arm}_{gripper.name}", "parent_frame": f"{arm}_{gripper.parent_frame}"}
+    if isinstance(gripper, SuctionCup):
+        return replace(gripper, **named)
+    joints = tuple(f"{arm}_{joint}" for joint in gripper.finger_joints)
+    return replace(gripper, **named, finger_joints=joints, links=tuple(f"{arm}_{link}" for link in gripper.links))
+
+
+def _limits(name: str, robots: list[RobotModel]) -> LimitSet:
+    sets = [robot.limit_set(name) for robot in robots]
+    return LimitSet(name, *(np.concatenate([getattr(s, key) for s in sets]) for key in LIMIT_KEYS))
