@@ -134,6 +134,7 @@ def _add_batches(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     bench.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problems'")
     bench.add_argument("--variant", choices=tuple(VARIANTS), default="as-is", help="of a MotionBenchMaker set: what is asked")
     bench.add_argument("--out", type=Path, default=Path("bench"), metavar="DIR", help="folder of results.jsonl (default bench)")
+    bench.add_argument("--recheck", action="store_true", help="also check every motion against the raw meshes, every 0.1 ms")
     bench.add_argument("--resume", action="store_true", help="go on with the results in DIR")
     bench.add_argument("--json", action="store_true", help="print the results, one JSON object a line")
 
@@ -312,7 +313,7 @@ def _bench(options: argparse.Namespace) -> int:
     entries, unusable = varied(entries, options.variant)
     for sentence in unusable:
         print(f"not usable: {sentence}", file=sys.stderr)
-    jobs = [Job(entry, name) for name in planners for entry in entries]
+    jobs = [Job(entry, name, options.recheck) for name in planners for entry in entries]
     with meter(f"{options.set}", len(jobs)) as bar:
         rows = run_jobs(jobs, options.out, options.jobs, options.resume, lambda row: bar.update(1))
     if options.json:

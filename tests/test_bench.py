@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from generators import hold_limited
+from generators import block, hold_limited, pinched
 from scenes import furniture, named
 
 import fastmove as fm
 from fastmove.bench.peers import GEOMETRIC, KINEMATIC, rrtc_ruckig, rrtc_toppra
 from fastmove.bench.planners import slowdown, without_hold
+from fastmove.bench.recheck import raw_hits
 from fastmove.bench.runner import Job, read_results, read_set, run
 from fastmove.cli import main
 
@@ -150,3 +151,22 @@ def test_a_peer_without_jerk_claims_only_what_it_knows(panda: fm.RobotModel) -> 
     speed, limit = np.abs(peer.trajectory.velocity(np.linspace(0, peer.duration, 500))), panda.limit_set("benchmark").velocity
     assert 0.98 < (speed / limit).max() < 1.01
     assert not fm.certify(problem, peer.trajectory, ("jerk",)).ok
+
+
+def test_a_recheck_on_raw_meshes_sees_what_touches_and_nothing_else(panda: fm.RobotModel) -> None:
+    hulls = fm.load_robot("panda", geometry="hulls")
+    start, goal = [0.0, -0.785, 0.0, -2.356, 0.0, 1.571, 0.785], [1.2, -0.785, 0.0, -2.356, 0.0, 1.571, 0.785]
+    held = pinched(hulls, block(0.3), 30.0, 0.5)
+    problem = fm.TransferProblem("r", hulls, (held,), fm.Scene(), fm.State.rest(start), fm.Goal([goal]), "benchmark")
+    solution = fm.plan(problem).raise_for_status()
+    assert raw_hits(problem, solution.trajectory, 1e-3) == 0
+    middle = fm.ik.pose_at(problem, solution.trajectory.position(solution.duration / 2))  # of the item
+    count = len(solution.trajectory.grid(1e-3))
+    for below, touches in ((0.035, True), (0.045, False)):  # the item reaches 30 mm below its middle
+        at = fm.shapes.pose(middle.translation - [0.0, 0.0, below])
+        post = fm.Obstacle("post", fm.shapes.Shape("sphere", radius=0.01, placement=at))
+        hits = raw_hits(problem.with_(scene=fm.Scene((post,))), solution.trajectory, 1e-3)
+        assert (0 < hits < count / 2) if touches else hits == 0
+    above = fm.shapes.pose(middle.translation + np.array([0.0, 0.0, 0.2]))
+    wrist = fm.Obstacle("wrist", fm.shapes.Shape("sphere", radius=0.02, placement=above))
+    assert raw_hits(problem.with_(scene=fm.Scene((wrist,))), solution.trajectory, 1e-3) > 0

@@ -24,7 +24,7 @@ FLOORS = (
     "bound ik seeds roadmap transcription conic subproblem sqp attempt newton interior reference solution explain checks "
     "retiming planner replanning batch pads relax",
     "drivers drivers.driver drivers.kinematic drivers.mujoco execution judge run",
-    "bench bench.motionbenchmaker bench.variants bench.peers bench.planners bench.runner",
+    "bench bench.motionbenchmaker bench.variants bench.peers bench.recheck bench.planners bench.runner",
     "plots viewer cli __main__ __init__",
 )
 FLOOR = {name: level for level, names in enumerate(FLOORS) for name in names.split()}

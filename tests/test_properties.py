@@ -41,7 +41,7 @@ def test_loosening_any_limit_never_slows_the_optimum(number: int) -> None:
 def test_turning_everything_about_gravity_keeps_the_duration(panda: fm.RobotModel, angle: float) -> None:
     problem = behind_a_post(panda)
     turn = pin.SE3(pin.utils.rotate("z", angle), np.zeros(3))
-    moved = tuple(replace(o, shape=replace(o.shape, placement=turn * o.shape.placement)) for o in problem.scene.obstacles)
+    moved = tuple(o.moved(turn) for o in problem.scene.obstacles)
     robot = problem.robot.at(turn * problem.robot.T_world_base)
     turned = problem.with_(robot=robot, scene=replace(problem.scene, obstacles=moved))
     one, other = fm.plan(problem).raise_for_status(), fm.plan(turned).raise_for_status()

@@ -18,6 +18,7 @@ import pinocchio as pin
 
 from fastmove.bench.motionbenchmaker import Entry, is_motionbenchmaker, read_motionbenchmaker
 from fastmove.bench.planners import PLANNERS
+from fastmove.bench.recheck import raw_hits
 from fastmove.errors import FastMoveError, InputError
 from fastmove.fields import Table
 from fastmove.problem_file import load_problem, problem_from_table
@@ -29,10 +30,11 @@ IN_FLIGHT = 4  # problems handed out per process and not yet answered
 
 @dataclass(frozen=True)
 class Job:
-    """One problem for one planner."""
+    """One problem for one planner; with `recheck` the motion also against the raw meshes."""
 
     entry: Entry
     planner: str
+    recheck: bool = False
 
     @property
     def key(self) -> tuple[str, str]:
@@ -125,7 +127,11 @@ def answer(job: Job) -> dict:
     """One line of results: what `plan --json` says, with problem, planner and scene in front."""
     head = {"problem": job.entry.id, "planner": job.planner, "scene": job.entry.scene}
     try:
-        return head | solution_json(PLANNERS[job.planner](job.entry.problem))
+        solution = PLANNERS[job.planner](job.entry.problem)
+        row = head | solution_json(solution)
+        if job.recheck and solution.ok and solution.trajectory is not None:
+            row["raw_hits"] = raw_hits(solution.problem, solution.trajectory)
+        return row
     except FastMoveError as error:
         return head | {"status": "refused", "detail": str(error), "duration_s": None, "certificate": None}
 
@@ -144,6 +150,9 @@ def table(rows: Sequence[dict]) -> str:
                 p50, p95 = np.percentile([row["plan_time_s"] for row in ok], [50, 95]) * 1e3
                 line += f" {duration.sum() / bound.sum():8.4f} {np.median(duration / bound):8.4f} {p50:6.0f} ms {p95:6.0f} ms"
             lines.append(line)
+    checked = [row["raw_hits"] for row in rows if "raw_hits" in row]
+    if checked:
+        lines.append(f"against the raw meshes, every 0.1 ms: {sum(checked)} hits in {len(checked)} motions")
     return "\n".join([*lines, *_ratios(rows)])
 
 
