@@ -201,7 +201,7 @@ def _pad_share(held: Held, wrench: Array, grip_force: Array) -> Array:
     first = np.hypot(fx - 2 * mz / width, fz + 2 * mx / width) / (2 * mu) + fy / 2
     second = np.hypot(fx + 2 * mz / width, fz - 2 * mx / width) / (2 * mu) - fy / 2
     spare = np.maximum(first, second) / (grip_force * (1 + ratio))
-    return np.asarray(1.06 * np.maximum(spare, _sliding_share(held, wrench, grip_force)))
+    return np.asarray(np.maximum(spare, _sliding_share(held, wrench, grip_force)))
 
 
 def _sliding_share(held: Held, wrench: Array, grip_force: Array) -> Array:

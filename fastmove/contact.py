@@ -52,7 +52,6 @@ from fastmove.spline import Array, locked
 
 UTILISATION_MAX = 0.9
 SHIFTED = 0.7  # κ
-SPARE = 1.06  # V and R count this much more: at 0.9 itself a wide item turns by up to 0.3° in simulation before it stays
 
 
 @dataclass(frozen=True)
@@ -166,7 +165,6 @@ def pinch(
     others = np.vstack([couples, [0, 0.5, 0, 0, 0, 0]])
     for rows in [] if points is None else _sliding(points):
         shares.append((np.vstack([rows / (2 * friction), others]) / sure, np.zeros(6)))
-    shares = [(SPARE * a_, SPARE * b) for a_, b in shares]
     if swing < 1:
         turning = np.zeros((1, 6))
         turning[0, 4] = UTILISATION_MAX / (2 * friction * c * swing * sure)
