@@ -96,7 +96,7 @@ def test_plans_without_the_hold_are_not_held(transfers: list[fm.Solution]) -> No
 
 
 def test_the_book_is_held_and_placed() -> None:
-    """As the command line does it, in a process of its own: rounding, and with it the local optimum, depends on what ran before."""
+    """As the command line does it, in a process of its own: rounding, and so the local optimum, depends on what ran before."""
     command = [sys.executable, "-m", "fastmove", "run", str(fm.robot.problems_folder() / "book_to_tote.toml"), "--json"]
     said = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
     print(f"\n{said}")
