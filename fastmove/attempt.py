@@ -5,20 +5,16 @@ The certificate is the dense check: what it finds between samples becomes a samp
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from fastmove.bound import MOVING_FIRST_SPAN, Bound, cosine_breakpoints, early_breakpoints, lower_bound, switch_basis
 from fastmove.certificate import certify
-from fastmove.collision import Collision, Ends
+from fastmove.collision import Ends
 from fastmove.contact import UTILISATION_MAX
-from fastmove.dynamics import Dynamics
 from fastmove.evidence import Certificate
-from fastmove.problem import TransferProblem
 from fastmove.roadmap import connect
 from fastmove.seeds import along_path, moving, straight
 from fastmove.spline import Array, SplineBasis
@@ -26,6 +22,7 @@ from fastmove.sqp import Optimiser, Point
 from fastmove.trajectory import Phase, Trajectory
 from fastmove.transcription import STATIC_MAX, Samples, Transcription
 from fastmove.turning import bottleneck
+from fastmove.workshop import Workshop, timed
 
 PAD = 0.006  # distance asked of the optimiser beyond the clearance [m] …
 PAD_SHARE = 0.6  # … or this share of the nearer end's own
@@ -40,30 +37,11 @@ BINDING = 0.9  # use of torque, its rate or hold from which it counts as what ke
 STRETCH_MAX = 2e-3  # a longer stretch than this is worth new samples where it comes from …
 HOT_ROUNDS = 3  # … this many times
 EMPHASIS_GROWTH, EMPHASIS_MAX = 3.0, 27.0  # of the price of a lack of clearance, from round to round
-WARM_CONES_FROM = 0.95  # use of the hold from which a warm start sees its cones: most changes in flight leave it alone
 MORE_PATHS, PATIENCE = 4, 4  # path searches beyond those asked for, while no certified motion was found, and their budget
 ROUNDS = 6
 SHRINK = 2e-4  # relative distance kept from torque, rate and hold between the planner's samples …
 SHRINK_GROWTH = 5.0  # … and its growth where the certificate still finds more
 COARSE, FINE = 4e-3, 1e-3  # grids on which a duration is fixed [s]
-
-
-@dataclass(frozen=True)
-class Workshop:
-    """What all attempts of one call share."""
-
-    problem: TransferProblem
-    dynamics: Dynamics
-    collision: Collision
-    timings: dict[str, float] = field(default_factory=dict)
-
-
-@contextmanager
-def timed(timings: dict[str, float], stage: str) -> Iterator[None]:
-    """Add the time spent inside to a stage [s]."""
-    begin = time.perf_counter()
-    yield
-    timings[stage] = timings.get(stage, 0.0) + time.perf_counter() - begin
 
 
 @dataclass(frozen=True)
@@ -188,7 +166,7 @@ class Task:
         tr = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, basis, SHRINK)
         samples = Samples.standard(basis, tr.with_rate, hasty=bool(np.any(self.early < MOVING_FIRST_SPAN)))
         with timed(self.shop.timings, "optimise"):
-            point = self._solve(tr, samples, free, duration, 0.3)
+            point = self.solve(tr, samples, free, duration, 0.3)
         return None if point is None else Draft(number, point, tr, samples)
 
     def _guess(self, number: int, basis: SplineBasis) -> tuple[Array, float] | None:
@@ -208,12 +186,15 @@ class Task:
         path = self._paths[number]
         return along_path(path, basis, 1.0 / self.limits.velocity), self.bound.duration
 
-    def _solve(
-        self, tr: Transcription, samples: Samples, free: Array, duration: float, radius: float, emphasis: float = 1.0
+    def solve(
+        self, tr: Transcription, samples: Samples, free: Array, duration: float, radius: float, **options: Any
     ) -> Point | None:
-        """Optimise; None where the result is far from clear or cannot be held."""
-        bound = self.bound.duration
-        optimiser = Optimiser(tr, samples, self.shop.collision, self.ends, bound, self.pad, emphasis=emphasis)
+        """Optimise from a motion; None where the result is far from clear or cannot be held.
+
+        Args:
+            options: of the `Optimiser`.
+        """
+        optimiser = Optimiser(tr, samples, self.shop.collision, self.ends, self.bound.duration, self.pad, **options)
         point, _ = optimiser.run(free, duration, radius)
         if float(point.flow.static.max()) > 1.0:
             self.trouble = "the grasp cannot hold the item, or the arm its weight, somewhere along every path found"
@@ -222,15 +203,6 @@ class Task:
             self.trouble = self._worst_contact(tr, samples, point)
             return None
         return point
-
-    def warm(self, tr: Transcription, samples: Samples, free: Array, duration: float, radius: float, steps: int) -> Point | None:
-        """A few steps from a motion that was good before its world changed; None where it is far from clear still."""
-        bound = self.bound.duration
-        optimiser = Optimiser(
-            tr, samples, self.shop.collision, self.ends, bound, self.pad, max_steps=steps, cones_from=WARM_CONES_FROM
-        )
-        point, _ = optimiser.run(free, duration, radius)
-        return point if point.lack <= self.pad + HOPELESS and float(point.flow.static.max()) <= 1.0 else None
 
     def _worst_contact(self, tr: Transcription, samples: Samples, point: Point) -> str:
         collision = self.shop.collision
@@ -256,7 +228,7 @@ class Task:
         new = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, finer, SHRINK)
         more = Samples.standard(finer, new.with_rate, hasty=draft.samples.hasty)
         with timed(self.shop.timings, "optimise"):
-            better = self._solve(new, more, free, point.duration, 0.1)
+            better = self.solve(new, more, free, point.duration, 0.1)
         if better is None or (better.duration > point.duration and better.lack >= point.lack - LACKING):
             return draft
         return Draft(draft.number, better, new, more)
@@ -277,7 +249,7 @@ class Task:
                 attempts_left -= 1
                 with timed(self.shop.timings, "optimise"):
                     samples = samples.added(hot, np.zeros(0))
-                    again = self._solve(tr, samples, point.free, duration, 0.05)
+                    again = self.solve(tr, samples, point.free, duration, 0.05)
                 if again is not None and again.duration < duration:
                     point = again
                     continue
@@ -297,7 +269,7 @@ class Task:
                 continue
             with timed(self.shop.timings, "optimise"):
                 samples = samples.added(effort, clearance)
-                again = self._solve(tr, samples, point.free, duration, 0.02, emphasis)
+                again = self.solve(tr, samples, point.free, duration, 0.02, emphasis=emphasis)
             emphasis = min(emphasis * EMPHASIS_GROWTH, EMPHASIS_MAX)
             if again is None or np.array_equal(again.free, point.free):
                 break

@@ -16,11 +16,7 @@ from typing import TypeVar
 import numpy as np
 import pinocchio as pin
 
-from fastmove.assembly import assemble
 from fastmove.bound import lower_bound
-from fastmove.checks import EndChecks
-from fastmove.collision import Collision
-from fastmove.dynamics import Dynamics
 from fastmove.errors import FastMoveError, InputError
 from fastmove.fields import Table
 from fastmove.grasp import Grasp, Held, hold
@@ -33,6 +29,7 @@ from fastmove.robot import LimitSet
 from fastmove.shapes import pose
 from fastmove.solution import Solution, Status
 from fastmove.spline import Array, locked
+from fastmove.workshop import Workshop
 
 WAVE = 4  # grasps planned before the next look whether another can still win
 PAIRS = 80  # pairs of start and goal configurations that are bounded exactly
@@ -244,8 +241,7 @@ def regrasped(problem: TransferProblem, ends: ItemEnds, new: Held, name: str, st
         FastMoveError: it cannot be a problem at all.
     """
     candidate = problem.with_(holds=(new, *problem.holds[1:]))
-    assembly = assemble(candidate)
-    checks = EndChecks(candidate, assembly, Dynamics(candidate, assembly), Collision(candidate, assembly))
+    checks = Workshop.of(candidate).checks
     checks.grasp()
     reach = Reach(candidate)
     starts = reach.near(ends.start, ends.pools[0]) if start_q is None else np.asarray(start_q)[None]

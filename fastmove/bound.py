@@ -72,19 +72,27 @@ def joint_motions(
     Raises:
         InputError: no motion of the joints alone satisfies the limits.
     """
-    n = len(goal)
+    request = _to_rest(start, acceleration, jerk)
+    request.target_position, request.max_velocity = goal.tolist(), velocity.tolist()
+    request.synchronization = together
+    return _solved(request, "goal", "no motion of the joints alone satisfies the limits")
+
+
+def _to_rest(start: State, acceleration: Array, jerk: Array) -> ruckig.InputParameter:
+    n = len(start.q)
     request = ruckig.InputParameter(n)
     request.current_position, request.current_velocity = start.q.tolist(), start.v.tolist()
     request.current_acceleration = start.a.tolist()
-    request.target_position = goal.tolist()
     request.target_velocity = request.target_acceleration = [0.0] * n
-    request.max_velocity, request.max_acceleration = velocity.tolist(), acceleration.tolist()
-    request.max_jerk = jerk.tolist()
-    request.synchronization = together
-    trajectory = ruckig.Trajectory(n)
-    result = ruckig.Ruckig(n).calculate(request, trajectory)
+    request.max_acceleration, request.max_jerk = acceleration.tolist(), jerk.tolist()
+    return request
+
+
+def _solved(request: ruckig.InputParameter, where: str, problem: str) -> ruckig.Trajectory:
+    trajectory = ruckig.Trajectory(request.degrees_of_freedom)
+    result = ruckig.Ruckig(request.degrees_of_freedom).calculate(request, trajectory)
     if result not in (ruckig.Result.Working, ruckig.Result.Finished):
-        raise InputError("goal", f"no motion of the joints alone satisfies the limits ({result})")
+        raise InputError(where, f"{problem} ({result})")
     return trajectory
 
 
@@ -125,10 +133,7 @@ def switch_basis(bound: Bound, spans: int = 14, at_rest: bool = True, early: Arr
             value = max(float(wanted), first)
             if np.abs(np.array(kept) - value).min() > MIN_GAP:
                 kept = sorted([*kept, value])
-    while len(kept) - 1 < spans:
-        widest = int(np.argmax(np.diff(kept)))
-        kept.insert(widest + 1, (kept[widest] + kept[widest + 1]) / 2)
-    return SplineBasis(np.array(kept))
+    return SplineBasis(_bisected(kept, spans))
 
 
 def warm_breakpoints(beta: Array, early: Array, duration: float, spans: int = 8) -> Array:
@@ -139,6 +144,11 @@ def warm_breakpoints(beta: Array, early: Array, duration: float, spans: int = 8)
         if value - kept[-1] > (MIN_GAP if len(kept) > 1 else first):
             kept.append(float(value))
     kept.append(1.0)
+    return _bisected(kept, spans)
+
+
+def _bisected(kept: list[float], spans: int) -> Array:
+    """The widest spans halved until there are this many."""
     while len(kept) - 1 < spans:
         widest = int(np.argmax(np.diff(kept)))
         kept.insert(widest + 1, (kept[widest] + kept[widest + 1]) / 2)
@@ -151,16 +161,9 @@ def braking(start: State, limits: LimitSet, share: float) -> Array:
     Raises:
         InputError: a joint cannot.
     """
-    n = len(start.q)
-    request, trajectory = ruckig.InputParameter(n), ruckig.Trajectory(n)
+    request = _to_rest(start, share * limits.acceleration, share * limits.jerk)
     request.control_interface = ruckig.ControlInterface.Velocity
-    request.current_position, request.current_velocity = start.q.tolist(), start.v.tolist()
-    request.current_acceleration = start.a.tolist()
-    request.target_velocity = request.target_acceleration = [0.0] * n
-    request.max_acceleration, request.max_jerk = (share * limits.acceleration).tolist(), (share * limits.jerk).tolist()
-    result = ruckig.Ruckig(n).calculate(request, trajectory)
-    if result not in (ruckig.Result.Working, ruckig.Result.Finished):
-        raise InputError("start", f"cannot be brought to rest ({result})")
+    trajectory = _solved(request, "start", "cannot be brought to rest")
     return np.array(trajectory.at_time(trajectory.duration)[0])
 
 

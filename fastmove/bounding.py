@@ -145,8 +145,7 @@ class Placed:
         """(K,): capsule against an obstacle's own box, sphere against sphere."""
         b = self._bounding
         bound, fixed = np.empty(len(rows)), b.fixed[pairs]
-        first, box = b.first[pairs[fixed]], b.box_of[b.second[pairs[fixed]]]
-        ends = np.einsum("kei,kij->kej", self.segment[rows[fixed], first] - b.box_middle[box][:, None], b.box_turn[box])
+        first, box, ends = self._before_boxes(rows[fixed], pairs[fixed])
         low, high, half = ends.min(axis=1), ends.max(axis=1), b.box_half[box]
         outside = np.maximum(np.maximum(low - half, -high - half), 0.0)
         bound[fixed] = np.sqrt(np.einsum("ki,ki->k", outside, outside)) - b.radius[first]
@@ -155,12 +154,17 @@ class Placed:
         bound[~fixed] = np.sqrt(np.einsum("ki,ki->k", gap, gap)) - b.sphere[one] - b.sphere[two]
         return bound
 
+    def _before_boxes(self, rows: Array, pairs: Array) -> tuple[Array, Array, Array]:
+        """Moving body, box, and the ends (K, 2, 3) of the body's capsule in the box's own frame."""
+        b = self._bounding
+        first, box = b.first[pairs], b.box_of[b.second[pairs]]
+        return first, box, np.einsum("kei,kij->kej", self.segment[rows, first] - b.box_middle[box][:, None], b.box_turn[box])
+
     def tightened(self, rows: Array, pairs: Array) -> Array:
         """(K,) for the chosen rows and pairs: capsule to capsule, or capsule to an obstacle's box along more directions."""
         b = self._bounding
         bound, fixed = np.empty(len(rows)), b.fixed[pairs]
-        first, box = b.first[pairs[fixed]], b.box_of[b.second[pairs[fixed]]]
-        ends = np.einsum("kei,kij->kej", self.segment[rows[fixed], first] - b.box_middle[box][:, None], b.box_turn[box])
+        first, box, ends = self._before_boxes(rows[fixed], pairs[fixed])
         bound[fixed] = _segment_box_gap(ends, b.box_half[box]) - b.radius[first]
         one, two = b.first[pairs[~fixed]], b.second[pairs[~fixed]]
         gap = segment_distance(self.segment[rows[~fixed], one], self.segment[rows[~fixed], two])

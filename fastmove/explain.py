@@ -12,10 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fastmove.assembly import assemble
 from fastmove.attempt import SHRINK
-from fastmove.collision import Collision
-from fastmove.dynamics import Dynamics
 from fastmove.errors import FastMoveError, InputError
 from fastmove.loosen import Limit, changed, limits_of
 from fastmove.problem import TransferProblem
@@ -24,6 +21,7 @@ from fastmove.solution import Solution
 from fastmove.spline import Array, SplineBasis
 from fastmove.sqp import Optimiser, Point
 from fastmove.transcription import Samples, Transcription
+from fastmove.workshop import Workshop
 
 STEP = 0.05  # relative change of a limit that a price is for
 RADIUS = 0.15  # how far control points may follow it [rad]
@@ -106,12 +104,11 @@ class _Place:
     goal: Array
 
     def optimiser(self, problem: TransferProblem, samples: Samples | None = None) -> Optimiser:
-        assembly = assemble(problem)
-        dynamics, collision = Dynamics(problem, assembly), Collision(problem, assembly)
-        tr = Transcription(problem, dynamics, problem.start, self.goal, self.basis, SHRINK)
-        ends = collision.ends(np.array(problem.start.q), self.goal)
+        shop = Workshop.of(problem)
+        tr = Transcription(problem, shop.dynamics, problem.start, self.goal, self.basis, SHRINK)
+        ends = shop.collision.ends(np.array(problem.start.q), self.goal)
         samples = samples or Samples.standard(self.basis, tr.with_rate)
-        return Optimiser(tr, samples, collision, ends, 0.0, 0.0, step_tolerance=CONVERGED, precision=1e-8)
+        return Optimiser(tr, samples, shop.collision, ends, 0.0, 0.0, step_tolerance=CONVERGED, precision=1e-8)
 
     def level(self, problem: TransferProblem, point: Point) -> float:
         """Optimal value of the convex model of a problem at a motion [s]; nan where it has none."""

@@ -8,12 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from fastmove.assembly import Assembly, assemble
-from fastmove.attempt import Draft, Task, Workshop, timed
+from fastmove.attempt import Draft, Task
 from fastmove.bound import lower_bound
-from fastmove.checks import EndChecks
-from fastmove.collision import Collision
-from fastmove.dynamics import Dynamics
 from fastmove.evidence import Certificate
 from fastmove.explain import with_prices
 from fastmove.ik import reached
@@ -22,6 +18,7 @@ from fastmove.solution import GoalTally, Solution, Status
 from fastmove.spline import Array
 from fastmove.sqp import PROVEN
 from fastmove.trajectory import Trajectory
+from fastmove.workshop import Workshop, timed
 
 ENOUGH = 1.005  # no further path search once the duration is within this factor of the bound
 FINISHED = 2  # drafts of further paths that are refined and certified, the fastest first …
@@ -109,11 +106,11 @@ class _Search:
             if draft is not None:
                 drafts.append(draft)
         self._finish_others(drafts)
+        if more and self.best is None and not self.late() and not self.task.turnable():
+            return None
         for tried, number in enumerate(more):
             if self.best is not None or self.late():
                 break
-            if tried == 0 and not self.task.turnable():
-                return None
             draft = self._drafted(len(usual) + tried, number)
             if draft is not None:
                 self._finish(draft)
@@ -153,18 +150,15 @@ class _Run:
         with timed(self.timings, "set_up"):
             if self.problem.goal.poses:
                 self.problem = reached(self.problem, self.options.seed)
-            self.assembly: Assembly = assemble(self.problem)
-            self.dynamics = Dynamics(self.problem, self.assembly)
-            self.collision = Collision(self.problem, self.assembly)
-            self.checks = EndChecks(self.problem, self.assembly, self.dynamics, self.collision)
+            self.shop = Workshop.of(self.problem, self.timings)
         self.limits = self.problem.limit_set
 
     # -- the whole ------------------------------------------------------------------------------------------------
 
     def plan(self) -> Solution:
         with timed(self.timings, "checks"):
-            self.checks.start()
-            use, sentence = self.checks.static_use(np.array(self.problem.start.q))
+            self.shop.checks.start()
+            use, sentence = self.shop.checks.static_use(np.array(self.problem.start.q))
             if use > 1:
                 return self._fail(Status.NOT_HOLDABLE, f"at the start {sentence}")
             goals = np.array(self.problem.goal.configurations)
@@ -175,7 +169,7 @@ class _Run:
             if self._enough(best, bound, tally):
                 break
             with timed(self.timings, "checks"):
-                reason = self.checks.refusal(goals[k])
+                reason = self.shop.checks.refusal(goals[k])
             if reason is not None:
                 refusals.append((k, reason))
                 tally = replace(tally, refused=tally.refused + 1)
@@ -215,8 +209,8 @@ class _Run:
     def _to_goal(self, goal: Array) -> Solution:
         problem = self.problem
         bound = lower_bound(problem.start, goal, self.limits)
-        ends = self.collision.ends(np.array(problem.start.q), goal)
-        task = Task(Workshop(problem, self.dynamics, self.collision, self.timings), goal, bound, ends, self.options.seed)
+        ends = self.shop.collision.ends(np.array(problem.start.q), goal)
+        task = Task(self.shop, goal, bound, ends, self.options.seed)
         found = _Search(task, bound.duration, self.options, self._late).run()
         if found is None:
             return Solution(problem, Status.NO_PATH, task.sentence(), lower_bound=bound.duration)

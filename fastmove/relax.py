@@ -12,13 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastmove.assembly import assemble
-from fastmove.checks import EndChecks
-from fastmove.collision import Collision
-from fastmove.dynamics import Dynamics
 from fastmove.errors import FastMoveError
 from fastmove.loosen import Limit, changed, limits_of
 from fastmove.problem import TransferProblem
+from fastmove.workshop import Workshop
 
 LOOSER = 10.0  # a limit is loosened at most by this factor
 BISECTIONS = 24
@@ -57,8 +54,7 @@ def _shown(unit: str) -> tuple[float, str]:
 
 def frees(problem: TransferProblem) -> bool:
     """Whether start and at least one goal configuration pass all checks that are made before planning."""
-    assembly = assemble(problem)
-    checks = EndChecks(problem, assembly, Dynamics(problem, assembly), Collision(problem, assembly))
+    checks = Workshop.of(problem).checks
     try:
         checks.start()
     except FastMoveError:

@@ -12,12 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fastmove.assembly import assemble
-from fastmove.attempt import SHRINK, Draft, Task, Workshop
+from fastmove.attempt import SHRINK, Draft, Task
 from fastmove.bound import braking, early_breakpoints, lower_bound, warm_breakpoints
 from fastmove.certificate import certify
-from fastmove.collision import Collision
-from fastmove.dynamics import Dynamics
 from fastmove.errors import FastMoveError, InputError
 from fastmove.evidence import Certificate
 from fastmove.ik import reached
@@ -28,9 +25,11 @@ from fastmove.solution import Solution, Status
 from fastmove.spline import Array, SplineBasis
 from fastmove.trajectory import Trajectory
 from fastmove.transcription import Samples, Transcription
+from fastmove.workshop import Workshop
 
 WARM_RADIUS = 0.1  # trust region of the first step [rad]
 WARM_STEPS = 8
+WARM_CONES_FROM = 0.95  # use of the hold from which a warm start sees its cones: most changes in flight leave it alone
 LONGER = 1.02  # than the bound, where the goal moved
 BRAKES = (1.0, 0.7, 0.45)  # shares of acceleration and jerk with which the joints come to rest, tried in this order
 
@@ -98,11 +97,8 @@ def _corridors_left(solution: Solution, at: float, scene: Scene) -> Scene:
 
 
 def _task(problem: TransferProblem, goal: Array) -> Task:
-    assembly = assemble(problem)
-    collision = Collision(problem, assembly)
-    shop = Workshop(problem, Dynamics(problem, assembly), collision)
-    bound = lower_bound(problem.start, goal, problem.limit_set)
-    return Task(shop, goal, bound, collision.ends(np.array(problem.start.q), goal), 0)
+    shop, bound = Workshop.of(problem), lower_bound(problem.start, goal, problem.limit_set)
+    return Task(shop, goal, bound, shop.collision.ends(np.array(problem.start.q), goal), 0)
 
 
 def _nearest_goal(problem: TransferProblem, end: Array) -> TransferProblem:
@@ -133,7 +129,7 @@ def _warm(problem: TransferProblem, trajectory: Trajectory, at: float) -> Soluti
     samples = Samples.standard(basis, tr.with_rate, hasty=True)
     free = _left_over(trajectory, at, basis, tr, goal - end)
     duration = left if same else max(left, LONGER * task.bound.duration)
-    point = task.warm(tr, samples, free, duration, WARM_RADIUS, WARM_STEPS)
+    point = task.solve(tr, samples, free, duration, WARM_RADIUS, max_steps=WARM_STEPS, cones_from=WARM_CONES_FROM)
     if point is None:
         return None
     result = task.certified(Draft(0, point, tr, samples))

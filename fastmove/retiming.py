@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from fastmove.assembly import assemble
-from fastmove.attempt import SHRINK, Draft, Task, Workshop
+from fastmove.attempt import SHRINK, Draft, Task
 from fastmove.bound import Bound, cosine_breakpoints, lower_bound, switch_basis
-from fastmove.collision import Collision, Ends
+from fastmove.collision import Ends
 from fastmove.conic import ConicProgram
 from fastmove.conic import solve as solve_program
-from fastmove.dynamics import Dynamics
 from fastmove.errors import InputError
 from fastmove.problem import TransferProblem
 from fastmove.solution import Solution, Status
@@ -31,6 +30,7 @@ from fastmove.sqp import Optimiser, Point
 from fastmove.subproblem import Here, Step, Subproblem
 from fastmove.trajectory import Trajectory
 from fastmove.transcription import Samples, Transcription
+from fastmove.workshop import Workshop
 
 SPANS = 22  # of the time law, beside the switching times of the slowest joint
 NEAR_SAMPLES = 2000  # of the curve, where a point's place on it is looked for
@@ -181,11 +181,11 @@ class _WayTask(Task):
         sigma = basis.greville()[3:-3]
         if not self.way.timed:
             sigma = (sigma + sigma**3 * (10 - 15 * sigma + 6 * sigma**2)) / 2
-        point = self._solve(tr, samples, _Chart(self.way, tr).free(sigma), self.bound.duration, 0.3)
+        point = self.solve(tr, samples, _Chart(self.way, tr).free(sigma), self.bound.duration, 0.3)
         return None if point is None else Draft(0, point, tr, samples)
 
-    def _solve(
-        self, tr: Transcription, samples: Samples, free: Array, duration: float, radius: float, emphasis: float = 1.0
+    def solve(
+        self, tr: Transcription, samples: Samples, free: Array, duration: float, radius: float, **options: Any
     ) -> Point | None:
         optimiser = _AlongWay(tr, samples, self.shop.collision, self.ends, self.bound.duration, 0.0, STEPS_MAX, way=self.way)
         point, _ = optimiser.run(free, duration, radius)
@@ -225,13 +225,9 @@ def retime(problem: TransferProblem, path: object) -> Solution:
         goal = np.array(goals[int(np.argmin(np.abs(goals - last).max(axis=1)))])
         if float(np.abs(goal - last).max()) > ENDS:
             raise InputError("path", f"does not end at a goal of the problem (within {ENDS:g} rad)")
-    assembly = assemble(problem)
-    dynamics, collision = Dynamics(problem, assembly), Collision(problem, assembly)
-    bound = lower_bound(problem.start, goal, problem.limit_set)
-    timings: dict[str, float] = {}
-    task = _WayTask(
-        Workshop(problem, dynamics, collision, timings), goal, bound, collision.ends(np.array(problem.start.q), goal), way
-    )
+    shop, bound = Workshop.of(problem), lower_bound(problem.start, goal, problem.limit_set)
+    timings = shop.timings
+    task = _WayTask(shop, goal, bound, shop.collision.ends(np.array(problem.start.q), goal), way)
     draft = task.along()
     if draft is None:
         timings["total"] = time.perf_counter() - begin

@@ -47,15 +47,18 @@ def convex_hull(path: str | Path) -> coal.ConvexBase:
     return mesh.convex
 
 
-def extent_directions() -> Array:
-    """(162, 3) unit vectors along which a link is measured: towards the faces, edges and corners of a cube, then a Fibonacci
-    lattice on the sphere (Swinbank & Purser, Q. J. R. Meteorol. Soc. 132, 2006)."""
-    cube = np.array([v for v in np.ndindex(3, 3, 3) if v != (1, 1, 1)], dtype=float) - 1
-    k = np.arange(136)
-    z, turn = 1 - (2 * k + 1) / 136, k * np.pi * (3 - np.sqrt(5))
+def even_directions(count: int) -> Array:
+    """(count, 3) unit vectors, evenly spread: a Fibonacci lattice (Swinbank & Purser, Q. J. R. Meteorol. Soc. 132, 2006)."""
+    k = np.arange(count)
+    z, turn = 1 - (2 * k + 1) / count, k * np.pi * (3 - np.sqrt(5))
     ring = np.sqrt(1 - z * z)
-    lattice = np.stack([ring * np.cos(turn), ring * np.sin(turn), z], axis=1)
-    return np.concatenate([cube / np.linalg.norm(cube, axis=1)[:, None], lattice])
+    return np.stack([ring * np.cos(turn), ring * np.sin(turn), z], axis=1)
+
+
+def extent_directions() -> Array:
+    """(162, 3) unit vectors along which a link is measured: towards faces, edges and corners of a cube, then evenly spread."""
+    cube = np.array([v for v in np.ndindex(3, 3, 3) if v != (1, 1, 1)], dtype=float) - 1
+    return np.concatenate([cube / np.linalg.norm(cube, axis=1)[:, None], even_directions(136)])
 
 
 def polytope(extents: Array) -> coal.CollisionGeometry:

@@ -72,11 +72,9 @@ class Sweep:
         self.bounding = Bounding(self.bodies, self.pairs)
         self._reach()
         self._local_axes = self._joint_axes()
-        items = {k for k, b in enumerate(self.bodies) if b.owner == "item"}
         touching = {contact.obstacle for contact in problem.scene.allowed_contacts}
-        others = {k for k, b in enumerate(self.bodies) if b.group in touching}
-        allowed = [k for k, (i, j) in enumerate(self.pairs) if i in items and j in others]
-        self.fade = {k: ends for k in allowed if (ends := self._fades(k))}
+        touched = [k for k, (_, j) in enumerate(self.pairs) if self.bodies[j].group in touching]
+        self.fade = {k: ends for k in touched if (ends := self._fades(k))}
         self.request, self.result = coal.DistanceRequest(), coal.DistanceResult()
         self.functors: dict[int, coal.ComputeDistance] = {}
         self.q, self.v = trajectory.motion(0), trajectory.motion(1)
@@ -240,10 +238,8 @@ class Sweep:
         chain, always = self.chain[:upto], np.where(self.chain, self.reach, 0.0)[:upto]
         static = always[None] * turn[:, None, :]
         lever = placed.segment.mean(axis=2)[:, :, None, :] - origin[:, None, 1:, :]
-        arm = (
-            np.linalg.norm(np.cross(np.broadcast_to(axis[:, None], lever.shape), lever), axis=3)
-            + self.bounding.sphere[:upto, None]
-        )
+        across = np.cross(np.broadcast_to(axis[:, None], lever.shape), lever)
+        arm = np.linalg.norm(across, axis=3) + self.bounding.sphere[:upto, None]
         beyond = static.sum(axis=2, keepdims=True)
         now = np.where(self.turns, arm + beyond, 1.0)
         return np.asarray(np.minimum(always[None], np.where(chain[None], now, 0.0)) * turn[:, None, :])

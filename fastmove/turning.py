@@ -1,9 +1,11 @@
 """Whether an item can be turned in the hand from one end to the other so slowly that it could be left standing on the way.
 
-At rest a contact's use depends on nothing but the direction d of gravity in the grasp frame, and it is a norm of it: S and V are
-norms of the wrench, which is linear in d.  A way between two directions that nowhere uses more than u passes, on a lattice of
-covering radius h, over neighbours (at most 2h apart) of use at most u + L h, with L the largest use of any direction (a norm's
-slope).  Where the lattice is not connected at u + L h, no such way exists, whatever the arm: a proof before any search.
+At rest a contact's use depends on nothing but the direction d of gravity in the grasp frame, and it is sublinear in it: every
+share of a contact is a largest of norms and linear functions of the wrench, which is linear in d.  So use(x) − use(y) ≤
+use(x − y) ≤ L |x − y| with L the largest use of any direction.  A way between two directions that nowhere uses more than u
+passes, on a lattice of covering radius h, over neighbours (at most 2h apart) of use at most u + L h; and L is at most the
+lattice's own largest plus L h.  Where the lattice is not connected at u + L h, no such way exists, whatever the arm: a proof
+before any search.
 """
 
 from __future__ import annotations
@@ -15,18 +17,11 @@ from scipy.spatial import cKDTree
 
 from fastmove.contact import UTILISATION_MAX
 from fastmove.grasp import Held
+from fastmove.shapes import even_directions
 from fastmove.spline import Array
 
 POINTS = 6000
 COVERING = 3.0  # covering radius of the lattice times √POINTS (2.73 found numerically)
-
-
-def lattice(count: int) -> Array:
-    """(count, 3) directions, evenly spread: a Fibonacci lattice (Swinbank & Purser, Q. J. R. Meteorol. Soc. 132, 2006)."""
-    k = np.arange(count)
-    z, turn = 1 - (2 * k + 1) / count, k * np.pi * (3 - np.sqrt(5))
-    ring = np.sqrt(1 - z * z)
-    return np.stack([ring * np.cos(turn), ring * np.sin(turn), z], axis=1)
 
 
 def rest_use(held: Held, direction: Array, gravity: float) -> Array:
@@ -41,7 +36,7 @@ def rest_use(held: Held, direction: Array, gravity: float) -> Array:
 
 def bottleneck(held: Held, start: Array, goal: Array, gravity: float) -> float:
     """Least use, 1 = limit, that every way from one direction of gravity (3,) to the other exceeds somewhere (a lower bound)."""
-    points = lattice(POINTS)
+    points = even_directions(POINTS)
     radius = COVERING / np.sqrt(POINTS)
     use = rest_use(held, points, gravity)
     pairs = cKDTree(points).query_pairs(2 * radius, output_type="ndarray")
@@ -52,4 +47,4 @@ def bottleneck(held: Held, start: Array, goal: Array, gravity: float) -> float:
     worst, node = float(use[first]), last  # along the only way in a spanning tree of least costs the largest cost is least
     while node != first:
         worst, node = max(worst, float(use[node])), int(before[node])
-    return worst - float(use.max()) * radius
+    return worst - float(use.max()) / (1 - radius) * radius

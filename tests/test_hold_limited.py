@@ -5,36 +5,33 @@ import pytest
 from generators import hold_bound
 
 import fastmove as fm
-from fastmove.assembly import assemble
-from fastmove.attempt import Draft, Task, Workshop
+from fastmove.attempt import Draft, Task
 from fastmove.bench.planners import slowdown
 from fastmove.bound import lower_bound
 from fastmove.certificate import certify
-from fastmove.collision import Collision
-from fastmove.dynamics import Dynamics
 from fastmove.errors import InputError
 from fastmove.problem import TransferProblem
 from fastmove.retiming import Way, deviation, retime
 from fastmove.spline import SplineBasis
 from fastmove.transcription import Samples, Transcription
+from fastmove.workshop import Workshop
 
 CASES = 100
 
 
 def halved(problem: TransferProblem, solution: fm.Solution) -> float:
     """Duration of the certified optimum reached from a solution on breakpoints twice as fine [s]."""
-    assembly = assemble(problem)
-    dynamics, collision = Dynamics(problem, assembly), Collision(problem, assembly)
+    shop = Workshop.of(problem)
     phase, goal = solution.trajectory.phases[0], solution.trajectory.position(solution.duration)
     beta = np.array(phase.basis.breakpoints)
     finer = SplineBasis(np.sort(np.concatenate([beta, (beta[1:] + beta[:-1]) / 2])))
     bound = lower_bound(problem.start, goal, problem.limit_set)
-    ends = collision.ends(np.array(problem.start.q), goal)
-    task = Task(Workshop(problem, dynamics, collision), goal, bound, ends, 0)
-    tr = Transcription(problem, dynamics, problem.start, goal, finer, 2e-4)
+    ends = shop.collision.ends(np.array(problem.start.q), goal)
+    task = Task(shop, goal, bound, ends, 0)
+    tr = Transcription(problem, shop.dynamics, problem.start, goal, finer, 2e-4)
     free = (phase.basis.insertion_matrix(finer) @ np.array(phase.control_points))[3:-3]
     samples = Samples.standard(finer, tr.with_rate)
-    point = task._solve(tr, samples, free, solution.duration, 0.1)
+    point = task.solve(tr, samples, free, solution.duration, 0.1)
     if point is None:
         return solution.duration
     trajectory, certificate = task.certified(Draft(0, point, tr, samples))

@@ -22,7 +22,7 @@ FLOORS = (
     "carry turning kinematics dynamics manifold collision broadphase sweep evidence certify_ends certify_loads certificate "
     "report trajectory_file",
     "bound ik seeds roadmap transcription conic subproblem sqp attempt newton interior reference solution explain checks "
-    "retiming planner replanning batch pads relax",
+    "workshop retiming planner replanning batch pads relax",
     "drivers drivers.driver drivers.kinematic drivers.mujoco execution judge run",
     "bench bench.motionbenchmaker bench.variants bench.peers bench.recheck bench.planners bench.runner",
     "plots viewer cli __main__ __init__",
@@ -38,6 +38,7 @@ PLANNING = {
     "conic",
     "sqp",
     "attempt",
+    "workshop",
     "interior",
     "reference",
     "planner",

@@ -14,18 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from fastmove.assembly import assemble
 from fastmove.bound import STRAIGHT, joint_motions, lower_bound
 from fastmove.certificate import certify
-from fastmove.checks import EndChecks
-from fastmove.collision import Collision
-from fastmove.dynamics import Dynamics
 from fastmove.errors import MissingPackage
 from fastmove.problem import State, TransferProblem
 from fastmove.roadmap import connect
 from fastmove.solution import Solution, Status
 from fastmove.spline import Array, PiecewisePolynomial, quintic_hermite
 from fastmove.trajectory import Phase, Trajectory
+from fastmove.workshop import Workshop
 
 KINEMATIC = ("continuity", "position", "velocity", "acceleration", "jerk", "clearance", "allowed_contact", "start", "goal")
 GEOMETRIC = ("position", "clearance", "allowed_contact")
@@ -67,11 +64,10 @@ def rrtc_toppra(problem: TransferProblem) -> Solution:
 
 def _path(problem: TransferProblem) -> tuple[Array | None, Solution]:
     """Start, corners and goal of a free path (K, n) to the first goal; and what to say where there is none."""
-    assembly = assemble(problem)
-    dynamics, collision = Dynamics(problem, assembly), Collision(problem, assembly)
-    EndChecks(problem, assembly, dynamics, collision).start()
+    shop = Workshop.of(problem)
+    shop.checks.start()
     start, goal = np.array(problem.start.q), np.array(problem.goal.configurations[0])
-    path = connect(collision, dynamics, problem, collision.ends(start, goal), goal, 1, 4)
+    path = connect(shop.collision, shop.dynamics, problem, shop.collision.ends(start, goal), goal, 1, 4)
     return path, Solution(problem, Status.NO_PATH, "no collision-free path was found within the search's budget")
 
 
@@ -83,9 +79,7 @@ def _phase(motion: PiecewisePolynomial, problem: TransferProblem) -> Phase:
 def _judged(problem: TransferProblem, trajectory: Trajectory, kinds: tuple[str, ...], begin: float) -> Solution:
     certificate = certify(problem, trajectory, kinds)
     bound = lower_bound(problem.start, np.array(problem.goal.configurations[0]), problem.limit_set).duration
-    timings = {"total": time.perf_counter() - begin}
-    status = Status.CERTIFIED if certificate.ok else Status.NOT_CERTIFIED
-    return Solution(problem, status, "", trajectory, certificate, bound, timings=timings)
+    return Solution.of(problem, trajectory, certificate, bound, {"total": time.perf_counter() - begin})
 
 
 def _pieces(motion: Any) -> PiecewisePolynomial:

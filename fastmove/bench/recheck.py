@@ -10,6 +10,7 @@ from itertools import product
 import numpy as np
 import pinocchio as pin
 
+from fastmove.errors import InputError
 from fastmove.problem import TransferProblem
 from fastmove.scene import CONTACT_DEPTH
 from fastmove.spline import Array
@@ -19,7 +20,11 @@ FINER = 10  # times as many configurations as the certificate's grid of 1 ms has
 
 
 def raw_hits(problem: TransferProblem, trajectory: Trajectory, step: float = 1e-3 / FINER) -> int:
-    """Number of times, `step` apart and the end [s], at which any two bodies overlap that may not."""
+    """Number of times, `step` apart and the end [s], at which any two bodies overlap that may not.
+
+    Raises:
+        InputError: a robot put together of several (`together`) has no URDF of its own.
+    """
     model = problem.robot.model
     data, geometry = model.createData(), _geometry(problem)
     found = geometry.createData()
@@ -46,7 +51,10 @@ def _geometry(problem: TransferProblem) -> pin.GeometryModel:
     """The URDF's collision meshes as they are, items in the hands, obstacles; and the pairs that may not overlap."""
     robot, model = problem.robot, problem.robot.model
     folders = [str(f) for f in robot.package_dirs]
-    geometry = pin.buildGeomFromUrdf(model, str(robot.urdf), pin.GeometryType.COLLISION, package_dirs=folders)
+    try:
+        geometry = pin.buildGeomFromUrdf(model, str(robot.urdf), pin.GeometryType.COLLISION, package_dirs=folders)
+    except ValueError as error:
+        raise InputError("robot", f"{robot.name} has no URDF of its own to check against ({error})") from error
     base = robot.T_world_base
     links = [(k, str(model.frames[g.parentFrame].name)) for k, g in enumerate(geometry.geometryObjects)]
     hands = {link for held in problem.holds for link in held.gripper.links}
@@ -55,11 +63,11 @@ def _geometry(problem: TransferProblem) -> pin.GeometryModel:
         frame = model.frames[model.getFrameId(held.gripper.parent_frame)]
         for n, shape in enumerate(held.item.shapes):
             at = frame.placement * held.gripper.parent_T_tool * held.grasp.tool_T_item * shape.placement
-            items.append(geometry.addGeometryObject(_object(f"item{n}", frame.parentJoint, at, shape.geometry())))
+            items.append(geometry.addGeometryObject(pin.GeometryObject(f"item{n}", frame.parentJoint, at, shape.geometry())))
     for obstacle in problem.scene.obstacles:
         for n, shape in enumerate(obstacle.shapes):
             at = base.inverse() * shape.placement
-            scene.append(geometry.addGeometryObject(_object(f"{obstacle.name}#{n}", 0, at, shape.geometry())))
+            scene.append(geometry.addGeometryObject(pin.GeometryObject(f"{obstacle.name}#{n}", 0, at, shape.geometry())))
     moving = [k for k, _ in links if geometry.geometryObjects[k].parentJoint > 0]
     pairs = [*product(moving, scene), *product(items, scene), *((k, i) for k, link in links for i in items if link not in hands)]
     for (k, one), (j, other) in product(links, links):
@@ -69,10 +77,6 @@ def _geometry(problem: TransferProblem) -> pin.GeometryModel:
         if geometry.geometryObjects[k].parentJoint != geometry.geometryObjects[j].parentJoint:
             geometry.addCollisionPair(pin.CollisionPair(k, j))
     return geometry
-
-
-def _object(name: str, joint: int, placement: pin.SE3, shape: object) -> pin.GeometryObject:
-    return pin.GeometryObject(name, joint, placement, shape)
 
 
 def _depths(problem: TransferProblem, geometry: pin.GeometryModel) -> list[float]:
