@@ -5,7 +5,8 @@ The certificate is the dense check: what it finds between samples becomes a samp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from fastmove.certificate import certify
 from fastmove.collision import Ends
 from fastmove.contact import UTILISATION_MAX
 from fastmove.evidence import Certificate
-from fastmove.roadmap import connect
+from fastmove.roadmap import Validity, connect
 from fastmove.seeds import along_path, moving, straight
 from fastmove.spline import Array, SplineBasis
 from fastmove.sqp import Optimiser, Point
@@ -38,7 +39,9 @@ STRETCH_MAX = 2e-3  # a longer stretch than this is worth new samples where it c
 HOT_ROUNDS = 3  # … this many times
 EMPHASIS_GROWTH, EMPHASIS_MAX = 3.0, 27.0  # of the price of a lack of clearance, from round to round
 MORE_PATHS, PATIENCE = 4, 4  # path searches beyond those asked for, while no certified motion was found, and their budget
+SAME_TIME, SAME_PLACE = 0.01, 0.3  # drafts nearer than this in duration, relative, and everywhere in joints [rad] are the same
 ROUNDS = 6
+ROUGH = 3e-3  # step tolerance of drafts: enough to tell ways apart
 SHRINK = 2e-4  # relative distance kept from torque, rate and hold between the planner's samples …
 SHRINK_GROWTH = 5.0  # … and its growth where the certificate still finds more
 COARSE, FINE = 4e-3, 1e-3  # grids on which a duration is fixed [s]
@@ -61,6 +64,14 @@ class Draft:
     def duration(self) -> float:
         """[s]"""
         return self.point.duration
+
+    def same(self, other: Draft) -> bool:
+        """Whether both are the same motion but for what polishing would change."""
+        if abs(self.duration - other.duration) > SAME_TIME * other.duration:
+            return False
+        s = np.linspace(0, 1, LINE_SAMPLES)
+        one, two = (d.tr.basis.matrix(s) @ d.tr.points(d.point.free, d.duration) for d in (self, other))
+        return float(np.abs(one - two).max()) < SAME_PLACE
 
 
 class Task:
@@ -148,9 +159,20 @@ class Task:
             found = self._optimised(number, basis.refined(cosine_breakpoints(REFINED_SPANS)))
         return found
 
+    def obstructed(self, draft: Draft) -> bool:
+        """Whether another path might be faster: somewhere the motion keeps no more than its pad, or is hard to hold at rest."""
+        point, collision = draft.point, self.shop.collision
+        if float(point.flow.static.max()) > STATIC_MAX:  # a hold at rest is geometry, too
+            return True
+        found = collision.query(
+            draft.samples.b_clearance @ draft.tr.points(point.free, point.duration), self.ends, self.pad + NEAR
+        )
+        return bool(np.any((found.margin < self.pad + NEAR) & (found.required >= collision.clearance - 1e-9)))
+
     def finished(self, draft: Draft) -> tuple[Trajectory, Certificate]:
         """A draft on finer breakpoints where that may help, stretched and certified; a start at several limits at once may need
         them in any case."""
+        draft = self._polished(draft)
         result = self.certified(self._refined(draft) if self._wants_more(draft) else draft)
         if not result[1].ok and not self.problem.start.at_rest:
             finer = self._optimised(draft.number, draft.tr.basis.refined(cosine_breakpoints(REFINED_SPANS)))
@@ -166,7 +188,7 @@ class Task:
         tr = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, basis, SHRINK)
         samples = Samples.standard(basis, tr.with_rate, hasty=bool(np.any(self.early < MOVING_FIRST_SPAN)))
         with timed(self.shop.timings, "optimise"):
-            point = self.solve(tr, samples, free, duration, 0.3)
+            point = self.solve(tr, samples, free, duration, 0.3, step_tolerance=ROUGH)
         return None if point is None else Draft(number, point, tr, samples)
 
     def _guess(self, number: int, basis: SplineBasis) -> tuple[Array, float] | None:
@@ -176,15 +198,18 @@ class Task:
         if number == 0:
             return straight(np.array(start.q), self.goal, self.knots, basis), self.bound.duration
         if number not in self._paths:
-            shop = self.shop
             patience = 1 if number <= self.usual else PATIENCE
-            seed = self.seed * 1000 + number
-            path = connect(shop.collision, shop.dynamics, self.problem, self.ends, self.goal, seed, patience)
+            path = connect(self.valid, self.goal, self.seed * 1000 + number, patience)
             if path is None:
                 return None
             self._paths[number] = path
         path = self._paths[number]
         return along_path(path, basis, 1.0 / self.limits.velocity), self.bound.duration
+
+    @cached_property
+    def valid(self) -> Validity:
+        """For path searches: what is free and can be held at rest."""
+        return Validity(self.shop.collision, self.shop.dynamics, self.problem, self.ends)
 
     def solve(
         self, tr: Transcription, samples: Samples, free: Array, duration: float, radius: float, **options: Any
@@ -219,6 +244,15 @@ class Task:
         slow = point.duration > REFINE_FROM * self.bound.duration and tr.basis.spans < REFINED_SPANS
         slowed = self.knots is not self.bound
         return slow and (slowed or tr.effort_use(point.flow) > BINDING or point.lack > LACKING)
+
+    def _polished(self, draft: Draft) -> Draft:
+        """Converged on its own breakpoints, where no finer ones come."""
+        point, tr = draft.point, draft.tr
+        if not tr.at_rest or (self._wants_more(draft) and tr.effort_use(point.flow) > BINDING):
+            return draft
+        with timed(self.shop.timings, "optimise"):
+            better = self.solve(tr, draft.samples, point.free, point.duration, 0.1)
+        return draft if better is None else replace(draft, point=better)
 
     def _refined(self, draft: Draft) -> Draft:
         """Continue on finer breakpoints; the same draft where that leads nowhere."""

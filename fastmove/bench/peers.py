@@ -18,7 +18,7 @@ from fastmove.bound import STRAIGHT, joint_motions, lower_bound
 from fastmove.certificate import certify
 from fastmove.errors import MissingPackage
 from fastmove.problem import State, TransferProblem
-from fastmove.roadmap import connect
+from fastmove.roadmap import Validity, connect
 from fastmove.solution import Solution, Status
 from fastmove.spline import Array, PiecewisePolynomial, quintic_hermite
 from fastmove.trajectory import Phase, Trajectory
@@ -67,7 +67,8 @@ def _path(problem: TransferProblem) -> tuple[Array | None, Solution]:
     shop = Workshop.of(problem)
     shop.checks.start()
     start, goal = np.array(problem.start.q), np.array(problem.goal.configurations[0])
-    path = connect(shop.collision, shop.dynamics, problem, shop.collision.ends(start, goal), goal, 1, 4)
+    valid = Validity(shop.collision, shop.dynamics, problem, shop.collision.ends(start, goal))
+    path = connect(valid, goal, 1, 4)
     return path, Solution(problem, Status.NO_PATH, "no collision-free path was found within the search's budget")
 
 
