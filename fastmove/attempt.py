@@ -41,6 +41,7 @@ EMPHASIS_GROWTH, EMPHASIS_MAX = 3.0, 27.0  # of the price of a lack of clearance
 MORE_PATHS, PATIENCE = 4, 4  # path searches beyond those asked for, while no certified motion was found, and their budget
 SAME_TIME, SAME_PLACE = 0.01, 0.3  # drafts nearer than this in duration, relative, and everywhere in joints [rad] are the same
 ROUNDS = 6
+HOPELESS_RATIO = 1.25  # drafts this much slower than another after a few steps are given up
 ROUGH = 3e-3  # step tolerance of drafts: enough to tell ways apart
 SHRINK = 2e-4  # relative distance kept from torque, rate and hold between the planner's samples …
 SHRINK_GROWTH = 5.0  # … and its growth where the certificate still finds more
@@ -86,6 +87,8 @@ class Task:
         self.obstacles_bind = False
         self.trouble = ""
         self.usual = 0  # path searches that were asked for; more only where none led to a certified motion
+        self.fastest = float("inf")  # duration of the fastest draft so far [s]
+        self.exhausted = False  # whether a path search has spent its budget in vain
         self._paths: dict[int, Array] = {}
 
     def _knots(self) -> Bound:
@@ -188,8 +191,11 @@ class Task:
         tr = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, basis, SHRINK)
         samples = Samples.standard(basis, tr.with_rate, hasty=bool(np.any(self.early < MOVING_FIRST_SPAN)))
         with timed(self.shop.timings, "optimise"):
-            point = self.solve(tr, samples, free, duration, 0.3, step_tolerance=ROUGH)
-        return None if point is None else Draft(number, point, tr, samples)
+            point = self.solve(tr, samples, free, duration, 0.3, step_tolerance=ROUGH, hopeless=HOPELESS_RATIO * self.fastest)
+        if point is None:
+            return None
+        self.fastest = min(self.fastest, point.duration)
+        return Draft(number, point, tr, samples)
 
     def _guess(self, number: int, basis: SplineBasis) -> tuple[Array, float] | None:
         start = self.problem.start
@@ -201,6 +207,7 @@ class Task:
             patience = 1 if number <= self.usual else PATIENCE
             path = connect(self.valid, self.goal, self.seed * 1000 + number, patience)
             if path is None:
+                self.exhausted = True
                 return None
             self._paths[number] = path
         path = self._paths[number]

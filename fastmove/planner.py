@@ -97,13 +97,13 @@ class _Search:
         usual, more = self.task.order(self.options.path_seeds)
         drafts: list[Draft] = []
         for tried, number in enumerate(usual):
-            deep = number == 0 and tried > 0  # a line deep inside obstacles, where paths were drafted
-            if self._enough() or (tried and self.late()) or (deep and drafts):
+            if self._enough() or (tried and self.late()) or (drafts and self._fruitless(tried, number)):
                 break
             draft = self._drafted(tried, number)
             if draft is None:
                 continue
-            if draft.duration <= ENOUGH * self.bound or not self.task.obstructed(draft):
+            free = draft.duration <= self.task.fastest and not self.task.obstructed(draft)
+            if draft.duration <= ENOUGH * self.bound or free:
                 self._finish(draft)
             else:
                 drafts.append(draft)
@@ -132,6 +132,10 @@ class _Search:
 
     def _enough(self) -> bool:
         return self.best is not None and (self.best[0].duration <= ENOUGH * self.bound or not self.task.obstacles_bind)
+
+    def _fruitless(self, tried: int, number: int) -> bool:
+        """Where there is a draft already: a line deep inside obstacles, or a search after one that has found nothing."""
+        return (number == 0 and tried > 0) or self.task.exhausted
 
     def _drafted(self, tried: int, number: int) -> Draft | None:
         if self.options.progress is not None:

@@ -20,6 +20,7 @@ from fastmove.transcription import Flow, Samples, Transcription, static_lack
 PROVEN = 2e-4  # T ≤ (1 + PROVEN)·bound counts as optimal
 STEP_TOLERANCE = 2e-4  # stop when the model predicts less than this fraction of T
 VIOLATION_MAX = 5e-8  # of a moving start's limits: the planner keeps 1e-7 inside them
+HOPELESS_AFTER = 6  # steps
 CONES_FROM = 0.5  # hold rows join once the hold is used by more than this fraction
 
 
@@ -55,6 +56,7 @@ class Optimiser:
         emphasis: factor on the price of a lack of clearance; grows while the certificate finds one.
         step_tolerance: stop when the model predicts less than this fraction of T.
         precision: of the convex programs; None = 1e-4 between rests, 1e-8 else.
+        hopeless: give up where the merit is still above this after `HOPELESS_AFTER` steps [s].
         cones_from: use of the hold from which its cones join, at the cost of three to five times the time a step.
     """
 
@@ -69,6 +71,7 @@ class Optimiser:
     step_tolerance: float = STEP_TOLERANCE
     precision: float | None = None
     cones_from: float = CONES_FROM
+    hopeless: float = np.inf
 
     def assess(self, free: Array, duration: float) -> Point:
         """Merit of these control points; between rests at their own smallest duration."""
@@ -134,6 +137,8 @@ class Optimiser:
                 small = small + 1 if actual < 1.5 * self.step_tolerance * point.duration and trial.feasible else 0
                 point, here = trial, None
             if predicted < self.step_tolerance * point.duration or small >= 2:
+                break
+            if solved >= HOPELESS_AFTER and point.merit > self.hopeless:
                 break
             if ratio > 0.6:
                 radius = min(2 * radius, 1.0)
