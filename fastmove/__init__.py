@@ -21,13 +21,13 @@ from fastmove.evidence import Certificate as Certificate
 from fastmove.ik import on_robot as on_robot
 from fastmove.items import item_facts as item_facts
 from fastmove.items import known_items as known_items
+from fastmove.plain import describe as describe
 from fastmove.planner import Options as Options
 from fastmove.planner import Planner as Planner
 from fastmove.planner import plan as plan
 from fastmove.problem import Goal as Goal
 from fastmove.problem import State as State
 from fastmove.problem import TransferProblem as TransferProblem
-from fastmove.problem_file import describe as describe
 from fastmove.problem_file import load_problem as load_problem
 from fastmove.regions import GoalPose as GoalPose
 from fastmove.relax import relaxation as relaxation

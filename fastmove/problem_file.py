@@ -1,4 +1,4 @@
-"""TOML/JSON <-> TransferProblem, and `describe`: the problem in plain numbers.
+"""TOML/JSON -> TransferProblem.
 
 Every field is checked when read; the message names file, key and what is allowed.  Schema `format = 1`:
 
@@ -34,8 +34,6 @@ Every field is checked when read; the message names file, key and what is allowe
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,9 +48,9 @@ from fastmove.grasp import Grasp, Held, hold
 from fastmove.item import Inertial, Item, solid_inertia
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.regions import ITEM, TOOL, GoalPose
-from fastmove.robot import RobotModel, canonical_urdf, load_robot
+from fastmove.robot import RobotModel, load_robot
 from fastmove.scene import AllowedContact, Corridor, Obstacle, Scene
-from fastmove.shapes import TYPES, Shape, pose, pose_dict
+from fastmove.shapes import TYPES, Shape, pose
 from fastmove.spline import Array, locked
 from fastmove.tolerance import Tolerance
 from fastmove.uncertainty import EXACT, RELATIVE, Uncertainty
@@ -316,122 +314,3 @@ def _goal_pose(table: Table) -> GoalPose:
         tuple(_flip(t) for t in table.list("flips")),
         np.array(table.numbers("tolerance", 3, [0.0, 0.0, 0.0])),
     )
-
-
-def describe(problem: TransferProblem) -> dict[str, object]:
-    """The problem resolved into plain numbers, enough to check a trajectory without FastMove.
-
-    Poses are in the world unless said; item and grasp are in the tool frame.
-    """
-    robot, limits = problem.robot, problem.limit_set
-    result: dict[str, object] = {
-        "format": 1,
-        "name": problem.name,
-        "robot": {
-            "name": robot.name,
-            "urdf": robot.urdf.name,
-            "urdf_sha256": hashlib.sha256(canonical_urdf(robot.urdf).encode()).hexdigest(),
-            "joint_names": list(robot.joint_names),
-            "limits": limits.name,
-            "position_min": _plain(limits.position_min),
-            "position_max": _plain(limits.position_max),
-            "velocity_max": _plain(limits.velocity),
-            "acceleration_max": _plain(limits.acceleration),
-            "jerk_max": _plain(limits.jerk),
-            "effort_max": _plain(limits.effort),
-            "effort_rate_max": _plain(limits.effort_rate),
-            "armature": _plain(robot.armature),
-            "damping": _plain(robot.damping),
-            "base": pose_dict(robot.T_world_base),
-        },
-        "obstacles": [{"name": o.name} | _describe_shapes(o.shapes) for o in problem.scene.obstacles],
-        "obstacle_tolerance": problem.scene.tolerance,
-        "allowed_contacts": [{"obstacle": c.obstacle, "at": c.at} for c in problem.scene.allowed_contacts],
-        "corridors": [
-            {"at": c.at, "direction": _plain(c.direction), "length": c.length, "angle": c.angle} for c in problem.scene.corridors
-        ],
-        "release_opening": problem.release_opening,
-        "start": {"q": _plain(problem.start.q), "v": _plain(problem.start.v), "a": _plain(problem.start.a)},
-        "goals": [] if problem.goal.poses else [_plain(q) for q in problem.goal.configurations],
-        "clearance": problem.clearance,
-        "gravity": _plain(problem.gravity),
-    }
-    if problem.goal.poses:
-        result["goal_poses"] = [_describe_goal(g) for g in problem.goal.poses]
-    for held in problem.holds[:1]:
-        result |= _describe_hold(problem, held)
-    if len(problem.holds) > 1:
-        result["holds"] = [_describe_hold(problem, held) for held in problem.holds]
-    return result
-
-
-def _describe_shapes(shapes: tuple[Shape, ...]) -> dict[str, object]:
-    return shapes[0].describe() if len(shapes) == 1 else {"type": "shapes", "shapes": [s.describe() for s in shapes]}
-
-
-def _describe_goal(goal: GoalPose) -> dict[str, object]:
-    return pose_dict(goal.placement) | {
-        "of": goal.of,
-        "offset": pose_dict(goal.offset),
-        "free_axis": _plain(goal.axis),
-        "range": _plain(goal.span),
-        "flips": [[_plain(row) for row in flip] for flip in goal.flips],
-        "tolerance": _plain(goal.tolerance),
-    }
-
-
-def _describe_hold(problem: TransferProblem, held: Held) -> dict[str, object]:
-    gripper, item, grasp = held.gripper, held.item, held.grasp
-    members = []
-    for body in (held.tool_T_grasp.act(b) for b in held.bodies):
-        members.append({"mass": body.mass, "com": _plain(body.lever), "inertia": [_plain(r) for r in body.inertia]})
-    believed = grasp.tool_T_item.act(item.members[0].spatial())
-    nominal = {"mass": believed.mass, "com": _plain(believed.lever), "inertia": [_plain(r) for r in believed.inertia]}
-    shapes = [shape.describe() | {"pose": pose_dict(grasp.tool_T_item * shape.placement)} for shape in item.shapes]
-    joints = gripper.finger_positions(held.width)
-    return {
-        "tool": {"parent_link": gripper.parent_frame, "pose": pose_dict(gripper.parent_T_tool), "finger_positions": joints},
-        "item": {"name": item.name, **nominal, "shapes": shapes, "members": members, "spread": held.spread}
-        | _describe_tolerance(held),
-        "grasp": {
-            "frame": pose_dict(held.tool_T_grasp),
-            "contact": grasp.contact,
-            "width": held.width,
-            "friction": held.friction,
-            "friction_believed": grasp.friction,
-            "grip_force": _plain(grasp.grip_force),
-            "sure_grip": held.sure_grip,
-            "patches": [
-                {
-                    "shape": p.kind,
-                    "center": _plain(p.center),
-                    "size": _plain(p.size),
-                    "direction": _plain(p.direction),
-                    "c": p.c,
-                    "a": p.a,
-                }
-                for p in held.patches
-            ],
-        },
-    }
-
-
-def _describe_tolerance(held: Held) -> dict[str, object]:
-    """{tolerates} where anything is limited: angles [rad], up in the tool frame."""
-    allowed = held.item.tolerates
-    if not held.care.active and allowed.swing == 1:
-        return {}
-    tilt, upright, shock = _plain([allowed.tilt, allowed.upright, allowed.shock])
-    up = _plain(held.grasp.tool_T_item.rotation @ allowed.up)
-    return {"tolerates": {"tilt": tilt, "upright": upright, "shock": shock, "swing": allowed.swing, "up": up}}
-
-
-def _plain(values: object) -> list[object]:
-    """Numbers for JSON: infinities as null."""
-    return [float(x) if np.isfinite(x) else None for x in np.asarray(values, dtype=float)]
-
-
-def problem_sha256(problem: TransferProblem) -> str:
-    """Hash of the canonical `describe` JSON; URDF by content, meshes by name, never an absolute path."""
-    text = json.dumps(describe(problem), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()

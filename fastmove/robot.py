@@ -8,9 +8,7 @@ pairs of links that need no check, each with its reason.  `load_robot("panda")` 
 from __future__ import annotations
 
 import os
-import re
 import sysconfig
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +22,7 @@ from fastmove.errors import InputError, MissingPackage, UnknownName
 from fastmove.fields import Table, read_toml
 from fastmove.shapes import extent_directions, polytope, pose
 from fastmove.spline import Array, locked
+from fastmove.urdf import adjacent_pairs, revolute_for_continuous, srdf_pairs
 
 LIMIT_KEYS = ("position_min", "position_max", "velocity", "acceleration", "jerk", "effort", "effort_rate")
 
@@ -198,7 +197,7 @@ class RobotModel:
             raise InputError(str(path), "no such URDF file")
         folders = [str(p) for p in packages]
         try:
-            text = _revolute_for_continuous(path.read_text())
+            text = revolute_for_continuous(path.read_text())
             model = pin.buildModelFromXML(text)
             visuals = pin.buildGeomFromUrdfString(model, text, pin.GeometryType.COLLISION, package_dirs=folders)
         except Exception as error:
@@ -208,9 +207,9 @@ class RobotModel:
             table = Table(dict(config), "robot")
         elif config is not None:
             table = read_toml(Path(config))
-        pairs = _adjacent_pairs(text)
+        pairs = adjacent_pairs(text)
         if srdf is not None:
-            pairs |= _srdf_pairs(Path(srdf))
+            pairs |= srdf_pairs(Path(srdf))
         beside = path.parent if config is None or isinstance(config, Mapping) else Path(config).parent
         return _assemble(model, visuals, path, table, pairs, tuple(folders), beside)
 
@@ -272,48 +271,6 @@ def example_robot_data() -> Path:
         if folder.is_dir():
             return folder
     raise MissingPackage("example-robot-data", "geometry = 'hulls'", "meshes")
-
-
-def _revolute_for_continuous(text: str) -> str:
-    """Continuous joints as revolute ones of eight half turns: one number per joint, no wrap-around."""
-    root = ElementTree.fromstring(text)
-    for joint in root.iter("joint"):
-        if joint.get("type") == "continuous":
-            joint.set("type", "revolute")
-            limit = joint.find("limit")
-            limit = ElementTree.SubElement(joint, "limit") if limit is None else limit
-            limit.set("lower", str(-8 * np.pi))
-            limit.set("upper", str(8 * np.pi))
-            for key in ("effort", "velocity"):
-                limit.set(key, limit.get(key) or "0")
-    return ElementTree.tostring(root, encoding="unicode")
-
-
-def _adjacent_pairs(text: str) -> dict[frozenset[str], str]:
-    """Links joined by one joint, and links without relative motion."""
-    root = ElementTree.fromstring(text)
-    joints = [(j.get("type"), j.find("parent"), j.find("child")) for j in root.findall("joint")]
-    edges = [(kind, p.get("link"), c.get("link")) for kind, p, c in joints if p is not None and c is not None]
-    group = {link.get("name"): link.get("name") for link in root.findall("link")}
-    for kind, parent, child in edges:
-        if kind == "fixed":
-            old, new = group[child], group[parent]
-            group = {k: (new if v == old else v) for k, v in group.items()}
-    joined = {frozenset((group[p], group[c])) for _, p, c in edges}
-    names = sorted(str(n) for n in group)
-    return {
-        frozenset((a, b)): "adjacent"
-        for i, a in enumerate(names)
-        for b in names[i + 1 :]
-        if group[a] == group[b] or frozenset((group[a], group[b])) in joined
-    }
-
-
-def _srdf_pairs(path: Path) -> dict[frozenset[str], str]:
-    if not path.is_file():
-        raise InputError(str(path), "no such SRDF file")
-    found = ElementTree.parse(path).getroot().iter("disable_collisions")
-    return {frozenset((str(e.get("link1")), str(e.get("link2")))): f"SRDF: {e.get('reason', 'no reason given')}" for e in found}
 
 
 def _assemble(
@@ -450,8 +407,3 @@ def _urdf_limits(model: pin.Model, names: tuple[str, ...]) -> LimitSet:
     low, high = model.lowerPositionLimit[index], model.upperPositionLimit[index]
     many = np.full(size, np.inf)
     return LimitSet("urdf", low, high, velocity, np.full(size, 10.0), np.full(size, 500.0), effort, many)
-
-
-def canonical_urdf(path: Path) -> str:
-    """The URDF's text with white space folded: what the problem hash depends on."""
-    return re.sub(r"\s+", " ", path.read_text())

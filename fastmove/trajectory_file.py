@@ -20,8 +20,8 @@ from scipy.interpolate import CubicSpline
 from fastmove.assembly import assemble
 from fastmove.dynamics import Dynamics
 from fastmove.errors import InputError, TrajectoryFileError
+from fastmove.plain import problem_sha256
 from fastmove.problem import TransferProblem
-from fastmove.problem_file import problem_sha256
 from fastmove.spline import Array, PiecewisePolynomial, SplineBasis, quintic_hermite
 from fastmove.trajectory import Phase, Trajectory
 

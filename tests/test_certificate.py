@@ -15,8 +15,8 @@ from fastmove import dynamics, transcription
 from fastmove.assembly import assemble
 from fastmove.bound import lower_bound
 from fastmove.certificate import Certificate, Entry, certify
+from fastmove.plain import describe
 from fastmove.problem import Goal, State, TransferProblem
-from fastmove.problem_file import describe
 from fastmove.robot import LimitSet
 from fastmove.scene import Obstacle, Scene
 from fastmove.shapes import Shape, pose

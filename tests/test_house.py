@@ -17,8 +17,8 @@ ROOT = PACKAGE.parent
 
 # floors from the ground up; a file imports from its own floor or below
 FLOORS = (
-    "errors progress spline fields shapes cover tolerance item uncertainty contact cup robot arms items grasp scene regions "
-    "problem assembly bounding trajectory loosen problem_file",
+    "errors progress spline fields shapes cover tolerance item uncertainty contact cup urdf robot arms items grasp scene regions "
+    "problem assembly bounding trajectory loosen plain problem_file",
     "carry turning kinematics dynamics manifold collision broadphase sweep evidence certify_ends certify_loads certificate "
     "report trajectory_file",
     "bound ik seeds roadmap transcription conic subproblem sqp attempt newton interior reference solution explain checks "

@@ -149,7 +149,8 @@ def test_named_errors(wrong: dict[str, object]) -> None:
 
 
 def test_file_and_describe(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    from fastmove.problem_file import describe, load_problem
+    from fastmove.plain import describe
+    from fastmove.problem_file import load_problem
 
     text = (fm.robot.problems_folder() / "book_to_tote.toml").read_text()
     given = "\n[uncertainty]\nmass = 0.1\ncom = [0.01, 0.0, 0.0]\nfriction = 0.2\ngrip_force = 0.05\nobstacles = 0.001\n"
