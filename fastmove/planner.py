@@ -102,8 +102,7 @@ class _Search:
             draft = self._drafted(tried, number)
             if draft is None:
                 continue
-            free = draft.duration <= self.task.fastest and not self.task.obstructed(draft)
-            if draft.duration <= ENOUGH * self.bound or free:
+            if draft.duration <= ENOUGH * self.bound or not self.task.obstructed(draft):
                 self._finish(draft)
             else:
                 drafts.append(draft)
