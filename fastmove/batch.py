@@ -6,12 +6,13 @@ Results do not depend on the number of processes: what is planned is decided by 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import pinocchio as pin
@@ -32,11 +33,9 @@ from fastmove.spline import Array, locked
 from fastmove.workshop import Workshop
 
 WAVE = 4  # grasps planned before the next look whether another can still win
+CHUNK = 4  # grasps bounded per message to a process
 PAIRS = 80  # pairs of start and goal configurations that are bounded exactly
 GOALS = 3  # goal configurations given to the planner with a grasp
-
-Question = TypeVar("Question")
-Answer = TypeVar("Answer")
 
 
 def plan_batch(problems: Iterable[TransferProblem], jobs: int = 1, options: Options | None = None) -> list[Solution]:
@@ -45,7 +44,9 @@ def plan_batch(problems: Iterable[TransferProblem], jobs: int = 1, options: Opti
     Args:
         jobs: processes.
     """
-    return _mapped(partial(_planned, options=options), list(problems), jobs)
+    asked = list(problems)
+    with _workers(min(jobs, len(asked))) as mapped:
+        return mapped(partial(_planned, options=options), asked)
 
 
 def _planned(problem: TransferProblem, options: Options | None) -> Solution:
@@ -55,11 +56,14 @@ def _planned(problem: TransferProblem, options: Options | None) -> Solution:
         return Solution(problem, Status.REFUSED, str(error))
 
 
-def _mapped(function: Callable[[Question], Answer], questions: Sequence[Question], jobs: int) -> list[Answer]:
-    if jobs <= 1 or len(questions) < 2:
-        return [function(question) for question in questions]
-    with ProcessPoolExecutor(min(jobs, len(questions))) as pool:
-        return list(pool.map(function, questions))
+@contextmanager
+def _workers(jobs: int) -> Iterator[Callable[..., list[Any]]]:
+    """Something that maps a function over questions, here or in this many processes, the answers in order."""
+    if jobs <= 1:
+        yield lambda function, questions, chunk=1: [function(question) for question in questions]
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        yield lambda function, questions, chunk=1: list(pool.map(function, questions, chunksize=chunk))
 
 
 # -- grasps ---------------------------------------------------------------------------------------------------------------
@@ -153,6 +157,7 @@ def rank_grasps(
     everything: bool = False,
     most: int | None = None,
     options: Options | None = None,
+    regret: float = 0.0,
 ) -> list[RankedGrasp]:
     """Grasps of the problem's item, best first: the item moves from where it is at the start to where it is at the goal.
 
@@ -163,6 +168,7 @@ def rank_grasps(
     Args:
         jobs: processes.  everything: plan every grasp that is not refused.
         most: plan at most about this many (whole waves of 4); the best of them need not be the best of all then.
+        regret: share of the duration by which the first may be slower than the best of all; with 0.01 far fewer are planned.
 
     Raises:
         InputError: the problem holds nothing, its goal places the tool, or two grasps have the same id.
@@ -172,18 +178,18 @@ def rank_grasps(
     if len({g.id for g in grasps}) != len(grasps):
         raise InputError("grasps", "have an id twice; every id must be its own")
     ends = ItemEnds.of(problem)
-    ranked: list[RankedGrasp] = _mapped(partial(_bounded, problem, ends), list(grasps), jobs)
-    order = sorted((k for k, g in enumerate(ranked) if not g.reason), key=lambda k: (ranked[k].lower_bound, k))
-    best = float("inf")
-    for first in range(0, len(order) if most is None else min(most, len(order)), WAVE):
-        wave = [k for k in order[first : first + WAVE] if everything or ranked[k].lower_bound < best]
-        if not wave:
-            break
-        asked = [p for k in wave if (p := ranked[k].problem) is not None]
-        solutions = plan_batch(asked, jobs, options)
-        for k, solution in zip(wave, solutions, strict=True):
-            ranked[k] = replace(ranked[k], solution=solution, reason="" if solution.ok else solution.detail)
-            best = min(best, solution.duration if solution.ok else best)
+    with _workers(min(jobs, len(grasps))) as mapped:
+        ranked: list[RankedGrasp] = mapped(partial(_bounded, problem, ends), grasps, CHUNK)
+        order = sorted((k for k, g in enumerate(ranked) if not g.reason), key=lambda k: (ranked[k].lower_bound, k))
+        best = float("inf")
+        for first in range(0, len(order) if most is None else min(most, len(order)), WAVE):
+            wave = [k for k in order[first : first + WAVE] if everything or ranked[k].lower_bound * (1 + regret) < best]
+            if not wave:
+                break
+            solutions = mapped(partial(_planned, options=options), [ranked[k].problem for k in wave])
+            for k, solution in zip(wave, solutions, strict=True):
+                ranked[k] = replace(ranked[k], solution=solution, reason="" if solution.ok else solution.detail)
+                best = min(best, solution.duration if solution.ok else best)
     return sorted(ranked, key=lambda g: g.key)
 
 

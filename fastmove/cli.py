@@ -122,6 +122,7 @@ def _add_batches(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     rank.add_argument("--jobs", type=_natural, default=1, metavar="N", help="processes (default 1)")
     rank.add_argument("--all", action="store_true", help="plan every grasp, not only those that may be the fastest")
     rank.add_argument("--most", type=_natural, metavar="K", help="plan at most about K grasps")
+    rank.add_argument("--regret", type=float, default=0.0, metavar="X", help="share by which the first may be slower")
     rank.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
     rank.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
     rank.add_argument("--seed", type=_natural, default=0, metavar="N", help="seed of the path search (default 0)")
@@ -298,7 +299,7 @@ def _preview(options: argparse.Namespace) -> int:
 
 def _rank(options: argparse.Namespace) -> int:
     problem, grasps = _problem(options), read_grasps(options.grasps)
-    ranked = rank_grasps(problem, grasps, options.jobs, options.all, options.most, Options(seed=options.seed))
+    ranked = rank_grasps(problem, grasps, options.jobs, options.all, options.most, Options(seed=options.seed), options.regret)
     print(_json({"problem": problem.name, "grasps": [grasp.as_json() for grasp in ranked]}) if options.json else ranking(ranked))
     return 0 if any(np.isfinite(grasp.duration) for grasp in ranked) else 3
 

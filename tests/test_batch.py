@@ -1,6 +1,7 @@
 """Many problems and many grasps: order kept, one bad one hurts no other, the best is the best of all."""
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pinocchio as pin
 import pytest
 from generators import block, free_space_pairs, pinched
+from scenes import furniture, named
 
 import fastmove as fm
 from fastmove.batch import GraspCandidate, RankedGrasp
@@ -62,6 +64,46 @@ def test_the_first_of_a_ranking_is_the_fastest_of_all(problem: fm.TransferProble
     ends = [fm.ik.pose_at(p, np.array(q)) for p in (problem, best.problem) for q in (p.start.q, p.goal.configurations[0])]
     for here, there in zip(ends[:2], ends[2:], strict=True):  # whatever the grasp, the item goes the same way
         np.testing.assert_allclose(here.homogeneous, there.homogeneous, atol=1e-6)
+
+
+def test_a_regret_is_kept_and_saves_plans(problem: fm.TransferProblem) -> None:
+    candidates = grasps(problem, 8)
+    everything, some = fm.rank_grasps(problem, candidates, everything=True), fm.rank_grasps(problem, candidates, regret=0.05)
+    assert everything[0].duration <= some[0].duration <= 1.05 * everything[0].duration
+    assert sum(g.solution is not None for g in some) <= sum(g.solution is not None for g in fm.rank_grasps(problem, candidates))
+
+
+@pytest.mark.slow
+def test_a_hundred_grasps_among_furniture_in_seconds(panda: fm.RobotModel) -> None:
+    """Rate on two processes, and how much slower the first is than the best of full plans of all."""
+    rates, regrets, blocked = [], [], 0
+    for pair in free_space_pairs("benchmark", 200, 5, pinched(panda, block(0.3), 30.0, 0.5)):
+        problem = pair.with_(scene=fm.Scene(named(furniture())))
+        try:
+            own = fm.plan(problem)
+        except fm.errors.FastMoveError:
+            continue
+        straight = own.ok and own.duration <= 1.005 * own.lower_bound
+        if not own.ok or (straight and len(rates) - blocked >= 6) or (not straight and blocked >= 4):
+            continue
+        blocked += not straight
+        candidates = grasps(problem, 100)
+        begin = time.perf_counter()
+        quick = fm.rank_grasps(problem, candidates, jobs=2, regret=0.01)
+        rates.append(100 / (time.perf_counter() - begin))
+        best = fm.rank_grasps(problem, candidates, jobs=2, everything=True)
+        regrets.append(quick[0].duration / best[0].duration - 1)
+        usable = sum(np.isfinite(g.lower_bound) for g in quick)
+        planned = sum(g.solution is not None for g in quick)
+        print(
+            f"{problem.name}: T/b {own.duration / own.lower_bound:.3f}; {usable} of 100 usable, {planned} planned, "
+            f"{rates[-1]:.1f} a second, regret {regrets[-1]:.2%}",
+            flush=True,
+        )
+        if len(rates) == 10:
+            break
+    print(f"median {np.median(rates):.1f} a second, least {min(rates):.1f}; worst regret {max(regrets):.2%}")
+    assert np.median(rates) >= 20 and max(regrets) <= 0.01
 
 
 def test_each_refused_grasp_has_its_reason(problem: fm.TransferProblem) -> None:

@@ -78,12 +78,18 @@ def test_a_path_from_elsewhere_is_named() -> None:
 
 @pytest.mark.slow
 def test_hold_limited_transfers_beside_their_baselines() -> None:
-    rows = []
-    for k, (problem, free) in enumerate(hold_bound(CASES, 1)):
-        held, slow, timed = fm.plan(problem), slowdown(problem), retime(problem, free.trajectory)
+    """Draws whose ends can be held but for which `turning` proves that there is no way between them are not counted."""
+    rows, impossible, refused = [], 0, 0
+    for k, (problem, free) in enumerate(hold_bound(2 * CASES, 1)):
+        if len(rows) + refused == CASES:
+            break
+        held = fm.plan(problem)
         if not held.ok:
+            proven = "on every way between these ends" in held.detail
+            impossible, refused = impossible + proven, refused + (not proven)
             print(f"{k:3d} not certified: {held.detail}", flush=True)
             continue
+        slow, timed = slowdown(problem), retime(problem, free.trajectory)
         finer = halved(problem, held)
         peak = 0.9 * float(free.certificate.profile["hold"].max())
         ends = [x.duration if x.ok else float("nan") for x in (free, held, slow, timed)]
@@ -94,11 +100,12 @@ def test_hold_limited_transfers_beside_their_baselines() -> None:
     both, paths = np.isfinite(slow_t), np.isfinite(timed_t)
     mean = lambda x: float(np.exp(np.mean(np.log(x))))  # noqa: E731
     close = float(np.mean(hold_t <= finer_t * 1.005))
-    print(f"certified over the set: {len(rows)} of {CASES}; peak S without hold {peak.min():.2f} to {peak.max():.2f}")
+    print(f"certified over the set: {len(rows)} of {CASES}, {impossible} more proven impossible")
+    print(f"peak S without hold {peak.min():.2f} to {peak.max():.2f}")
     print(f"T(hold)/T(no hold): median {np.median(hold_t / free_t):.4f}, p90 {np.quantile(hold_t / free_t, 0.9):.4f}")
     print(f"gain over slowdown: {mean(slow_t[both] / hold_t[both]):.3f} on {both.sum()}; on the others no slower motion holds")
     print(f"gain over hold-toppra: {mean(timed_t[paths] / hold_t[paths]):.3f} on {paths.sum()}")
     print(f"within 0.5 % of breakpoints twice as fine: {close:.0%}; worst {np.max(hold_t / finer_t):.4f}")
     print(f"planning: median {np.median(plan_t):.2f} s, p95 {np.quantile(plan_t, 0.95):.2f} s")
-    assert len(rows) >= 0.98 * CASES  # of some, the ends may be holdable without any holdable way between them
+    assert len(rows) == CASES and impossible <= 0.05 * CASES
     assert mean(slow_t[both] / hold_t[both]) >= 1.15 and mean(timed_t[paths] / hold_t[paths]) >= 1.05 and close >= 0.9
