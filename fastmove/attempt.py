@@ -190,8 +190,9 @@ class Task:
         free, duration = guess
         tr = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, basis, SHRINK)
         samples = Samples.standard(basis, tr.with_rate, hasty=bool(np.any(self.early < MOVING_FIRST_SPAN)))
+        rough = {"step_tolerance": ROUGH, "hopeless": HOPELESS_RATIO * self.fastest} if tr.at_rest else {}
         with timed(self.shop.timings, "optimise"):
-            point = self.solve(tr, samples, free, duration, 0.3, step_tolerance=ROUGH, hopeless=HOPELESS_RATIO * self.fastest)
+            point = self.solve(tr, samples, free, duration, 0.3, **rough)
         if point is None:
             return None
         self.fastest = min(self.fastest, point.duration)
