@@ -81,6 +81,7 @@ class Task:
     def __init__(self, shop: Workshop, goal: Array, bound: Bound, ends: Ends, seed: int) -> None:
         self.shop, self.goal, self.bound, self.ends, self.seed = shop, goal, bound, ends, seed
         self.problem, self.limits = shop.problem, shop.problem.limit_set
+        self.held = self.problem.hold_active and bool(self.problem.holds)  # whether a hold has to last
         self.knots = self._knots()
         self.pad = self._pad()
         self.early = early_breakpoints(self.problem.start, self.limits)
@@ -190,7 +191,9 @@ class Task:
         free, duration = guess
         tr = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, basis, SHRINK)
         samples = Samples.standard(basis, tr.with_rate, hasty=bool(np.any(self.early < MOVING_FIRST_SPAN)))
-        rough = {"step_tolerance": ROUGH, "hopeless": HOPELESS_RATIO * self.fastest} if tr.at_rest else {}
+        rough = {"step_tolerance": ROUGH} if tr.at_rest else {}
+        if tr.at_rest and not self.held:  # once its cones join, the hold may hold a good draft up for a few steps
+            rough["hopeless"] = HOPELESS_RATIO * self.fastest
         with timed(self.shop.timings, "optimise"):
             point = self.solve(tr, samples, free, duration, 0.3, **rough)
         if point is None:

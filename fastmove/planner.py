@@ -22,7 +22,7 @@ from fastmove.workshop import Workshop, timed
 
 ENOUGH = 1.005  # no further path search once the duration is within this factor of the bound
 FINISHED = 2  # drafts in the way of obstacles that are refined and certified, the fastest first …
-PROMISING = 1.03  # … unless they are slower than the best motion by more: finishing a draft gains about 4 %
+PROMISING, PROMISING_HELD = 1.03, 1.10  # … unless they are slower than the best motion by more than finishing one may gain
 GOALS_SOLVED = 4  # goals of a region that are solved, in the order of their bounds, once one of them has a certified motion …
 GOALS_FAILED = 8  # … or that may fail before
 WORTH = 1.002  # goals of a region whose bound promises less than this are left alone
@@ -102,7 +102,7 @@ class _Search:
             draft = self._drafted(tried, number)
             if draft is None:
                 continue
-            if draft.duration <= ENOUGH * self.bound or not self.task.obstructed(draft):
+            if draft.duration <= ENOUGH * self.bound or (tried == 0 and not self.task.obstructed(draft)):
                 self._finish(draft)
             else:
                 drafts.append(draft)
@@ -119,10 +119,11 @@ class _Search:
 
     def _finish_all(self, drafts: list[Draft]) -> None:
         """Of these drafts those that look faster than the best, the fastest first."""
+        promising = PROMISING_HELD if self.task.held else PROMISING
         done: list[Draft] = []
         for draft in sorted(drafts, key=lambda d: (d.duration, d.number)):
             if self.best is not None and (
-                self._enough() or draft.duration > PROMISING * self.best[0].duration or len(done) >= FINISHED
+                self._enough() or draft.duration > promising * self.best[0].duration or len(done) >= FINISHED
             ):
                 break
             if not any(draft.same(other) for other in done):
