@@ -171,10 +171,12 @@ def rank_grasps(
         regret: share of the duration by which the first may be slower than the best of all; with 0.01 far fewer are planned.
 
     Raises:
-        InputError: the problem holds nothing, its goal places the tool, or two grasps have the same id.
+        InputError: the problem holds nothing, its goal places the tool, two grasps have the same id, or the regret is no share.
     """
     if not problem.holds:
         raise InputError("problem", "holds no item; grasps are of an item")
+    if not 0 <= regret < 1:
+        raise InputError("regret", f"is {regret}; allowed: 0 to below 1")
     if len({g.id for g in grasps}) != len(grasps):
         raise InputError("grasps", "have an id twice; every id must be its own")
     ends = ItemEnds.of(problem)

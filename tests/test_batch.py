@@ -123,6 +123,8 @@ def test_each_refused_grasp_has_its_reason(problem: fm.TransferProblem) -> None:
     assert same.duration == pytest.approx(ranked["own"].duration, rel=0.02)
     with pytest.raises(fm.InputError, match="place the tool"):
         fm.rank_grasps(problem.with_(goal=fm.Goal.at(fm.GoalPose(here, of="tool"))), [weak])
+    with pytest.raises(fm.InputError, match=r"regret.*allowed: 0"):
+        fm.rank_grasps(problem, [weak], regret=float("nan"))
     with pytest.raises(fm.InputError, match="no item"):
         fm.rank_grasps(problem.with_(holds=()), [weak])
 

@@ -1,0 +1,63 @@
+"""Convex programs: both solvers agree, whatever the order of the variables, and a cone gives what a circle says."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from fastmove.conic import ConicProgram, _by_columns, _clarabel, solve
+from fastmove.spline import Array
+
+
+def program(seed: int) -> ConicProgram:
+    """A random bounded quadratic program with the origin inside."""
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(size=(60, 25)) * (rng.uniform(size=(60, 25)) < 0.3)
+    return ConicProgram(
+        rng.uniform(0.1, 1.0, 25), rng.normal(size=25), rows, rng.uniform(0.1, 1.0, 60), np.full(25, -1.0), np.full(25, 1.0)
+    )
+
+
+def value(p: ConicProgram, x: Array) -> float:
+    return float(0.5 * x @ (p.quadratic * x) + p.linear @ x)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_both_solvers_agree_in_any_order(seed: int) -> None:
+    p = program(seed)
+    order = np.random.default_rng(seed).permutation(25)
+    answers = [solve(p, 1e-9), solve(replace(p, order=order), 1e-9), _clarabel(p, 1e-9)]
+    for found in answers:
+        assert found is not None
+        np.testing.assert_allclose(found[0], answers[0][0], atol=1e-5)
+        assert np.all(p.rows @ found[0] <= p.bound + 1e-7) and np.all(np.abs(found[0]) <= 1 + 1e-7)
+    multipliers = answers[0][1]
+    inside = np.abs(answers[0][0]) < 1 - 1e-6  # where no bound of a variable binds, the gradient vanishes
+    gradient = p.quadratic * answers[0][0] + p.linear + p.rows.T @ multipliers
+    assert np.abs(gradient[inside]).max() < 1e-5 and multipliers.min() > -1e-8
+    assert value(p, answers[0][0]) < 0
+
+
+def test_rows_by_columns_are_the_rows() -> None:
+    p, order = program(9), np.random.default_rng(9).permutation(25)
+    found = _by_columns(p.rows, order)
+    np.testing.assert_array_equal(found.toarray(), p.rows[:, order])
+    assert found.has_sorted_indices and found.nnz == sparse.csc_matrix(p.rows).nnz
+    assert _by_columns(np.zeros((0, 25)), order).shape == (0, 25)
+
+
+def test_a_cone_is_a_circle() -> None:
+    """The least of a·x on the unit disc is −‖a‖, at −a/‖a‖."""
+    a = np.array([0.6, -1.1])
+    disc = (np.vstack([np.zeros(2), np.eye(2)]), np.array([1.0, 0.0, 0.0]))
+    free = np.full(2, np.inf)
+    found = solve(ConicProgram(np.zeros(2), a, np.zeros((0, 2)), np.zeros(0), -free, free, [disc]), 1e-9)
+    assert found is not None
+    np.testing.assert_allclose(found[0], -a / np.linalg.norm(a), atol=1e-7)
+
+
+def test_an_impossible_program_has_no_answer() -> None:
+    p = program(3)
+    impossible = replace(p, rows=np.vstack([p.rows, np.eye(25)[:1]]), bound=np.append(p.bound, -2.0))
+    assert _clarabel(impossible, 1e-8) is None
