@@ -166,7 +166,7 @@ def _reduced(program: ConicProgram, slope: Array, sigma: Array, room: Array) -> 
 
 
 class _WayTask(Task):
-    """One goal, one way: drafts are refined and certified like any other."""
+    """One goal, one way: a draft has converged and is certified like any other."""
 
     def __init__(self, shop: Workshop, goal: Array, bound: Bound, ends: Ends, way: Way) -> None:
         super().__init__(shop, goal, bound, ends, 0)
@@ -193,9 +193,6 @@ class _WayTask(Task):
             self.trouble = "the grasp cannot hold the item, or the arm its weight, somewhere along the path"
             return None
         return point
-
-    def _wants_more(self, draft: Draft) -> bool:
-        return False
 
 
 def retime(problem: TransferProblem, path: object) -> Solution:
@@ -232,7 +229,7 @@ def retime(problem: TransferProblem, path: object) -> Solution:
     if draft is None:
         timings["total"] = time.perf_counter() - begin
         return Solution(problem, Status.NOT_HOLDABLE, task.trouble, lower_bound=bound.duration, timings=timings)
-    trajectory, certificate = task.finished(draft)
+    trajectory, certificate = task.certified(draft)
     timings["total"] = time.perf_counter() - begin
     return Solution.of(problem, trajectory, certificate, bound.duration, timings)
 
