@@ -13,7 +13,7 @@ import numpy as np
 
 from fastmove.bound import MOVING_FIRST_SPAN, Bound, cosine_breakpoints, early_breakpoints, lower_bound, switch_basis
 from fastmove.certificate import certify
-from fastmove.collision import Ends
+from fastmove.collision import Contacts, Ends
 from fastmove.contact import UTILISATION_MAX
 from fastmove.evidence import Certificate
 from fastmove.roadmap import Validity, connect
@@ -109,8 +109,8 @@ class Task:
     def _pad(self) -> float:
         q = np.stack([np.array(self.problem.start.q), self.goal])
         near = self.shop.collision.query(q, self.ends, PAD)
-        full = near.required >= self.shop.collision.clearance - 1e-12
-        return max(0.0, min(PAD, PAD_SHARE * float(near.margin[full].min(initial=PAD / PAD_SHARE))))
+        whole = self.shop.collision.whole(near)
+        return max(0.0, min(PAD, PAD_SHARE * float(near.margin[whole].min(initial=PAD / PAD_SHARE))))
 
     def sentence(self) -> str:
         return self.trouble or "no collision-free path was found within the search's budget"
@@ -118,7 +118,7 @@ class Task:
     def turnable(self) -> bool:
         """False where some hold provably cannot be carried from end to end at rest; `trouble` says why."""
         problem, gravity = self.problem, float(np.linalg.norm(self.problem.gravity))
-        if not problem.hold_active or gravity < 1e-9:
+        if not self.held or gravity < 1e-9:
             return True
         still = self.shop.dynamics.static(np.stack([np.array(problem.start.q), self.goal]))
         for k, held in enumerate(problem.holds):
@@ -165,13 +165,10 @@ class Task:
 
     def obstructed(self, draft: Draft) -> bool:
         """Whether another path might be faster: somewhere the motion keeps no more than its pad, or is hard to hold at rest."""
-        point, collision = draft.point, self.shop.collision
-        if float(point.flow.static.max()) > STATIC_MAX:  # a hold at rest is geometry, too
+        if float(draft.point.flow.static.max()) > STATIC_MAX:  # a hold at rest is geometry, too
             return True
-        found = collision.query(
-            draft.samples.b_clearance @ draft.tr.points(point.free, point.duration), self.ends, self.pad + NEAR
-        )
-        return bool(np.any((found.margin < self.pad + NEAR) & (found.required >= collision.clearance - 1e-9)))
+        found = self._contacts(draft.tr, draft.samples, draft.point, self.pad + NEAR)
+        return bool(np.any(self.shop.collision.whole(found)))
 
     def finished(self, draft: Draft) -> tuple[Trajectory, Certificate]:
         """A draft on finer breakpoints where that may help, stretched and certified; a start at several limits at once may need
@@ -240,9 +237,12 @@ class Task:
             return None
         return point
 
+    def _contacts(self, tr: Transcription, samples: Samples, point: Point, reach: float) -> Contacts:
+        """With less margin than `reach` [m], at the samples of a motion."""
+        return self.shop.collision.query(samples.b_clearance @ tr.points(point.free, point.duration), self.ends, reach)
+
     def _worst_contact(self, tr: Transcription, samples: Samples, point: Point) -> str:
-        collision = self.shop.collision
-        found = collision.query(samples.b_clearance @ tr.points(point.free, point.duration), self.ends, 0.0)
+        collision, found = self.shop.collision, self._contacts(tr, samples, point, 0.0)
         if len(found.pair) == 0:
             return self.trouble
         one, other = collision.names(int(found.pair[int(np.argmin(found.margin))]))

@@ -194,6 +194,10 @@ class Collision:
         i, j = self.pairs[pair]
         return self.bodies[i].group, self.bodies[j].group
 
+    def whole(self, contacts: Contacts) -> Array:
+        """(C,) bool: which contacts keep their full clearance, no allowed contact fading there."""
+        return contacts.required >= self.clearance - 1e-9
+
     def in_lanes(self, q: Array, ends: Ends) -> bool:
         """Whether one configuration is inside every corridor."""
         if not ends.lanes:
