@@ -10,11 +10,19 @@ from functools import lru_cache
 
 import coal
 import numpy as np
+import pinocchio as pin
 
 from fastmove.assembly import Body
 from fastmove.spline import Array
 
-LEAF = 4  # boxes in a leaf of the tree over what never moves
+LEAF = 4  # boxes in a leaf of the tree over what never moves …
+FEW = 64  # … which is not used for so few
+FAR_REACH = 10.0  # [m] travel assumed of a prismatic joint without limits
+
+
+def turning_joints(model: pin.Model) -> Array:
+    """(joints,) which joints are not prismatic."""
+    return np.array([not model.joints[k + 1].shortname().startswith("JointModelP") for k in range(model.njoints - 1)])
 
 
 class Bounding:
@@ -34,10 +42,13 @@ class Bounding:
         self.segment = np.array([c[0] for c in capsules]).reshape(-1, 2, 3)
         self.radius = np.array([c[1] for c in capsules])
         self.center = self.segment.mean(axis=1)
+        own = self.local_origin[: self.turning, None]
+        self._columns = np.concatenate([self.segment, own], axis=1).transpose(0, 2, 1).copy()  # to be placed together
         self.sphere = np.linalg.norm(self.segment[:, 1] - self.center, axis=1) + self.radius
         self.first = np.array([p[0] for p in pairs], dtype=int)
         self.second = np.array([p[1] for p in pairs], dtype=int)
         self.fixed = self.joint[self.second] == 0
+        self.moving = np.nonzero(~self.fixed)[0]
         self.still = np.unique(self.second[self.fixed])  # bodies that never move, with their boxes
         boxes = [_box(bodies[int(k)]) for k in self.still]
         self.box_turn = np.array([box[0] for box in boxes]).reshape(-1, 3, 3)
@@ -72,13 +83,29 @@ class Bounding:
         self.leaf_low = np.array([low[leaf].min(axis=0) for leaf in leaves]).reshape(-1, 3)
         self.leaf_high = np.array([high[leaf].max(axis=0) for leaf in leaves]).reshape(-1, 3)
 
+    def levers(self, model: pin.Model) -> tuple[Array, Array]:
+        """chain (B, joints): joint k moves body b, of the B bodies up to the last that moves; reach (B, joints): no point of b is
+        ever farther from axis k than this [m]; 1 for a prismatic joint."""
+        n, turns = model.njoints - 1, turning_joints(model)
+        chain, reach = np.zeros((len(self.joint), n), dtype=bool), np.zeros((len(self.joint), n))
+        for b in range(self.turning):
+            length, joint = float(np.linalg.norm(self.center[b])) + float(self.sphere[b]), int(self.joint[b])
+            while joint > 0:
+                chain[b, joint - 1] = True
+                reach[b, joint - 1] = length if turns[joint - 1] else 1.0
+                length += float(np.linalg.norm(model.jointPlacements[joint].translation))
+                if not turns[joint - 1]:
+                    low, high = model.lowerPositionLimit[joint - 1], model.upperPositionLimit[joint - 1]
+                    length += min(max(abs(low), abs(high)), FAR_REACH)
+                joint = int(model.parents[joint])
+        return chain, reach
+
     def place(self, rotation: Array, origin: Array) -> Placed:
         """Bodies in the world from joint frames (N, joints, 3, 3), (N, joints, 3)."""
         joint, upto = self.joint[: self.turning], self.turning
-        turn, shift = rotation[:, joint], origin[:, joint]
-        segment = np.einsum("nbij,bkj->nbki", turn, self.segment) + shift[:, :, None]
-        there = np.einsum("nbij,bj->nbi", turn, self.local_origin[:upto]) + shift
-        return Placed(self, turn @ self.local_rotation[:upto], there, segment)
+        turn = rotation[:, joint]
+        there = (turn @ self._columns).transpose(0, 1, 3, 2) + origin[:, joint, None]
+        return Placed(self, turn @ self.local_rotation[:upto], there[:, :, 2], there[:, :, :2])
 
 
 class Placed:
@@ -90,6 +117,7 @@ class Placed:
 
     def __init__(self, bounding: Bounding, rotation: Array, origin: Array, segment: Array) -> None:
         self._bounding, self._rotation, self._origin, self.segment = bounding, rotation, origin, segment
+        self.center = (segment[:, :, 0] + segment[:, :, 1]) / 2
         self._transforms: dict[tuple[int, int], coal.Transform3s] = {}
 
     def frame(self, row: int, body: int) -> tuple[Array, Array]:
@@ -111,15 +139,14 @@ class Placed:
     def near(self, limit: Array, required: Array) -> tuple[Array, Array]:
         """(row, pair) of all whose bound is below limit + required, limit (N,), required (P,); by row, then by pair."""
         b = self._bounding
-        moving = np.nonzero(~b.fixed)[0]
-        center = self.segment.mean(axis=2)
-        gap = center[:, b.first[moving]] - center[:, b.second[moving]]
-        bound = np.sqrt(np.einsum("npi,npi->np", gap, gap)) - b.sphere[b.first[moving]] - b.sphere[b.second[moving]]
-        rows, columns = np.nonzero(bound < limit[:, None] + required[moving])
+        moving = b.moving
+        gap = self.center[:, b.first[moving]] - self.center[:, b.second[moving]]
+        far = b.sphere[b.first[moving]] + b.sphere[b.second[moving]] + limit[:, None] + required[moving]
+        rows, columns = np.nonzero((np.einsum("npi,npi->np", gap, gap) < far * far) & (far > 0))
         still_rows, still_pairs = self._near_still(limit, float(required[b.fixed].max(initial=0.0)))
         close = self.bounds(still_rows, still_pairs) < limit[still_rows] + required[still_pairs]
         rows, pairs = np.concatenate([rows, still_rows[close]]), np.concatenate([moving[columns], still_pairs[close]])
-        order = np.lexsort((pairs, rows))
+        order = np.argsort(rows * len(b.first) + pairs)
         return rows[order], pairs[order]
 
     def _near_still(self, limit: Array, most: float) -> tuple[Array, Array]:
@@ -129,11 +156,12 @@ class Placed:
             return np.zeros(0, dtype=int), np.zeros(0, dtype=int)
         ends = self.segment[:, b.movers]
         reach = (b.radius[b.movers] + limit[:, None] + most)[:, :, None]
-        low, high = ends.min(axis=2) - reach, ends.max(axis=2) + reach
-        inside = np.ones((*low.shape[:2], len(b.leaves)), dtype=bool)
-        for k in range(3):
-            inside &= (low[:, :, k, None] <= b.leaf_high[:, k]) & (high[:, :, k, None] >= b.leaf_low[:, k])
-        rows, movers, leaves = np.nonzero(inside)
+        low = np.minimum(ends[:, :, 0], ends[:, :, 1]) - reach
+        high = np.maximum(ends[:, :, 0], ends[:, :, 1]) + reach
+        if len(b.still) <= FEW:
+            rows, movers, boxes = np.nonzero(_overlaps(low, high, b.box_low, b.box_high) & (b.pair_of >= 0))
+            return rows, b.pair_of[movers, boxes]
+        rows, movers, leaves = np.nonzero(_overlaps(low, high, b.leaf_low, b.leaf_high))
         boxes = b.leaves[leaves]
         known = (boxes >= 0) & (b.pair_of[movers[:, None], boxes] >= 0)
         which, boxes = np.nonzero(known)[0], boxes[known]
@@ -146,11 +174,11 @@ class Placed:
         b = self._bounding
         bound, fixed = np.empty(len(rows)), b.fixed[pairs]
         first, box, ends = self._before_boxes(rows[fixed], pairs[fixed])
-        low, high, half = ends.min(axis=1), ends.max(axis=1), b.box_half[box]
+        low, high, half = np.minimum(ends[:, 0], ends[:, 1]), np.maximum(ends[:, 0], ends[:, 1]), b.box_half[box]
         outside = np.maximum(np.maximum(low - half, -high - half), 0.0)
         bound[fixed] = np.sqrt(np.einsum("ki,ki->k", outside, outside)) - b.radius[first]
         one, two = b.first[pairs[~fixed]], b.second[pairs[~fixed]]
-        gap = self.segment[rows[~fixed], one].mean(axis=1) - self.segment[rows[~fixed], two].mean(axis=1)
+        gap = self.center[rows[~fixed], one] - self.center[rows[~fixed], two]
         bound[~fixed] = np.sqrt(np.einsum("ki,ki->k", gap, gap)) - b.sphere[one] - b.sphere[two]
         return bound
 
@@ -191,15 +219,23 @@ def segment_distance(one: Array, two: Array) -> Array:
 def _segment_box_gap(ends: Array, half: Array) -> Array:
     """(K,) lower bound of the distance of segments (K, 2, 3) from boxes of half edges (K, 3) around the origin: the widest
     gap along the directions at right angles to the segment and to an edge of the box (separating axes)."""
-    d = ends[:, 1] - ends[:, 0]
+    start = ends[:, 0]
+    d = ends[:, 1] - start
     best = np.full(len(ends), -np.inf)
-    for axis in np.eye(3):
-        n = np.cross(d, axis)
-        length = np.linalg.norm(n, axis=1)
-        n = n / np.maximum(length, 1e-12)[:, None]
-        gap = np.abs(np.einsum("ki,ki->k", n, ends[:, 0])) - np.einsum("ki,ki->k", np.abs(n), half)
-        best = np.maximum(best, np.where(length > 1e-9, gap, -np.inf))
+    for i, j in ((1, 2), (2, 0), (0, 1)):  # the direction d × e of the third edge e has d_j along i and −d_i along j
+        one, other = d[:, j], d[:, i]
+        length = np.hypot(one, other)
+        gap = np.abs(one * start[:, i] - other * start[:, j]) - np.abs(one) * half[:, i] - np.abs(other) * half[:, j]
+        best = np.maximum(best, np.where(length > 1e-9, gap / np.maximum(length, 1e-12), -np.inf))
     return best
+
+
+def _overlaps(low: Array, high: Array, box_low: Array, box_high: Array) -> Array:
+    """(N, M, B) whether boxes (N, M, 3) and boxes (B, 3) along the world's axes overlap."""
+    inside = (low[:, :, 0, None] <= box_high[:, 0]) & (high[:, :, 0, None] >= box_low[:, 0])
+    for k in (1, 2):
+        inside &= (low[:, :, k, None] <= box_high[:, k]) & (high[:, :, k, None] >= box_low[:, k])
+    return inside
 
 
 def _box(body: Body) -> tuple[Array, Array, Array]:

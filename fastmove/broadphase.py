@@ -9,6 +9,8 @@ from fastmove.assembly import Assembly
 from fastmove.collision import Collision
 from fastmove.spline import Array
 
+FEW = 64  # bodies: up to here comparing all boxes takes less time than keeping a tree of them
+
 
 class Broadphase:
     """Boolean checks with the required clearance as security margin, allowed contacts not considered.
@@ -28,7 +30,9 @@ class Broadphase:
         self.geometry_data = self.geometry.createData()
         for request, required in zip(self.geometry_data.collisionRequests, collision.required, strict=True):
             request.security_margin = float(required)
-        self.manager = pin.TreeBroadPhaseManager_DynamicAABBTreeCollisionManager(self.model, self.geometry, self.geometry_data)
+        few = len(assembly.bodies) <= FEW
+        kind = pin.BroadPhaseManager_NaiveCollisionManager if few else pin.TreeBroadPhaseManager_DynamicAABBTreeCollisionManager
+        self.manager = kind(self.model, self.geometry, self.geometry_data)
 
     def free(self, q: Array) -> bool:
         """Whether every pair keeps its clearance at q (n,)."""

@@ -108,6 +108,19 @@ class Ends:
     lanes: tuple[_Lane, ...] = ()
 
 
+@dataclass(frozen=True)
+class Reach:
+    """How far a step may bring bodies together: a pair that needs more than `turn` of every joint to lose all but `pad` of its
+    margin counts as far.
+
+    Attributes:
+        pad: [m];  turn: (N,) of every joint at each configuration [rad].
+    """
+
+    pad: float
+    turn: Array
+
+
 class Collision:
     """Distance queries for one problem.  Not thread safe."""
 
@@ -129,7 +142,15 @@ class Collision:
         self._request = coal.DistanceRequest()
         self._request.gjk_tolerance = 1e-10
         self._result = coal.DistanceResult()
-        self._functors: dict[int, coal.ComputeDistance] = {}
+        self.travels = self._travels()
+        self._functors: list[coal.ComputeDistance | None] = [None] * len(self.pairs)
+        self._last: tuple[Array, Placements, Placed] | None = None
+
+    def _travels(self) -> Array:
+        """(P,) how far the bodies of a pair move relative to each other at most when every joint turns by 1 rad [m]."""
+        chain, reach = self._bounding.levers(self.assembly.arm)
+        one, two = self._bounding.first, self._bounding.second
+        return np.asarray(np.where(chain[one] != chain[two], reach[one] + reach[two], 0.0).sum(axis=1))
 
     def ends(self, q_start: Array, q_goal: Array) -> Ends:
         """What may touch at these two ends."""
@@ -161,7 +182,7 @@ class Collision:
         points = hull @ placement.rotation.T + placement.translation
         origin = points @ frames.rotation[0, frame.joint].T + frames.origin[0, frame.joint]
         placed = self._bounding.place(frames.rotation, frames.origin)
-        floor = {k: min(float(self.required[k]), self.distance(k, placed, 0)[0]) for k in pairs}
+        floor = {k: min(float(self.required[k]), self.distance(k, placed, 0)) for k in pairs}
         return _Fade(frozenset(pairs), frame.joint, points, origin, floor, _far_apart(points, FADE_POINTS))
 
     def travel(self, q: Array, ends: Ends) -> float:
@@ -224,18 +245,30 @@ class Collision:
         rows = np.arange(count)
         return margin, self.kinematics.point_gradient(frames, rows, np.full(count, lane.joint), p, way)
 
-    def query(self, q: Array, ends: Ends, reach: object, gradients: bool = False) -> Contacts:
-        """Pairs whose margin (distance − required) may be below `reach` [m, scalar or (N,)] at q (N, n)."""
-        frames = self.kinematics.placements(q)
-        placed = self._bounding.place(frames.rotation, frames.origin)
+    def query(self, q: Array, ends: Ends, reach: object, gradients: bool = False, step: Reach | None = None) -> Contacts:
+        """Pairs whose margin (distance − required) may be below `reach` [m, scalar or (N,)] at q (N, n).
+
+        step: leave out what a step cannot bring near.
+        """
+        frames, placed = self._placed(q)
         limit = np.broadcast_to(np.asarray(reach, dtype=float), len(q))
-        sample, pair = placed.near(limit, self.required)
-        near = placed.tightened(sample, pair) < limit[sample] + self.required[pair]
+        if step is None:
+            sample, pair = placed.near(limit, self.required)
+            within = limit[sample]
+        else:
+            most = np.minimum(float(limit.max(initial=0.0)), step.pad + float(step.turn.max(initial=0.0)) * self.travels)
+            by_row = np.minimum(limit, step.pad + step.turn * float(self.travels.max(initial=0.0)))
+            sample, pair = placed.near(by_row, self.required + most - float(most.max(initial=0.0)))
+            within = np.minimum(limit[sample], step.pad + step.turn[sample] * self.travels[pair])
+        near = placed.tightened(sample, pair) < within + self.required[pair]
         sample, pair = sample[near], pair[near]
         count = len(sample)
         distance, normal, one, two = np.empty(count), np.empty((count, 3)), np.empty((count, 3)), np.empty((count, 3))
-        for c in range(count):
-            distance[c], normal[c], one[c], two[c] = self.distance(int(pair[c]), placed, int(sample[c]))
+        for c, (k, row) in enumerate(zip(pair.tolist(), sample.tolist(), strict=True)):
+            distance[c] = self.distance(k, placed, row)
+            if gradients:
+                found = self._result
+                normal[c], one[c], two[c] = found.normal, found.getNearestPoint1(), found.getNearestPoint2()
         if gradients and count:
             sample, pair, distance, normal, one, two = self._faces.manifolds(
                 placed, *_nearest(self._group_pair, sample, pair, distance, normal, one, two)
@@ -245,13 +278,20 @@ class Collision:
         gradient = np.zeros((len(sample), self.kinematics.n))
         if gradients and count:
             first, second = (self._joint[k[pair]] for k in (self._bounding.first, self._bounding.second))
-            gradient = self.kinematics.point_gradient(frames, sample, second, two, normal)
-            gradient -= self.kinematics.point_gradient(frames, sample, first, one, normal)
-            gradient -= slope
-        found = Contacts(sample[keep], pair[keep], distance[keep], required[keep], gradient[keep], weight[keep])
+            # both witness points lie on one line along the normal
+            moves = self.kinematics.moves[second] - self.kinematics.moves[first]
+            gradient = self.kinematics.line_gradient(frames, sample, one, normal) * moves - slope
+        contacts = Contacts(sample[keep], pair[keep], distance[keep], required[keep], gradient[keep], weight[keep])
         if gradients and ends.fades and count:
-            found = replace(found, fading=self._fading(frames, found, gradient[keep] + slope[keep], ends))
-        return self._with_lanes(found, frames, ends, limit, gradients) if ends.lanes else found
+            contacts = replace(contacts, fading=self._fading(frames, contacts, gradient[keep] + slope[keep], ends))
+        return self._with_lanes(contacts, frames, ends, limit, gradients) if ends.lanes else contacts
+
+    def _placed(self, q: Array) -> tuple[Placements, Placed]:
+        """All bodies at q; kept, since a motion that was assessed is often linearised next."""
+        if self._last is None or not np.array_equal(self._last[0], q):
+            frames = self.kinematics.placements(q)
+            self._last = q.copy(), frames, self._bounding.place(frames.rotation, frames.origin)
+        return self._last[1:]
 
     def _with_lanes(self, found: Contacts, frames: Placements, ends: Ends, reach: Array, gradients: bool) -> Contacts:
         """Corridors as contacts that require a distance of 0."""
@@ -302,17 +342,14 @@ class Collision:
         row, site, floor, steep = (np.concatenate(part) for part in zip(*parts, strict=True))
         return Fading(row, site, gradient[row], floor, steep, np.array(samples), np.array(ways), np.array(slopes))
 
-    def distance(self, pair: int, placed: Placed, sample: int) -> tuple[float, Array, Array, Array]:
-        """Distance, normal from first to second body, witness points, in the world."""
-        i, j = self.pairs[pair]
-        functor = self._functors.get(pair)
+    def distance(self, pair: int, placed: Placed, sample: int) -> float:
+        """Distance of a pair; normal from first to second body and witness points, in the world, stay in `_result`."""
+        functor = self._functors[pair]
         if functor is None:
-            functor = coal.ComputeDistance(self.bodies[i].geometry, self.bodies[j].geometry)
-            self._functors[pair] = functor
-        result = self._result
-        result.clear()
-        value = functor(placed.transform(sample, i), placed.transform(sample, j), self._request, result)
-        return value, result.normal, result.getNearestPoint1(), result.getNearestPoint2()
+            functor = self._functors[pair] = coal.ComputeDistance(*(self.bodies[k].geometry for k in self.pairs[pair]))
+        i, j = self.pairs[pair]
+        self._result.clear()
+        return float(functor(placed.transform(sample, i), placed.transform(sample, j), self._request, self._result))
 
     def _required(
         self, frames: Placements, sample: Array, pair: Array, ends: Ends, gradients: bool

@@ -7,6 +7,7 @@ planner needs them for dozens of samples at a time.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pinocchio as pin
@@ -27,6 +28,11 @@ class Placements:
     rotation: Array
     origin: Array
     axis: Array
+
+    @cached_property
+    def moment(self) -> Array:
+        """(N, joints, 3) origin × axis of every joint."""
+        return np.cross(self.origin[:, 1:], self.axis)
 
 
 class Kinematics:
@@ -49,8 +55,9 @@ class Kinematics:
             self.prismatic[k] = "P" in joint.shortname()
         x, y, z = self.local_axis.T
         zero = np.zeros(n)
-        self._cross = np.array([[zero, -z, y], [z, zero, -x], [-y, x, zero]]).transpose(2, 0, 1)
-        self._cross2 = self._cross @ self._cross
+        cross = np.array([[zero, -z, y], [z, zero, -x], [-y, x, zero]]).transpose(2, 0, 1)
+        self._still, self._sine = self.offset_rotation, self.offset_rotation @ cross
+        self._versine = self._sine @ cross
         self.moves = self._support()
 
     def frame(self, q: Array, joint: int, placement: pin.SE3) -> tuple[Array, Array, Array]:
@@ -81,29 +88,37 @@ class Kinematics:
         rotation = np.empty((count, self.n + 1, 3, 3))
         origin = np.zeros((count, self.n + 1, 3))
         rotation[:, 0] = np.eye(3)
-        sin, cos = np.sin(q), np.cos(q)
+        sin, cos = np.sin(q)[:, :, None, None], np.cos(q)[:, :, None, None]
+        # Rodrigues: R = 1 + sin θ K + (1 − cos θ) K², after the joint's own offset
+        turn = self._still + sin * self._sine + (1 - cos) * self._versine
         for k in range(self.n):
-            parent = self.parents[k]
-            before = rotation[:, parent] @ self.offset_rotation[k]
-            origin[:, k + 1] = origin[:, parent] + rotation[:, parent] @ self.offset[k]
+            before, shift = rotation[:, self.parents[k]], self.offset[k]
             if self.prismatic[k]:
-                rotation[:, k + 1] = before
-                origin[:, k + 1] += (before @ self.local_axis[k]) * q[:, k, None]
-            else:  # Rodrigues: R = 1 + sin θ K + (1 − cos θ) K²
-                turn = np.eye(3) + sin[:, k, None, None] * self._cross[k] + (1 - cos[:, k, None, None]) * self._cross2[k]
-                rotation[:, k + 1] = before @ turn
-        axis = np.einsum("njab,jb->nja", rotation[:, 1:], self.local_axis)
-        return Placements(rotation, origin, axis)
+                rotation[:, k + 1] = before @ self.offset_rotation[k]
+                shift = shift + q[:, k, None] * (self.offset_rotation[k] @ self.local_axis[k])
+                origin[:, k + 1] = origin[:, self.parents[k]] + np.einsum("nij,nj->ni", before, shift)
+            else:
+                np.matmul(before, turn[:, k], out=rotation[:, k + 1])
+                origin[:, k + 1] = origin[:, self.parents[k]] + before @ shift
+        return Placements(rotation, origin, (rotation[:, 1:] @ self.local_axis[:, :, None])[..., 0])
+
+    def line_gradient(self, frames: Placements, sample: Array, point: Array, direction: Array) -> Array:
+        """(C, n) gradient of direction · (velocity of a point), for C points that every joint would move.
+
+        A joint's screw (axis a through o) and the line's moment p × d:  d · (a × (p − o)) = a · (p × d) + d · (o × a).
+        """
+        axis, moment = frames.axis[sample], np.cross(point, direction)
+        turning = np.einsum("cja,ca->cj", axis, moment) + np.einsum("cja,ca->cj", frames.moment[sample], direction)
+        if not np.any(self.prismatic):
+            return np.asarray(turning)
+        return np.where(self.prismatic, np.einsum("cja,ca->cj", axis, direction), turning)
 
     def point_gradient(self, frames: Placements, sample: Array, joint: Array, point: Array, direction: Array) -> Array:
         """(C, n) gradient of direction · (velocity of a point fixed to joint), for C points.
 
         sample, joint: (C,) indices; point, direction: (C, 3) in the world.
         """
-        axis, origin = frames.axis[sample], frames.origin[sample, 1:]
-        lever = np.cross(axis, point[:, None, :] - origin)
-        lever = np.where(self.prismatic[None, :, None], axis, lever)
-        return np.asarray(np.einsum("cja,ca->cj", lever, direction) * self.moves[joint])
+        return np.asarray(self.line_gradient(frames, sample, point, direction) * self.moves[joint])
 
 
 def _axis(joint: pin.JointModel) -> Array | None:

@@ -74,6 +74,7 @@ class Validity:
     def __init__(self, collision: Collision, dynamics: Dynamics, problem: TransferProblem, ends: Ends) -> None:
         self.collision, self.dynamics, self.problem, self.ends = collision, dynamics, problem, ends
         self.broadphase, self.carry = Broadphase(collision.assembly, collision), Carry(problem)
+        self._lifts: dict[str, list[Array]] = {}
 
     def __call__(self, q: Array) -> bool:
         if not self.collision.in_lanes(q, self.ends):
@@ -89,21 +90,27 @@ class Validity:
     def _holdable(self, q: Array) -> bool:
         return not self.problem.holds or float(self.carry.rest_use(self.dynamics.static(q[None]))[0]) <= STATIC_USE
 
+    def lift(self, q: Array, end: str) -> list[Array]:
+        """The way out of an end, found once."""
+        if end not in self._lifts:
+            self._lifts[end] = _lift(self.collision, self.problem, self, q, end)
+        return self._lifts[end]
+
     def edge(self, a: Array, b: Array) -> bool:
         """Whether a to b is free at steps of at most `STEP`, a itself not checked; far points first."""
         count = max(1, int(np.ceil(np.linalg.norm(b - a) / STEP)))
         shares = np.arange(1, count + 1) / count
-        order = sorted(range(count), key=lambda k: (-((k + 1) & -(k + 1)), k))
+        order = sorted(range(count - 1), key=lambda k: (-((k + 1) & -(k + 1)), k))
         return self(b) and all(self(a + shares[k] * (b - a)) for k in order)
 
 
 def connect(valid: Validity, goal: Array, seed: int, patience: int = 1) -> Array | None:
     """A collision-free polyline (K, n) from start to goal, or None within the budget of `patience` × `ITERATIONS`."""
-    collision, problem = valid.collision, valid.problem
+    problem = valid.problem
     rng = np.random.default_rng(seed)
     limits = problem.limit_set
     start = np.array(problem.start.q)
-    trees = [_Tree.from_chain(_lift(collision, problem, valid, q, end)) for q, end in ((start, "start"), (goal, "goal"))]
+    trees = [_Tree.from_chain(valid.lift(q, end)) for q, end in ((start, "start"), (goal, "goal"))]
     path = _joined(trees, valid)
     for _ in range(patience * ITERATIONS):
         if path is not None:

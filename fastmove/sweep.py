@@ -15,7 +15,7 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.assembly import Assembly, Body, HoldFrame, required_clearances
-from fastmove.bounding import Bounding, Placed
+from fastmove.bounding import Bounding, Placed, turning_joints
 from fastmove.problem import TransferProblem
 from fastmove.scene import CONTACT_DEPTH, FADE_DISTANCE
 from fastmove.spline import Array
@@ -24,7 +24,6 @@ from fastmove.trajectory import Trajectory
 RESOLUTION = 1e-6  # [m]
 FIRST_STEP = 0.02  # [s]
 MAX_LEVELS = 24
-FAR_REACH = 10.0  # [m] travel assumed of a prismatic joint without limits
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,8 @@ class Sweep:
         self.pairs += [(i, j) for i in moving for j in scene]
         self.required = required_clearances(problem, self.bodies, self.pairs)
         self.bounding = Bounding(self.bodies, self.pairs)
-        self._reach()
+        self.chain, self.reach = self.bounding.levers(self.model)
+        self.turns = turning_joints(self.model)
         self._local_axes = self._joint_axes()
         touching = {contact.obstacle for contact in problem.scene.allowed_contacts}
         touched = [k for k, (_, j) in enumerate(self.pairs) if self.bodies[j].group in touching]
@@ -82,23 +82,6 @@ class Sweep:
         self.acceleration = np.maximum(np.abs(extremes.low), np.abs(extremes.high))
 
     # -- geometry -------------------------------------------------------------------------------------------------
-
-    def _reach(self) -> None:
-        """chain[b, k]: joint k moves body b.  reach[b, k]: no point of b is ever farther from axis k than this [m]."""
-        n = self.model.njoints - 1
-        self.chain = np.zeros((len(self.bodies), n), dtype=bool)
-        self.reach = np.zeros((len(self.bodies), n))
-        self.turns = np.array([not self.model.joints[k + 1].shortname().startswith("JointModelP") for k in range(n)])
-        for b, body in enumerate(self.bodies[: self.bounding.turning]):
-            length, joint = float(np.linalg.norm(self.bounding.center[b])) + self.bounding.sphere[b], body.joint
-            while joint > 0:
-                self.chain[b, joint - 1] = True
-                self.reach[b, joint - 1] = length if self.turns[joint - 1] else 1.0
-                length += float(np.linalg.norm(self.model.jointPlacements[joint].translation))
-                if not self.turns[joint - 1]:
-                    low, high = self.model.lowerPositionLimit[joint - 1], self.model.upperPositionLimit[joint - 1]
-                    length += min(max(abs(low), abs(high)), FAR_REACH)
-                joint = int(self.model.parents[joint])
 
     def _fades(self, pair: int) -> list[tuple[HoldFrame, Array, Array, float]]:
         """For an allowed contact: (hold, item points in its joint's frame, the same in the world at that end, d0)."""

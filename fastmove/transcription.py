@@ -59,6 +59,7 @@ class Samples:
         self.b3_span = basis.matrix(beta[:-1], 3)
         self.b_effort = [basis.matrix(effort, k) for k in range(3)]
         self.b_clearance = basis.matrix(clearance, 0)
+        self.freedom = self.b_clearance[:, 3:-3].sum(axis=1)  # how far a place follows the free control points
         self.b_rate: list[Array] = []
         if rate is not None:
             sides = ((beta[:-1], "right"), (beta[1:], "left"), (rate, "right"))

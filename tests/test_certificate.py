@@ -269,8 +269,8 @@ def widened(key: str, factor: float):  # type: ignore[no-untyped-def]
 def test_mutation_sign_flipped_in_clearance(unjudged: pytest.MonkeyPatch, panda: fm.RobotModel) -> None:
     problem = behind_a_post(panda)
     assert verdict(problem) == set()
-    original = collision_module.Kinematics.point_gradient
-    unjudged.setattr(collision_module.Kinematics, "point_gradient", lambda self, *args: -original(self, *args))
+    original = collision_module.Kinematics.line_gradient
+    unjudged.setattr(collision_module.Kinematics, "line_gradient", lambda self, *args: -original(self, *args))
     unjudged.setattr(collision_module.Contacts, "margin", property(lambda self: abs(self.distance - self.required)))
     assert "clearance" in verdict(problem)
 

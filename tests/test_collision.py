@@ -67,7 +67,7 @@ def test_bounds_never_exceed_distances(panda: fm.RobotModel) -> None:
     placed = collision._bounding.place(frames.rotation, frames.origin)
     rows, pairs = (x.ravel() for x in np.indices((len(q), len(collision.pairs))))
     bound, tight = placed.bounds(rows, pairs), placed.tightened(rows, pairs)
-    exact = np.array([collision.distance(int(p), placed, int(r))[0] for r, p in zip(rows, pairs, strict=True)])
+    exact = np.array([collision.distance(int(p), placed, int(r)) for r, p in zip(rows, pairs, strict=True)])
     assert np.all((np.maximum(bound, tight) <= np.maximum(exact, 0.0) + 1e-9) | (exact < 0))
     for limit in (0.0, 0.1, 0.4):
         found = set(zip(*(x.tolist() for x in placed.near(np.full(len(q), limit), collision.required)), strict=True))
@@ -105,7 +105,7 @@ def test_clearance_gradients_match_central_differences(panda: fm.RobotModel) -> 
 
         def distance(moved: np.ndarray, pair: int = pair) -> float:
             frames = collision.kinematics.placements(moved[None])
-            return collision.distance(pair, collision._bounding.place(frames.rotation, frames.origin), 0)[0]
+            return collision.distance(pair, collision._bounding.place(frames.rotation, frames.origin), 0)
 
         here = distance(q[sample])
         if here < 1e-4 or abs(here - found.distance[c]) > 1e-9:

@@ -40,11 +40,11 @@ def test_both_solvers_agree_in_any_order(seed: int) -> None:
 
 
 def test_rows_by_columns_are_the_rows() -> None:
-    p, order = program(9), np.random.default_rng(9).permutation(25)
-    found = _by_columns(p.rows, order)
-    np.testing.assert_array_equal(found.toarray(), p.rows[:, order])
+    p, order, unit = program(9), np.random.default_rng(9).permutation(25), np.linspace(0.5, 2.0, 25)
+    found = _by_columns(p.rows, order, unit)
+    np.testing.assert_array_equal(found.toarray(), p.rows[:, order] * unit)
     assert found.has_sorted_indices and found.nnz == sparse.csc_matrix(p.rows).nnz
-    assert _by_columns(np.zeros((0, 25)), order).shape == (0, 25)
+    assert _by_columns(np.zeros((0, 25)), order, unit).shape == (0, 25)
 
 
 def test_a_cone_is_a_circle() -> None:
