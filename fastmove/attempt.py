@@ -5,7 +5,7 @@ The certificate is the dense check: what it finds between samples becomes a samp
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -15,11 +15,12 @@ from fastmove.bound import MOVING_FIRST_SPAN, Bound, cosine_breakpoints, early_b
 from fastmove.certificate import certify
 from fastmove.collision import Contacts, Ends
 from fastmove.contact import UTILISATION_MAX
+from fastmove.draft import Draft, Sketch
 from fastmove.evidence import Certificate
 from fastmove.roadmap import Validity, connect
 from fastmove.seeds import along_path, moving, straight
 from fastmove.spline import Array, SplineBasis
-from fastmove.sqp import Optimiser, Point
+from fastmove.sqp import STEP_TOLERANCE, Descent, Optimiser, Point
 from fastmove.trajectory import Phase, Trajectory
 from fastmove.transcription import STATIC_MAX, Samples, Transcription
 from fastmove.turning import bottleneck
@@ -39,40 +40,13 @@ STRETCH_MAX = 2e-3  # a longer stretch than this is worth new samples where it c
 HOT_ROUNDS = 3  # … this many times
 EMPHASIS_GROWTH, EMPHASIS_MAX = 3.0, 27.0  # of the price of a lack of clearance, from round to round
 MORE_PATHS, PATIENCE = 4, 4  # path searches beyond those asked for, while no certified motion was found, and their budget
-SAME_TIME, SAME_PLACE = 0.01, 0.3  # drafts nearer than this in duration, relative, and everywhere in joints [rad] are the same
 ROUNDS = 6
-HOPELESS_RATIO = 1.25  # drafts this much slower than another after a few steps are given up
-ROUGH = 3e-3  # step tolerance of drafts: enough to tell ways apart
+LOOK = 6  # steps after which a sketch is compared with others
+ROUGH = 3e-3  # step tolerance of drafts: enough to tell ways apart …
+FINISH = 1e-3  # … and of what follows where nothing is held: later steps hardly gain anything
 SHRINK = 2e-4  # relative distance kept from torque, rate and hold between the planner's samples …
 SHRINK_GROWTH = 5.0  # … and its growth where the certificate still finds more
 COARSE, FINE = 4e-3, 1e-3  # grids on which a duration is fixed [s]
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A motion that satisfies its rows (or nearly), not yet certified.
-
-    Attributes:
-        number: of the attempt that it comes from.
-    """
-
-    number: int
-    point: Point
-    tr: Transcription
-    samples: Samples
-
-    @property
-    def duration(self) -> float:
-        """[s]"""
-        return self.point.duration
-
-    def same(self, other: Draft) -> bool:
-        """Whether both are the same motion but for what polishing would change."""
-        if abs(self.duration - other.duration) > SAME_TIME * other.duration:
-            return False
-        s = np.linspace(0, 1, LINE_SAMPLES)
-        one, two = (d.tr.basis.matrix(s) @ d.tr.points(d.point.free, d.duration) for d in (self, other))
-        return float(np.abs(one - two).max()) < SAME_PLACE
 
 
 class Task:
@@ -82,13 +56,13 @@ class Task:
         self.shop, self.goal, self.bound, self.ends, self.seed = shop, goal, bound, ends, seed
         self.problem, self.limits = shop.problem, shop.problem.limit_set
         self.held = self.problem.hold_active and bool(self.problem.holds)  # whether a hold has to last
+        self.fine = STEP_TOLERANCE if self.held or not self.problem.start.at_rest else FINISH
         self.knots = self._knots()
         self.pad = self._pad()
         self.early = early_breakpoints(self.problem.start, self.limits)
         self.obstacles_bind = False
         self.trouble = ""
         self.usual = 0  # path searches that were asked for; more only where none led to a certified motion
-        self.fastest = float("inf")  # duration of the fastest draft so far [s]
         self.exhausted = False  # whether a path search has spent its budget in vain
         self._paths: dict[int, Array] = {}
 
@@ -152,16 +126,25 @@ class Task:
 
     # -- one attempt ----------------------------------------------------------------------------------------------
 
-    def draft(self, number: int) -> Draft | None:
-        """Number 0 is the straight line (or Ruckig's own motion from a moving start), others a searched path.
+    def sketch(self, number: int) -> Sketch | None:
+        """The first steps of an attempt: number 0 is the straight line (or Ruckig's own motion from a moving start), others a
+        searched path; None where no path is found."""
+        begun = self._begun(number, switch_basis(self.knots, at_rest=self.problem.start.at_rest, early=self.early))
+        if begun is None:
+            return None
+        with timed(self.shop.timings, "optimise"):
+            point = begun.advance(LOOK)
+        return Sketch(number, begun, point.merit)
 
-        A path that leads through a narrow place may need finer breakpoints than the switching times to be followed at all.
-        """
-        basis = switch_basis(self.knots, at_rest=self.problem.start.at_rest, early=self.early)
-        found = self._optimised(number, basis)
-        if found is None and number in self._paths:
-            found = self._optimised(number, basis.refined(cosine_breakpoints(REFINED_SPANS)))
-        return found
+    def draft(self, sketch: Sketch) -> Draft | None:
+        """A sketch gone on with until it has converged, roughly."""
+        return self._converged(sketch.number, sketch.descent)
+
+    def finer_draft(self, sketch: Sketch) -> Draft | None:
+        """A path once more from the beginning, on finer breakpoints: one through a narrow place may need them to be followed."""
+        if sketch.number not in self._paths:
+            return None
+        return self._refound(sketch.number, sketch.descent.optimiser.tr.basis)
 
     def obstructed(self, draft: Draft) -> bool:
         """Whether another path might be faster: somewhere the motion keeps no more than its pad, or is hard to hold at rest."""
@@ -176,27 +159,31 @@ class Task:
         draft = self._polished(draft)
         result = self.certified(self._refined(draft) if self._wants_more(draft) else draft)
         if not result[1].ok and not self.problem.start.at_rest:
-            finer = self._optimised(draft.number, draft.tr.basis.refined(cosine_breakpoints(REFINED_SPANS)))
+            finer = self._refound(draft.number, draft.tr.basis)
             result = self.certified(finer) if finer is not None else result
         return result
 
-    def _optimised(self, number: int, basis: SplineBasis) -> Draft | None:
+    def _refound(self, number: int, basis: SplineBasis) -> Draft | None:
+        """An attempt made again on finer breakpoints."""
+        begun = self._begun(number, basis.refined(cosine_breakpoints(REFINED_SPANS)))
+        return None if begun is None else self._converged(number, begun)
+
+    def _begun(self, number: int, basis: SplineBasis) -> Descent | None:
         with timed(self.shop.timings, "seed"):
             guess = self._guess(number, basis)
         if guess is None:
             return None
-        free, duration = guess
         tr = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, basis, SHRINK)
         samples = Samples.standard(basis, tr.with_rate, hasty=bool(np.any(self.early < MOVING_FIRST_SPAN)))
         rough = {"step_tolerance": ROUGH} if tr.at_rest else {}
-        if tr.at_rest and not self.held:  # once its cones join, the hold may hold a good draft up for a few steps
-            rough["hopeless"] = HOPELESS_RATIO * self.fastest
         with timed(self.shop.timings, "optimise"):
-            point = self.solve(tr, samples, free, duration, 0.3, **rough)
-        if point is None:
-            return None
-        self.fastest = min(self.fastest, point.duration)
-        return Draft(number, point, tr, samples)
+            return self._optimiser(tr, samples, **rough).descent(*guess)
+
+    def _converged(self, number: int, descent: Descent) -> Draft | None:
+        optimiser = descent.optimiser
+        with timed(self.shop.timings, "optimise"):
+            point = self._verdict(optimiser, descent.advance(optimiser.max_steps - descent.solved))
+        return None if point is None else Draft(number, point, optimiser.tr, optimiser.samples)
 
     def _guess(self, number: int, basis: SplineBasis) -> tuple[Array, float] | None:
         start = self.problem.start
@@ -227,13 +214,18 @@ class Task:
         Args:
             options: of the `Optimiser`.
         """
-        optimiser = Optimiser(tr, samples, self.shop.collision, self.ends, self.bound.duration, self.pad, **options)
-        point, _ = optimiser.run(free, duration, radius)
+        optimiser = self._optimiser(tr, samples, **options)
+        return self._verdict(optimiser, optimiser.run(free, duration, radius)[0])
+
+    def _optimiser(self, tr: Transcription, samples: Samples, **options: Any) -> Optimiser:
+        return Optimiser(tr, samples, self.shop.collision, self.ends, self.bound.duration, self.pad, **options)
+
+    def _verdict(self, optimiser: Optimiser, point: Point) -> Point | None:
         if float(point.flow.static.max()) > 1.0:
             self.trouble = "the grasp cannot hold the item, or the arm its weight, somewhere along every path found"
             return None
         if point.lack > self.pad + HOPELESS:
-            self.trouble = self._worst_contact(tr, samples, point)
+            self.trouble = self._worst_contact(optimiser.tr, optimiser.samples, point)
             return None
         return point
 
@@ -273,7 +265,7 @@ class Task:
         new = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, finer, SHRINK)
         more = Samples.standard(finer, new.with_rate, hasty=draft.samples.hasty)
         with timed(self.shop.timings, "optimise"):
-            better = self.solve(new, more, free, point.duration, 0.1)
+            better = self.solve(new, more, free, point.duration, 0.1, step_tolerance=self.fine)
         if better is None or (better.duration > point.duration and better.lack >= point.lack - LACKING):
             return draft
         return Draft(draft.number, better, new, more)
@@ -294,7 +286,7 @@ class Task:
                 attempts_left -= 1
                 with timed(self.shop.timings, "optimise"):
                     samples = samples.added(hot, np.zeros(0))
-                    again = self.solve(tr, samples, point.free, duration, 0.05)
+                    again = self.solve(tr, samples, point.free, duration, 0.05, step_tolerance=self.fine)
                 if again is not None and again.duration < duration:
                     point = again
                     continue
@@ -314,7 +306,7 @@ class Task:
                 continue
             with timed(self.shop.timings, "optimise"):
                 samples = samples.added(effort, clearance)
-                again = self.solve(tr, samples, point.free, duration, 0.02, emphasis=emphasis)
+                again = self.solve(tr, samples, point.free, duration, 0.02, emphasis=emphasis, step_tolerance=self.fine)
             emphasis = min(emphasis * EMPHASIS_GROWTH, EMPHASIS_MAX)
             if again is None or np.array_equal(again.free, point.free):
                 break

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from fastmove.attempt import Draft, Task
+from fastmove.attempt import Task
 from fastmove.bound import lower_bound
+from fastmove.draft import Draft, Sketch
 from fastmove.evidence import Certificate
 from fastmove.explain import with_prices
 from fastmove.ik import reached
@@ -21,6 +22,7 @@ from fastmove.trajectory import Trajectory
 from fastmove.workshop import Workshop, timed
 
 ENOUGH = 1.005  # no further path search once the duration is within this factor of the bound
+DRAFTED, ALIKE = 2, 1.05  # sketches gone on with at most where nothing is held, the second if its merit is within this factor
 FINISHED = 2  # drafts in the way of obstacles that are refined and certified, the fastest first …
 PROMISING, PROMISING_HELD = 1.03, 1.10  # … unless they are slower than the best motion by more than finishing one may gain
 GOALS_SOLVED = 4  # goals of a region that are solved, in the order of their bounds, once one of them has a certified motion …
@@ -83,7 +85,7 @@ def plan(problem: TransferProblem, options: Options | None = None) -> Solution:
 
 @dataclass
 class _Search:
-    """Attempts at one goal: all are drafted, the most promising are finished, until one is as good as any can be."""
+    """Attempts at one goal: all are sketched, the most promising are drafted and finished, until one is as good as any can be."""
 
     task: Task
     bound: float
@@ -95,27 +97,48 @@ class _Search:
     def run(self) -> tuple[Trajectory, Certificate] | None:
         """The best certified motion, else the last that was refused, else None."""
         usual, more = self.task.order(self.options.path_seeds)
-        drafts: list[Draft] = []
-        for tried, number in enumerate(usual):
-            if self._enough() or (tried and self.late()) or (drafts and self._fruitless(tried, number)):
-                break
-            draft = self._drafted(tried, number)
-            if draft is None:
-                continue
-            if draft.duration <= ENOUGH * self.bound or (tried == 0 and not self.task.obstructed(draft)):
-                self._finish(draft)
-            else:
-                drafts.append(draft)
-        self._finish_all(drafts)
+        self._finish_all(self._drafts(self._sketches(usual)))
         if more and self.best is None and not self.late() and not self.task.turnable():
             return None
         for tried, number in enumerate(more):
             if self.best is not None or self.late():
                 break
-            draft = self._drafted(len(usual) + tried, number)
-            if draft is not None:
-                self._finish(draft)
+            sketch = self._sketched(len(usual) + tried, number)
+            if sketch is not None:
+                self._finish_all(self._drafts([sketch]))
         return self.best or self.last
+
+    def _sketches(self, numbers: list[int]) -> list[Sketch]:
+        """Attempts to be gone on with, unless one was finished at once: as fast as any can be, or the first and unobstructed."""
+        found: list[Sketch] = []
+        for tried, number in enumerate(numbers):
+            if self._enough() or (tried and self.late()) or (found and self._fruitless(tried, number)):
+                break
+            sketch = self._sketched(tried, number)
+            if sketch is None:
+                continue
+            whole = tried == 0 or self.task.held or self._fast(sketch)
+            draft = self.task.draft(sketch) if whole else None
+            if draft is not None and (self._fast(draft) or (tried == 0 and not self.task.obstructed(draft))):
+                self._finish(draft)
+            else:
+                found.append(sketch)
+        return found
+
+    def _drafts(self, sketches: list[Sketch]) -> list[Draft]:
+        """Of the most promising; on finer breakpoints where none can be followed as they are."""
+        ordered = sorted(sketches, key=lambda s: (s.merit, s.number))
+        found: list[Draft] = []
+        if self._enough():
+            return found
+        for sketch in ordered:
+            alike = len(found) < DRAFTED and sketch.merit <= ALIKE * ordered[0].merit
+            if (not found or alike or sketch.descent.over or self.task.held) and (draft := self.task.draft(sketch)) is not None:
+                found.append(draft)
+        for sketch in [] if found else ordered:
+            if (draft := self.task.finer_draft(sketch)) is not None:
+                return [draft]
+        return found
 
     def _finish_all(self, drafts: list[Draft]) -> None:
         """Of these drafts those that look faster than the best, the fastest first."""
@@ -130,6 +153,9 @@ class _Search:
                 self._finish(draft)
                 done.append(draft)
 
+    def _fast(self, found: Sketch | Draft) -> bool:
+        return found.duration <= ENOUGH * self.bound
+
     def _enough(self) -> bool:
         return self.best is not None and (self.best[0].duration <= ENOUGH * self.bound or not self.task.obstacles_bind)
 
@@ -137,10 +163,10 @@ class _Search:
         """Where there is a draft already: a line deep inside obstacles, or a search after one that has found nothing."""
         return (number == 0 and tried > 0) or self.task.exhausted
 
-    def _drafted(self, tried: int, number: int) -> Draft | None:
+    def _sketched(self, tried: int, number: int) -> Sketch | None:
         if self.options.progress is not None:
             self.options.progress(f"attempt {tried + 1}: {'straight line' if number == 0 else f'searched path {number}'}")
-        return self.task.draft(number)
+        return self.task.sketch(number)
 
     def _finish(self, draft: Draft) -> None:
         self.last = self.task.finished(draft)

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fastmove.attempt import SHRINK, Draft, Task
+from fastmove.attempt import SHRINK, Task
 from fastmove.bound import braking, early_breakpoints, lower_bound, warm_breakpoints
 from fastmove.certificate import certify
+from fastmove.draft import Draft
 from fastmove.errors import FastMoveError, InputError
 from fastmove.evidence import Certificate
 from fastmove.ik import reached

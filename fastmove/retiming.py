@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from fastmove.attempt import SHRINK, Draft, Task
+from fastmove.attempt import SHRINK, Task
 from fastmove.bound import Bound, cosine_breakpoints, lower_bound, switch_basis
 from fastmove.collision import Ends
 from fastmove.conic import ConicProgram
 from fastmove.conic import solve as solve_program
+from fastmove.draft import Draft
 from fastmove.errors import InputError
 from fastmove.problem import TransferProblem
 from fastmove.solution import Solution, Status
@@ -126,7 +127,7 @@ class _AlongWay(Optimiser):
 
     way: Way | None = None
 
-    def _step(self, here: Here, radius: float, decrease: float, cones: bool) -> Step | None:
+    def step(self, here: Here, radius: float, decrease: float, cones: bool) -> Step | None:
         assert self.way is not None
         low = -min(max(1 - self.bound / here.duration, 0.0), decrease)
         full = Subproblem(self.tr, self.samples, here, radius, (low, 1.0), cones)

@@ -11,16 +11,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fastmove.collision import Collision, Contacts, Ends
+from fastmove.collision import Collision, Contacts, Ends, Reach
 from fastmove.dynamics import Linearised
 from fastmove.spline import Array
-from fastmove.subproblem import RATE_STEP, WEIGHT_CLEARANCE, WEIGHT_STATIC, WEIGHT_VIOLATION, Here, Step, Subproblem
+from fastmove.subproblem import LIKELY_SHARE, RATE_STEP, WEIGHT_CLEARANCE, WEIGHT_STATIC, WEIGHT_VIOLATION, Here, Step, Subproblem
 from fastmove.transcription import Flow, Samples, Transcription, static_lack
 
 PROVEN = 2e-4  # T ≤ (1 + PROVEN)·bound counts as optimal
 STEP_TOLERANCE = 2e-4  # stop when the model predicts less than this fraction of T
 VIOLATION_MAX = 5e-8  # of a moving start's limits: the planner keeps 1e-7 inside them
-HOPELESS_AFTER = 6  # steps
+LARGEST_DECREASE = 0.6  # of the duration in one step, as long as steps are that long
 CONES_FROM = 0.5  # hold rows join once the hold is used by more than this fraction
 
 
@@ -56,7 +56,6 @@ class Optimiser:
         emphasis: factor on the price of a lack of clearance; grows while the certificate finds one.
         step_tolerance: stop when the model predicts less than this fraction of T.
         precision: of the convex programs; None = 1e-4 between rests, 1e-8 else.
-        hopeless: give up where the merit is still above this after `HOPELESS_AFTER` steps [s].
         cones_from: use of the hold from which its cones join, at the cost of three to five times the time a step.
     """
 
@@ -71,7 +70,6 @@ class Optimiser:
     step_tolerance: float = STEP_TOLERANCE
     precision: float | None = None
     cones_from: float = CONES_FROM
-    hopeless: float = np.inf
 
     def assess(self, free: Array, duration: float) -> Point:
         """Merit of these control points; between rests at their own smallest duration."""
@@ -92,8 +90,8 @@ class Optimiser:
         merit += WEIGHT_STATIC * static
         return Point(free, duration, flow, merit, float(lack.max(initial=0.0)) / self.emphasis, static, violation)
 
-    def _contacts(self, q: Array, reach: float, gradients: bool = False) -> Contacts:
-        found = self.collision.query(q, self.ends, reach, gradients)
+    def _contacts(self, q: Array, reach: float, gradients: bool = False, step: Reach | None = None) -> Contacts:
+        found = self.collision.query(q, self.ends, reach, gradients, step)
         return replace(found, weight=found.weight * self.emphasis)
 
     def _lack(self, contacts: Contacts, count: int) -> Array:
@@ -107,58 +105,24 @@ class Optimiser:
 
     def run(self, free: Array, duration: float, radius: float = 0.3) -> tuple[Point, int]:
         """The best motion found from this one, and the number of subproblems solved."""
-        point = self.assess(free, duration)
-        cones, solved, small = False, 0, 0
-        here: Here | None = None
-        decrease = 0.6
-        for _ in range(self.max_steps):
-            if self._proven(point):
-                break
-            cones = cones or self._hold_use(point) > self.cones_from
-            here = here or self._linearise(point, radius)
-            step = self._step(here, radius, decrease, cones)
-            solved += 1
-            if step is None:
-                radius *= 0.35
-                if radius < 1e-4:
-                    break
-                continue
-            predicted = step.value_here - step.value
-            trial = self.assess(point.free + step.change, point.duration * (1 + step.stretch))
-            actual = point.merit - trial.merit
-            if not cones and self._hold_use(trial) > 1 - 1e-6:
-                cones = True
-                if actual <= 0:
-                    continue
-            ratio = actual / max(predicted, 1e-12)
-            if actual > 0:
-                relative = (point.duration - trial.duration) / point.duration
-                decrease = float(np.clip(3 * relative, 0.02, 0.6))
-                small = small + 1 if actual < 1.5 * self.step_tolerance * point.duration and trial.feasible else 0
-                point, here = trial, None
-            if predicted < self.step_tolerance * point.duration or small >= 2:
-                break
-            if solved >= HOPELESS_AFTER and point.merit > self.hopeless:
-                break
-            if ratio > 0.6:
-                radius = min(2 * radius, 1.0)
-            elif ratio < 0.2:
-                radius *= 0.35
-                if radius < 1e-4:
-                    break
-        return point, solved
+        descent = self.descent(free, duration, radius)
+        return descent.advance(self.max_steps), descent.solved
 
-    def _proven(self, point: Point) -> bool:
+    def descent(self, free: Array, duration: float, radius: float = 0.3) -> Descent:
+        """A run from this motion that has not begun yet."""
+        return Descent(self, self.assess(free, duration), radius)
+
+    def proven(self, point: Point) -> bool:
         """As fast as the bound, and clear with half the pad to spare."""
         fast = point.duration <= (1 + PROVEN) * self.bound
         return fast and point.lack <= max(self.pad / 2, 1e-5) and point.static <= 1e-9 and point.violation <= VIOLATION_MAX
 
-    def _hold_use(self, point: Point) -> float:
+    def hold_use(self, point: Point) -> float:
         """Largest use of the hold and of what items tolerate, 1 = limit; 0 where nothing is held."""
         efforts, carry = point.flow.efforts, self.tr.carry
         return float(max(self.tr.carry_shares(efforts.total).max(), carry.care_use(efforts.gravity, at_rest=True).max()))
 
-    def _linearise(self, point: Point, radius: float) -> Here:
+    def linearise(self, point: Point, radius: float) -> Here:
         tr, samples = self.tr, self.samples
         points = tr.points(point.free, point.duration)
         q, v, a = tr.states(samples.b_effort, points, point.duration)
@@ -171,18 +135,97 @@ class Optimiser:
             one, other = (tr.dynamics.linearised(x[0], x[1], x[2], members) for x in beside)
             rate = one, other
         reach = self.pad + float(np.clip(0.4 * radius, 0.02, 0.08))
-        contacts = self._contacts(samples.b_clearance @ points, reach, gradients=True)
+        step = Reach(self.pad, LIKELY_SHARE * radius * samples.freedom) if tr.at_rest else None
+        contacts = self._contacts(samples.b_clearance @ points, reach, True, step)
         lin, pads = tr.dynamics.linearised(q, v, a, members), self._pads(contacts)
         return Here(point.free, point.duration, point.flow, lin, rate, contacts, pads, members)
 
-    def _step(self, here: Here, radius: float, decrease: float, cones: bool) -> Step | None:
+    def step(self, here: Here, radius: float, decrease: float, cones: bool) -> Step | None:
         low = -min(max(1 - self.bound / here.duration, 0.0), decrease)
         problem = Subproblem(self.tr, self.samples, here, radius, (low, 1.0), cones)
         return problem.solve(self.precision or (1e-4 if self.tr.at_rest else 1e-8))
 
     def look(self, point: Point, radius: float) -> Step | None:
         """The first step from a motion, with all cones."""
-        return self._step(self._linearise(point, radius), radius, 0.5, True)
+        return self.step(self.linearise(point, radius), radius, 0.5, True)
+
+
+@dataclass
+class Descent:
+    """One run, step by step, so that it can be interrupted and gone on with.
+
+    A step that does not lower the merit is tried again at half its length, which costs no new subproblem.
+
+    Attributes:
+        point: the best motion so far;  solved: subproblems solved;  over: whether no step leads on.
+    """
+
+    optimiser: Optimiser
+    point: Point
+    radius: float
+    solved: int = 0
+    over: bool = False
+    _here: Here | None = None
+    _cones: bool = False
+    _small: int = 0
+    _decrease: float = LARGEST_DECREASE
+
+    def advance(self, steps: int) -> Point:
+        """At most so many subproblems more."""
+        last = self.solved + steps
+        while not self.over and self.solved < last:
+            self._once()
+        return self.point
+
+    def _once(self) -> None:
+        optimiser, point = self.optimiser, self.point
+        if optimiser.proven(point):
+            self.over = True
+            return
+        self._cones = self._cones or optimiser.hold_use(point) > optimiser.cones_from
+        self._here = self._here or optimiser.linearise(point, self.radius)
+        step = optimiser.step(self._here, self.radius, self._decrease, self._cones)
+        self.solved += 1
+        if step is None:
+            self._shrink()
+            return
+        trial = self._at(step, 1.0)
+        if not self._cones and optimiser.hold_use(trial) > 1 - 1e-6:
+            self._cones = True
+            if trial.merit >= point.merit:
+                return
+        share = 1.0
+        if trial.merit >= point.merit:
+            trial, share = self._at(step, 0.5), 0.5
+        self._judge(step, trial, share)
+
+    def _at(self, step: Step, share: float) -> Point:
+        """The motion after this share of a step."""
+        point = self.point
+        return self.optimiser.assess(point.free + share * step.change, point.duration * (1 + share * step.stretch))
+
+    def _judge(self, step: Step, trial: Point, share: float) -> None:
+        """Accept or refuse, stop or go on, with a larger or smaller trust region."""
+        point, tolerance = self.point, self.optimiser.step_tolerance
+        predicted, actual = step.value_here - step.value, self.point.merit - trial.merit
+        if actual > 0:
+            relative = (point.duration - trial.duration) / point.duration
+            self._decrease = float(np.clip(3 * relative, 0.02, LARGEST_DECREASE))
+            small = share == 1.0 and actual < 1.5 * tolerance * point.duration and trial.feasible
+            self._small = self._small + 1 if small else 0
+            self.point, self._here = trial, None
+        if predicted < tolerance * self.point.duration or self._small >= 2:
+            self.over = True
+        elif actual <= 0 or actual < 0.2 * predicted * share:
+            self._shrink()
+        elif share < 1.0:
+            self.radius *= share
+        elif actual > 0.6 * predicted:
+            self.radius = min(2 * self.radius, 1.0)
+
+    def _shrink(self) -> None:
+        self.radius *= 0.35
+        self.over = self.over or self.radius < 1e-4
 
 
 def _rescaled(flow: Flow, duration: float) -> Flow:

@@ -221,7 +221,7 @@ def test_rows_predict_what_the_motion_does(panda: fm.RobotModel) -> None:
         optimiser = Optimiser(tr, samples, collision, collision.ends(READY, READY + 0.4), 0.1, 0.0)
         point = optimiser.assess(free, duration)
         duration = point.duration
-        here = optimiser._linearise(point, 0.1)
+        here = optimiser.linearise(point, 0.1)
         sub = Subproblem(tr, samples, here, 10.0, (-0.5, 1.0), False)
         direction, xi, h = rng.normal(size=(tr.n_free, 7)), 0.3, 1e-6
 

@@ -5,10 +5,11 @@ import pytest
 from generators import hold_bound
 
 import fastmove as fm
-from fastmove.attempt import Draft, Task
+from fastmove.attempt import Task
 from fastmove.bench.planners import slowdown
 from fastmove.bound import lower_bound
 from fastmove.certificate import certify
+from fastmove.draft import Draft
 from fastmove.errors import InputError
 from fastmove.problem import TransferProblem
 from fastmove.retiming import Way, deviation, retime

@@ -21,7 +21,7 @@ FLOORS = (
     "problem assembly bounding trajectory loosen plain problem_file",
     "carry turning kinematics dynamics manifold collision broadphase sweep evidence certify_ends certify_loads certificate "
     "report trajectory_file",
-    "bound ik seeds roadmap transcription conic subproblem sqp attempt newton interior reference solution explain checks "
+    "bound ik seeds roadmap transcription conic subproblem sqp draft attempt newton interior reference solution explain checks "
     "workshop retiming planner replanning batch pads relax",
     "drivers drivers.driver drivers.kinematic drivers.mujoco execution judge run",
     "bench bench.motionbenchmaker bench.variants bench.peers bench.recheck bench.planners bench.runner",
@@ -37,6 +37,7 @@ PLANNING = {
     "subproblem",
     "conic",
     "sqp",
+    "draft",
     "attempt",
     "workshop",
     "interior",

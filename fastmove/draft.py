@@ -1,0 +1,58 @@
+"""What an attempt has come to: a sketch after a few steps, a draft when it has converged; not certified yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastmove.sqp import Descent, Point
+from fastmove.transcription import Samples, Transcription
+
+SAME_TIME, SAME_PLACE = 0.01, 0.3  # drafts nearer than this in duration, relative, and everywhere in joints [rad] are the same
+PLACES = 40
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """A solve that has been interrupted.
+
+    Attributes:
+        number: of the attempt;  merit: when it was interrupted [s].
+    """
+
+    number: int
+    descent: Descent
+    merit: float
+
+    @property
+    def duration(self) -> float:
+        """[s]"""
+        return self.descent.point.duration
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A motion that satisfies its rows (or nearly), not yet certified.
+
+    Attributes:
+        number: of the attempt that it comes from.
+    """
+
+    number: int
+    point: Point
+    tr: Transcription
+    samples: Samples
+
+    @property
+    def duration(self) -> float:
+        """[s]"""
+        return self.point.duration
+
+    def same(self, other: Draft) -> bool:
+        """Whether both are the same motion but for what polishing would change."""
+        if abs(self.duration - other.duration) > SAME_TIME * other.duration:
+            return False
+        s = np.linspace(0, 1, PLACES)
+        one, two = (d.tr.basis.matrix(s) @ d.tr.points(d.point.free, d.duration) for d in (self, other))
+        return float(np.abs(one - two).max()) < SAME_PLACE
