@@ -12,7 +12,7 @@ from fastmove.bound import lower_bound, switch_basis
 from fastmove.bounding import segment_distance
 from fastmove.broadphase import Broadphase
 from fastmove.certificate import certify
-from fastmove.collision import Collision
+from fastmove.collision import Collision, Reach
 from fastmove.kinematics import Kinematics
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.scene import AllowedContact, Obstacle, Scene
@@ -229,3 +229,31 @@ def test_a_mesh_item_becomes_its_hull(tmp_path) -> None:  # type: ignore[no-unty
     shape = Shape("mesh", file=str(path))
     assert isinstance(shape.geometry(), coal.ConvexBase)
     assert shape.hull_points().shape == (4, 3)
+
+
+def test_no_turn_of_the_joints_brings_bodies_together_faster_than_their_travel(panda: fm.RobotModel) -> None:
+    problem = cluttered(panda)
+    collision = Collision(problem, assemble(problem))
+    rng, ends = np.random.default_rng(8), collision.ends(READY, READY + 0.5)
+    q, moved = random_q(panda, 6, 4), []
+    for turn in (0.01, 0.2):
+        one, other = collision.query(q, ends, 9.0), collision.query(q + rng.choice((-turn, turn), q.shape), ends, 9.0)
+        pairs = [{(s, p): d for s, p, d in zip(c.sample, c.pair, c.distance, strict=True)} for c in (one, other)]
+        for key in pairs[0].keys() & pairs[1].keys():
+            change, most = abs(pairs[0][key] - pairs[1][key]), turn * collision.travels[key[1]]
+            assert change <= most + 1e-6
+            moved.append(change / most)
+    assert len(moved) > 2000 and max(moved) > 0.2  # the bound is one that is nearly needed now and then
+
+
+def test_what_a_step_cannot_bring_near_is_left_out_and_nothing_else(panda: fm.RobotModel) -> None:
+    problem = cluttered(panda)
+    collision = Collision(problem, assemble(problem))
+    ends, pad, reach = collision.ends(READY, READY + 0.5), 0.006, 0.08
+    q = READY + np.random.default_rng(2).uniform(-0.4, 0.4, (30, 7))
+    turn = np.linspace(0.0, 0.1, len(q))
+    whole, part = collision.query(q, ends, reach, True), collision.query(q, ends, reach, True, Reach(pad, turn))
+    within = np.abs(whole.gradient).sum(axis=1) * turn[whole.sample]  # what a turn of every joint does, to first order
+    needed = {(s, p) for s, p, near in zip(whole.sample, whole.pair, whole.margin - pad < within, strict=True) if near}
+    kept = set(zip(part.sample, part.pair, strict=True))
+    assert needed <= kept < set(zip(whole.sample, whole.pair, strict=True))

@@ -230,3 +230,22 @@ def test_rows_predict_what_the_motion_does(panda: fm.RobotModel) -> None:
         rows = np.einsum("kmrci,ci->kmr", sub.effort_free, direction) + (sub.effort_xi) * xi
         scale = np.abs(central).max(axis=(0, 1))
         assert np.max(np.abs(rows - central) / np.maximum(scale, 1.0)) < 1e-6
+
+
+def test_an_interrupted_run_comes_to_the_same_motion(panda: fm.RobotModel) -> None:
+    from fastmove.attempt import Task
+    from fastmove.sqp import Optimiser
+    from fastmove.workshop import Workshop
+
+    problem = TransferProblem("runs", panda, (), Scene(), State.rest(READY), Goal([READY + 0.4]), "fer")
+    shop, bound = Workshop.of(problem), lower_bound(problem.start, READY + 0.4, problem.limit_set)
+    task = Task(shop, READY + 0.4, bound, shop.collision.ends(READY, READY + 0.4), 0)
+    basis = switch_basis(bound)
+    tr = Transcription(problem, shop.dynamics, problem.start, READY + 0.4, basis)
+    optimiser = Optimiser(tr, Samples.standard(basis, tr.with_rate), shop.collision, task.ends, 0.1, 0.0, max_steps=9)
+    free = READY + 0.4 * np.random.default_rng(1).uniform(0, 1, (tr.n_free, 7))
+    at_once, solved = optimiser.run(free, 1.0)
+    descent = optimiser.descent(free, 1.0)
+    merits = [descent.point.merit] + [descent.advance(k).merit for k in (1, 3, 5)]
+    assert descent.solved == solved and np.array_equal(descent.point.free, at_once.free)
+    assert merits == sorted(merits, reverse=True) and merits[-1] < 0.9 * merits[0]
