@@ -14,7 +14,7 @@ import numpy as np
 from fastmove.collision import Collision, Contacts, Ends, Reach
 from fastmove.dynamics import Linearised
 from fastmove.spline import Array
-from fastmove.subproblem import LIKELY_SHARE, RATE_STEP, WEIGHT_CLEARANCE, WEIGHT_STATIC, WEIGHT_VIOLATION, Here, Step, Subproblem
+from fastmove.subproblem import RATE_STEP, WEIGHT_CLEARANCE, WEIGHT_STATIC, WEIGHT_VIOLATION, Here, Step, Subproblem, likely_share
 from fastmove.transcription import Flow, Samples, Transcription, static_lack
 
 PROVEN = 2e-4  # T ≤ (1 + PROVEN)·bound counts as optimal
@@ -135,7 +135,7 @@ class Optimiser:
             one, other = (tr.dynamics.linearised(x[0], x[1], x[2], members) for x in beside)
             rate = one, other
         reach = self.pad + float(np.clip(0.4 * radius, 0.02, 0.08))
-        step = Reach(self.pad, LIKELY_SHARE * radius * samples.freedom) if tr.at_rest else None
+        step = Reach(self.pad, likely_share(tr) * radius * samples.freedom) if tr.at_rest else None
         contacts = self._contacts(samples.b_clearance @ points, reach, True, step)
         lin, pads = tr.dynamics.linearised(q, v, a, members), self._pads(contacts)
         return Here(point.free, point.duration, point.flow, lin, rate, contacts, pads, members)
