@@ -136,15 +136,21 @@ class Placed:
             self._transforms[key] = known
         return known
 
-    def near(self, limit: Array, required: Array) -> tuple[Array, Array]:
-        """(row, pair) of all whose bound is below limit + required, limit (N,), required (P,); by row, then by pair."""
+    def near(self, limit: Array, required: Array, most: float | Array = np.inf) -> tuple[Array, Array]:
+        """(row, pair) of all whose bound is below limit + required, limit (N,), required (P,); by row, then by pair.
+
+        most: (P,) the limit of every pair, where that is less.
+        """
         b = self._bounding
         moving = b.moving
         gap = self.center[:, b.first[moving]] - self.center[:, b.second[moving]]
-        far = b.sphere[b.first[moving]] + b.sphere[b.second[moving]] + limit[:, None] + required[moving]
+        most = np.broadcast_to(most, len(required))
+        allowed = np.minimum(limit[:, None], most[moving]) + required[moving]
+        far = b.sphere[b.first[moving]] + b.sphere[b.second[moving]] + allowed
         rows, columns = np.nonzero((np.einsum("npi,npi->np", gap, gap) < far * far) & (far > 0))
         still_rows, still_pairs = self._near_still(limit, float(required[b.fixed].max(initial=0.0)))
-        close = self.bounds(still_rows, still_pairs) < limit[still_rows] + required[still_pairs]
+        allowed = np.minimum(limit[still_rows], most[still_pairs]) + required[still_pairs]
+        close = self.bounds(still_rows, still_pairs) < allowed
         rows, pairs = np.concatenate([rows, still_rows[close]]), np.concatenate([moving[columns], still_pairs[close]])
         order = np.argsort(rows * len(b.first) + pairs)
         return rows[order], pairs[order]

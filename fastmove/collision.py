@@ -256,9 +256,9 @@ class Collision:
             sample, pair = placed.near(limit, self.required)
             within = limit[sample]
         else:
-            most = np.minimum(float(limit.max(initial=0.0)), step.pad + float(step.turn.max(initial=0.0)) * self.travels)
+            by_pair = step.pad + float(step.turn.max(initial=0.0)) * self.travels
             by_row = np.minimum(limit, step.pad + step.turn * float(self.travels.max(initial=0.0)))
-            sample, pair = placed.near(by_row, self.required + most - float(most.max(initial=0.0)))
+            sample, pair = placed.near(by_row, self.required, by_pair)
             within = np.minimum(limit[sample], step.pad + step.turn[sample] * self.travels[pair])
         near = placed.tightened(sample, pair) < within + self.required[pair]
         sample, pair = sample[near], pair[near]

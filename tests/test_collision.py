@@ -257,3 +257,9 @@ def test_what_a_step_cannot_bring_near_is_left_out_and_nothing_else(panda: fm.Ro
     needed = {(s, p) for s, p, near in zip(whole.sample, whole.pair, whole.margin - pad < within, strict=True) if near}
     kept = set(zip(part.sample, part.pair, strict=True))
     assert needed <= kept < set(zip(whole.sample, whole.pair, strict=True))
+    far = collision.query(q, ends, 0.5, False, Reach(0.4, turn))
+    least = 0.4 + turn[:, None] * collision.travels
+    whole = collision.query(q, ends, 0.5)
+    close = whole.margin < np.minimum(0.5, least[whole.sample, whole.pair]) - 1e-9
+    assert set(zip(whole.sample[close], whole.pair[close], strict=True)) <= set(zip(far.sample, far.pair, strict=True))
+    assert np.ptp(collision.travels) > 1.0 and close.sum() > 500
