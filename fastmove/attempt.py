@@ -13,10 +13,10 @@ import numpy as np
 
 from fastmove.bound import MOVING_FIRST_SPAN, Bound, cosine_breakpoints, early_breakpoints, lower_bound, switch_basis
 from fastmove.certificate import certify
-from fastmove.collision import Contacts, Ends
 from fastmove.contact import UTILISATION_MAX
 from fastmove.draft import Draft, Sketch
 from fastmove.evidence import Certificate
+from fastmove.proximity import Contacts, Ends
 from fastmove.roadmap import Validity, connect
 from fastmove.seeds import along_path, moving, straight
 from fastmove.spline import Array, SplineBasis

@@ -10,7 +10,7 @@ valid wherever the witness points are unique (flat faces in contact over an area
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import coal
 import numpy as np
@@ -20,7 +20,8 @@ from fastmove.bounding import Bounding, Placed
 from fastmove.kinematics import Kinematics, Placements
 from fastmove.manifold import Faces
 from fastmove.problem import TransferProblem
-from fastmove.scene import CONTACT_DEPTH, CORRIDOR_TIP, FADE_DISTANCE, Corridor
+from fastmove.proximity import Contacts, Ends, Fade, Fading, Lane, Reach
+from fastmove.scene import CONTACT_DEPTH, CORRIDOR_TIP, FADE_DISTANCE
 from fastmove.spline import Array
 
 FADE_WEIGHT_MAX = 30.0
@@ -28,97 +29,6 @@ FADE_POINTS = 4
 INNER_TIP = 0.8 * CORRIDOR_TIP  # what the planner uses of it [m]
 LANE_WEIGHT = 20.0  # a corridor has no pad that could absorb a lack: its millimetres cost more
 NEAREST = 2  # contacts kept per two groups and sample, in the rows only
-
-
-@dataclass(frozen=True)
-class Fading:
-    """Contacts near an allowed one's end, where the distance asked for grows with the way l of the item: close to l = 0 a norm
-    that no tangent describes, so the optimiser keeps it as it is.
-
-    Attributes:
-        row: (R,) which contacts;  site: (R,) at which site;  gradient: (R, n) of the distance alone [m/rad].
-        floor, steep: (R,) required distance = floor + steep · l.
-        sample: (S,) of every site (one allowed contact at one sample);  moved: (S, K, 3) how far points of the item are from
-            where they are at the end [m], the one that moved most among them;  jacobian: (S, K, 3, n) of these.
-    """
-
-    row: Array
-    site: Array
-    gradient: Array
-    floor: Array
-    steep: Array
-    sample: Array
-    moved: Array
-    jacobian: Array
-
-
-@dataclass(frozen=True)
-class Contacts:
-    """C nearby pairs over N configurations.
-
-    Attributes:
-        sample: (C,) which configuration;  pair: (C,) which pair.
-        distance: (C,) signed [m].
-        required: (C,) least distance allowed there [m], allowed contacts faded in.
-        gradient: (C, n) of distance − required [m/rad].
-        weight: (C,) 1, or for a fading allowed contact 10 mm / l: its first micrometres count like millimetres later.
-        fading: which of them fade, and how; None where gradients were not asked for, or none does.
-    """
-
-    sample: Array
-    pair: Array
-    distance: Array
-    required: Array
-    gradient: Array
-    weight: Array
-    fading: Fading | None = None
-
-    @property
-    def margin(self) -> Array:
-        return self.distance - self.required
-
-
-@dataclass(frozen=True)
-class _Fade:
-    """One allowed contact at one end: required distance d0 + (clearance − d0)·min(1, l / 10 mm)."""
-
-    pairs: frozenset[int]
-    joint: int
-    points: Array  # (K, 3) item hull in the joint's frame
-    origin: Array  # (K, 3) where they are at that end, in the world
-    floor: dict[int, float]  # d0 per pair
-    spread: Array  # of the points some that lie far apart
-
-
-@dataclass(frozen=True)
-class _Lane:
-    """One corridor for one grasp: `point` in the joint's frame must leave or reach `origin` (world) within its cone."""
-
-    corridor: Corridor
-    joint: int
-    point: Array
-    origin: Array
-
-
-@dataclass(frozen=True)
-class Ends:
-    """The two end configurations of a motion, with what may touch there and how they are left and reached."""
-
-    fades: tuple[_Fade, ...]
-    lanes: tuple[_Lane, ...] = ()
-
-
-@dataclass(frozen=True)
-class Reach:
-    """How far a step may bring bodies together: a pair that needs more than `turn` of every joint to lose all but `pad` of its
-    margin counts as far.
-
-    Attributes:
-        pad: [m];  turn: (N,) of every joint at each configuration [rad].
-    """
-
-    pad: float
-    turn: Array
 
 
 class Collision:
@@ -165,10 +75,10 @@ class Collision:
                     for frame in self._frames:
                         point = np.array(frame.joint_T_grasp.translation)
                         origin = frames.rotation[0, frame.joint] @ point + frames.origin[0, frame.joint]
-                        lanes.append(_Lane(corridor, frame.joint, point, origin))
+                        lanes.append(Lane(corridor, frame.joint, point, origin))
         return Ends(tuple(fades), tuple(lanes))
 
-    def _fade(self, obstacle: str, frame, frames: Placements) -> _Fade:  # type: ignore[no-untyped-def]
+    def _fade(self, obstacle: str, frame, frames: Placements) -> Fade:  # type: ignore[no-untyped-def]
         pairs = [
             k
             for k, (i, j) in enumerate(self.pairs)
@@ -183,7 +93,7 @@ class Collision:
         origin = points @ frames.rotation[0, frame.joint].T + frames.origin[0, frame.joint]
         placed = self._bounding.place(frames.rotation, frames.origin)
         floor = {k: min(float(self.required[k]), self.distance(k, placed, 0)) for k in pairs}
-        return _Fade(frozenset(pairs), frame.joint, points, origin, floor, _far_apart(points, FADE_POINTS))
+        return Fade(frozenset(pairs), frame.joint, points, origin, floor, _far_apart(points, FADE_POINTS))
 
     def travel(self, q: Array, ends: Ends) -> float:
         """Largest displacement of any item point from the nearest end with an allowed contact [m]; inf without one."""
@@ -226,7 +136,7 @@ class Collision:
         frames = self.kinematics.placements(q[None])
         return all(float(self._lane(lane, frames, False)[0][0]) >= 0 for lane in ends.lanes)
 
-    def _lane(self, lane: _Lane, frames: Placements, gradients: bool) -> tuple[Array, Array]:
+    def _lane(self, lane: Lane, frames: Placements, gradients: bool) -> tuple[Array, Array]:
         """Margin (N,) of a corridor and its gradient (N, n): inside the cone, or farther away than its length."""
         count, u = len(frames.rotation), lane.corridor.direction
         p = np.einsum("cij,j->ci", frames.rotation[:, lane.joint], lane.point) + frames.origin[:, lane.joint]

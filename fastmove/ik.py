@@ -14,11 +14,12 @@ import pinocchio as pin
 
 from fastmove.assembly import assemble, goal_frame, hand_overlaps, open_hand_margins
 from fastmove.bound import lower_bound
-from fastmove.collision import Collision, Ends
+from fastmove.collision import Collision
 from fastmove.errors import GraspInvalid, InputError
 from fastmove.grasp import Held, hold
 from fastmove.kinematics import Kinematics
 from fastmove.problem import Goal, State, TransferProblem
+from fastmove.proximity import Ends
 from fastmove.regions import GoalPose
 from fastmove.robot import RobotModel
 from fastmove.scene import Scene

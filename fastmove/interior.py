@@ -14,9 +14,9 @@ import numpy as np
 from scipy.sparse import coo_matrix
 
 from fastmove.attempt import SHRINK
-from fastmove.collision import Contacts
 from fastmove.contact import UTILISATION_MAX
 from fastmove.problem import INSIDE, TransferProblem
+from fastmove.proximity import Contacts
 from fastmove.spline import Array, SplineBasis
 from fastmove.transcription import STATIC_TARGET, Samples
 

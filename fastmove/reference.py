@@ -34,11 +34,12 @@ import numpy as np
 from scipy.optimize import brentq
 
 from fastmove.assembly import assemble
-from fastmove.collision import Collision, Contacts
+from fastmove.collision import Collision
 from fastmove.errors import InputError
 from fastmove.interior import PRICE, Limits, Local, Program, Setting, Sites, sample_rows, weights_at
 from fastmove.newton import efforts_function, members_parameters
 from fastmove.problem import TransferProblem
+from fastmove.proximity import Contacts
 from fastmove.spline import Array, SplineBasis
 from fastmove.trajectory import Phase, Trajectory
 from fastmove.transcription import Samples

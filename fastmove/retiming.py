@@ -19,12 +19,12 @@ from scipy.interpolate import CubicSpline
 
 from fastmove.attempt import SHRINK, Task
 from fastmove.bound import Bound, cosine_breakpoints, lower_bound, switch_basis
-from fastmove.collision import Ends
 from fastmove.conic import ConicProgram
 from fastmove.conic import solve as solve_program
 from fastmove.draft import Draft
 from fastmove.errors import InputError
 from fastmove.problem import TransferProblem
+from fastmove.proximity import Ends
 from fastmove.solution import Solution, Status
 from fastmove.spline import Array
 from fastmove.sqp import Optimiser, Point

@@ -18,9 +18,10 @@ import pinocchio as pin
 from fastmove.assembly import goal_frame
 from fastmove.broadphase import Broadphase
 from fastmove.carry import Carry
-from fastmove.collision import Collision, Ends
+from fastmove.collision import Collision
 from fastmove.dynamics import Dynamics
 from fastmove.problem import TransferProblem
+from fastmove.proximity import Ends
 from fastmove.regions import TOOL, GoalPose
 from fastmove.scene import FADE_DISTANCE
 from fastmove.spline import Array

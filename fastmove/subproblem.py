@@ -25,9 +25,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastmove.collision import Contacts
 from fastmove.conic import ConicProgram, solve
 from fastmove.dynamics import Linearised
+from fastmove.proximity import Contacts
 from fastmove.spline import Array
 from fastmove.tolerance import Care
 from fastmove.transcription import ROW_MEMBERS, STATIC_MAX, STATIC_TARGET, Flow, Samples, Transcription, static_lack

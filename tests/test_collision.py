@@ -12,9 +12,10 @@ from fastmove.bound import lower_bound, switch_basis
 from fastmove.bounding import segment_distance
 from fastmove.broadphase import Broadphase
 from fastmove.certificate import certify
-from fastmove.collision import Collision, Reach
+from fastmove.collision import Collision
 from fastmove.kinematics import Kinematics
 from fastmove.problem import Goal, State, TransferProblem
+from fastmove.proximity import Reach
 from fastmove.scene import AllowedContact, Obstacle, Scene
 from fastmove.seeds import straight
 from fastmove.shapes import Shape, pose

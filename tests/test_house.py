@@ -19,8 +19,8 @@ ROOT = PACKAGE.parent
 FLOORS = (
     "errors progress spline fields shapes cover tolerance item uncertainty contact cup urdf robot arms items grasp scene regions "
     "problem assembly bounding trajectory loosen plain problem_file",
-    "carry turning kinematics dynamics manifold collision broadphase sweep evidence certify_ends certify_loads certificate "
-    "report trajectory_file",
+    "carry turning kinematics dynamics manifold proximity collision broadphase sweep evidence certify_ends certify_loads "
+    "certificate report trajectory_file",
     "bound ik seeds roadmap transcription conic subproblem sqp draft attempt newton interior reference solution explain checks "
     "workshop retiming planner replanning batch pads relax",
     "drivers drivers.driver drivers.kinematic drivers.mujoco execution judge run",
@@ -29,6 +29,7 @@ FLOORS = (
 )
 FLOOR = {name: level for level, names in enumerate(FLOORS) for name in names.split()}
 PLANNING = {
+    "proximity",
     "collision",
     "dynamics",
     "kinematics",

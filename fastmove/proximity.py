@@ -1,0 +1,99 @@
+"""What distance queries are asked and what they answer: ends of a motion, reach of a step, contacts nearby."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastmove.scene import Corridor
+from fastmove.spline import Array
+
+
+@dataclass(frozen=True)
+class Fading:
+    """Contacts near an allowed one's end, where the distance asked for grows with the way l of the item: close to l = 0 a norm
+    that no tangent describes, so the optimiser keeps it as it is.
+
+    Attributes:
+        row: (R,) which contacts;  site: (R,) at which site;  gradient: (R, n) of the distance alone [m/rad].
+        floor, steep: (R,) required distance = floor + steep · l.
+        sample: (S,) of every site (one allowed contact at one sample);  moved: (S, K, 3) how far points of the item are from
+            where they are at the end [m], the one that moved most among them;  jacobian: (S, K, 3, n) of these.
+    """
+
+    row: Array
+    site: Array
+    gradient: Array
+    floor: Array
+    steep: Array
+    sample: Array
+    moved: Array
+    jacobian: Array
+
+
+@dataclass(frozen=True)
+class Contacts:
+    """C nearby pairs over N configurations.
+
+    Attributes:
+        sample: (C,) which configuration;  pair: (C,) which pair.
+        distance: (C,) signed [m].
+        required: (C,) least distance allowed there [m], allowed contacts faded in.
+        gradient: (C, n) of distance − required [m/rad].
+        weight: (C,) 1, or for a fading allowed contact 10 mm / l: its first micrometres count like millimetres later.
+        fading: which of them fade, and how; None where gradients were not asked for, or none does.
+    """
+
+    sample: Array
+    pair: Array
+    distance: Array
+    required: Array
+    gradient: Array
+    weight: Array
+    fading: Fading | None = None
+
+    @property
+    def margin(self) -> Array:
+        return self.distance - self.required
+
+
+@dataclass(frozen=True)
+class Fade:
+    """One allowed contact at one end: required distance d0 + (clearance − d0)·min(1, l / 10 mm)."""
+
+    pairs: frozenset[int]
+    joint: int
+    points: Array  # (K, 3) item hull in the joint's frame
+    origin: Array  # (K, 3) where they are at that end, in the world
+    floor: dict[int, float]  # d0 per pair
+    spread: Array  # of the points some that lie far apart
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One corridor for one grasp: `point` in the joint's frame must leave or reach `origin` (world) within its cone."""
+
+    corridor: Corridor
+    joint: int
+    point: Array
+    origin: Array
+
+
+@dataclass(frozen=True)
+class Ends:
+    """The two end configurations of a motion, with what may touch there and how they are left and reached."""
+
+    fades: tuple[Fade, ...]
+    lanes: tuple[Lane, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far a step may bring bodies together: a pair that needs more than `turn` of every joint to lose all but `pad` of its
+    margin counts as far.
+
+    Attributes:
+        pad: [m];  turn: (N,) of every joint at each configuration [rad].
+    """
+
+    pad: float
+    turn: Array
