@@ -21,6 +21,7 @@ from fastmove.evidence import Certificate as Certificate
 from fastmove.ik import on_robot as on_robot
 from fastmove.items import item_facts as item_facts
 from fastmove.items import known_items as known_items
+from fastmove.motion import Motion as Motion
 from fastmove.plain import describe as describe
 from fastmove.planner import Options as Options
 from fastmove.planner import Planner as Planner

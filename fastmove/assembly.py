@@ -16,17 +16,18 @@ import pinocchio as pin
 from fastmove.cup import SuctionCup
 from fastmove.errors import InputError
 from fastmove.grasp import Held
+from fastmove.motion import Motion
 from fastmove.problem import TransferProblem
 from fastmove.regions import GoalPose
 from fastmove.robot import RobotModel
-from fastmove.scene import ITEM
+from fastmove.scene import ITEM, Obstacle
 
 HAND_OVERLAP = 0.0005  # [m]
 
 
 @dataclass(frozen=True)
 class Body:
-    """A convex shape fixed to a joint of the arm (0 = the world).
+    """A convex shape fixed to a joint of the arm (0 = the world), or to a frame that moves by itself (beyond the arm's joints).
 
     Attributes:
         owner: `link`, `item` or `scene`.
@@ -56,13 +57,28 @@ class HoldFrame:
 class Assembly:
     """Attributes:
     arm: pinocchio model of the arm joints only, fingers locked, base placed, gravity and armature set.
-    bodies: all shapes; moving ones first.
+    bodies: all shapes: links, items, obstacles that move, and those that do not.
     hold_frames: one per hold.
+    motions: of the frames beyond the arm's joints, in their order.
     """
 
     arm: pin.Model
     bodies: tuple[Body, ...]
     hold_frames: tuple[HoldFrame, ...]
+    motions: tuple[Motion, ...] = ()
+
+    def movers(self, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Frames that move by themselves at times (N,): rotation (N, M, 3, 3), origin (N, M, 3)."""
+        found = [motion.at(time) for motion in self.motions]
+        rotation, origin = [np.empty((len(time), 0, 3, 3))], [np.empty((len(time), 0, 3))]
+        return (
+            np.concatenate(rotation + [r[:, None] for r, _ in found], axis=1),
+            np.concatenate(origin + [o[:, None] for _, o in found], axis=1),
+        )
+
+    def moves_itself(self, body: int) -> bool:
+        """Whether a body is of an obstacle that moves."""
+        return self.bodies[body].joint >= self.arm.njoints
 
 
 def assemble(problem: TransferProblem, opened: float = 0.0) -> Assembly:
@@ -86,11 +102,21 @@ def assemble(problem: TransferProblem, opened: float = 0.0) -> Assembly:
             bodies.append(Body(f"{ITEM}.{k}", "item", ITEM, frame.joint, placement, shape.geometry(), frame.held.spread))
         if isinstance(frame.held.gripper, SuctionCup):
             bodies.append(_stem(arm, frame.held.gripper))
+    moving = [o for o in problem.scene.obstacles if o.motion is not None]
+    for m, obstacle in enumerate(moving):
+        bodies += _obstacle(obstacle, arm.njoints + m, problem.scene.tolerance)
     for obstacle in problem.scene.obstacles:
-        for k, shape in enumerate(obstacle.shapes):
-            name = obstacle.name if len(obstacle.shapes) == 1 else f"{obstacle.name}.{k}"
-            bodies.append(Body(name, "scene", obstacle.name, 0, shape.placement, shape.geometry(), problem.scene.tolerance))
-    return Assembly(arm, tuple(bodies), frames)
+        if obstacle.motion is None:
+            bodies += _obstacle(obstacle, 0, problem.scene.tolerance)
+    return Assembly(arm, tuple(bodies), frames, tuple(o.motion for o in moving if o.motion is not None))
+
+
+def _obstacle(obstacle: Obstacle, joint: int, tolerance: float) -> list[Body]:
+    names = [obstacle.name] if len(obstacle.shapes) == 1 else [f"{obstacle.name}.{k}" for k in range(len(obstacle.shapes))]
+    return [
+        Body(name, "scene", obstacle.name, joint, shape.placement, shape.geometry(), tolerance)
+        for name, shape in zip(names, obstacle.shapes, strict=True)
+    ]
 
 
 def required_clearances(problem: TransferProblem, bodies: Sequence[Body], pairs: Sequence[tuple[int, int]]) -> np.ndarray:
@@ -113,9 +139,9 @@ def hand_overlaps(assembly: Assembly) -> list[tuple[float, str]]:
     return found
 
 
-def open_hand_margins(problem: TransferProblem, q: np.ndarray) -> list[tuple[float, str]]:
+def open_hand_margins(problem: TransferProblem, q: np.ndarray, time: float | None = None) -> list[tuple[float, str]]:
     """(distance − clearance [m], "link – obstacle") of the opened hand's links to the scene at a configuration: the fingers
-    came and go that wide."""
+    came and go that wide.  What moves is where it is at `time` [s]; without one it is left out."""
     if not problem.holds or problem.release_opening <= 0:
         return []
     assembly = assemble(problem, problem.release_opening)
@@ -123,12 +149,14 @@ def open_hand_margins(problem: TransferProblem, q: np.ndarray) -> list[tuple[flo
     pin.forwardKinematics(assembly.arm, data, q)
     hands = {link for held in problem.holds for link in held.gripper.links}
     request, found = coal.DistanceRequest(), []
-    scene = [b for b in assembly.bodies if b.owner == "scene"]
+    movers = [] if time is None else [motion.pose(time) for motion in assembly.motions]
+    frames = {0: pin.SE3.Identity()} | {assembly.arm.njoints + m: pose for m, pose in enumerate(movers)}
+    scene = [(b, frames[b.joint] * b.placement) for b in assembly.bodies if b.owner == "scene" and b.joint in frames]
     for link in (b for b in assembly.bodies if b.group in hands):
         placed = data.oMi[link.joint] * link.placement
         one = coal.Transform3s(placed.rotation, placed.translation)
-        for body in scene:
-            two = coal.Transform3s(body.placement.rotation, body.placement.translation)
+        for body, there in scene:
+            two = coal.Transform3s(there.rotation, there.translation)
             distance = coal.distance(link.geometry, one, body.geometry, two, request, coal.DistanceResult())
             found.append((float(distance) - problem.clearance - body.spread, f"{link.group} – {body.group}"))
     return found

@@ -16,9 +16,10 @@ from fastmove.certificate import certify
 from fastmove.contact import UTILISATION_MAX
 from fastmove.draft import Draft, Sketch
 from fastmove.evidence import Certificate
+from fastmove.passing import along, laws
 from fastmove.proximity import Contacts, Ends
 from fastmove.roadmap import Validity, connect
-from fastmove.seeds import along_path, moving, straight
+from fastmove.seeds import along_path, moving, straight, timed_by
 from fastmove.spline import Array, SplineBasis
 from fastmove.sqp import STEP_TOLERANCE, Descent, Optimiser, Point
 from fastmove.trajectory import Phase, Trajectory
@@ -41,6 +42,7 @@ HOT_ROUNDS = 3  # … this many times
 EMPHASIS_GROWTH, EMPHASIS_MAX = 3.0, 27.0  # of the price of a lack of clearance, from round to round
 MORE_PATHS, PATIENCE = 4, 4  # path searches beyond those asked for, while no certified motion was found, and their budget
 ROUNDS = 6
+GLANCE = 3  # steps after which laws of time are compared, where obstacles move
 LOOK = 6  # steps after which a sketch is compared with others
 ROUGH = 3e-3  # step tolerance of drafts: enough to tell ways apart …
 FINISH = 1e-3  # … and of what follows where nothing is held: later steps hardly gain anything
@@ -56,6 +58,7 @@ class Task:
         self.shop, self.goal, self.bound, self.ends, self.seed = shop, goal, bound, ends, seed
         self.problem, self.limits = shop.problem, shop.problem.limit_set
         self.held = self.problem.hold_active and bool(self.problem.holds)  # whether a hold has to last
+        self.moving = self.problem.scene.moving
         self.fine = STEP_TOLERANCE if self.held or not self.problem.start.at_rest else FINISH
         self.knots = self._knots()
         self.pad = self._pad()
@@ -148,7 +151,7 @@ class Task:
 
     def obstructed(self, draft: Draft) -> bool:
         """Whether another path might be faster: somewhere the motion keeps no more than its pad, or is hard to hold at rest."""
-        if float(draft.point.flow.static.max()) > STATIC_MAX:  # a hold at rest is geometry, too
+        if self.moving or float(draft.point.flow.static.max()) > STATIC_MAX:  # a hold at rest is geometry, too
             return True
         found = self._contacts(draft.tr, draft.samples, draft.point, self.pad + NEAR)
         return bool(np.any(self.shop.collision.whole(found)))
@@ -173,11 +176,34 @@ class Task:
             guess = self._guess(number, basis)
         if guess is None:
             return None
+        with timed(self.shop.timings, "optimise"):
+            begun = self._descent(basis, *guess)
+            if not self.moving or not begun.optimiser.tr.at_rest:
+                return begun
+            return min([begun, *self._passing(begun)], key=lambda descent: descent.advance(GLANCE).merit)
+
+    def _descent(self, basis: SplineBasis, free: Array, duration: float) -> Descent:
         tr = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, basis, SHRINK)
         samples = Samples.standard(basis, tr.with_rate, hasty=bool(np.any(self.early < MOVING_FIRST_SPAN)))
         rough = {"step_tolerance": ROUGH} if tr.at_rest else {}
-        with timed(self.shop.timings, "optimise"):
-            return self._optimiser(tr, samples, **rough).descent(*guess)
+        return self._optimiser(tr, samples, **rough).descent(free, duration)
+
+    def _passing(self, begun: Descent) -> list[Descent]:
+        """The same way with the pauses that obstacles that move make necessary."""
+        tr, collision, point = begun.optimiser.tr, self.shop.collision, begun.point
+        points, duration = tr.points(point.free, point.duration), tr.shortest(point.flow)
+
+        def free(place: Array, time: Array) -> Array:
+            found = collision.query(tr.basis.matrix(np.minimum(place / duration, 1.0)) @ points, self.ends, 0.0, time=time)
+            touched = np.zeros(len(place), dtype=bool)
+            touched[found.sample[collision.drifts(found.pair)]] = True
+            return ~touched
+
+        still_from = max(o.motion.end for o in self.problem.scene.obstacles if o.motion is not None)
+        return [
+            self._descent(basis := along(law, tr.basis), timed_by(basis, tr.basis, points, law), float(law[-1, 0]))
+            for law in laws(free, duration, still_from)
+        ]
 
     def _converged(self, number: int, descent: Descent) -> Draft | None:
         optimiser = descent.optimiser
@@ -231,7 +257,9 @@ class Task:
 
     def _contacts(self, tr: Transcription, samples: Samples, point: Point, reach: float) -> Contacts:
         """With less margin than `reach` [m], at the samples of a motion."""
-        return self.shop.collision.query(samples.b_clearance @ tr.points(point.free, point.duration), self.ends, reach)
+        time = samples.clearance * point.duration if self.moving else None
+        q = samples.b_clearance @ tr.points(point.free, point.duration)
+        return self.shop.collision.query(q, self.ends, reach, time=time)
 
     def _worst_contact(self, tr: Transcription, samples: Samples, point: Point) -> str:
         collision, found = self.shop.collision, self._contacts(tr, samples, point, 0.0)
@@ -245,7 +273,7 @@ class Task:
         do, being those of a slower jerk."""
         point, tr = draft.point, draft.tr
         slow = point.duration > REFINE_FROM * self.bound.duration and tr.basis.spans < REFINED_SPANS
-        slowed = self.knots is not self.bound
+        slowed = self.knots is not self.bound or self.moving
         return slow and (slowed or tr.effort_use(point.flow) > BINDING or point.lack > LACKING)
 
     def _polished(self, draft: Draft) -> Draft:
@@ -298,7 +326,7 @@ class Task:
             if certificate.ok:
                 least = certificate.kinds.get("clearance")
                 near = least is not None and least.margin < self.pad + NEAR
-                self.obstacles_bind = near or float(point.flow.static.max()) > STATIC_MAX  # a hold at rest is geometry, too
+                self.obstacles_bind = self.moving or near or float(point.flow.static.max()) > STATIC_MAX
                 break
             effort, clearance = _missing(certificate, duration, tr.at_rest)
             if len(effort) + len(clearance) == 0:
@@ -324,7 +352,7 @@ class Task:
         strict = Transcription(self.problem, tr.dynamics, tr.start, tr.goal, tr.basis, shrink)
         extremes = tr.polynomial(point.free, point.duration).derivative().extremes()
         speed = np.maximum(np.abs(extremes.low), np.abs(extremes.high)) / strict.velocity
-        fastest = point.duration * float(speed.max())
+        fastest = point.duration * (max(float(speed.max()), 1.0) if self.moving else float(speed.max()))
         for step in (COARSE, FINE):
             dense = Samples.dense(tr.basis, tr.with_rate, int(np.ceil(point.duration / step)))
             flow = strict.flow(dense, strict.points(point.free, point.duration), point.duration)

@@ -90,7 +90,7 @@ class Bounding:
         chain, reach = np.zeros((len(self.joint), n), dtype=bool), np.zeros((len(self.joint), n))
         for b in range(self.turning):
             length, joint = float(np.linalg.norm(self.center[b])) + float(self.sphere[b]), int(self.joint[b])
-            while joint > 0:
+            while 0 < joint <= n:  # frames beyond the arm's move by themselves
                 chain[b, joint - 1] = True
                 reach[b, joint - 1] = length if turns[joint - 1] else 1.0
                 length += float(np.linalg.norm(model.jointPlacements[joint].translation))

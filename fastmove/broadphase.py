@@ -13,7 +13,7 @@ FEW = 64  # bodies: up to here comparing all boxes takes less time than keeping 
 
 
 class Broadphase:
-    """Boolean checks with the required clearance as security margin, allowed contacts not considered.
+    """Boolean checks with the required clearance as security margin; neither allowed contacts nor what moves is considered.
 
     Args:
         pairs: index pairs of the assembly's bodies.
@@ -24,11 +24,13 @@ class Broadphase:
         self.data = self.model.createData()
         self.geometry = pin.GeometryModel()
         for k, body in enumerate(assembly.bodies):
-            self.geometry.addGeometryObject(pin.GeometryObject(f"{k}:{body.name}", body.joint, body.placement, body.geometry))
-        for i, j in collision.pairs:
-            self.geometry.addCollisionPair(pin.CollisionPair(i, j))
+            joint = 0 if assembly.moves_itself(k) else body.joint
+            self.geometry.addGeometryObject(pin.GeometryObject(f"{k}:{body.name}", joint, body.placement, body.geometry))
+        still = [k for k, pair in enumerate(collision.pairs) if not any(assembly.moves_itself(b) for b in pair)]
+        for k in still:
+            self.geometry.addCollisionPair(pin.CollisionPair(*collision.pairs[k]))
         self.geometry_data = self.geometry.createData()
-        for request, required in zip(self.geometry_data.collisionRequests, collision.required, strict=True):
+        for request, required in zip(self.geometry_data.collisionRequests, collision.required[still], strict=True):
             request.security_margin = float(required)
         few = len(assembly.bodies) <= FEW
         kind = pin.BroadPhaseManager_NaiveCollisionManager if few else pin.TreeBroadPhaseManager_DynamicAABBTreeCollisionManager

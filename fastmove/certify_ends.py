@@ -98,7 +98,7 @@ def _release(problem: TransferProblem, trajectory: Trajectory) -> Entry:
     ends = [(trajectory.duration, trajectory.motion()(trajectory.duration, "left")[0])]
     if problem.start.at_rest:  # a hand in flight does not open
         ends.insert(0, (0.0, trajectory.motion()(0.0)[0]))
-    found = [(*row, time) for time, q in ends for row in open_hand_margins(problem, q)]
+    found = [(*row, time) for time, q in ends for row in open_hand_margins(problem, q, time)]
     margin, where, time = min(found, default=(float("inf"), "nothing near", 0.0))
     return Entry(margin, "m", margin / max(problem.clearance, 1e-3), time, where, "exact")
 

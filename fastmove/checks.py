@@ -28,11 +28,12 @@ class EndChecks:
         """Raises GraspInvalid where the item overlaps the hand, StartInCollision where the start is not free."""
         self.grasp()
         q = np.array(self.problem.start.q)
-        contacts = self.collision.margins_at(q, self.collision.ends(q, np.array(self.problem.goal.configurations[0])))
+        ends = self.collision.ends(q, np.array(self.problem.goal.configurations[0]))
+        contacts = self.collision.margins_at(q, ends, 0.0)
         if contacts:
             margin, one, other = contacts[0]
             raise StartInCollision("start.q", self._contact_sentence(margin, one, other))
-        tight = self._open_hand(q) if self.problem.start.at_rest else ""
+        tight = self._open_hand(q, 0.0) if self.problem.start.at_rest else ""
         if tight:
             raise StartInCollision("start.q", tight)
 
@@ -44,7 +45,7 @@ class EndChecks:
             raise GraspInvalid("grasp.tool_T_item", f"{names} overlap by {depth:.1f} mm; only the pads may touch the item")
 
     def refusal(self, q: Array, other: Array | None = None, end: str = "goal") -> tuple[Status, str] | None:
-        """Why the motion cannot end (or start) at q, or None.
+        """Why the motion cannot end (or start) at q, or None; what moves is not asked, since nobody knows yet when that will be.
 
         Args:
             other: configuration at the other end; default the problem's start.
@@ -115,9 +116,9 @@ class EndChecks:
             f"from the pads, friction {held.friction:.3g}); it may use {most:g} N ({limits}): {remedy}"
         )
 
-    def _open_hand(self, q: Array) -> str:
+    def _open_hand(self, q: Array, time: float | None = None) -> str:
         """What the opened hand would touch at an end; empty if nothing."""
-        margin, where = min(open_hand_margins(self.problem, q), default=(0.0, ""))
+        margin, where = min(open_hand_margins(self.problem, q, time), default=(0.0, ""))
         if margin >= 0:
             return ""
         problem = self.problem

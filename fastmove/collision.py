@@ -1,11 +1,13 @@
 """Clearances and their gradients for many configurations at once (coal), for the planner.
 
-Every pair of bodies that can move relative to each other is a pair, except the robot's own list of `unchecked_pairs`.
+Every pair of bodies that can move relative to each other is a pair, except the robot's own list of `unchecked_pairs` and two
+obstacles that move by themselves.
 A numpy prefilter (bounding sphere of a moving body against the oriented box of an obstacle, or sphere against sphere)
 bounds all distances from below; one coal distance call per surviving pair gives the rest.
 
 Gradient of a distance d between points p1, p2 with unit normal n from body 1 to body 2: ∂d/∂q = nᵀ (J2(p2) − J1(p1)),
-valid wherever the witness points are unique (flat faces in contact over an area, or edges changing, are not).
+valid wherever the witness points are unique (flat faces in contact over an area, or edges changing, are not).  An obstacle that
+moves by itself, its point p2 at velocity ṗ2, adds ∂d/∂t = n · ṗ2.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from dataclasses import replace
 import coal
 import numpy as np
 
-from fastmove.assembly import Assembly, Body, required_clearances
+from fastmove.assembly import Assembly, required_clearances
 from fastmove.bounding import Bounding, Placed
 from fastmove.kinematics import Kinematics, Placements
 from fastmove.manifold import Faces
@@ -29,6 +31,7 @@ FADE_POINTS = 4
 INNER_TIP = 0.8 * CORRIDOR_TIP  # what the planner uses of it [m]
 LANE_WEIGHT = 20.0  # a corridor has no pad that could absorb a lack: its millimetres cost more
 NEAREST = 2  # contacts kept per two groups and sample, in the rows only
+NOWHERE = 1e6  # [m] where obstacles that move are when no time is given
 
 
 class Collision:
@@ -39,7 +42,9 @@ class Collision:
         self.clearance = problem.clearance
         self.kinematics = Kinematics(assembly.arm)
         self.bodies = assembly.bodies
-        self.pairs = _pairs(problem, self.bodies)
+        self.pairs = _pairs(problem, assembly)
+        self.moving = bool(assembly.motions)
+        self._moves = np.pad(self.kinematics.moves, ((0, len(assembly.motions)), (0, 0)))  # of every frame, by every joint
         self.required = required_clearances(problem, self.bodies, self.pairs)
         self._frames = assembly.hold_frames
         self._allowed, self._corridors = problem.scene.allowed_contacts, problem.scene.corridors
@@ -66,10 +71,10 @@ class Collision:
         """What may touch at these two ends."""
         fades, lanes = [], []
         for end, q in (("start", q_start), ("goal", q_goal)):
-            frames = self.kinematics.placements(q[None])
+            frames, placed = self._place(q[None])
             for contact in self._allowed:
                 if contact.applies(end):
-                    fades += [self._fade(contact.obstacle, frame, frames) for frame in self._frames]
+                    fades += [self._fade(contact.obstacle, frame, frames, placed) for frame in self._frames]
             for corridor in self._corridors:
                 if corridor.at == end:
                     for frame in self._frames:
@@ -78,7 +83,7 @@ class Collision:
                         lanes.append(Lane(corridor, frame.joint, point, origin))
         return Ends(tuple(fades), tuple(lanes))
 
-    def _fade(self, obstacle: str, frame, frames: Placements) -> Fade:  # type: ignore[no-untyped-def]
+    def _fade(self, obstacle: str, frame, frames: Placements, placed: Placed) -> Fade:  # type: ignore[no-untyped-def]
         pairs = [
             k
             for k, (i, j) in enumerate(self.pairs)
@@ -91,7 +96,6 @@ class Collision:
         placement = frame.joint_T_grasp * frame.held.grasp_T_item
         points = hull @ placement.rotation.T + placement.translation
         origin = points @ frames.rotation[0, frame.joint].T + frames.origin[0, frame.joint]
-        placed = self._bounding.place(frames.rotation, frames.origin)
         floor = {k: min(float(self.required[k]), self.distance(k, placed, 0)) for k in pairs}
         return Fade(frozenset(pairs), frame.joint, points, origin, floor, _far_apart(points, FADE_POINTS))
 
@@ -106,10 +110,10 @@ class Collision:
             found = min(found, float(np.linalg.norm(points - fade.origin, axis=1).max()))
         return found
 
-    def margins_at(self, q: Array, ends: Ends) -> list[tuple[float, str, str]]:
-        """(distance − required, group, group) of every pair nearer than required at one configuration, worst first;
-        an allowed contact may overlap by 0.5 mm."""
-        found = self.query(q[None], ends, 0.0)
+    def margins_at(self, q: Array, ends: Ends, time: float | None = None) -> list[tuple[float, str, str]]:
+        """(distance − required, group, group) of every pair nearer than required at one configuration (and time [s]), worst
+        first; an allowed contact may overlap by 0.5 mm."""
+        found = self.query(q[None], ends, 0.0, time=None if time is None else np.array([time]))
         rows = []
         for k, margin, distance in zip(found.pair, found.margin, found.distance, strict=True):
             allowed = any(int(k) in fade.pairs for fade in ends.fades)
@@ -124,6 +128,11 @@ class Collision:
             return "item", "the side of its corridor"
         i, j = self.pairs[pair]
         return self.bodies[i].group, self.bodies[j].group
+
+    def drifts(self, pair: Array) -> Array:
+        """(C,) which pairs (C,) are with an obstacle that moves."""
+        moving = np.append(np.maximum(self._joint[self._bounding.first], self._joint[self._bounding.second]), 0)
+        return np.asarray(moving[np.minimum(pair, len(self.pairs))] > self.kinematics.n)
 
     def whole(self, contacts: Contacts) -> Array:
         """(C,) bool: which contacts keep their full clearance, no allowed contact fading there."""
@@ -155,12 +164,21 @@ class Collision:
         rows = np.arange(count)
         return margin, self.kinematics.point_gradient(frames, rows, np.full(count, lane.joint), p, way)
 
-    def query(self, q: Array, ends: Ends, reach: object, gradients: bool = False, step: Reach | None = None) -> Contacts:
+    def query(
+        self,
+        q: Array,
+        ends: Ends,
+        reach: object,
+        gradients: bool = False,
+        step: Reach | None = None,
+        time: Array | None = None,
+    ) -> Contacts:
         """Pairs whose margin (distance − required) may be below `reach` [m, scalar or (N,)] at q (N, n).
 
-        step: leave out what a step cannot bring near.
+        step: leave out what a step cannot bring near (for what stands still).
+        time: (N,) when, for obstacles that move [s]; without it they are left out.
         """
-        frames, placed = self._placed(q)
+        frames, placed = self._placed(q, time)
         limit = np.broadcast_to(np.asarray(reach, dtype=float), len(q))
         if step is None:
             sample, pair = placed.near(limit, self.required)
@@ -185,36 +203,57 @@ class Collision:
             )
         required, slope, weight = self._required(frames, sample, pair, ends, gradients)
         keep = distance - required < limit[sample]
-        gradient = np.zeros((len(sample), self.kinematics.n))
+        gradient, rate = np.zeros((len(sample), self.kinematics.n)), np.zeros(len(sample))
         if gradients and count:
             first, second = (self._joint[k[pair]] for k in (self._bounding.first, self._bounding.second))
             # both witness points lie on one line along the normal
-            moves = self.kinematics.moves[second] - self.kinematics.moves[first]
+            moves = self._moves[second] - self._moves[first]
             gradient = self.kinematics.line_gradient(frames, sample, one, normal) * moves - slope
-        contacts = Contacts(sample[keep], pair[keep], distance[keep], required[keep], gradient[keep], weight[keep])
+            if time is not None:
+                rate = self._rates(time[sample], first, -normal, one) + self._rates(time[sample], second, normal, two)
+        contacts = Contacts(sample, pair, distance, required, gradient, weight, rate).chosen(keep)
         if gradients and ends.fades and count:
             contacts = replace(contacts, fading=self._fading(frames, contacts, gradient[keep] + slope[keep], ends))
         return self._with_lanes(contacts, frames, ends, limit, gradients) if ends.lanes else contacts
 
-    def _placed(self, q: Array) -> tuple[Placements, Placed]:
+    def _rates(self, time: Array, frame: Array, way: Array, point: Array) -> Array:
+        """(C,) way · velocity of points (C, 3) fixed to frames (C,), of those that move by themselves [m/s]."""
+        rate = np.zeros(len(frame))
+        for m, motion in enumerate(self.assembly.motions):
+            rows = np.nonzero(frame == self.kinematics.n + 1 + m)[0]
+            (velocity, turn), (_, origin) = motion.rate(time[rows]), motion.at(time[rows])
+            rate[rows] = np.einsum("ci,ci->c", way[rows], velocity + np.cross(turn, point[rows] - origin))
+        return rate
+
+    def _placed(self, q: Array, time: Array | None) -> tuple[Placements, Placed]:
         """All bodies at q; kept, since a motion that was assessed is often linearised next."""
-        if self._last is None or not np.array_equal(self._last[0], q):
-            frames = self.kinematics.placements(q)
-            self._last = q.copy(), frames, self._bounding.place(frames.rotation, frames.origin)
+        key = np.column_stack([q, np.full(len(q), np.nan) if time is None else time])
+        if self._last is None or not np.array_equal(self._last[0], key, equal_nan=True):
+            self._last = key, *self._place(q, time)
         return self._last[1:]
+
+    def _place(self, q: Array, time: Array | None = None) -> tuple[Placements, Placed]:
+        frames = self.kinematics.placements(q)
+        if not self.moving:
+            return frames, self._bounding.place(frames.rotation, frames.origin)
+        rotation, origin = self.assembly.movers(np.zeros(len(q)) if time is None else time)
+        origin = origin + (NOWHERE if time is None else 0.0)
+        every = np.concatenate([frames.rotation, rotation], axis=1), np.concatenate([frames.origin, origin], axis=1)
+        return frames, self._bounding.place(*every)
 
     def _with_lanes(self, found: Contacts, frames: Placements, ends: Ends, reach: Array, gradients: bool) -> Contacts:
         """Corridors as contacts that require a distance of 0."""
-        parts = [[getattr(found, key)] for key in ("sample", "pair", "distance", "required", "gradient", "weight")]
+        parts = [[getattr(found, key)] for key in ("sample", "pair", "distance", "required", "gradient", "weight", "rate")]
         for k, lane in enumerate(ends.lanes):
             margin, gradient = self._lane(lane, frames, gradients)
             rows = np.nonzero(margin < reach)[0]
             zero = np.zeros(len(rows))
-            new = (rows, np.full(len(rows), len(self.pairs) + k), margin[rows], zero, gradient[rows], zero + LANE_WEIGHT)
+            number = np.full(len(rows), len(self.pairs) + k)
+            new = (rows, number, margin[rows], zero, gradient[rows], zero + LANE_WEIGHT, zero)
             for part, values in zip(parts, new, strict=True):
                 part.append(values)
-        together = [np.concatenate(part) for part in parts]
-        return Contacts(together[0], together[1], together[2], together[3], together[4], together[5], found.fading)
+        sample, pair, distance, required, slope, weight, rate = (np.concatenate(part) for part in parts)
+        return Contacts(sample, pair, distance, required, slope, weight, rate, found.fading)
 
     def _fading(self, frames: Placements, found: Contacts, gradient: Array, ends: Ends) -> Fading | None:
         """gradient: (C, n) of the distances alone."""
@@ -295,9 +334,9 @@ class Collision:
         return required, slope, weight
 
 
-def _pairs(problem: TransferProblem, bodies: tuple[Body, ...]) -> list[tuple[int, int]]:
+def _pairs(problem: TransferProblem, assembly: Assembly) -> list[tuple[int, int]]:
     """Index pairs (moving first) of bodies that can move relative to each other and are not exempt."""
-    skip = problem.robot.unchecked_pairs
+    skip, bodies = problem.robot.unchecked_pairs, assembly.bodies
     pairs = []
     world = sum(b.owner == "scene" for b in bodies)  # they come last, and nothing exempts them
     own = len(bodies) - world
@@ -308,8 +347,8 @@ def _pairs(problem: TransferProblem, bodies: tuple[Body, ...]) -> list[tuple[int
             if a.joint == b.joint or declared:
                 continue
             pairs.append((i, j) if a.joint != 0 else (j, i))
-        if a.joint != 0:
-            pairs += [(i, j) for j in range(own, len(bodies))]
+        others = range(own, len(bodies))
+        pairs += [(i, j) for j in others] if a.joint != 0 else [(j, i) for j in others if assembly.moves_itself(j)]
     return pairs
 
 

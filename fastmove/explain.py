@@ -58,13 +58,15 @@ def prices(solution: Solution, step: float = STEP) -> list[Price]:
     """Prices of all limits that bind, the dearest first; empty where the motion did not converge or has no spline of its own.
 
     Raises:
-        InputError: there is no certified motion, or it does not start at rest.
+        InputError: there is no certified motion, it does not start at rest, or obstacles move.
     """
     if not solution.ok or solution.trajectory is None or solution.certificate is None:
         raise InputError("solution", "has no certified motion to explain")
     problem = solution.problem
     if not problem.start.at_rest:
         raise InputError("start", "moves; prices are of motions from rest to rest")
+    if problem.scene.moving:
+        raise InputError("obstacles", "move; prices are of motions among obstacles that stand still")
     phase = solution.trajectory.phases[0]
     if len(solution.trajectory.phases) > 1 or phase.basis is None or phase.control_points is None:
         return []

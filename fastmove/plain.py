@@ -10,6 +10,7 @@ import numpy as np
 from fastmove.grasp import Held
 from fastmove.problem import TransferProblem
 from fastmove.regions import GoalPose
+from fastmove.scene import Obstacle
 from fastmove.shapes import Shape, pose_dict
 from fastmove.urdf import canonical_urdf
 
@@ -17,7 +18,8 @@ from fastmove.urdf import canonical_urdf
 def describe(problem: TransferProblem) -> dict[str, object]:
     """The problem resolved into plain numbers, enough to check a trajectory without FastMove.
 
-    Poses are in the world unless said; item and grasp are in the tool frame.
+    Poses are in the world unless said; item and grasp are in the tool frame, an obstacle with waypoints in the frame that they
+    place in the world.
     """
     robot, limits = problem.robot, problem.limit_set
     result: dict[str, object] = {
@@ -40,7 +42,7 @@ def describe(problem: TransferProblem) -> dict[str, object]:
             "damping": _plain(robot.damping),
             "base": pose_dict(robot.T_world_base),
         },
-        "obstacles": [{"name": o.name} | _describe_shapes(o.shapes) for o in problem.scene.obstacles],
+        "obstacles": [_describe_obstacle(o) for o in problem.scene.obstacles],
         "obstacle_tolerance": problem.scene.tolerance,
         "allowed_contacts": [{"obstacle": c.obstacle, "at": c.at} for c in problem.scene.allowed_contacts],
         "corridors": [
@@ -59,6 +61,11 @@ def describe(problem: TransferProblem) -> dict[str, object]:
     if len(problem.holds) > 1:
         result["holds"] = [_describe_hold(problem, held) for held in problem.holds]
     return result
+
+
+def _describe_obstacle(obstacle: Obstacle) -> dict[str, object]:
+    moving = {} if obstacle.motion is None else {"waypoints": obstacle.motion.describe()}
+    return {"name": obstacle.name} | _describe_shapes(obstacle.shapes) | moving
 
 
 def _describe_shapes(shapes: tuple[Shape, ...]) -> dict[str, object]:

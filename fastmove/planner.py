@@ -65,7 +65,7 @@ class Planner:
 
     def _explained(self, solution: Solution) -> Solution:
         begin = time.perf_counter()
-        if solution.problem.start.at_rest:
+        if solution.problem.start.at_rest and not solution.problem.scene.moving:
             solution = with_prices(solution)
         if solution.problem.uncertain:
             believed = _Run(solution.problem.nominal(), self.options).plan()

@@ -28,6 +28,9 @@ Every field is checked when read; the message names file, key and what is allowe
              type = "points": file = .npy (N, 3) in the pose's frame, covered by boxes, too
              type = "heights": file = .npy (nx, ny), cell [m], floor [m] (0): columns around the pose, solid down to the floor
              type = "depth": file = .npy (rows, columns) [m], focal, centre [pixels]; the pose is the camera's (z forward, y down)
+             waypoints = [{time, position, quaternion_xyzw}] (optional): the obstacle moves; its own pose is in the frame that
+             these place in the world, straight and evenly turning from one to the next, still before the first and after the
+             last; time 0 is when the arm begins to move [s]
     [[allowed_contacts]] obstacle, at = "start" | "goal" | "both"
     [[corridors]] at = "start" | "goal", direction, length, angle_deg (15): leave or reach that end straight within a cone
 """
@@ -46,6 +49,7 @@ from fastmove.errors import InputError
 from fastmove.fields import Table, read_table
 from fastmove.grasp import Grasp, Held, hold
 from fastmove.item import Inertial, Item, solid_inertia
+from fastmove.motion import Motion
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.regions import ITEM, TOOL, GoalPose
 from fastmove.robot import RobotModel, load_robot
@@ -243,15 +247,22 @@ def _patch(table: Table) -> Patch:
 
 def _obstacle(table: Table, folder: Path) -> Obstacle:
     name, kind = table.string("name"), table.choice("type", (*TYPES, *SENSED))
+    motion = _motion(table) if table.has("waypoints") else None
     if kind not in SENSED and table.boolean("convex", True):
-        return Obstacle(name, (_shape(table, folder),))
+        return Obstacle(name, (_shape(table, folder),), motion)
     file, placement = folder / table.string("file"), _pose(table)
     resolution = table.number("resolution", RESOLUTION)
     if kind not in (*SENSED, "mesh"):
         raise table.fail("convex", f"says that a {kind} is not; only a mesh may be")
     if not file.is_file():
         raise table.fail("file", f"{file} does not exist")
-    return _located(table, lambda: Obstacle(name, _covering(table, kind, file, placement, resolution)))  # type: ignore[no-any-return]
+    return _located(table, lambda: Obstacle(name, _covering(table, kind, file, placement, resolution), motion))  # type: ignore[no-any-return]
+
+
+def _motion(table: Table) -> Motion:
+    points = [(t.number("time"), _pose(t)) for t in table.list("waypoints")]
+    motion: Motion = _located(table, lambda: Motion(np.array([t for t, _ in points]), tuple(p for _, p in points)))
+    return motion
 
 
 def _covering(table: Table, kind: str, file: Path, placement: pin.SE3, resolution: float) -> tuple[Shape, ...]:

@@ -40,6 +40,7 @@ class Contacts:
         required: (C,) least distance allowed there [m], allowed contacts faded in.
         gradient: (C, n) of distance − required [m/rad].
         weight: (C,) 1, or for a fading allowed contact 10 mm / l: its first micrometres count like millimetres later.
+        rate: (C,) of distance − required with time where the arm stands still [m/s]: not 0 for obstacles that move.
         fading: which of them fade, and how; None where gradients were not asked for, or none does.
     """
 
@@ -49,11 +50,17 @@ class Contacts:
     required: Array
     gradient: Array
     weight: Array
+    rate: Array
     fading: Fading | None = None
 
     @property
     def margin(self) -> Array:
         return self.distance - self.required
+
+    def chosen(self, which: Array) -> Contacts:
+        """Only these, nothing said of what fades."""
+        kept = [x[which] for x in (self.sample, self.pair, self.distance, self.required, self.gradient, self.weight, self.rate)]
+        return Contacts(kept[0], kept[1], kept[2], kept[3], kept[4], kept[5], kept[6])
 
 
 @dataclass(frozen=True)

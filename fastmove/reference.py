@@ -170,6 +170,8 @@ def _spline(problem: TransferProblem, trajectory: Trajectory) -> tuple[SplineBas
     """Basis and control points of a motion that the oracle can take."""
     if not problem.start.at_rest:
         raise InputError("start", "moves; the oracle solves from rest to rest only")
+    if problem.scene.moving:
+        raise InputError("obstacles", "move; the oracle solves among obstacles that stand still")
     if any(held.care.active for held in problem.holds):
         raise InputError("item.tolerates", "limits tilt, leaning or shock, which the oracle does not know")
     if len(trajectory.phases) != 1:
@@ -380,7 +382,7 @@ class Oracle:
         q = self.basis.matrix(self.clearance_sites) @ self.points(free)
         found = self.collision.query(q, self.ends, REACH, gradients=True)
         near = found.margin < box * np.abs(found.gradient).sum(axis=1) + LEAST_REACH
-        return Contacts(*(getattr(found, key)[near] for key in ("sample", "pair", "distance", "required", "gradient", "weight")))
+        return found.chosen(near)
 
     def _program(self, here: _Motion, contacts: Contacts) -> Program:
         rows = list(self.sites(here.free, here.duration))

@@ -56,7 +56,7 @@ def replan(
 
     Args:
         at: time in the solution's trajectory; as far ahead as planning takes [s].
-        scene, goal: as they are now; default as they were.
+        scene, goal: as they are now; default as they were.  Obstacles that move do so by the clock of the old motion.
 
     Raises:
         InputError: the solution has no motion, `at` is outside it, or a corridor of the start is not left yet.
@@ -66,7 +66,7 @@ def replan(
         raise InputError("at", f"is {at} s; allowed: inside the motion, 0 to {solution.duration:.3f} s")
     old, trajectory = solution.problem, solution.trajectory
     start = State(*(trajectory.sample(at, order) for order in range(3)))
-    where = _corridors_left(solution, at, scene or old.scene)
+    where = _corridors_left(solution, at, scene or old.scene).after(at)
     problem = old.with_(start=start, scene=where, goal=goal or _same_goal(old, trajectory))
     found = _warm(problem, trajectory, at)
     if found is None:

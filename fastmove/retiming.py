@@ -207,11 +207,13 @@ def retime(problem: TransferProblem, path: object) -> Solution:
         A Solution; its certificate is for the problem, clearances included, so a path that touches something is refused.
 
     Raises:
-        InputError: the path does not lead from the start to a goal, or the start moves.
+        InputError: the path does not lead from the start to a goal, or the start or an obstacle moves.
     """
     begin = time.perf_counter()
     if not problem.start.at_rest:
         raise InputError("start", "moves; a path is retimed from rest to rest")
+    if problem.scene.moving:
+        raise InputError("obstacles", "move; a path is retimed among obstacles that stand still")
     way = Way.through(path)
     first, last = way.at(np.array([0.0]))[0], way.at(np.array([1.0]))[0]
     goals = problem.goal.configurations

@@ -9,6 +9,7 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.errors import InputError
+from fastmove.motion import Motion
 from fastmove.shapes import Shape
 from fastmove.spline import Array, locked
 
@@ -24,14 +25,16 @@ CORRIDOR_TIP = 0.0005
 
 @dataclass(frozen=True)
 class Obstacle:
-    """A fixed obstacle: convex shapes, each at its pose in the world.
+    """An obstacle: convex shapes, each at its pose in the world.
 
     Attributes:
         shapes: one (given alone, or in a tuple), or those that cover a mesh, a point cloud or a height map (see `cover`).
+        motion: of an obstacle that moves, the pose of its frame over time; its shapes' poses are in that frame then.
     """
 
     name: str
     shapes: tuple[Shape, ...]
+    motion: Motion | None = None
 
     def __post_init__(self) -> None:
         shapes = (self.shapes,) if isinstance(self.shapes, Shape) else tuple(self.shapes)
@@ -46,11 +49,13 @@ class Obstacle:
 
     @property
     def placement(self) -> pin.SE3:
-        """Pose of the first shape in the world."""
+        """Pose of the first shape, in the world or in the frame that moves."""
         return self.shape.placement
 
     def moved(self, by: pin.SE3) -> Obstacle:
         """The same, every pose in the world multiplied by this motion from the left."""
+        if self.motion is not None:
+            return replace(self, motion=self.motion.moved(by))
         return Obstacle(self.name, tuple(replace(s, placement=by * s.placement) for s in self.shapes))
 
 
@@ -130,6 +135,18 @@ class Scene:
                 raise InputError(
                     "allowed_contacts.obstacle", f"{contact.obstacle!r} is no obstacle; known: {', '.join(names) or 'none'}"
                 )
+            if any(o.name == contact.obstacle and o.motion is not None for o in self.obstacles):
+                raise InputError("allowed_contacts.obstacle", f"{contact.obstacle!r} moves; what is touched stands still")
+
+    @property
+    def moving(self) -> bool:
+        """Whether any obstacle moves."""
+        return any(o.motion is not None for o in self.obstacles)
+
+    def after(self, time: float) -> Scene:
+        """The same, seen from a clock that begins at `time` [s]."""
+        later = (o if o.motion is None else replace(o, motion=o.motion.after(time)) for o in self.obstacles)
+        return replace(self, obstacles=tuple(later)) if self.moving else self
 
     def changed(
         self, add: Iterable[Obstacle] = (), remove: Iterable[str] = (), move: Mapping[str, pin.SE3] | None = None

@@ -45,6 +45,13 @@ def moving(start: State, goal: Array, limits: LimitSet, basis: SplineBasis) -> t
     return _fit(basis, s, target, first, goal), duration
 
 
+def timed_by(basis: SplineBasis, own: SplineBasis, points: Array, law: Array) -> Array:
+    """(n_free, n) control points on a basis of a motion (all points on its own) run through by a law (K, 2) of rows (t, τ)."""
+    s = np.linspace(0, 1, 12 * basis.spans + 1)
+    place = np.interp(s * law[-1, 0], law[:, 0], law[:, 1]) / law[-1, 1]
+    return _fit(basis, s, own.matrix(np.clip(place, 0.0, 1.0)) @ points, points[0], points[-1])
+
+
 def _fit(basis: SplineBasis, s: Array, target: Array, first: Array, last: Array) -> Array:
     """Least squares with the first and last three control points fixed to `first`, `last` ((n,) or (3, n))."""
     n = target.shape[1]

@@ -73,26 +73,28 @@ class Optimiser:
     cones_from: float = CONES_FROM
 
     def assess(self, free: Array, duration: float) -> Point:
-        """Merit of these control points; between rests at their own smallest duration."""
+        """Merit of these control points; between rests at their own smallest duration, or, where obstacles move, at this one if
+        it is longer."""
         tr = self.tr
         points = tr.points(free, duration)
         flow = tr.flow(self.samples, points, duration)
         violation = 0.0
         if tr.at_rest:
-            best = tr.shortest(flow)
+            best = max(tr.shortest(flow), duration if tr.moving else 0.0)
             flow = _rescaled(flow, best)
             duration = best
         else:
             violation = max(tr.use(flow, 1.0) - 1.0, 0.0)
         q = self.samples.b_clearance @ tr.points(free, duration)
-        lack = self._lack(self._contacts(q, self.pad), len(q))
+        lack = self._lack(self._contacts(q, self.pad, duration), len(q))
         static = static_lack(flow.static)
         merit = duration * (1 + WEIGHT_VIOLATION * violation) + WEIGHT_CLEARANCE * float(lack.sum())
         merit += WEIGHT_STATIC * static
         return Point(free, duration, flow, merit, float(lack.max(initial=0.0)) / self.emphasis, static, violation)
 
-    def _contacts(self, q: Array, reach: float, gradients: bool = False, step: Reach | None = None) -> Contacts:
-        found = self.collision.query(q, self.ends, reach, gradients, step)
+    def _contacts(self, q: Array, reach: float, duration: float, gradients: bool = False, step: Reach | None = None) -> Contacts:
+        time = self.samples.clearance * duration if self.collision.moving else None
+        found = self.collision.query(q, self.ends, reach, gradients, step, time)
         return replace(found, weight=found.weight * self.emphasis)
 
     def _lack(self, contacts: Contacts, count: int) -> Array:
@@ -136,14 +138,16 @@ class Optimiser:
             one, other = (tr.dynamics.linearised(x[0], x[1], x[2], members) for x in beside)
             rate = one, other
         reach = self.pad + float(np.clip(0.4 * radius, 0.02, 0.08))
-        step = Reach(self.pad, likely_share(tr) * radius * samples.freedom) if tr.at_rest else None
-        contacts = self._contacts(samples.b_clearance @ points, reach, True, step)
+        step = Reach(self.pad, likely_share(tr) * radius * samples.freedom) if tr.at_rest and not tr.moving else None
+        contacts = self._contacts(samples.b_clearance @ points, reach, point.duration, True, step)
         lin, pads = tr.dynamics.linearised(q, v, a, members), self._pads(contacts)
         return Here(point.free, point.duration, point.flow, lin, rate, contacts, pads, members)
 
     def step(self, here: Here, radius: float, decrease: float, cones: bool) -> Step | None:
-        low = -min(max(1 - self.bound / here.duration, 0.0), decrease)
-        problem = Subproblem(self.tr, self.samples, here, radius, (low, 1.0), cones)
+        low, high = -min(max(1 - self.bound / here.duration, 0.0), decrease), 1.0
+        if self.collision.moving:  # where obstacles are then is known nearby only
+            low, high = max(low, -radius), radius
+        problem = Subproblem(self.tr, self.samples, here, radius, (low, high), cones)
         return problem.solve(self.precision or (1e-4 if self.tr.at_rest else 1e-8))
 
     def look(self, point: Point, radius: float) -> Step | None:

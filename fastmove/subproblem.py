@@ -12,7 +12,7 @@ Unknowns: change D of the free control points, ξ = δT/T, slacks.  With both si
     pad share      ‖A W‖ + b·W ≤ 0.9 F (1 + 2 ξ), for each pad
     tilt, shock    ‖A W‖ + b·W ≤ 0 or 1 (1 + 2 ξ), in shares of the item's weight
     hold at rest   the same for W = w_g + ∂w_g/∂q B D ≤ 0.97 · 0.9 F + h, wherever the static use exceeds 60 %
-    clearance      margin + ∇margin B D ≥ pad − e;  where an allowed contact fades see `_fading`
+    clearance      margin + ∇margin B D + ∂margin/∂t s T ξ ≥ pad − e;  where an allowed contact fades see `_fading`
 
 With a moving end the fixed control points change with T: their part of every row joins the ξ column.  The hold is kept as
 second-order cones; linearised it takes several times as many steps and ends slower.
@@ -51,7 +51,7 @@ RATE_STEP = 1e-4  # of central differences in time [s]
 
 def likely_share(tr: Transcription) -> float:
     """Share of the largest step from which on rows are left out; 1 = none that can bind."""
-    return LIKELY_SHARE if tr.at_rest and not tr.problem.holds else 1.0
+    return LIKELY_SHARE if tr.at_rest and not tr.moving and not tr.problem.holds else 1.0
 
 
 @dataclass(frozen=True)
@@ -241,22 +241,25 @@ class Subproblem:
         contacts = self.here.contacts
         if len(contacts.sample) == 0:
             return
-        block = self._contact_rows(contacts.sample, contacts.gradient * contacts.weight[:, None])
-        room = (contacts.margin - self.here.pads) * contacts.weight
+        weight = contacts.weight
+        block = self._contact_rows(contacts.sample, contacts.gradient * weight[:, None], contacts.rate * weight)
+        room = (contacts.margin - self.here.pads) * weight
         if contacts.fading is not None:  # rows of their own
             room[contacts.fading.row] = np.inf
-        binding = room < likely_share(self.tr) * np.abs(block[:, : self.size]).sum(axis=1) * self.radius + (
-            0.0 if self.tr.at_rest else np.inf
-        )
+        reach = np.abs(block[:, : self.size]).sum(axis=1) * self.radius
+        reach += np.abs(block[:, self.xi]) * max(-self.range[0], self.range[1])
+        binding = room < (likely_share(self.tr) * reach if self.tr.at_rest else np.inf)
         self.rows.append(block[binding])
         self.bounds.append(room[binding])
 
-    def _contact_rows(self, sample: Array, slope: Array) -> Array:
-        """(C, columns) −slope·(B D) − e for contacts at these samples, slope (C, n), with the slack of each sample."""
+    def _contact_rows(self, sample: Array, slope: Array, rate: Array) -> Array:
+        """(C, columns) −slope·(B D) − rate s T ξ − e for contacts at these samples, slope (C, n), with the slack of each sample:
+        what happens at s happens by δt = s T ξ later."""
         b = self.samples.b_clearance[sample]
         block = np.zeros((len(b), self.columns))
         block[:, : self.size] = -(b[:, self.tr.free, None] * slope[:, None, :]).reshape(len(b), -1)
         block[:, self.xi] = -np.einsum("kc,ci,ki->k", b, self.slope, slope)
+        block[:, self.xi] -= rate * self.samples.clearance[sample] * self.here.duration
         block[np.arange(len(b)), self.e + np.searchsorted(self.near, sample)] = -1.0
         return block
 
@@ -278,7 +281,8 @@ class Subproblem:
                 change[1:, self.xi] = jacobian @ (b @ self.slope)
                 cones.append((change, np.concatenate([[0.0], moved])))
         weight = contacts.weight[fading.row]
-        block = self._contact_rows(contacts.sample[fading.row], fading.gradient * weight[:, None])
+        still = contacts.rate[fading.row]  # what may be touched stands still
+        block = self._contact_rows(contacts.sample[fading.row], fading.gradient * weight[:, None], still)
         block[np.arange(len(block)), first + fading.site] = weight * fading.steep
         self.rows.append(block)
         self.bounds.append(weight * (contacts.distance[fading.row] - fading.floor))

@@ -2,8 +2,9 @@
 
 For a pair of bodies, |d(t) − d(t_m)| is at most the relative displacement of any of their points between t_m and t.  With
 joint k turning by δ_k, a body moves by at most Σ_k r_k δ_k relative to a body that k does not move, r_k being the largest
-distance of its points from axis k.  An interval where the distance at its middle exceeds the requirement by that bound is
-proven; any other is bisected until it fails or the bound is below 1 µm.
+distance of its points from axis k; an obstacle that moves by itself, by the way of its frame's origin plus the angle that it
+turns by times its size.  An interval where the distance at its middle exceeds the requirement by that bound is proven; any other
+is bisected until it fails or the bound is below 1 µm.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ class Sweep:
         self.model, self.bodies, self.frames = assembly.arm, assembly.bodies, assembly.hold_frames
         self.data = self.model.createData()
         exempt = problem.robot.unchecked_pairs
-        moving = [k for k, b in enumerate(self.bodies) if b.joint > 0]
+        self.motions, self.movers = assembly.motions, assembly.movers
+        drifting = [k for k in range(len(self.bodies)) if assembly.moves_itself(k)]
+        moving = [k for k, b in enumerate(self.bodies) if b.joint > 0 and k not in drifting]
         candidates = [(i, j) for n, i in enumerate(moving) for j in moving[n + 1 :]]
         candidates += [(i, j) for i in moving for j, b in enumerate(self.bodies) if b.joint == 0 and b.owner != "scene"]
         self.pairs = [
@@ -67,6 +70,7 @@ class Sweep:
         ]
         scene = [j for j, b in enumerate(self.bodies) if b.owner == "scene"]
         self.pairs += [(i, j) for i in moving for j in scene]
+        self.pairs += [(j, i) for j in drifting for i, b in enumerate(self.bodies) if b.joint == 0 and b.owner != "scene"]
         self.required = required_clearances(problem, self.bodies, self.pairs)
         self.bounding = Bounding(self.bodies, self.pairs)
         self.chain, self.reach = self.bounding.levers(self.model)
@@ -155,9 +159,11 @@ class Sweep:
         rotation, origin, axis = self._placements(middle)
         placed = self.bounding.place(rotation, origin)
         moved = self._displacement(middle, half, placed, origin, axis)
-        most = 2 * moved.sum(axis=2).max(axis=1, initial=0.0)
+        drift = self._drift(intervals, middle)
+        most = 2 * moved.sum(axis=2).max(axis=1, initial=0.0) + drift.max(axis=1, initial=0.0)
         rows, pairs = placed.near(most, self.required) if active is None else (active[:, 0], active[:, 1])
-        shift = self._pair_displacement(moved, rows, pairs)
+        one, two = self.bounding.first[pairs], self.bounding.second[pairs]
+        shift = self._pair_displacement(moved, rows, pairs) + drift[rows, one] + drift[rows, two]
         for lower in (placed.bounds, placed.tightened):
             bound = lower(rows, pairs)
             unsure = ~(bound - shift >= self.required[pairs])
@@ -188,7 +194,8 @@ class Sweep:
             self.proven[allowed] = False
 
     def _placements(self, times: Array) -> tuple[Array, Array, Array]:
-        """Joint frames at the times: rotation (N, joints + 1, 3, 3), origin, axes (N, joints, 3) in the world."""
+        """Joint frames at the times, and those that move by themselves: rotation (N, joints + 1 + M, 3, 3), origin; axes
+        (N, joints, 3) in the world."""
         q = self.q(times)
         n = self.model.njoints
         rotation, origin = np.empty((len(times), n, 3, 3)), np.empty((len(times), n, 3))
@@ -197,7 +204,11 @@ class Sweep:
             for j in range(n):
                 placed = self.data.oMi[j]
                 rotation[i, j], origin[i, j] = placed.rotation, placed.translation
-        return rotation, origin, self._axes(rotation)
+        axes = self._axes(rotation)
+        if not self.motions:
+            return rotation, origin, axes
+        movers = self.movers(times)
+        return np.concatenate([rotation, movers[0]], axis=1), np.concatenate([origin, movers[1]], axis=1), axes
 
     def _joint_axes(self) -> Array:
         """(joints, 3) axes in the joints' own frames, from the geometric Jacobian at the neutral configuration."""
@@ -220,12 +231,23 @@ class Sweep:
         upto = self.bounding.turning
         chain, always = self.chain[:upto], np.where(self.chain, self.reach, 0.0)[:upto]
         static = always[None] * turn[:, None, :]
-        lever = placed.segment.mean(axis=2)[:, :, None, :] - origin[:, None, 1:, :]
+        lever = placed.segment.mean(axis=2)[:, :, None, :] - origin[:, None, 1 : self.model.njoints, :]
         across = np.cross(np.broadcast_to(axis[:, None], lever.shape), lever)
         arm = np.linalg.norm(across, axis=3) + self.bounding.sphere[:upto, None]
         beyond = static.sum(axis=2, keepdims=True)
         now = np.where(self.turns, arm + beyond, 1.0)
         return np.asarray(np.minimum(always[None], np.where(chain[None], now, 0.0)) * turn[:, None, :])
+
+    def _drift(self, intervals: Array, middle: Array) -> Array:
+        """(N, B) largest displacement within half an interval of each body that moves by itself, 0 of the others."""
+        drift = np.zeros((len(middle), len(self.bodies)))
+        for m, motion in enumerate(self.motions):
+            before, now, after = (motion.travelled(t) for t in (intervals[:, 0], middle, intervals[:, 1]))
+            way, turn = np.maximum(now - before, after - now).T
+            for body in np.nonzero(self.bounding.joint == self.model.njoints + m)[0]:
+                size = float(np.linalg.norm(self.bounding.center[body])) + float(self.bounding.sphere[body])
+                drift[:, body] = way + turn * size
+        return drift
 
     def _pair_displacement(self, moved: Array, rows: Array, pairs: Array) -> Array:
         """(K,) relative displacement bound of each (interval, pair): joints that move only one of the two."""

@@ -169,6 +169,7 @@ class Transcription:
         self.inside = inside - shrink  # share of hold, torque and what items tolerate that is used at most
         self.hold_max = UTILISATION_MAX * self.inside
         self.at_rest = start.at_rest
+        self.moving = problem.scene.moving  # then a motion cannot be run in another duration as it is
         self._scale = np.concatenate([self.effort_max, np.ones(6 * len(problem.holds))])
         zero = np.zeros(1)
         self._to_points = np.linalg.inv(np.concatenate([basis.matrix(zero, k)[:, :3] for k in range(3)]))

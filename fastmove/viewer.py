@@ -137,7 +137,8 @@ class _Scene:
                 self._body(f"{body.owner}/{body.name}", body, body.placement, colour, opacity)
             else:
                 colour = ITEM if body.owner == "item" else HAND if body.group in self._hand_links() else ARM
-                self._body(f"moving/{body.joint}/{body.name}", body, body.placement, colour, 1.0)
+                colour, opacity = (OBSTACLE, 0.45) if body.owner == "scene" else (colour, 1.0)
+                self._body(f"moving/{body.joint}/{body.name}", body, body.placement, colour, opacity)
         for name, time in (("start", 0.0), ("goal", duration)):
             self._ghost(name, self.trajectory.position(time))
         if problem.holds:
@@ -160,7 +161,7 @@ class _Scene:
     def _ghost(self, name: str, q: Array) -> None:
         pin.forwardKinematics(self.assembly.arm, self.data, q)
         for body in self.assembly.bodies:
-            if body.joint > 0:
+            if 0 < body.joint < self.assembly.arm.njoints:
                 self._body(f"{name}/{body.name}", body, self.data.oMi[body.joint] * body.placement, GHOST, 0.18)
 
     def _swept_path(self) -> None:
@@ -182,6 +183,8 @@ class _Scene:
             pin.forwardKinematics(self.assembly.arm, self.data, self.trajectory.position(t))
             for j in range(1, self.assembly.arm.njoints):
                 self._frame(clips, f"moving/{j}", k, self.data.oMi[j])
+            for m, motion in enumerate(self.assembly.motions):
+                self._frame(clips, f"moving/{self.assembly.arm.njoints + m}", k, motion.pose(t))
             if _pinched(self.solution.problem):
                 self._force(clips, k, t)
         for t, pose in simulated[:: max(1, len(simulated) // 300)]:

@@ -280,8 +280,8 @@ def test_mutation_collision_pair_dropped(unjudged: pytest.MonkeyPatch, panda: fm
     original = collision_module._pairs
     problem = behind_a_post(panda)
 
-    def fewer(problem, bodies):  # type: ignore[no-untyped-def]
-        return [(i, j) for i, j in original(problem, bodies) if bodies[j].group != "post"]
+    def fewer(problem, assembly):  # type: ignore[no-untyped-def]
+        return [(i, j) for i, j in original(problem, assembly) if assembly.bodies[j].group != "post"]
 
     unjudged.setattr(collision_module, "_pairs", fewer)
     solution = fm.plan(problem)

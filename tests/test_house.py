@@ -17,12 +17,12 @@ ROOT = PACKAGE.parent
 
 # floors from the ground up; a file imports from its own floor or below
 FLOORS = (
-    "errors progress spline fields shapes cover tolerance item uncertainty contact cup urdf robot arms items grasp scene regions "
-    "problem assembly bounding trajectory loosen plain problem_file",
+    "errors progress spline fields shapes motion cover tolerance item uncertainty contact cup urdf robot arms items grasp scene "
+    "regions problem assembly bounding trajectory loosen plain problem_file",
     "carry turning kinematics dynamics manifold proximity collision broadphase sweep evidence certify_ends certify_loads "
     "certificate report trajectory_file",
-    "bound ik seeds roadmap transcription conic subproblem sqp draft attempt newton interior reference solution explain checks "
-    "workshop retiming planner replanning batch pads relax",
+    "bound ik seeds passing roadmap transcription conic subproblem sqp draft attempt newton interior reference solution explain "
+    "checks workshop retiming planner replanning batch pads relax",
     "drivers drivers.driver drivers.kinematic drivers.mujoco execution judge run",
     "bench bench.motionbenchmaker bench.variants bench.peers bench.recheck bench.planners bench.runner",
     "plots viewer cli __main__ __init__",
@@ -39,6 +39,7 @@ PLANNING = {
     "conic",
     "sqp",
     "draft",
+    "passing",
     "attempt",
     "workshop",
     "interior",

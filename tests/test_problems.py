@@ -25,8 +25,8 @@ def binding_share(solution: fm.Solution, kinds: tuple[str, ...] = PHYSICS) -> fl
     return float(np.any([(grid >= r["from_s"]) & (grid <= r["to_s"]) for r in rows], axis=0).mean()) if rows else 0.0
 
 
-def test_there_are_nine_and_all_load() -> None:
-    assert len(PROBLEMS) == 9
+def test_there_are_ten_and_all_load() -> None:
+    assert len(PROBLEMS) == 10
     for path in PROBLEMS:
         problem = fm.load_problem(path)
         assert problem.holds and problem.scene.obstacles
@@ -54,7 +54,7 @@ def test_what_another_robot_cannot_do_is_refused_by_name() -> None:
 
 
 @pytest.mark.slow
-def test_all_eight_certify_and_physics_limits_each() -> None:
+def test_all_certify_and_physics_limits_each() -> None:
     for path in PROBLEMS:
         solution = fm.plan(fm.load_problem(path)).raise_for_status()
         share = binding_share(solution)

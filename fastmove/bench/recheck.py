@@ -11,6 +11,7 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.errors import InputError
+from fastmove.motion import Motion
 from fastmove.problem import TransferProblem
 from fastmove.scene import CONTACT_DEPTH
 from fastmove.spline import Array
@@ -30,9 +31,25 @@ def raw_hits(problem: TransferProblem, trajectory: Trajectory, step: float = 1e-
     found = geometry.createData()
     for request, depth in zip(found.collisionRequests, _depths(problem, geometry), strict=True):
         request.security_margin = -depth
+    movers = _movers(problem, geometry)
     manager = pin.TreeBroadPhaseManager_DynamicAABBTreeCollisionManager(model, geometry, found)
-    q = _whole(problem, trajectory.position(trajectory.grid(step)))
-    return sum(bool(pin.computeCollisions(model, data, manager, row, True)) for row in q)
+    times, hits = trajectory.grid(step), 0
+    for time, row in zip(times, _whole(problem, trajectory.position(times)), strict=True):
+        for k, motion, placement in movers:
+            geometry.geometryObjects[k].placement = problem.robot.T_world_base.inverse() * motion.pose(float(time)) * placement
+        hits += bool(pin.computeCollisions(model, data, manager, row, True))
+    return hits
+
+
+def _movers(problem: TransferProblem, geometry: pin.GeometryModel) -> list[tuple[int, Motion, pin.SE3]]:
+    """(geometry, motion, pose in the frame that moves) of every shape of an obstacle that moves."""
+    names = {str(g.name): k for k, g in enumerate(geometry.geometryObjects)}
+    return [
+        (names[f"{obstacle.name}#{n}"], obstacle.motion, shape.placement)
+        for obstacle in problem.scene.obstacles
+        if obstacle.motion is not None
+        for n, shape in enumerate(obstacle.shapes)
+    ]
 
 
 def _whole(problem: TransferProblem, q: Array) -> Array:
@@ -58,7 +75,7 @@ def _geometry(problem: TransferProblem) -> pin.GeometryModel:
     base = robot.T_world_base
     links = [(k, str(model.frames[g.parentFrame].name)) for k, g in enumerate(geometry.geometryObjects)]
     hands = {link for held in problem.holds for link in held.gripper.links}
-    items, scene = [], []
+    items, scene, drifting = [], [], []
     for held in problem.holds:
         frame = model.frames[model.getFrameId(held.gripper.parent_frame)]
         for n, shape in enumerate(held.item.shapes):
@@ -68,13 +85,15 @@ def _geometry(problem: TransferProblem) -> pin.GeometryModel:
         for n, shape in enumerate(obstacle.shapes):
             at = base.inverse() * shape.placement
             scene.append(geometry.addGeometryObject(pin.GeometryObject(f"{obstacle.name}#{n}", 0, at, shape.geometry())))
+            drifting += scene[-1:] if obstacle.motion is not None else []
     moving = [k for k, _ in links if geometry.geometryObjects[k].parentJoint > 0]
     pairs = [*product(moving, scene), *product(items, scene), *((k, i) for k, link in links for i in items if link not in hands)]
     for (k, one), (j, other) in product(links, links):
         if k < j and frozenset((one, other)) not in robot.unchecked_pairs:
             pairs.append((k, j))
+    pairs += [(k, j) for k, _ in links if k not in moving for j in drifting]
     for k, j in pairs:
-        if geometry.geometryObjects[k].parentJoint != geometry.geometryObjects[j].parentJoint:
+        if j in drifting or geometry.geometryObjects[k].parentJoint != geometry.geometryObjects[j].parentJoint:
             geometry.addCollisionPair(pin.CollisionPair(k, j))
     return geometry
 

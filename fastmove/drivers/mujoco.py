@@ -16,6 +16,8 @@ time step whatever the arm.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pinocchio as pin
 
@@ -70,6 +72,11 @@ class Simulation:
         self.model.actuator_biasprm[: self.n, 1], self.model.actuator_biasprm[: self.n, 2] = -self.kp, -self.kd
         self.item = slice(self.n + 2, self.n + 9)  # three slides and a quaternion in qpos
         self.item_dofs = slice(self.n + 2, self.n + 8)
+        self._movers = [
+            (int(self.model.body(f"moving_{o.name}").mocapid[0]), o.motion)
+            for o in problem.scene.obstacles
+            if o.motion is not None
+        ]
         self._pads = [k for k in range(self.model.ngeom) if self.model.geom(k).name.startswith("pad_")]
         self.least_contacts = len(self._pads)
         self.grip(grip_force)
@@ -84,6 +91,12 @@ class Simulation:
         self.data.qpos[: self.n] = q
         self.grip(self.grip_force)
         mujoco.mj_forward(self.model, self.data)
+
+    def at(self, time: float) -> None:
+        """Put obstacles that move where they are at this time of the motion [s]."""
+        for k, motion in self._movers:
+            pose = motion.pose(time)
+            self.data.mocap_pos[k], self.data.mocap_quat[k] = pose.translation, _wxyz(pose.rotation)
 
     def command(self, q: Array, v: Array, feed_forward: Array) -> None:
         """The servo's reference for the next step: torque = feed-forward + kp (q − q_now) + kd (v − v_now)."""
@@ -109,7 +122,7 @@ class Simulation:
         control = np.empty((len(q), self.model.nu))
         control[:, : self.n] = feed_forward + self.kp * q + self.kd * v
         control[:, self.n :] = self.grip_force
-        if not measure:
+        if not measure and not self._movers:
             spec = mujoco.mjtState.mjSTATE_FULLPHYSICS
             initial = np.empty(mujoco.mj_stateSize(self.model, spec))
             mujoco.mj_getState(self.model, self.data, initial, spec)
@@ -119,6 +132,7 @@ class Simulation:
         qpos, wrench = np.empty((len(q), self.model.nq)), np.empty((len(q), 6))
         for k in range(len(q)):
             self.data.ctrl[:] = control[k]
+            self.at(k * self.step_size)
             mujoco.mj_step(self.model, self.data)
             qpos[k], wrench[k] = self.data.qpos, self.data.qfrc_constraint[self.item_dofs]
             self.least_contacts = min(self.least_contacts, self.pads_in_touch())
@@ -189,7 +203,8 @@ class MujocoDriver(Driver):
     def send(self, command: Command) -> Command:
         self.simulation.grip(command.grip_force)
         self.simulation.command(command.q, command.v, command.effort)
-        for _ in range(self.substeps):
+        for k in range(self.substeps):
+            self.simulation.at(self.cycles * self.cycle + k * self.simulation.step_size)
             self.simulation.advance()
             self._record()
             moved, turned = displacement(self.reference, self.simulation.item_pose())
@@ -360,9 +375,14 @@ def _pad_contacts(spec, problem: TransferProblem, item_geoms: list[str], mu: flo
 
 def _scene(spec, problem: TransferProblem, item_geoms: list[str]) -> None:  # type: ignore[no-untyped-def]
     for obstacle in problem.scene.obstacles:
-        for k, shape in enumerate(obstacle.shapes):
-            name = _add_shape(spec.worldbody, f"scene_{obstacle.name}" + (f"_{k}" if k else ""), shape, shape.placement)
-        for geom in item_geoms:
+        parent = spec.worldbody
+        if obstacle.motion is not None:
+            pose = obstacle.motion.pose(0.0)
+            parent = parent.add_body(name=f"moving_{obstacle.name}", pos=pose.translation, quat=_wxyz(pose.rotation), mocap=True)
+        names = [f"scene_{obstacle.name}" + (f"_{k}" if k else "") for k in range(len(obstacle.shapes))]
+        for name, shape in zip(names, obstacle.shapes, strict=True):
+            _add_shape(parent, name, shape, shape.placement)
+        for geom, name in itertools.product(item_geoms, names):
             pair = spec.add_pair(geomname1=geom, geomname2=name)
             pair.condim, pair.friction = 3, [0.5, 0.5, 0.005, 0.0001, 0.0001]
             pair.solref[:2], pair.solimp[:5] = SOLREF, SOLIMP

@@ -1,0 +1,98 @@
+"""Where a moving obstacle is when: poses at waypoints, straight and evenly turning between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pinocchio as pin
+
+from fastmove.errors import InputError
+from fastmove.shapes import pose_dict
+from fastmove.spline import Array, locked
+
+
+@dataclass(frozen=True)
+class Motion:
+    """A pose in the world as a function of time: from waypoint to waypoint the origin goes straight and the axes turn about one
+    line, both evenly (no more than half a turn a leg); still before the first waypoint and after the last.
+
+    Attributes:
+        times: (K,) increasing, K ≥ 2; 0 is when the arm begins to move [s].
+        poses: K.
+    """
+
+    times: Array
+    poses: tuple[pin.SE3, ...]
+
+    def __post_init__(self) -> None:
+        times = np.asarray(self.times, dtype=float)
+        object.__setattr__(self, "times", locked(times))
+        object.__setattr__(self, "poses", tuple(self.poses))
+        if times.ndim != 1 or len(times) != len(self.poses) or len(times) < 2:
+            raise InputError("waypoints", f"are {len(self.poses)} poses at {times.size} times; at least two of each are needed")
+        if not np.all(np.isfinite(times)) or np.any(np.diff(times) <= 0):
+            raise InputError("waypoints.time", f"is {times.tolist()}; finite times that increase are needed [s]")
+
+    @property
+    def end(self) -> float:
+        """When it has come to rest [s]."""
+        return float(self.times[-1])
+
+    @cached_property
+    def _origins(self) -> Array:
+        return np.array([p.translation for p in self.poses])
+
+    @cached_property
+    def _legs(self) -> tuple[Array, Array]:
+        """(K − 1, 3) each: velocity of the origin and angular velocity in the world; R(t + dt) = exp(ω dt) R(t)."""
+        length = np.diff(self.times)[:, None]
+        turns = np.array([pin.log3(b.rotation @ a.rotation.T) for a, b in zip(self.poses[:-1], self.poses[1:], strict=True)])
+        return np.diff(self._origins, axis=0) / length, turns / length
+
+    def at(self, time: Array) -> tuple[Array, Array]:
+        """Rotation (N, 3, 3) and origin (N, 3) at times (N,)."""
+        time = np.clip(time, self.times[0], self.times[-1])
+        origin = np.stack([np.interp(time, self.times, x) for x in self._origins.T], axis=1)
+        leg = np.clip(np.searchsorted(self.times, time, side="right") - 1, 0, len(self.times) - 2)
+        turned = _turns(self._legs[1][leg] * (time - self.times[leg])[:, None])
+        return np.asarray(turned @ np.array([p.rotation for p in self.poses])[leg]), origin
+
+    def pose(self, time: float) -> pin.SE3:
+        rotation, origin = self.at(np.array([time]))
+        return pin.SE3(rotation[0], origin[0])
+
+    def rate(self, time: Array) -> tuple[Array, Array]:
+        """Velocity of the origin and angular velocity in the world, (N, 3) each; at a waypoint those after it."""
+        leg = np.searchsorted(self.times, time, side="right") - 1
+        moving = ((leg >= 0) & (leg < len(self.times) - 1))[:, None]
+        velocity, turn = (x[np.clip(leg, 0, len(x) - 1)] for x in self._legs)
+        return np.where(moving, velocity, 0.0), np.where(moving, turn, 0.0)
+
+    def travelled(self, time: Array) -> Array:
+        """(N, 2) way of the origin [m] and angle turned [rad] since the first waypoint, along the motion."""
+        velocity, turn = self._legs
+        speeds = np.stack([np.linalg.norm(velocity, axis=1), np.linalg.norm(turn, axis=1)], axis=1)
+        ways = np.concatenate([np.zeros((1, 2)), np.cumsum(speeds * np.diff(self.times)[:, None], axis=0)])
+        return np.stack([np.interp(time, self.times, way) for way in ways.T], axis=1)
+
+    def after(self, time: float) -> Motion:
+        """The same, seen from a clock that begins at `time`."""
+        return Motion(self.times - time, self.poses)
+
+    def moved(self, by: pin.SE3) -> Motion:
+        """Every pose multiplied by this motion from the left."""
+        return Motion(self.times, tuple(by * p for p in self.poses))
+
+    def describe(self) -> list[dict[str, object]]:
+        return [{"time": float(t), **pose_dict(p)} for t, p in zip(self.times, self.poses, strict=True)]
+
+
+def _turns(vector: Array) -> Array:
+    """(N, 3, 3) rotations by vectors (N, 3): 1 + sin θ K + (1 − cos θ) K² (Rodrigues)."""
+    angle = np.linalg.norm(vector, axis=1)[:, None, None]
+    x, y, z = (vector / np.maximum(angle[:, 0], 1e-300)).T
+    zero = np.zeros_like(x)
+    cross = np.array([[zero, -z, y], [z, zero, -x], [-y, x, zero]]).transpose(2, 0, 1)
+    return np.asarray(np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross))

@@ -1,0 +1,391 @@
+"""Obstacles that move: where they are when, the planner's rates, the sweep attacked, plans that wait or go round, physics."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pinocchio as pin
+import pytest
+from generators import block, pinched
+from test_collision import READY, cluttered, quaternion, random_q
+
+import fastmove as fm
+from fastmove import passing, seeds
+from fastmove.assembly import assemble
+from fastmove.bench.recheck import raw_hits
+from fastmove.bound import lower_bound, switch_basis
+from fastmove.certificate import certify
+from fastmove.collision import Collision
+from fastmove.explain import prices
+from fastmove.motion import Motion
+from fastmove.plain import describe, problem_sha256
+from fastmove.problem import Goal, State, TransferProblem
+from fastmove.reference import reference
+from fastmove.scene import AllowedContact, Obstacle, Scene
+from fastmove.shapes import Shape, pose
+from fastmove.spline import SplineBasis
+from fastmove.trajectory import Phase, Trajectory
+
+UP = pose((0.0, 0.0, 0.0))
+OUT = np.array([0, 0.3, 0, -1.9, 0, 2.2, 0.785])  # the arm stretched out, the item 0.6 m in front of it
+
+
+def wandering(seed: int, legs: int = 4) -> Motion:
+    rng = np.random.default_rng(seed)
+    times = np.cumsum(rng.uniform(0.1, 0.5, legs + 1)) - 0.3
+    return Motion(times, tuple(pose(rng.uniform(-0.5, 0.5, 3), quaternion(rng)) for _ in times))
+
+
+def box(name: str, size: tuple[float, float, float], motion: Motion | None = None) -> Obstacle:
+    return Obstacle(name, Shape("box", np.array(size), placement=UP), motion)
+
+
+def straight_by(first: tuple[float, ...], last: tuple[float, ...], begin: float, end: float) -> Motion:
+    return Motion(np.array([begin, end]), (pose(first), pose(last)))
+
+
+def held_arm(panda: fm.RobotModel, *obstacles: Obstacle) -> TransferProblem:
+    """A light block carried sideways in front of a Panda, at most at the limits of the benchmark set."""
+    goal, start = OUT + np.array([1.2, 0, 0, 0, 0, 0, 0]), OUT - np.array([0.6, 0, 0, 0, 0, 0, 0])
+    held = pinched(panda, block(0.05), 60.0, 0.8)
+    return TransferProblem("passing", panda, (held,), Scene(obstacles), State.rest(start), Goal([goal]), "benchmark")
+
+
+# -- where it is ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_motion_goes_through_its_waypoints_and_stands_still_outside() -> None:
+    motion = wandering(0)
+    for time, there in zip(motion.times, motion.poses, strict=True):
+        assert np.abs(motion.pose(float(time)).homogeneous - there.homogeneous).max() < 1e-12
+    for time, there in ((-9.0, motion.poses[0]), (9.0, motion.poses[-1])):
+        assert np.abs(motion.pose(time).homogeneous - there.homogeneous).max() < 1e-12
+        assert not np.any(motion.rate(np.array([time])))
+
+
+def test_rates_are_the_derivative_of_poses() -> None:
+    rng, step = np.random.default_rng(1), 1e-6
+    for seed in range(5):
+        motion, point = wandering(seed), rng.normal(size=3)
+        for time in rng.uniform(motion.times[0] + step, motion.end - step, 20):
+            if np.abs(motion.times - time).min() < 2 * step:
+                continue
+            before, now, after = (motion.pose(t).act(point) for t in (time - step, time, time + step))
+            (velocity,), (turn,) = motion.rate(np.array([time]))
+            found = velocity + np.cross(turn, now - motion.pose(time).translation)
+            np.testing.assert_allclose(found, (after - before) / (2 * step), atol=1e-7)
+
+
+def test_no_point_goes_farther_than_the_way_that_is_counted() -> None:
+    rng = np.random.default_rng(2)
+    for seed in range(10):
+        motion, points = wandering(seed), rng.normal(size=(8, 3))
+        for first, last in np.sort(rng.uniform(-0.5, 2.5, (40, 2)), axis=1):
+            way, turn = np.diff(motion.travelled(np.array([first, last])), axis=0)[0]
+            there = [points @ p.rotation.T + p.translation for p in (motion.pose(first), motion.pose(last))]
+            gone = np.linalg.norm(there[1] - there[0], axis=1)
+            assert np.all(gone <= way + turn * np.linalg.norm(points, axis=1) + 1e-12)
+
+
+def test_a_later_clock_and_another_place_are_the_same_motion() -> None:
+    motion, by = wandering(3), pose((0.1, 0.2, 0.3), quaternion(np.random.default_rng(3)))
+    for time in np.linspace(-0.5, 2.5, 31):
+        here = motion.pose(time)
+        assert np.abs(motion.after(0.7).pose(time - 0.7).homogeneous - here.homogeneous).max() < 1e-12
+        assert np.abs(motion.moved(by).pose(time).homogeneous - (by * here).homogeneous).max() < 1e-12
+
+
+@pytest.mark.parametrize("times", [[0.0], [0.0, 0.0], [1.0, 0.5], [0.0, np.inf], [0.0, 1.0, 2.0]])
+def test_waypoints_that_are_none_are_refused(times: list[float]) -> None:
+    with pytest.raises(fm.InputError, match="waypoints"):
+        Motion(np.array(times), (UP,) * min(len(times), 2))
+
+
+def test_what_moves_cannot_be_touched() -> None:
+    with pytest.raises(fm.InputError, match="belt"):
+        Scene((box("belt", (1, 1, 0.1), wandering(0)),), (AllowedContact("belt"),))
+
+
+# -- distances and their rates --------------------------------------------------------------------------------------------
+
+
+def test_rates_of_distances_are_their_derivatives_in_time(panda: fm.RobotModel) -> None:
+    """Of spheres and capsules, whose witness points are unique, off the centre of frames that turn."""
+    shapes = [
+        Shape("sphere", radius=0.08, placement=pose((0.2, 0.1, 0.0))),
+        Shape("capsule", radius=0.05, length=0.3, placement=UP),
+    ]
+    movers = tuple(Obstacle(f"m{k}", shape, wandering(k + 4)) for k, shape in enumerate(shapes))
+    problem = cluttered(panda)
+    problem = problem.with_(scene=Scene((*problem.scene.obstacles, *movers)))
+    collision = Collision(problem, assemble(problem))
+    q, step = random_q(panda, 30, 5), 1e-6
+    ends, time = collision.ends(q[0], q[1]), np.random.default_rng(5).uniform(0.0, 0.8, 30)
+    found = collision.query(q, ends, 0.3, True, time=time)
+    moving = np.array([collision.assembly.moves_itself(collision.pairs[k][1]) for k in found.pair])
+    moving |= np.array([collision.assembly.moves_itself(collision.pairs[k][0]) for k in found.pair])
+    assert np.count_nonzero(moving) > 50 and not np.any(found.rate[~moving]) and np.count_nonzero(found.rate) > 40
+    beside = []
+    for sign in (1, -1):
+        near = collision.query(q, ends, 0.4, time=time + sign * step)
+        beside.append({(s, k): m for s, k, m in zip(near.sample, near.pair, near.margin, strict=True)})
+    smooth = 0
+    for n in np.nonzero(moving)[0]:
+        key = (found.sample[n], found.pair[n])
+        if found.distance[n] > 1e-3 and key in beside[0] and key in beside[1]:
+            numeric = (beside[0][key] - beside[1][key]) / (2 * step)
+            smooth += abs(numeric - found.rate[n]) < 1e-4 * max(1.0, abs(numeric))
+    assert smooth >= 0.97 * np.count_nonzero(moving & (found.distance > 1e-3))
+
+
+def test_without_a_time_what_moves_is_left_out(panda: fm.RobotModel) -> None:
+    problem = cluttered(panda)
+    more = problem.with_(scene=problem.scene.changed(add=[box("cart", (2, 2, 2), straight_by((0, 0, 0), (1, 0, 0), 0, 1))]))
+    q = random_q(panda, 20, 6)
+    plain, with_cart = (Collision(p, assemble(p)) for p in (problem, more))
+    one, other = (c.query(q, c.ends(q[0], q[1]), 0.05) for c in (plain, with_cart))
+    np.testing.assert_array_equal(one.margin, other.margin)
+    inside = with_cart.query(q, with_cart.ends(q[0], q[1]), 0.05, time=np.zeros(20))
+    assert len(inside.margin) > len(one.margin) and inside.margin.min() < -0.1
+
+
+# -- the sweep ------------------------------------------------------------------------------------------------------------
+
+
+def along(problem: TransferProblem, basis: SplineBasis, points: np.ndarray, duration: float) -> Trajectory:
+    widths = [held.width for held in problem.holds]
+    forces = [float(held.grasp.grip_force[1]) for held in problem.holds]
+    return Trajectory((Phase.from_spline(basis, points, duration, forces, widths),), problem.robot.joint_names)
+
+
+def still(problem: TransferProblem, duration: float) -> Trajectory:
+    basis = SplineBasis(np.array([0.0, 1.0]))
+    return along(problem, basis, np.tile(problem.start.q, (basis.size, 1)), duration)
+
+
+def straight(problem: TransferProblem, duration: float) -> Trajectory:
+    start, goal = np.array(problem.start.q), np.array(problem.goal.configurations[0])
+    bound = lower_bound(problem.start, goal, problem.limit_set)
+    basis = switch_basis(bound)
+    free = seeds.straight(start, goal, bound, basis)
+    return along(problem, basis, np.concatenate([np.tile(start, (3, 1)), free, np.tile(goal, (3, 1))]), duration)
+
+
+def test_the_sweep_finds_a_plate_that_flies_through_between_samples(panda: fm.RobotModel) -> None:
+    """A plate of 1 mm at 40 m/s is in the arm for a few milliseconds; one that misses by 1 mm more than asked is proven clear."""
+    problem = held_arm(panda)
+    item = assemble(problem).hold_frames[0]
+    arm = assemble(problem).arm
+    data = arm.createData()
+    pin.forwardKinematics(arm, data, np.array(problem.start.q))
+    frame = data.oMi[item.joint] * item.joint_T_grasp * item.held.grasp_T_item
+    middle, down = frame.translation, 0.03  # half the block
+    way = frame.rotation[:, 0]
+    for low, caught in ((down - 0.001, True), (down + 0.001, True), (down + 0.003, False)):
+        z = pin.SE3(frame.rotation, middle + frame.rotation[:, 2] * (low + 0.0005))
+        times = np.array([0.5033, 0.5033 + 0.005])
+        motion = Motion(times, tuple(pin.SE3(z.rotation, z.translation + way * s) for s in (-0.1, 0.1)))
+        plate = box("plate", (0.001, 0.02, 0.001), motion)
+        clear = certify(problem.with_(scene=Scene((plate,))), still(problem, 1.0), ("clearance",)).kinds["clearance"]
+        assert clear.ok is not caught, (low, clear)
+        if caught:
+            assert "plate" in clear.where and abs(clear.time_s - 0.5058) < 0.0025
+
+
+def test_the_sweep_is_never_above_a_dense_look(panda: fm.RobotModel) -> None:
+    rng = np.random.default_rng(8)
+    clear = 0
+    for _ in range(9):
+        times = np.array([0.0, 0.35, 0.8])
+        around = [np.array([r * np.cos(t), r * np.sin(t), z]) for r, t, z in rng.uniform((0.6, -2, 0.1), (1.1, 2, 0.9), (3, 3))]
+        mover = box("mover", (0.15, 0.1, 0.2), Motion(times, tuple(pose(x, quaternion(rng)) for x in around)))
+        problem = held_arm(panda, mover)
+        trajectory = straight(problem, 0.8)
+        found = certify(problem, trajectory, ("clearance",)).kinds["clearance"]
+        collision = Collision(problem, assemble(problem))
+        dense = np.linspace(0, 0.8, 1601)
+        near = collision.query(trajectory.position(dense), collision.ends(*np.array([READY, READY])), 0.3, time=dense)
+        least = float(near.margin.min(initial=np.inf))
+        if found.ok:
+            assert found.margin <= least + 2e-3 and least > -1e-9 and raw_hits(problem, trajectory, 1e-3) == 0
+            clear += 1
+        else:
+            assert least < 1e-4
+    assert 2 <= clear <= 8
+
+
+# -- laws of time --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("place", "opens"), [(0.5, 0.7), (0.5, 1.0), (0.25, 0.8), (0.75, 1.4)])
+def test_the_earliest_law_passes_a_gate_as_it_opens(place: float, opens: float) -> None:
+    """A gate at place p of a motion that takes 1 s: nobody arrives before max(1, opens + 1 − p), and the laws do then."""
+    found = passing.laws(lambda x, t: (np.abs(x - place) > 0.011) | (t >= opens), 1.0, opens)
+    later, running, ahead = found
+    earliest, step = max(1.0, opens + 1 - place), 1 / passing.PLACES
+    for law in (running, ahead):
+        assert earliest - step <= law[-1, 0] - passing.EASE <= earliest + 3 * step
+        assert np.all(np.diff(law[:, 1]) >= -1e-12) and np.all(np.diff(law[:, 1]) <= np.diff(law[:, 0]) + 1e-9)
+        assert law[0, 1] == pytest.approx(0, abs=1e-9) and law[-1, 1] == pytest.approx(1.0)
+    assert later[-1, 0] == pytest.approx(earliest, abs=2 * step)  # there is nothing to gain by a running start here
+    middle = [np.interp(opens / 2, *law.T) for law in (running, ahead)]
+    assert middle[0] < middle[1]
+
+
+def test_no_law_is_needed_where_nothing_is_in_the_way_and_none_leads_through_a_wall() -> None:
+    assert passing.laws(lambda x, t: (np.abs(x - 0.5) > 0.011) | (t >= 0.3), 1.0, 0.3) == []
+    assert passing.laws(lambda x, t: np.abs(x - 0.5) > 0.011, 1.0, 5.0) == []
+
+
+def test_a_law_goes_only_where_it_is_free() -> None:
+    """Random fields: the unrounded laws against a search of every way (earliest arrival by breadth first, one time at a time)."""
+    rng = np.random.default_rng(11)
+    arrived = 0
+    for _ in range(40):
+        shut = rng.uniform(size=(passing.PLACES + 1, 200)) < 0.3
+
+        def free(x: np.ndarray, t: np.ndarray, shut: np.ndarray = shut) -> np.ndarray:
+            i, j = (np.rint(v * passing.PLACES).astype(int) for v in (x, t))
+            return ~((i > 0) & (i < passing.PLACES) & shut[i, np.minimum(j, 199)])
+
+        here, count = {0}, 0
+        while passing.PLACES not in here and here and count < 96:
+            count += 1
+            ahead = {i for k in here for i in (k, k + 1) if i <= passing.PLACES}
+            here = {i for i in ahead if free(np.array([i]) / passing.PLACES, np.array([count]) / passing.PLACES)[0]}
+        found = passing.laws(free, 1.0, 1.0)
+        straight_on = np.arange(passing.PLACES + 1) / passing.PLACES
+        if np.all(free(straight_on, straight_on)):
+            assert not found
+            continue
+        if passing.PLACES not in here:
+            assert not found
+            continue
+        arrived += 1
+        assert found[-1][-1, 0] == pytest.approx(count / passing.PLACES + passing.EASE, abs=2.01 / passing.PLACES)
+    assert arrived >= 10
+
+
+# -- plans ----------------------------------------------------------------------------------------------------------------
+
+
+def gate(opens: float) -> Obstacle:
+    """A wall across the arm's way, from 20 cm before its axis outwards, that drops out of it within 50 ms from `opens` on."""
+    return box("gate", (1.6, 0.04, 2.4), straight_by((1.0, 0.15, 0.6), (1.0, 0.15, -3.0), opens, opens + 0.05))
+
+
+def test_the_arm_waits_for_a_gate_and_no_longer_than_it_must(panda: fm.RobotModel) -> None:
+    """The gate has let nothing through before it opens, and from then on the whole way is free: the plan takes longer than the
+    time until then, and no longer than waiting at the start and going as if there had been no gate."""
+    alone = fm.plan(held_arm(panda)).raise_for_status()
+    before = 0.0
+    for opens in (0.0, 0.5, 1.2):
+        problem = held_arm(panda, gate(opens))
+        solution = fm.plan(problem).raise_for_status()
+        assert raw_hits(problem, solution.trajectory, 1e-3) == 0
+        assert max(alone.duration, opens) * (1 - 1e-6) <= solution.duration <= opens + 0.05 + alone.duration * 1.005
+        assert solution.duration >= before * 0.995
+        before = solution.duration
+    assert before > alone.duration * 1.1
+    assert not certify(problem, alone.trajectory).ok
+
+
+def test_a_passing_obstacle_far_away_changes_nothing(panda: fm.RobotModel) -> None:
+    alone = fm.plan(held_arm(panda)).raise_for_status()
+    far = box("far", (0.1, 0.1, 0.1), straight_by((3, 0, 0), (3, 1, 0), 0.0, 1.0))
+    assert fm.plan(held_arm(panda, far)).raise_for_status().duration == pytest.approx(alone.duration, rel=2e-3)
+
+
+def test_one_that_comes_for_the_robot_itself_is_named(panda: fm.RobotModel) -> None:
+    ram = box("ram", (0.2, 0.2, 0.2), straight_by((-1.0, 0, 0.1), (0.0, 0, 0.1), 0.0, 0.3))
+    solution = fm.plan(held_arm(panda, ram))
+    assert not solution.ok and (solution.certificate is None or "ram" in solution.certificate.kinds["clearance"].where)
+    with pytest.raises(fm.errors.StartInCollision, match="ram"):
+        fm.plan(held_arm(panda, box("ram", (0.2, 0.2, 0.2), straight_by((0, 0, 0.1), (0, 0, 0.1), 0.0, 0.3))))
+
+
+def test_a_plan_changes_in_flight_where_something_begins_to_move(panda: fm.RobotModel) -> None:
+    problem = held_arm(panda)
+    solution = fm.plan(problem).raise_for_status()
+    late = gate(10.0)  # shut all the time: only a stop is left
+    later = box("cart", (0.1, 0.1, 1.2), straight_by((0.56, 0.9, 0.6), (0.56, 0.0, 0.6), 0.0, 1.5))
+    moved = fm.replan(solution, 0.25, scene=Scene((later,)))
+    assert moved.solution.ok and not certify(problem.with_(scene=Scene((later,))), solution.trajectory).ok
+    clock = moved.solution.problem.scene.obstacles[0].motion
+    assert clock is not None and clock.times[0] == pytest.approx(-0.25)
+    assert raw_hits(moved.solution.problem, moved.solution.trajectory, 1e-3) == 0
+    stopped = fm.replan(solution, 0.25, scene=Scene((late,)))
+    assert stopped.stops and stopped.solution.ok
+
+
+def test_what_needs_a_scene_at_rest_says_so(panda: fm.RobotModel) -> None:
+    problem = held_arm(panda, box("far", (0.1, 0.1, 0.1), straight_by((3, 0, 0), (3, 1, 0), 0.0, 1.0)))
+    solution = fm.plan(problem).raise_for_status()
+    for call in (
+        lambda: fm.retime(problem, np.stack([problem.start.q, problem.goal.configurations[0]])),
+        lambda: prices(solution),
+        lambda: reference(problem, solution.trajectory),
+    ):
+        with pytest.raises(fm.InputError, match="move"):
+            call()
+    assert fm.plan(problem, fm.Options(explain=True)).prices == ()
+
+
+def test_physics_agrees_about_what_passes(panda: fm.RobotModel) -> None:
+    """A cart that crosses the item's way knocks it out of the hand of the motion that does not know, and misses the plan's."""
+    pytest.importorskip("mujoco")
+    from fastmove.judge import Verdict, judge
+
+    problem = held_arm(panda)
+    alone = fm.plan(problem).raise_for_status()
+    arm, frame = assemble(problem).arm, assemble(problem).hold_frames[0]
+    data = arm.createData()
+    pin.forwardKinematics(arm, data, alone.trajectory.position(alone.duration / 2))
+    x, y, z = (data.oMi[frame.joint] * frame.joint_T_grasp).translation - [0, 0, 0.02]
+    half = alone.duration / 2
+    cart = box("cart", (0.06, 0.06, 0.04), straight_by((x + 0.5, y, z - 0.02), (x - 0.5, y, z - 0.02), half - 0.5, half + 0.5))
+    crossed = problem.with_(scene=Scene((cart,)))
+    assert judge(crossed, alone.trajectory).verdict is not Verdict.HELD
+    assert judge(crossed, fm.plan(crossed).raise_for_status().trajectory).verdict is Verdict.HELD
+
+
+# -- files ----------------------------------------------------------------------------------------------------------------
+
+FILE = {
+    "format": 1,
+    "robot": "panda",
+    "start": {"q": READY.tolist()},
+    "goal": {"q": (READY + 0.2).tolist()},
+    "obstacles": [
+        {
+            "name": "cart",
+            "type": "box",
+            "size": [0.1, 0.2, 0.3],
+            "position": [0.0, 0.0, 0.15],
+            "waypoints": [{"time": 0.0, "position": [2.0, -1.0, 0.0]}, {"time": 2.0, "position": [2.0, 1.0, 0.0]}],
+        }
+    ],
+}
+
+
+def test_waypoints_in_a_problem_file(tmp_path: Path) -> None:
+    path = tmp_path / "cart.json"
+    path.write_text(json.dumps(FILE))
+    problem = fm.load_problem(path)
+    motion = problem.scene.obstacles[0].motion
+    assert motion is not None and motion.pose(1.0).translation == pytest.approx([2.0, 0.0, 0.0])
+    told = describe(problem)["obstacles"][0]  # type: ignore[index]
+    assert [w["time"] for w in told["waypoints"]] == [0.0, 2.0] and told["pose"]["position"] == [0.0, 0.0, 0.15]
+    other = problem.with_(scene=problem.scene.after(0.1))
+    assert problem_sha256(other) != problem_sha256(problem)
+    for waypoints, message in (
+        ([{"time": 0.0}], "at least two"),
+        ([{"time": 1.0}, {"time": 0.5}], "increase"),
+        ([{"position": [0, 0, 0]}, {"time": 1.0}], "time"),
+    ):
+        bad = json.loads(json.dumps(FILE))
+        bad["obstacles"][0]["waypoints"] = waypoints
+        path.write_text(json.dumps(bad))
+        with pytest.raises(fm.InputError, match=message) as error:
+            fm.load_problem(path)
+        assert "cart.json" in str(error.value) and "waypoints" in str(error.value)
