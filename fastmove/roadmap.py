@@ -11,6 +11,7 @@ Cut by counts, never by seconds.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pinocchio as pin
@@ -24,7 +25,7 @@ from fastmove.problem import TransferProblem
 from fastmove.proximity import Ends
 from fastmove.regions import TOOL, GoalPose
 from fastmove.scene import FADE_DISTANCE
-from fastmove.spline import Array
+from fastmove.spline import Array, locked
 
 STEP = 0.05  # resolution of edge checks [rad]
 EXTENSIONS = (0.4, 0.1)  # longest new edge, and what is tried where that is blocked [rad]
@@ -78,13 +79,13 @@ class Validity:
         self._lifts: dict[str, list[Array]] = {}
 
     def __call__(self, q: Array) -> bool:
-        if not self.collision.in_lanes(q, self.ends):
+        if self.ends.lanes and not self.collision.in_lanes(q, self.ends):
             return False
         return (self.broadphase.free(q) or self._touching(q)) and self._holdable(q)
 
     def _touching(self, q: Array) -> bool:
         """Within the first centimetre of an end, allowed contacts fade."""
-        if self.collision.travel(q, self.ends) > FADE_DISTANCE:
+        if not self.ends.fades or self.collision.travel(q, self.ends) > FADE_DISTANCE:
             return False
         return not np.any(self.collision.query(q[None], self.ends, 0.0).margin < 0)
 
@@ -99,10 +100,16 @@ class Validity:
 
     def edge(self, a: Array, b: Array) -> bool:
         """Whether a to b is free at steps of at most `STEP`, a itself not checked; far points first."""
-        count = max(1, int(np.ceil(np.linalg.norm(b - a) / STEP)))
-        shares = np.arange(1, count + 1) / count
-        order = sorted(range(count - 1), key=lambda k: (-((k + 1) & -(k + 1)), k))
-        return self(b) and all(self(a + shares[k] * (b - a)) for k in order)
+        way = b - a
+        inner = _shares(max(1, int(np.ceil(np.sqrt(way @ way) / STEP))))
+        return self(b) and all(map(self, a + inner[:, None] * way))
+
+
+@lru_cache(maxsize=1024)
+def _shares(count: int) -> Array:
+    """(count − 1,) inner shares k/count of an edge in the order in which they are checked: halves, quarters, …"""
+    order = sorted(range(1, count), key=lambda k: (-(k & -k), k))
+    return locked(np.array(order) / count)
 
 
 def connect(valid: Validity, goal: Array, seed: int, patience: int = 1) -> Array | None:

@@ -100,8 +100,12 @@ def slip_grip(slips, high: float) -> float:  # type: ignore[no-untyped-def]
 
 @pytest.mark.slow
 def test_calibration_of_the_slip_grip() -> None:
-    """On the planner's own motions where the hold limits: their peaks last (a peak of 30 ms is over before 1 mm is slipped)."""
+    """On the planner's own motions where the hold limits: their peaks last (a peak of 30 ms is over before 1 mm is slipped).
+
+    F1 is the grip at which the peak of S is 1, or that of max(S, V, R), which plans keep.
+    """
     ratios: dict[bool, list[float]] = {True: [], False: []}
+    alone: dict[bool, list[float]] = {True: [], False: []}
     for k, (bound, _) in enumerate(hold_bound(90, 31)):
         problem = bound.nominal()
         plan = fm.plan(problem)
@@ -119,18 +123,20 @@ def test_calibration_of_the_slip_grip() -> None:
         top = 1.1 * first
         ratio = slip_grip(slips, top) / first if not slips(top) else np.inf
         ratios[shear].append(ratio)
+        alone[shear].append(ratio * first / float(contact.score(wrench, 1.0).max()))
         if not (0.9 if shear else 0.6) <= ratio <= 1.0:
             print(f"outlier {k}: {'shear' if shear else 'couples or one pad'}, slip grip / F1 = {ratio:.3f}", flush=True)
     for shear, name, low in ((True, "torsion and tangential", 0.9), (False, "others", 0.6)):
-        r = np.array(ratios[shear])
-        inside = float(np.mean((r >= low) & (r <= 1.0)))
-        print(
-            f"{name}: {len(r)} transfers, {r.min():.3f} to {r.max():.3f}, median {np.median(r):.3f}; {inside:.0%} in [{low}, 1]"
-        )
+        for what, found in (("max(S, V, R)", ratios[shear]), ("S alone", alone[shear])):
+            r = np.array(found)
+            print(
+                f"{name}, F1 by {what}: {len(r)} transfers, {r.min():.3f} to {r.max():.3f}, median {np.median(r):.3f}; "
+                f"{np.mean((r >= low) & (r <= 1.0)):.0%} in [{low}, 1]"
+            )
     both, shear = np.concatenate([ratios[True], ratios[False]]), np.array(ratios[True])
     assert len(both) >= 60 and both.max() <= 1.0 and min(ratios[False]) >= 0.6
     # R is what evenly pressed points carry; in simulation a sliding point presses harder, so some hold a little below it
-    assert np.mean(shear >= 0.9) >= 0.7
+    assert np.mean(shear >= 0.9) >= 0.7 and np.mean(np.array(alone[True]) >= 0.9) >= 0.85
 
 
 @pytest.mark.slow
