@@ -43,7 +43,8 @@ EMPHASIS_GROWTH, EMPHASIS_MAX = 3.0, 27.0  # of the price of a lack of clearance
 MORE_PATHS, PATIENCE = 4, 4  # path searches beyond those asked for, while no certified motion was found, and their budget
 ROUNDS = 6
 GLANCE = 3  # steps after which laws of time are compared, where obstacles move
-LOOK = 6  # steps after which a sketch is compared with others
+LOOK = 6  # steps after which a sketch is compared with others …
+FAR_BEHIND = 2.0  # … unless its merit is this many times the best one's after the first: of 101 problems none was lost by it
 ROUGH = 3e-3  # step tolerance of drafts: enough to tell ways apart …
 FINISH = 1e-3  # … and of what follows where nothing is held: later steps hardly gain anything
 SHRINK = 2e-4  # relative distance kept from torque, rate and hold between the planner's samples …
@@ -129,15 +130,20 @@ class Task:
 
     # -- one attempt ----------------------------------------------------------------------------------------------
 
-    def sketch(self, number: int) -> Sketch | None:
+    def sketch(self, number: int, rival: float = np.inf) -> Sketch | None:
         """The first steps of an attempt: number 0 is the straight line (or Ruckig's own motion from a moving start), others a
-        searched path; None where no path is found."""
+        searched path; None where no path is found.
+
+        Args:
+            rival: merit of the best sketch so far; one that is far behind after its first step is left at that.
+        """
         begun = self._begun(number, switch_basis(self.knots, at_rest=self.problem.start.at_rest, early=self.early))
         if begun is None:
             return None
         with timed(self.shop.timings, "optimise"):
-            point = begun.advance(LOOK)
-        return Sketch(number, begun, point.merit)
+            if begun.advance(1).merit < FAR_BEHIND * rival:
+                begun.advance(LOOK - 1)
+        return Sketch(number, begun, begun.point.merit)
 
     def draft(self, sketch: Sketch) -> Draft | None:
         """A sketch gone on with until it has converged, roughly."""

@@ -114,7 +114,8 @@ class _Search:
         for tried, number in enumerate(numbers):
             if self._enough() or (tried and self.late()) or (found and self._fruitless(tried, number)):
                 break
-            sketch = self._sketched(tried, number)
+            rival = np.inf if self.task.held else min((s.merit for s in found), default=np.inf)
+            sketch = self._sketched(tried, number, rival)
             if sketch is None:
                 continue
             whole = tried == 0 or self.task.held or self._fast(sketch)
@@ -163,10 +164,10 @@ class _Search:
         """Where there is a draft already: a line deep inside obstacles, or a search after one that has found nothing."""
         return (number == 0 and tried > 0) or self.task.exhausted
 
-    def _sketched(self, tried: int, number: int) -> Sketch | None:
+    def _sketched(self, tried: int, number: int, rival: float = np.inf) -> Sketch | None:
         if self.options.progress is not None:
             self.options.progress(f"attempt {tried + 1}: {'straight line' if number == 0 else f'searched path {number}'}")
-        return self.task.sketch(number)
+        return self.task.sketch(number, rival)
 
     def _finish(self, draft: Draft) -> None:
         self.last = self.task.finished(draft)
