@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fastmove.attempt import SHRINK
 from fastmove.errors import FastMoveError, InputError
 from fastmove.loosen import Limit, changed, limits_of
 from fastmove.problem import TransferProblem
+from fastmove.repair import SHRINK
 from fastmove.report import binding_intervals
 from fastmove.solution import Solution
 from fastmove.spline import Array, SplineBasis

@@ -13,10 +13,10 @@ import casadi as ca
 import numpy as np
 from scipy.sparse import coo_matrix
 
-from fastmove.attempt import SHRINK
 from fastmove.contact import UTILISATION_MAX
 from fastmove.problem import INSIDE, TransferProblem
 from fastmove.proximity import Contacts
+from fastmove.repair import SHRINK
 from fastmove.spline import Array, SplineBasis
 from fastmove.transcription import STATIC_TARGET, Samples
 

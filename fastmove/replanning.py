@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fastmove.attempt import SHRINK, Task
+from fastmove.attempt import Task
 from fastmove.bound import braking, early_breakpoints, lower_bound, warm_breakpoints
 from fastmove.certificate import certify
 from fastmove.draft import Draft
@@ -21,6 +21,7 @@ from fastmove.evidence import Certificate
 from fastmove.ik import reached
 from fastmove.planner import Options, Planner
 from fastmove.problem import Goal, State, TransferProblem
+from fastmove.repair import SHRINK
 from fastmove.scene import Scene
 from fastmove.solution import Solution, Status
 from fastmove.spline import Array, SplineBasis

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from fastmove.attempt import SHRINK, Task
+from fastmove.attempt import Task
 from fastmove.bound import Bound, cosine_breakpoints, lower_bound, switch_basis
 from fastmove.conic import ConicProgram
 from fastmove.conic import solve as solve_program
@@ -25,6 +25,7 @@ from fastmove.draft import Draft
 from fastmove.errors import InputError
 from fastmove.problem import TransferProblem
 from fastmove.proximity import Ends
+from fastmove.repair import SHRINK
 from fastmove.solution import Solution, Status
 from fastmove.spline import Array
 from fastmove.sqp import Optimiser, Point

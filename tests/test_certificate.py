@@ -107,7 +107,7 @@ def test_the_book_certifies_with_every_kind(book_solution: fm.Solution) -> None:
 @pytest.fixture
 def unjudged(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """The planner believes every motion: its certificate is a rubber stamp."""
-    monkeypatch.setattr("fastmove.attempt.certify", lambda *_: Certificate({"start": Entry(1.0, "rad", 1.0, 0.0, "", "exact")}))
+    monkeypatch.setattr("fastmove.repair.certify", lambda *_: Certificate({"start": Entry(1.0, "rad", 1.0, 0.0, "", "exact")}))
     return monkeypatch
 
 

@@ -8,12 +8,12 @@ import pytest
 from generators import block, pinched
 
 import fastmove as fm
-from fastmove.attempt import STRETCH_MAX
 from fastmove.bench.planners import slowdown
 from fastmove.certificate import certify
 from fastmove.errors import InputError
 from fastmove.grasp import hold
 from fastmove.problem import Goal, State, TransferProblem
+from fastmove.repair import STRETCH_MAX
 from fastmove.tolerance import Care, Tolerance
 
 START = np.array([-0.6, 0.2, 0.0, -2.0, 0.0, 2.2, 0.785])
