@@ -8,14 +8,10 @@ Unknowns: change D of the free control points, ξ = δT/T, slacks.  With both si
     torque         ±[τ + J D + (2 g + d q̇) ξ] / τ_max ≤ 1 + 2 ξ,   J = ∂τ/∂q B + ∂τ/∂q̇ B'/T + M B''/T²
     torque rate    ±[r + J̇ D + (2 r_g + r_d) ξ] / r_max ≤ 1 + 3 ξ,   J̇ = dJ/dt by central differences: r is τ̇, so its derivative
                    is that of J, second derivatives of τ included
-    hold           ‖L W, p + n‖ ≤ 0.9 F (1 + 2 ξ),  p ≥ ‖C W‖, n ≥ |W_y|/2,  W = w + J D + 2 w_g ξ
-    pad share      ‖A W‖ + b·W ≤ 0.9 F (1 + 2 ξ), for each pad
-    tilt, shock    ‖A W‖ + b·W ≤ 0 or 1 (1 + 2 ξ), in shares of the item's weight
-    hold at rest   the same for W = w_g + ∂w_g/∂q B D ≤ 0.97 · 0.9 F + h, wherever the static use exceeds 60 %
+    hold           cones, see `hold_cones`
     clearance      margin + ∇margin B D + ∂margin/∂t s T ξ ≥ pad − e;  where an allowed contact fades see `_fading`
 
-With a moving end the fixed control points change with T: their part of every row joins the ξ column.  The hold is kept as
-second-order cones; linearised it takes several times as many steps and ends slower.
+With a moving end the fixed control points change with T: their part of every row joins the ξ column.
 """
 
 from __future__ import annotations
@@ -27,12 +23,11 @@ import numpy as np
 
 from fastmove.conic import ConicProgram, solve
 from fastmove.dynamics import Linearised
+from fastmove.hold_cones import EffortRows, HoldCones, Layout
 from fastmove.proximity import Contacts
 from fastmove.spline import Array
-from fastmove.tolerance import Care
-from fastmove.transcription import ROW_MEMBERS, STATIC_MAX, STATIC_TARGET, Flow, Samples, Transcription, static_lack
+from fastmove.transcription import STATIC_MAX, STATIC_TARGET, Flow, Samples, Transcription, static_lack
 
-CONE_FROM = 0.35  # use of the hold from which a sample gets its cones
 STATIC_FROM = 0.6  # static use from which a sample gets rows at rest, too
 
 # Rows of efforts and clearances are dense, and of those that the largest step could make bind (every control point at its worst
@@ -80,18 +75,6 @@ class Step:
     value_here: float
 
 
-@dataclass(frozen=True)
-class _EffortRows:
-    """Torques and wrenches (K, members, rows) as value + free·D + xi ξ ≤ limit + power ξ + slack, in shares of a limit."""
-
-    value: Array
-    free: Array
-    xi: Array
-    limit: float
-    power: int
-    slack: Array | None
-
-
 class Subproblem:
     """Builds and solves one subproblem.
 
@@ -122,7 +105,7 @@ class Subproblem:
         self._kinematics()
         self._efforts()
         self._clearance()
-        self.cones = self._cones() if cones and tr.problem.holds else []
+        self.cones = self._hold() if cones and tr.problem.holds else []
         self.cones += self._fading()
 
     # -- rows -----------------------------------------------------------------------------------------------------
@@ -194,7 +177,7 @@ class Subproblem:
         jacobian = self._chain(self.samples.b_effort, lin, here.duration)
         self.effort_free = jacobian[..., tr.free, :]
         self.effort_xi = 2 * efforts.gravity + efforts.viscous + np.einsum("kmrci,ci->kmr", jacobian, self.slope)
-        self.sets = [_EffortRows(efforts.total[good], self.effort_free[good], self.effort_xi[good], 1.0, 2, None)]
+        self.sets = [EffortRows(efforts.total[good], self.effort_free[good], self.effort_xi[good], 1.0, 2, None)]
         rest = self.at_rest_rows
         if len(rest):
             b = self.samples.b_effort[0][rest]
@@ -202,7 +185,7 @@ class Subproblem:
             jacobian = slope[:, :, :, None, :] * b[:, None, None, :, None]
             xi = np.einsum("kmrci,ci->kmr", jacobian, self.slope)
             slack = self.h + np.arange(len(rest))
-            self.sets.append(_EffortRows(efforts.gravity[rest], jacobian[..., tr.free, :], xi, STATIC_TARGET, 0, slack))
+            self.sets.append(EffortRows(efforts.gravity[rest], jacobian[..., tr.free, :], xi, STATIC_TARGET, 0, slack))
         for e in self.sets:
             self._scaled(e.free[:, :, :n], e.xi[:, :, :n], e.value[:, :, :n], tr.effort_max, e.limit, e.power, e.slack)
         if here.rate_lin is not None and here.flow.rate is not None:
@@ -288,95 +271,14 @@ class Subproblem:
         self.bounds.append(weight * (contacts.distance[fading.row] - fading.floor))
         return cones
 
-    def _cones(self) -> list[tuple[Array, Array]]:
-        """Cones for the samples, members and holds that can bind in the trust region; helper columns p, n at the end."""
-        tr, n = self.tr, self.tr.n
-        chosen: list[tuple[_EffortRows, int, int, int]] = []
-        shared: list[tuple[_EffortRows, int, int, int]] = []
-        for e in self.sets:
-            reach = np.abs(e.free).sum(axis=(3, 4)) * self.radius
-            reach += np.abs(e.xi) * max(abs(self.range[0]), abs(self.range[1]))
-            for hold, contact in enumerate(tr.carry.contacts):
-                rows = slice(n + 6 * hold, n + 6 * hold + 6)
-                bound = _largest_use(contact, np.abs(e.value[:, :, rows]) + reach[:, :, rows]) / tr.carry.forces[hold]
-                least = tr.hold_max * (e.limit + e.power * self.range[0])
-                wrench, full = e.value[:, :, rows], tr.hold_max * e.limit
-                near = (bound > least) & _worst_members(contact.score(wrench, tr.carry.forces[hold]) / full)
-                chosen += [(e, int(k), int(m), hold) for k, m in zip(*np.nonzero(near), strict=True)]
-                near = _worst_members(contact.share(wrench, tr.carry.forces[hold]) / full)
-                shared += [(e, int(k), int(m), hold) for k, m in zip(*np.nonzero(near), strict=True)]
-        first = self.columns
-        self.columns += 2 * len(chosen)
-        self.rows = [np.pad(r, ((0, 0), (0, self.columns - r.shape[1]))) for r in self.rows]
-        cones = [cone for i, row in enumerate(chosen) for cone in self._score_cones(*row, first + 2 * i)]
-        return cones + [cone for row in shared for cone in self._share_cones(*row)] + self._care_cones()
-
-    def _score_cones(self, e: _EffortRows, k: int, m: int, hold: int, p: int) -> list[tuple[Array, Array]]:
-        """p ≥ ‖C W‖, n ≥ |n·W| and 0.9 (limit + power ξ) + h ≥ ‖(L W, p + n)‖, all divided by F; columns p and n = p + 1."""
-        contact = self.tr.carry.contacts[hold]
-        wrench, change, room = self._per_force(e, k, m, hold)
-        unit = np.zeros((2, self.columns))
-        unit[0, p] = unit[1, p + 1] = 1.0
-        for sign in (1.0, -1.0):
-            self.rows.append((sign * contact.normal @ change - unit[1])[None])
-            self.bounds.append(np.array([-sign * contact.normal @ wrench]))
-        couples = (np.vstack([unit[0], contact.couples @ change]), np.concatenate([[0.0], contact.couples @ wrench]))
-        whole = np.vstack([room, contact.linear @ change, unit[0] + unit[1]])
-        return [couples, (whole, np.concatenate([[e.limit * self.tr.hold_max], contact.linear @ wrench, [0.0]]))]
-
-    def _share_cones(self, e: _EffortRows, k: int, m: int, hold: int) -> list[tuple[Array, Array]]:
-        """0.9 (limit + power ξ) + h − b·W ≥ ‖A W‖ for each pad, divided by F."""
-        wrench, change, room = self._per_force(e, k, m, hold)
-        full = e.limit * self.tr.hold_max
-        return [
-            (np.vstack([room - b @ change, a @ change]), np.concatenate([[full - b @ wrench], a @ wrench]))
-            for a, b in self.tr.carry.contacts[hold].shares
-            if float(np.linalg.norm(a @ wrench) + b @ wrench) > CONE_FROM * full
-        ]
-
-    def _care_cones(self) -> list[tuple[Array, Array]]:
-        """limit (1 + power ξ) + h − b·W ≥ ‖A W‖ for what items tolerate, in shares of their weight."""
-        tr, cones = self.tr, []
-        for e in self.sets:
-            at_rest = e.slack is not None
-            share = tr.inside * (STATIC_TARGET if at_rest else 1.0)
-            for hold, care in enumerate(tr.carry.cares):
-                if care is None:
-                    continue
-                members = np.arange(e.value.shape[1]) if self.here.members is None else self.here.members
-                wrench = e.value[:, :, tr.n + 6 * hold : tr.n + 6 * hold + 6]
-                use = Care(care.tolerance, care.up, care.masses[members]).use(wrench, at_rest)
-                for k, m in zip(*np.nonzero(_worst_members(use)), strict=True):
-                    there, change, room = self._wrench(e, int(k), int(m), hold)
-                    for cone in care.cones(int(members[m]), at_rest, share):
-                        row = room.copy()
-                        row[self.xi] *= cone.limit
-                        matrix = np.vstack([row - cone.offset @ change, cone.matrix @ change])
-                        cones.append((matrix, np.concatenate([[cone.limit - cone.offset @ there], cone.matrix @ there])))
-        return cones
-
-    def _per_force(self, e: _EffortRows, k: int, m: int, hold: int) -> tuple[Array, Array, Array]:
-        """The wrench over F, its change (6, columns), and the row of what a longer duration and slacks add to 0.9."""
-        wrench, change, room = self._wrench(e, k, m, hold)
-        force = self.tr.carry.forces[hold]
-        room[: self.sigma] *= self.tr.hold_max
-        room[self.xi] *= self.tr.hold_max
-        return wrench / force, change / force, room
-
-    def _wrench(self, e: _EffortRows, k: int, m: int, hold: int) -> tuple[Array, Array, Array]:
-        """A wrench, its change (6, columns), and the row of what a longer duration and slacks add to a limit of 1."""
-        tr = self.tr
-        rows = slice(tr.n + 6 * hold, tr.n + 6 * hold + 6)
-        change = np.zeros((6, self.columns))
-        change[:, : self.size] = e.free[k, m, rows].reshape(6, -1)
-        change[:, self.xi] = e.xi[k, m, rows]
-        room = np.zeros(self.columns)
-        room[self.xi] = e.power
-        if e.slack is not None:
-            room[e.slack[k]] = 1.0
-        if not tr.at_rest:
-            room[self.sigma] = 1.0
-        return e.value[k, m, rows], change, room
+    def _hold(self) -> list[tuple[Array, Array]]:
+        """Cones of the hold, with their helper columns at the end."""
+        layout = Layout(self.size, self.sigma, self.xi, self.columns)
+        found = HoldCones(self.tr, self.sets, self.here.members, self.radius, self.range, layout)
+        self.columns = found.columns
+        self.rows = [np.pad(r, ((0, 0), (0, self.columns - r.shape[1]))) for r in self.rows] + found.rows
+        self.bounds += found.bounds
+        return found.cones
 
     # -- solution -------------------------------------------------------------------------------------------------
 
@@ -437,15 +339,3 @@ class Subproblem:
         if not self.tr.at_rest:
             value += WEIGHT_VIOLATION * here.duration * max(self.tr.use(here.flow, 1.0) - 1.0, 0.0)
         return value
-
-
-def _worst_members(use: Array) -> Array:
-    """(N, members) whether a member's hold is used enough, and among the most of its sample, to get cones."""
-    return np.asarray((use > CONE_FROM) & (np.argsort(np.argsort(-use, axis=1), axis=1) < ROW_MEMBERS))
-
-
-def _largest_use(contact, largest: Array) -> Array:  # type: ignore[no-untyped-def]
-    """Upper bound of S·F over wrenches with |W| ≤ largest, component by component."""
-    lin = np.linalg.norm(largest @ np.abs(contact.linear).T, axis=-1)
-    couples = np.linalg.norm(largest @ np.abs(contact.couples).T, axis=-1)
-    return np.asarray(np.hypot(lin, couples + largest @ np.abs(contact.normal)))

@@ -21,8 +21,8 @@ FLOORS = (
     "regions problem assembly bounding trajectory loosen plain problem_file",
     "carry turning kinematics dynamics manifold proximity collision broadphase sweep evidence certify_ends certify_loads "
     "certificate report trajectory_file",
-    "bound ik seeds passing roadmap transcription conic subproblem sqp draft repair attempt newton interior reference solution "
-    "explain checks workshop retiming planner replanning batch pads relax",
+    "bound ik seeds passing roadmap transcription conic hold_cones subproblem sqp draft repair attempt newton interior reference "
+    "solution explain checks workshop retiming planner replanning batch pads relax",
     "drivers drivers.driver drivers.kinematic drivers.mujoco execution judge run",
     "bench bench.motionbenchmaker bench.variants bench.peers bench.recheck bench.planners bench.runner",
     "plots viewer cli __main__ __init__",
@@ -35,6 +35,7 @@ PLANNING = {
     "kinematics",
     "broadphase",
     "transcription",
+    "hold_cones",
     "subproblem",
     "conic",
     "sqp",
