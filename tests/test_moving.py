@@ -349,6 +349,17 @@ def test_physics_agrees_about_what_passes(panda: fm.RobotModel) -> None:
     assert judge(crossed, fm.plan(crossed).raise_for_status().trajectory).verdict is Verdict.HELD
 
 
+def test_the_preview_moves_what_moves(panda: fm.RobotModel) -> None:
+    viewer = pytest.importorskip("fastmove.viewer")
+    motion = straight_by((1.0, 0.0, 0.5), (1.0, 1.0, 0.5), 0.0, 1.0)
+    solution = fm.plan(held_arm(panda, box("cart", (0.1, 0.1, 0.1), motion))).raise_for_status()
+    (play,) = (c for c in viewer._Scene(solution).draw([]) if hasattr(c, "animation"))
+    (track,) = (clip.tracks["position"] for path, clip in play.animation.clips.items() if path.entries[-1] == "8")
+    times, places = np.array(track.frames) / 100, np.array(track.values)
+    assert times[-1] == pytest.approx(solution.duration)
+    np.testing.assert_allclose(places, motion.at(times)[1], atol=1e-9)
+
+
 # -- files ----------------------------------------------------------------------------------------------------------------
 
 FILE = {
