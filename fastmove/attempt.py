@@ -34,6 +34,7 @@ REFINE_FROM = 1.002  # finer breakpoints where the duration exceeds the bound by
 REFINED_SPANS = 22
 BINDING = 0.9  # use of torque, its rate or hold from which it counts as what keeps a motion from its bound
 MORE_PATHS, PATIENCE = 4, 4  # path searches beyond those asked for, while no certified motion was found, and their budget
+AT_ONCE = 2_000_000  # pairs of bodies looked at together where laws of time are found: a bound on memory
 GLANCE = 3  # steps after which laws of time are compared, where obstacles move
 LOOK = 6  # steps after which a sketch is compared with others …
 FAR_BEHIND = 2.0  # … unless its merit is this many times the best one's after the first: of 101 problems none was lost by it
@@ -146,10 +147,14 @@ class Task:
 
     def obstructed(self, draft: Draft) -> bool:
         """Whether another path might be faster: somewhere the motion keeps no more than its pad, or is hard to hold at rest."""
-        if self.moving or float(draft.point.flow.static.max()) > STATIC_MAX:  # a hold at rest is geometry, too
+        if self._waits(draft.tr, draft.point) or float(draft.point.flow.static.max()) > STATIC_MAX:  # geometry, too
             return True
         found = self._contacts(draft.tr, draft.samples, draft.point, self.pad + NEAR)
         return bool(np.any(self.shop.collision.whole(found)))
+
+    def _waits(self, tr: Transcription, point: Point) -> bool:
+        """Whether a motion takes longer than its limits ask for, because of what moves."""
+        return self.moving and tr.at_rest and point.duration > (1 + STEP_TOLERANCE) * tr.shortest(point.flow)
 
     def finished(self, draft: Draft) -> tuple[Trajectory, Certificate]:
         """A draft on finer breakpoints where that may help, stretched and certified; a start at several limits at once may need
@@ -189,9 +194,12 @@ class Task:
         points, duration = tr.points(point.free, point.duration), tr.shortest(point.flow)
 
         def free(place: Array, time: Array) -> Array:
-            found = collision.query(tr.basis.matrix(np.minimum(place / duration, 1.0)) @ points, self.ends, 0.0, time=time)
-            touched = np.zeros(len(place), dtype=bool)
-            touched[found.sample[collision.drifts(found.pair)]] = True
+            q, touched = tr.basis.matrix(np.minimum(place / duration, 1.0)) @ points, np.zeros(len(place), dtype=bool)
+            block = max(1, AT_ONCE // len(collision.pairs))
+            for first in range(0, len(q), block):
+                part = slice(first, first + block)
+                found = collision.query(q[part], self.ends, 0.0, time=time[part])
+                touched[first + found.sample[collision.drifts(found.pair)]] = True
             return ~touched
 
         still_from = max(o.motion.end for o in self.problem.scene.obstacles if o.motion is not None)
@@ -299,5 +307,6 @@ class Task:
         if certificate.ok:
             least = certificate.kinds.get("clearance")
             near = least is not None and least.margin < self.pad + NEAR
-            self.obstacles_bind = self.moving or near or float(point.flow.static.max()) > STATIC_MAX
+            waits = self._waits(draft.tr, point)
+            self.obstacles_bind = waits or near or float(point.flow.static.max()) > STATIC_MAX
         return trajectory, certificate

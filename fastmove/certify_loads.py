@@ -196,7 +196,7 @@ def _cup_use(held: Held, wrench: Array, vacuum: Array) -> Array:
 def _pad_share(held: Held, wrench: Array, grip_force: Array) -> Array:
     """Largest of V, the share of a pad that the load along the closing axis lightens, and R, written out (see `contact`)."""
     mu, width = held.friction, held.width
-    ratio = 0.5 * sum(patch.a for patch in held.patches) / 2 / (mu * width)
+    ratio = 0.4 * sum(patch.a for patch in held.patches) / 2 / (mu * width)
     fx, fy, fz, mx, _, mz = wrench.T
     first = np.hypot(fx - 2 * mz / width, fz + 2 * mx / width) / (2 * mu) + fy / 2
     second = np.hypot(fx + 2 * mz / width, fz - 2 * mx / width) / (2 * mu) - fy / 2

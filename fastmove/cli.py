@@ -169,7 +169,10 @@ def _positive(text: str) -> float:
 def _plan(options: argparse.Namespace) -> int:
     if options.contact != "pinch":
         return _plan_contacts(options)
-    solution = _planned(_problem(options), options.seed, options.deadline, options.explain)
+    asked = _problem(options)
+    if options.reference and asked.scene.moving:
+        raise InputError("--reference", "solves among obstacles that stand still; here some move")
+    solution = _planned(asked, options.seed, options.deadline, options.explain)
     problem = solution.problem
     if solution.ok and options.out and solution.trajectory is not None:
         save_trajectory(options.out, problem, solution.trajectory)

@@ -84,6 +84,7 @@ def judge(
     force *= truth.holds[0].given
     time, q, v, tau = _references(problem, trajectory, member, step)
     simulation = Simulation(truth, force, q[:: max(1, len(q) // GAIN_SAMPLES)], member, step, friction)
+    simulation.until = trajectory.duration  # what a motion is certified to
     simulation.settle(q[0], tau[0])
     reference, after = simulation.item_pose(), round(AFTER / step)
     hold = [np.repeat(x[-1:], after, axis=0) for x in (q, v, tau)]

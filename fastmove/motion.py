@@ -9,7 +9,7 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.errors import InputError
-from fastmove.shapes import pose_dict
+from fastmove.shapes import is_pose, pose_dict
 from fastmove.spline import Array, locked
 
 
@@ -34,6 +34,8 @@ class Motion:
             raise InputError("waypoints", f"are {len(self.poses)} poses at {times.size} times; at least two of each are needed")
         if not np.all(np.isfinite(times)) or np.any(np.diff(times) <= 0):
             raise InputError("waypoints.time", f"is {times.tolist()}; finite times that increase are needed [s]")
+        if not all(is_pose(p) for p in self.poses):
+            raise InputError("waypoints", "hold something that is no pose: finite numbers and a rotation are needed")
 
     @property
     def end(self) -> float:

@@ -43,7 +43,7 @@ class Replan:
     Attributes:
         solution: certified from the state at `at`, to be spliced in there (`Execution.splice`), or not certified: then nothing
             is, not even a stop, and the arm must be stopped by its driver.
-        stops: whether it ends in a held stop short of the goal.
+        stops: whether it ends in a held stop short of the goal, certified until the arm stands: what moves may come after that.
     """
 
     solution: Solution

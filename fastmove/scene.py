@@ -52,6 +52,13 @@ class Obstacle:
         """Pose of the first shape, in the world or in the frame that moves."""
         return self.shape.placement
 
+    def settled(self) -> Obstacle:
+        """The same; one whose motion is over by time 0 as what it is from then on, an obstacle that stands still."""
+        if self.motion is None or self.motion.end > 0:
+            return self
+        there = self.motion.poses[-1]
+        return Obstacle(self.name, tuple(replace(s, placement=there * s.placement) for s in self.shapes))
+
     def moved(self, by: pin.SE3) -> Obstacle:
         """The same, every pose in the world multiplied by this motion from the left."""
         if self.motion is not None:
@@ -124,6 +131,7 @@ class Scene:
     tolerance: float = 0.0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "obstacles", tuple(o.settled() for o in self.obstacles))
         if not 0 <= self.tolerance <= 0.1:
             raise InputError("uncertainty.obstacles", f"is {self.tolerance}; allowed: 0 to 0.1 m")
         names = [o.name for o in self.obstacles]
@@ -152,7 +160,7 @@ class Scene:
         self, add: Iterable[Obstacle] = (), remove: Iterable[str] = (), move: Mapping[str, pin.SE3] | None = None
     ) -> Scene:
         """The scene after a change: obstacles taken away, moved (poses in the world multiplied from the left) and added (one of
-        a name that is there already replaces it).  Contacts allowed with what is gone go, too.
+        a name that is there already replaces it).  Contacts allowed with what is gone, or moves now, go, too.
 
         Raises:
             InputError: a name to remove or move is not there.
@@ -163,5 +171,5 @@ class Scene:
                 raise InputError("obstacles", f"there is no {name!r} to remove or move")
         kept = [new.pop(o.name, o.moved(move[o.name]) if o.name in move else o) for o in self.obstacles if o.name not in gone]
         obstacles = (*kept, *new.values())
-        names = {o.name for o in obstacles}
+        names = {o.name for o in obstacles if o.settled().motion is None}
         return replace(self, obstacles=obstacles, allowed_contacts=tuple(c for c in self.allowed_contacts if c.obstacle in names))

@@ -30,6 +30,13 @@ def pose(position: object = (0.0, 0.0, 0.0), quaternion_xyzw: object = (0.0, 0.0
     return pin.XYZQUATToSE3(np.concatenate([np.asarray(position, dtype=float), quaternion / norm]))
 
 
+def is_pose(placement: pin.SE3) -> bool:
+    """Whether all numbers are finite and the rotation is one."""
+    turn = np.asarray(placement.rotation)
+    right = np.abs(turn @ turn.T - np.eye(3)).max() < 1e-6 and np.linalg.det(turn) > 0
+    return bool(right and np.all(np.isfinite(placement.translation)))
+
+
 def pose_dict(placement: pin.SE3) -> dict[str, list[float]]:
     """The pose as plain numbers; the quaternion's sign is normalised (w ≥ 0)."""
     values = pin.SE3ToXYZQUAT(placement)
@@ -113,6 +120,8 @@ class Shape:
         object.__setattr__(self, "size", locked(self.size))
         if self.type not in TYPES:
             raise InputError("type", f"is {self.type!r}; allowed: {', '.join(TYPES)}")
+        if not is_pose(self.placement):
+            raise InputError("placement", f"of a {self.type} is no pose: finite numbers and a rotation are needed")
         checks: dict[str, dict[str, object]] = {
             "box": {"size": self.size},
             "cylinder": {"radius": self.radius, "length": self.length},

@@ -175,7 +175,7 @@ class Sweep:
             fades = int(pair) in self.fade
             self._record(int(pair), float(middle[row]), margin)
             room = shift[n] * (1 + (self.required[pair] + CONTACT_DEPTH) / FADE_DISTANCE if fades else 1.0)
-            if margin < 0.0:
+            if not margin >= 0.0:
                 self.proven[fades] = False
             elif margin + RESOLUTION < room:
                 if last:
@@ -190,7 +190,7 @@ class Sweep:
         allowed = pair in self.fade
         if allowed not in self.least or margin < self.least[allowed][0]:
             self.least[allowed] = (margin, time, pair)
-        if margin < 0.0:
+        if not margin >= 0.0:
             self.proven[allowed] = False
 
     def _placements(self, times: Array) -> tuple[Array, Array, Array]:

@@ -139,7 +139,7 @@ def needs(panda: fm.RobotModel, com: tuple[float, float, float], grip: float = 2
     return needing(panda, com, 1, grip)[0]
 
 
-@pytest.mark.parametrize(("part", "com"), [("linear", (0.0, 0.0, 0.02)), ("couples", (0.0, 0.025, 0.0))])
+@pytest.mark.parametrize(("part", "com"), [("linear", (0.0, 0.0, 0.02)), ("couples", (0.0, 0.022, 0.0))])
 def test_mutation_part_of_the_hold_weakened(
     unjudged: pytest.MonkeyPatch, panda: fm.RobotModel, part: str, com: tuple[float, float, float]
 ) -> None:

@@ -106,6 +106,31 @@ def test_what_moves_cannot_be_touched() -> None:
         Scene((box("belt", (1, 1, 0.1), wandering(0)),), (AllowedContact("belt"),))
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_poses_that_are_none_are_refused(bad: float) -> None:
+    wrong = pin.SE3(np.eye(3), np.array([bad, 0.0, 0.0]))
+    with pytest.raises(fm.InputError, match="no pose"):
+        Motion(np.array([0.0, 1.0]), (UP, wrong))
+    with pytest.raises(fm.InputError, match="no pose"):
+        Shape("sphere", radius=0.1, placement=wrong)
+    with pytest.raises(fm.InputError, match="no pose"):
+        Shape("sphere", radius=0.1, placement=pin.SE3(2 * np.eye(3), np.zeros(3)))
+
+
+def test_what_has_come_to_rest_stands_still() -> None:
+    past = straight_by((1, 0, 0), (0, 2, 0), -2.0, 0.0)
+    scene = Scene((box("parked", (1, 1, 1), past),))
+    assert not scene.moving and scene.obstacles[0].placement.translation == pytest.approx([0, 2, 0])
+    under_way = Scene((box("cart", (1, 1, 1), straight_by((1, 0, 0), (0, 2, 0), 0.0, 2.0)),))
+    assert under_way.after(1.0).moving and not under_way.after(2.0).moving
+
+
+def test_a_support_that_begins_to_move_may_not_be_touched_any_more() -> None:
+    scene = Scene((box("tote", (1, 1, 0.1)),), (AllowedContact("tote"),))
+    later = scene.changed(add=[box("tote", (1, 1, 0.1), straight_by((0, 0, 0), (1, 0, 0), 0.5, 1.0))])
+    assert later.moving and later.allowed_contacts == ()
+
+
 # -- distances and their rates --------------------------------------------------------------------------------------------
 
 

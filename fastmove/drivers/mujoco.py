@@ -79,6 +79,7 @@ class Simulation:
         ]
         self._pads = [k for k in range(self.model.ngeom) if self.model.geom(k).name.startswith("pad_")]
         self.least_contacts = len(self._pads)
+        self.until = np.inf  # when obstacles that move are stopped [s]
         self.grip(grip_force)
 
     def grip(self, force: float) -> None:
@@ -132,7 +133,7 @@ class Simulation:
         qpos, wrench = np.empty((len(q), self.model.nq)), np.empty((len(q), 6))
         for k in range(len(q)):
             self.data.ctrl[:] = control[k]
-            self.at(k * self.step_size)
+            self.at(min(k * self.step_size, self.until))
             mujoco.mj_step(self.model, self.data)
             qpos[k], wrench[k] = self.data.qpos, self.data.qfrc_constraint[self.item_dofs]
             self.least_contacts = min(self.least_contacts, self.pads_in_touch())
