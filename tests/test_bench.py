@@ -75,7 +75,7 @@ def test_a_killed_run_goes_on_where_it_was(small_set: Path, tmp_path: Path) -> N
 
 
 def test_folders_of_problem_files_are_read() -> None:
-    assert len(list(read_set(PROBLEMS))) == 9
+    assert len(list(read_set(PROBLEMS))) == 10
     with pytest.raises(fm.InputError, match="no such"):
         list(read_set(PROBLEMS / "nowhere"))
 
