@@ -236,6 +236,7 @@ def test_the_sweep_is_never_above_a_dense_look(panda: fm.RobotModel) -> None:
             clear += 1
         else:
             assert least < 1e-4
+            assert least > -0.03 or raw_hits(problem, trajectory, 2e-3) > 0
     assert 2 <= clear <= 8
 
 

@@ -1,6 +1,7 @@
 """A motion once more, against the robot's raw meshes at many times: yes or no, by pinocchio's own broadphase.
 
-Nothing is shared with planner or certificate but the URDF: triangles instead of hulls, no required clearance, no bounds.
+Nothing is shared with planner or certificate but the URDF: triangles instead of hulls, no required clearance, no bounds.  Links
+without a mesh there (the shipped Panda's) are the convex bodies that the robot gives them.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ def _whole(problem: TransferProblem, q: Array) -> Array:
 
 
 def _geometry(problem: TransferProblem) -> pin.GeometryModel:
-    """The URDF's collision meshes as they are, items in the hands, obstacles; and the pairs that may not overlap."""
+    """The URDF's collision meshes as they are, the robot's own bodies for links that have none there, items in the hands,
+    obstacles; and the pairs that may not overlap."""
     robot, model = problem.robot, problem.robot.model
     folders = [str(f) for f in robot.package_dirs]
     try:
@@ -74,6 +76,12 @@ def _geometry(problem: TransferProblem) -> pin.GeometryModel:
         raise InputError("robot", f"{robot.name} has no URDF of its own to check against ({error})") from error
     base = robot.T_world_base
     links = [(k, str(model.frames[g.parentFrame].name)) for k, g in enumerate(geometry.geometryObjects)]
+    known = {link for _, link in links}
+    for body in robot.shapes:
+        if body.link not in known:
+            frame = model.frames[model.getFrameId(body.link)]
+            thing = pin.GeometryObject(f"body {body.name}", frame.parentJoint, frame.placement * body.placement, body.geometry)
+            links.append((geometry.addGeometryObject(thing), body.link))
     hands = {link for held in problem.holds for link in held.gripper.links}
     items, scene, drifting = [], [], []
     for held in problem.holds:
