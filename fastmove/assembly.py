@@ -68,13 +68,9 @@ class Assembly:
     motions: tuple[Motion, ...] = ()
 
     def movers(self, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Frames that move by themselves at times (N,): rotation (N, M, 3, 3), origin (N, M, 3)."""
-        found = [motion.at(time) for motion in self.motions]
-        rotation, origin = [np.empty((len(time), 0, 3, 3))], [np.empty((len(time), 0, 3))]
-        return (
-            np.concatenate(rotation + [r[:, None] for r, _ in found], axis=1),
-            np.concatenate(origin + [o[:, None] for _, o in found], axis=1),
-        )
+        """Frames that move by themselves, where there are any, at times (N,): rotation (N, M, 3, 3), origin (N, M, 3)."""
+        rotation, origin = zip(*(motion.at(time) for motion in self.motions), strict=True)
+        return np.stack(rotation, axis=1), np.stack(origin, axis=1)
 
     def moves_itself(self, body: int) -> bool:
         """Whether a body is of an obstacle that moves."""

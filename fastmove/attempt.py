@@ -147,14 +147,16 @@ class Task:
 
     def obstructed(self, draft: Draft) -> bool:
         """Whether another path might be faster: somewhere the motion keeps no more than its pad, or is hard to hold at rest."""
-        if self._waits(draft.tr, draft.point) or float(draft.point.flow.static.max()) > STATIC_MAX:  # geometry, too
+        if self._confined(draft.tr, draft.point):
             return True
         found = self._contacts(draft.tr, draft.samples, draft.point, self.pad + NEAR)
         return bool(np.any(self.shop.collision.whole(found)))
 
-    def _waits(self, tr: Transcription, point: Point) -> bool:
-        """Whether a motion takes longer than its limits ask for, because of what moves."""
-        return self.moving and tr.at_rest and point.duration > (1 + STEP_TOLERANCE) * tr.shortest(point.flow)
+    def _confined(self, tr: Transcription, point: Point) -> bool:
+        """Whether a motion is hard to hold at rest somewhere, which is geometry, too, or takes longer than its limits ask for,
+        because of what moves."""
+        waits = tr.moving and tr.at_rest and point.duration > (1 + STEP_TOLERANCE) * tr.shortest(point.flow)
+        return waits or float(point.flow.static.max()) > STATIC_MAX
 
     def finished(self, draft: Draft) -> tuple[Trajectory, Certificate]:
         """A draft on finer breakpoints where that may help, stretched and certified; a start at several limits at once may need
@@ -202,7 +204,7 @@ class Task:
                 touched[first + found.sample[collision.drifts(found.pair)]] = True
             return ~touched
 
-        still_from = max(o.motion.end for o in self.problem.scene.obstacles if o.motion is not None)
+        still_from = max(motion.end for motion in collision.assembly.motions)
         return [
             self._descent(basis := along(law, tr.basis), timed_by(basis, tr.basis, points, law), float(law[-1, 0]))
             for law in laws(free, duration, still_from)
@@ -260,9 +262,8 @@ class Task:
 
     def _contacts(self, tr: Transcription, samples: Samples, point: Point, reach: float) -> Contacts:
         """With less margin than `reach` [m], at the samples of a motion."""
-        time = samples.clearance * point.duration if self.moving else None
         q = samples.b_clearance @ tr.points(point.free, point.duration)
-        return self.shop.collision.query(q, self.ends, reach, time=time)
+        return self.shop.collision.query(q, self.ends, reach, time=samples.clearance * point.duration)
 
     def _worst_contact(self, tr: Transcription, samples: Samples, point: Point) -> str:
         collision, found = self.shop.collision, self._contacts(tr, samples, point, 0.0)
@@ -307,6 +308,5 @@ class Task:
         if certificate.ok:
             least = certificate.kinds.get("clearance")
             near = least is not None and least.margin < self.pad + NEAR
-            waits = self._waits(draft.tr, point)
-            self.obstacles_bind = waits or near or float(point.flow.static.max()) > STATIC_MAX
+            self.obstacles_bind = near or self._confined(draft.tr, point)
         return trajectory, certificate

@@ -35,8 +35,7 @@ class Broadphase:
         few = len(assembly.bodies) <= FEW
         kind = pin.BroadPhaseManager_NaiveCollisionManager if few else pin.TreeBroadPhaseManager_DynamicAABBTreeCollisionManager
         self.manager = kind(self.model, self.geometry, self.geometry_data)
-        self._collides = pin.computeCollisions
 
     def free(self, q: Array) -> bool:
         """Whether every pair keeps its clearance at q (n,)."""
-        return not self._collides(self.model, self.data, self.manager, np.ascontiguousarray(q), True)
+        return not pin.computeCollisions(self.model, self.data, self.manager, np.ascontiguousarray(q), True)

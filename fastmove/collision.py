@@ -178,6 +178,7 @@ class Collision:
         step: leave out what a step cannot bring near (for what stands still).
         time: (N,) when, for obstacles that move [s]; without it they are left out.
         """
+        time = time if self.moving else None
         frames, placed = self._placed(q, time)
         limit = np.broadcast_to(np.asarray(reach, dtype=float), len(q))
         if step is None:
@@ -227,8 +228,8 @@ class Collision:
 
     def _placed(self, q: Array, time: Array | None) -> tuple[Placements, Placed]:
         """All bodies at q; kept, since a motion that was assessed is often linearised next."""
-        key = np.column_stack([q, np.full(len(q), np.nan) if time is None else time])
-        if self._last is None or not np.array_equal(self._last[0], key, equal_nan=True):
+        key = q.copy() if time is None else np.column_stack([q, time])
+        if self._last is None or not np.array_equal(self._last[0], key):
             self._last = key, *self._place(q, time)
         return self._last[1:]
 

@@ -58,8 +58,9 @@ class Motion:
         time = np.clip(time, self.times[0], self.times[-1])
         origin = np.stack([np.interp(time, self.times, x) for x in self._origins.T], axis=1)
         leg = np.clip(np.searchsorted(self.times, time, side="right") - 1, 0, len(self.times) - 2)
-        turned = _turns(self._legs[1][leg] * (time - self.times[leg])[:, None])
-        return np.asarray(turned @ np.array([p.rotation for p in self.poses])[leg]), origin
+        turned = self._legs[1][leg] * (time - self.times[leg])[:, None]
+        rotation = [pin.exp3(turn) @ self.poses[k].rotation for turn, k in zip(turned, leg, strict=True)]
+        return np.array(rotation).reshape(-1, 3, 3), origin
 
     def pose(self, time: float) -> pin.SE3:
         rotation, origin = self.at(np.array([time]))
@@ -89,12 +90,3 @@ class Motion:
 
     def describe(self) -> list[dict[str, object]]:
         return [{"time": float(t), **pose_dict(p)} for t, p in zip(self.times, self.poses, strict=True)]
-
-
-def _turns(vector: Array) -> Array:
-    """(N, 3, 3) rotations by vectors (N, 3): 1 + sin θ K + (1 − cos θ) K² (Rodrigues)."""
-    angle = np.linalg.norm(vector, axis=1)[:, None, None]
-    x, y, z = (vector / np.maximum(angle[:, 0], 1e-300)).T
-    zero = np.zeros_like(x)
-    cross = np.array([[zero, -z, y], [z, zero, -x], [-y, x, zero]]).transpose(2, 0, 1)
-    return np.asarray(np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross))

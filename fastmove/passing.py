@@ -22,7 +22,7 @@ SPANS = 24  # even breakpoints beside those of the motion's own time, wherever t
 def laws(free: Callable[[Array, Array], Array], duration: float, still_from: float) -> list[Array]:
     """Laws (K, 2) of rows (t, τ) from 0 to the arrival: one that begins later and goes on without a pause; and of those that
     arrive earliest one that waits early and passes at full speed, and one that runs ahead and waits there, corners rounded.
-    None where nothing is in the motion's way, or no law leads past what is.
+    Empty where nothing is in the motion's way, or no law leads past what is.
 
     Args:
         free: whether places τ (N,) are free at times t (N,).

@@ -94,7 +94,8 @@ class Repair:
         strict = Transcription(self.shop.problem, tr.dynamics, tr.start, tr.goal, tr.basis, shrink)
         extremes = tr.polynomial(point.free, point.duration).derivative().extremes()
         speed = np.maximum(np.abs(extremes.low), np.abs(extremes.high)) / strict.velocity
-        fastest = point.duration * (max(float(speed.max()), 1.0) if self.shop.problem.scene.moving else float(speed.max()))
+        least = 1.0 if tr.moving else 0.0  # where obstacles move a motion may be waiting: no faster than it is
+        fastest = point.duration * max(float(speed.max()), least)
         for step in (COARSE, FINE):
             dense = Samples.dense(tr.basis, tr.with_rate, int(np.ceil(point.duration / step)))
             flow = strict.flow(dense, strict.points(point.free, point.duration), point.duration)

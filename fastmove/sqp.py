@@ -93,8 +93,7 @@ class Optimiser:
         return Point(free, duration, flow, merit, float(lack.max(initial=0.0)) / self.emphasis, static, violation)
 
     def _contacts(self, q: Array, reach: float, duration: float, gradients: bool = False, step: Reach | None = None) -> Contacts:
-        time = self.samples.clearance * duration if self.collision.moving else None
-        found = self.collision.query(q, self.ends, reach, gradients, step, time)
+        found = self.collision.query(q, self.ends, reach, gradients, step, self.samples.clearance * duration)
         return replace(found, weight=found.weight * self.emphasis)
 
     def _lack(self, contacts: Contacts, count: int) -> Array:
@@ -145,7 +144,7 @@ class Optimiser:
 
     def step(self, here: Here, radius: float, decrease: float, cones: bool) -> Step | None:
         low, high = -min(max(1 - self.bound / here.duration, 0.0), decrease), 1.0
-        if self.collision.moving:  # where obstacles are then is known nearby only
+        if self.tr.moving:  # where obstacles are then is known nearby only
             low, high = max(low, -radius), radius
         problem = Subproblem(self.tr, self.samples, here, radius, (low, high), cones)
         return problem.solve(self.precision or (1e-4 if self.tr.at_rest else 1e-8))

@@ -83,7 +83,7 @@ def _geometry(problem: TransferProblem) -> pin.GeometryModel:
             thing = pin.GeometryObject(f"body {body.name}", frame.parentJoint, frame.placement * body.placement, body.geometry)
             links.append((geometry.addGeometryObject(thing), body.link))
     hands = {link for held in problem.holds for link in held.gripper.links}
-    items, scene, drifting = [], [], []
+    items, scene = [], []
     for held in problem.holds:
         frame = model.frames[model.getFrameId(held.gripper.parent_frame)]
         for n, shape in enumerate(held.item.shapes):
@@ -93,7 +93,7 @@ def _geometry(problem: TransferProblem) -> pin.GeometryModel:
         for n, shape in enumerate(obstacle.shapes):
             at = base.inverse() * shape.placement
             scene.append(geometry.addGeometryObject(pin.GeometryObject(f"{obstacle.name}#{n}", 0, at, shape.geometry())))
-            drifting += scene[-1:] if obstacle.motion is not None else []
+    drifting = [k for k, _, _ in _movers(problem, geometry)]
     moving = [k for k, _ in links if geometry.geometryObjects[k].parentJoint > 0]
     pairs = [*product(moving, scene), *product(items, scene), *((k, i) for k, link in links for i in items if link not in hands)]
     for (k, one), (j, other) in product(links, links):
