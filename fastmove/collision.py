@@ -12,7 +12,7 @@ moves by itself, its point p2 at velocity ṗ2, adds ∂d/∂t = n · ṗ2.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import coal
 import numpy as np
@@ -22,16 +22,57 @@ from fastmove.bounding import Bounding, Placed
 from fastmove.kinematics import Kinematics, Placements
 from fastmove.manifold import Faces
 from fastmove.problem import TransferProblem
-from fastmove.proximity import Contacts, Ends, Fade, Fading, Lane, Reach
+from fastmove.proximity import Aisle, Contacts, Ends, Fade, Fading, Lane, Reach
 from fastmove.scene import CONTACT_DEPTH, CORRIDOR_TIP, FADE_DISTANCE
 from fastmove.spline import Array
 
 FADE_WEIGHT_MAX = 30.0
 FADE_POINTS = 4
+ROOM_DISTANCE = 0.1  # way of the item from which a contact that was allowed is worth all the room that others are [m]
+INNER_FADE = 0.9 * FADE_DISTANCE  # way in which the planner has an allowed contact fade: ahead of what the certificate asks [m]
 INNER_TIP = 0.8 * CORRIDOR_TIP  # what the planner uses of it [m]
 LANE_WEIGHT = 20.0  # a corridor has no pad that could absorb a lack: its millimetres cost more
 NEAREST = 2  # contacts kept per two groups and sample, in the rows only
 NOWHERE = 1e6  # [m] where obstacles that move are when no time is given
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """How N configurations stand to one corridor: inside its cone, or farther away than its length.
+
+    Attributes:
+        point: (N, 3) in the world;  past: (N, 3) from the end that the corridor belongs to.
+        margin: (N,) [m];  inside: (N,) whether the cone says it, not the length;  way: (N, 3) of the margin's gradient.
+    """
+
+    lane: Lane
+    point: Array
+    past: Array
+    margin: Array
+    inside: Array
+    way: Array
+
+    @staticmethod
+    def of(lane: Lane, frames: Placements) -> _Pass:
+        u, angle = lane.corridor.direction, lane.corridor.angle
+        point = np.einsum("cij,j->ci", frames.rotation[:, lane.joint], lane.point) + frames.origin[:, lane.joint]
+        past = point - lane.origin
+        along = past @ u
+        across = past - along[:, None] * u
+        width, distance = np.linalg.norm(across, axis=1), np.linalg.norm(past, axis=1)
+        cone, beyond = np.sin(angle) * along - np.cos(angle) * width + INNER_TIP, distance - lane.corridor.length
+        outward, away = across / np.maximum(width, 1e-9)[:, None], past / np.maximum(distance, 1e-9)[:, None]
+        inside = cone >= beyond
+        way = np.where(inside[:, None], np.sin(angle) * u - np.cos(angle) * outward, away)
+        return _Pass(lane, point, past, np.maximum(cone, beyond), inside, way)
+
+    def cone(self, rows: Array) -> tuple[Array, Array]:
+        """first ≥ ‖rest‖ at some of them: values (R, 4), and how they turn with the point (4, 3)."""
+        u, angle = self.lane.corridor.direction, self.lane.corridor.angle
+        turn = np.vstack([np.sin(angle) * u, np.cos(angle) * (np.eye(3) - np.outer(u, u))])
+        value = self.past[rows] @ turn.T
+        value[:, 0] += INNER_TIP
+        return value, turn
 
 
 class Collision:
@@ -143,26 +184,7 @@ class Collision:
         if not ends.lanes:
             return True
         frames = self.kinematics.placements(q[None])
-        return all(float(self._lane(lane, frames, False)[0][0]) >= 0 for lane in ends.lanes)
-
-    def _lane(self, lane: Lane, frames: Placements, gradients: bool) -> tuple[Array, Array]:
-        """Margin (N,) of a corridor and its gradient (N, n): inside the cone, or farther away than its length."""
-        count, u = len(frames.rotation), lane.corridor.direction
-        p = np.einsum("cij,j->ci", frames.rotation[:, lane.joint], lane.point) + frames.origin[:, lane.joint]
-        along = (p - lane.origin) @ u
-        across = p - lane.origin - along[:, None] * u
-        width = np.linalg.norm(across, axis=1)
-        sin, cos = np.sin(lane.corridor.angle), np.cos(lane.corridor.angle)
-        distance = np.hypot(along, width)
-        cone, past = sin * along - cos * width + INNER_TIP, distance - lane.corridor.length
-        margin = np.maximum(cone, past)
-        if not gradients:
-            return margin, np.zeros((count, self.kinematics.n))
-        outward = across / np.maximum(width, 1e-9)[:, None]
-        away = (p - lane.origin) / np.maximum(distance, 1e-9)[:, None]
-        way = np.where((cone >= past)[:, None], sin * u - cos * outward, away)
-        rows = np.arange(count)
-        return margin, self.kinematics.point_gradient(frames, rows, np.full(count, lane.joint), p, way)
+        return all(float(_Pass.of(lane, frames).margin[0]) >= 0 for lane in ends.lanes)
 
     def query(
         self,
@@ -202,7 +224,7 @@ class Collision:
             sample, pair, distance, normal, one, two = self._faces.manifolds(
                 placed, *_nearest(self._group_pair, sample, pair, distance, normal, one, two)
             )
-        required, slope, weight = self._required(frames, sample, pair, ends, gradients)
+        required, slope, weight, room = self._required(frames, sample, pair, ends, gradients)
         keep = distance - required < limit[sample]
         gradient, rate = np.zeros((len(sample), self.kinematics.n)), np.zeros(len(sample))
         if gradients and count:
@@ -212,7 +234,7 @@ class Collision:
             gradient = self.kinematics.line_gradient(frames, sample, one, normal) * moves - slope
             if time is not None:
                 rate = self._rates(time[sample], first, -normal, one) + self._rates(time[sample], second, normal, two)
-        contacts = Contacts(sample, pair, distance, required, gradient, weight, rate).chosen(keep)
+        contacts = Contacts(sample, pair, distance, required, gradient, weight, rate, room).chosen(keep)
         if gradients and ends.fades and count:
             contacts = replace(contacts, fading=self._fading(frames, contacts, gradient[keep] + slope[keep], ends))
         return self._with_lanes(contacts, frames, ends, limit, gradients) if ends.lanes else contacts
@@ -244,17 +266,31 @@ class Collision:
 
     def _with_lanes(self, found: Contacts, frames: Placements, ends: Ends, reach: Array, gradients: bool) -> Contacts:
         """Corridors as contacts that require a distance of 0."""
-        parts = [[getattr(found, key)] for key in ("sample", "pair", "distance", "required", "gradient", "weight", "rate")]
+        parts = [
+            [getattr(found, key)] for key in ("sample", "pair", "distance", "required", "gradient", "weight", "rate", "room")
+        ]
+        aisles, count = [], len(found.sample)
         for k, lane in enumerate(ends.lanes):
-            margin, gradient = self._lane(lane, frames, gradients)
-            rows = np.nonzero(margin < reach)[0]
-            zero = np.zeros(len(rows))
+            through = _Pass.of(lane, frames)
+            rows = np.nonzero(through.margin < reach)[0]
+            zero, gradient = np.zeros(len(rows)), np.zeros((len(rows), self.kinematics.n))
+            if gradients and len(rows):
+                every = np.repeat(rows, 3)
+                slope = self.kinematics.point_gradient(
+                    frames, every, np.full(len(every), lane.joint), through.point[every], np.tile(np.eye(3), (len(rows), 1))
+                ).reshape(len(rows), 3, -1)
+                gradient = np.einsum("rd,rdi->ri", through.way[rows], slope)
+                inside = through.inside[rows]
+                value, turn = through.cone(rows[inside])
+                aisles.append((count + np.nonzero(inside)[0], value, np.einsum("kd,rdi->rki", turn, slope[inside])))
             number = np.full(len(rows), len(self.pairs) + k)
-            new = (rows, number, margin[rows], zero, gradient[rows], zero + LANE_WEIGHT, zero)
+            new = (rows, number, through.margin[rows], zero, gradient, zero + LANE_WEIGHT, zero, zero)
+            count += len(rows)
             for part, values in zip(parts, new, strict=True):
                 part.append(values)
-        sample, pair, distance, required, slope, weight, rate = (np.concatenate(part) for part in parts)
-        return Contacts(sample, pair, distance, required, slope, weight, rate, found.fading)
+        sample, pair, distance, required, slope, weight, rate, room = (np.concatenate(part) for part in parts)
+        aisle = Aisle(*(np.concatenate(part) for part in zip(*aisles, strict=True))) if aisles else None
+        return Contacts(sample, pair, distance, required, slope, weight, rate, room, found.fading, aisle)
 
     def _fading(self, frames: Placements, found: Contacts, gradient: Array, ends: Ends) -> Fading | None:
         """gradient: (C, n) of the distances alone."""
@@ -269,9 +305,9 @@ class Collision:
                 length = np.linalg.norm(moved, axis=1)
                 here = touching[found.sample[touching] == sample]
                 floor, full = np.array([fade.floor[int(k)] for k in found.pair[here]]), self.required[found.pair[here]]
-                steep = (full - floor) / FADE_DISTANCE
+                steep = (full - floor) / INNER_FADE
                 own = np.abs(found.required[here] - floor - steep * length.max()) < 1e-12  # not another end's, not faded in
-                if length.max() >= FADE_DISTANCE or not np.any(own):
+                if length.max() >= INNER_FADE or not np.any(own):
                     continue
                 chosen = np.unique(np.append(fade.spread, int(np.argmax(length))))
                 chosen = np.append(chosen, np.full(len(fade.spread) + 1 - len(chosen), chosen[0]))
@@ -303,9 +339,9 @@ class Collision:
 
     def _required(
         self, frames: Placements, sample: Array, pair: Array, ends: Ends, gradients: bool
-    ) -> tuple[Array, Array, Array]:
-        """Required distance, its gradient and the weight of each contact."""
-        required = self.required[pair]
+    ) -> tuple[Array, Array, Array, Array]:
+        """Required distance, its gradient, the weight and the room of each contact."""
+        required, room = self.required[pair], np.ones(len(sample))
         weight = np.ones(len(sample))
         slope = np.zeros((len(sample), self.kinematics.n))
         for fade in ends.fades:
@@ -322,17 +358,18 @@ class Collision:
             longest = length[every, worst]
             floor = np.array([fade.floor[int(k)] for k in pair[rows]])
             full = self.required[pair[rows]]
-            wanted = floor + (full - floor) * np.minimum(1.0, longest / FADE_DISTANCE)
+            wanted = floor + (full - floor) * np.minimum(1.0, longest / INNER_FADE)
             lower = wanted < required[rows]
             required[rows[lower]] = wanted[lower]
-            weight[rows[lower]] = np.minimum(FADE_DISTANCE / np.maximum(longest[lower], 1e-9), FADE_WEIGHT_MAX)
+            room[rows] = np.minimum(room[rows], np.clip((longest - INNER_FADE) / (ROOM_DISTANCE - INNER_FADE), 0.0, 1.0))
+            weight[rows[lower]] = np.minimum(INNER_FADE / np.maximum(longest[lower], 1e-9), FADE_WEIGHT_MAX)
             if gradients:
                 unit = moved[every, worst] / np.maximum(longest, 1e-12)[:, None]
                 joint = np.full(len(rows), fade.joint)
                 rate = self.kinematics.point_gradient(frames, which, joint, points[every, worst], unit)
-                rate *= ((full - floor) / FADE_DISTANCE * (longest < FADE_DISTANCE))[:, None]
+                rate *= ((full - floor) / INNER_FADE * (longest < INNER_FADE))[:, None]
                 slope[rows[lower]] = rate[lower]
-        return required, slope, weight
+        return required, slope, weight, room
 
 
 def _pairs(problem: TransferProblem, assembly: Assembly) -> list[tuple[int, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import clarabel
 import numpy as np
@@ -12,15 +13,63 @@ from scipy import sparse
 from fastmove.spline import Array
 
 DEAREST = 0.1  # cost of a variable in the units that the solver sees, at most
+ALMOST = 10.0  # times the precision: what is still taken where no step leads nearer
+REFINED_BELOW = 1e-6  # precision from which Clarabel refines its steps; rougher ones are as good without, at half the time
+
+
+class SparseRows:
+    """Rows of a matrix, collected group by group; those of one group touch as many variables each."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._parts: list[tuple[Array, Array, Array]] = []
+
+    def add(self, columns: Array, matrix: Array) -> None:
+        """N blocks of k rows over c variables: columns (N, c), matrix (N, k, c) or, the same for all, (k, c)."""
+        blocks, (k, c) = len(columns), matrix.shape[-2:]
+        rows = self.count + np.arange(blocks * k).reshape(blocks, k, 1)
+        shape = (blocks, k, c)
+        values = np.broadcast_to(matrix, shape)
+        kept = values != 0
+        where = np.broadcast_to(rows, shape)[kept], np.broadcast_to(columns[:, None, :], shape)[kept]
+        self._parts.append((*where, values[kept]))
+        self.count += blocks * k
+
+    def matrix(self, columns: int) -> sparse.csc_matrix:
+        if not self._parts:
+            return sparse.csc_matrix((self.count, columns))
+        row, column, value = (np.concatenate(part) for part in zip(*self._parts, strict=True))
+        return sparse.csc_matrix((value, (row, column)), shape=(self.count, columns))
+
+
+@dataclass
+class Cones:
+    """Second-order cones b₀ + A₀ x ≥ ‖b₁… + A₁… x‖, collected group by group.
+
+    Attributes:
+        rows: A;  offsets: b;  sizes: rows of each cone.
+    """
+
+    rows: SparseRows = field(default_factory=SparseRows)
+    offsets: list[Array] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+
+    def add(self, columns: Array, matrix: Array, offset: Array) -> None:
+        """N cones of k rows over c variables: columns (N, c), matrix (N, k, c) or (k, c), offset (N, k)."""
+        self.rows.add(columns, matrix)
+        self.offsets.append(offset.ravel())
+        self.sizes += [offset.shape[1]] * len(offset)
 
 
 @dataclass(frozen=True)
 class ConicProgram:
-    """minimise ½ xᵀ diag(quadratic) x + linear·x  subject to  rows x ≤ bound,  lower ≤ x ≤ upper,
+    """minimise ½ xᵀ diag(quadratic) x + linear·x  subject to  rows x ≤ bound,  lower ≤ x ≤ upper,  equal x = 0,
     and for every cone (A, b):  b₀ + A₀ x ≥ ‖b₁… + A₁… x‖.
 
     Attributes:
-        cones: list of (A (k, nv), b (k,)).
+        rows: (m, r) for the first r ≤ nv variables; the others are in none of them.
+        cones, equal: sparse, for all nv;  sizes: rows of each cone;  offset: b of all.
+        pairs: (P, 2) rows that are the two sides of one limit, a x ≤ h + b x and −a x ≤ h' + b x.
         order: permutation of the variables that makes the rows banded, those of every row last; None = as they are.
     """
 
@@ -30,20 +79,23 @@ class ConicProgram:
     bound: Array
     lower: Array
     upper: Array
-    cones: list[tuple[Array, Array]] = field(default_factory=list)
+    cones: sparse.csc_matrix | None = None
+    offset: Array = field(default_factory=lambda: np.zeros(0))
+    sizes: tuple[int, ...] = ()
+    equal: sparse.csc_matrix | None = None
+    pairs: Array = field(default_factory=lambda: np.zeros((0, 2), dtype=int))
     order: Array | None = None
 
 
-def solve(program: ConicProgram, tolerance: float) -> tuple[Array, Array] | None:
-    """(x, multipliers of the rows), or None where the solver finds no solution."""
-    return _clarabel(program, tolerance) if program.cones else _piqp(program, tolerance)
+def solve(program: ConicProgram, tolerance: float) -> Array | None:
+    """x, or None where the solver finds no solution."""
+    return _clarabel(program, tolerance) if program.sizes else _piqp(program, tolerance)
 
 
-def _piqp(p: ConicProgram, tolerance: float) -> tuple[Array, Array] | None:
-    """The multistage factorisation wants neighbours beside each other: without the order it takes 2 to 13 times as long.
-    Variables are scaled so that none costs more than `DEAREST`: dear slacks, in metres, cost a fifth more iterations."""
+def _piqp(p: ConicProgram, tolerance: float) -> Array | None:
+    """The multistage factorisation wants neighbours beside each other: without the order it takes 2 to 13 times as long."""
     order = np.arange(len(p.linear)) if p.order is None else p.order
-    unit = (1.0 / np.maximum(1.0, np.abs(p.linear) / DEAREST))[order]
+    unit = _units(p)[order]
     solver = piqp.SparseSolver()
     solver.settings.kkt_solver = piqp.KKTSolver.sparse_multistage
     solver.settings.eps_abs = solver.settings.eps_rel = tolerance
@@ -59,7 +111,7 @@ def _piqp(p: ConicProgram, tolerance: float) -> tuple[Array, Array] | None:
         return None
     x = np.empty(len(order))
     x[order] = solver.result.x * unit
-    return x, np.array(solver.result.z_u)
+    return x
 
 
 def _by_columns(rows: Array, order: Array, unit: Array) -> sparse.csc_matrix:
@@ -74,31 +126,49 @@ def _by_columns(rows: Array, order: Array, unit: Array) -> sparse.csc_matrix:
     return sparse.csc_matrix((values, row.astype(np.int32), starts), shape=rows.shape)
 
 
-def _clarabel(p: ConicProgram, tolerance: float) -> tuple[Array, Array] | None:
-    size = len(p.linear)
-    eye = sparse.identity(size, format="csc")
-    low, high = np.isfinite(p.lower), np.isfinite(p.upper)
-    blocks = [sparse.csc_matrix(p.rows), eye[high], -eye[low]]
-    bounds = [p.bound, p.upper[high], -p.lower[low]]
-    kinds = [clarabel.NonnegativeConeT(len(p.bound) + int(high.sum()) + int(low.sum()))]
-    if p.cones:
-        blocks.append(sparse.csc_matrix(-np.concatenate([a for a, _ in p.cones])))
-        bounds.append(np.concatenate([b for _, b in p.cones]))
-        kinds += [clarabel.SecondOrderConeT(len(b)) for _, b in p.cones]
+def _units(p: ConicProgram) -> Array:
+    """Scales of the variables such that none costs more than `DEAREST`: dear slacks, in metres, cost a fifth more iterations."""
+    return np.asarray(1.0 / np.maximum(1.0, np.abs(p.linear) / DEAREST))
+
+
+def _clarabel(p: ConicProgram, tolerance: float) -> Array | None:
+    unit = _units(p)
+    matrix, bound, kinds = _standard(p, unit)
+    quadratic = sparse.diags(p.quadratic * unit**2, format="csc")
     settings = clarabel.DefaultSettings()
     settings.verbose = False
     settings.tol_feas = settings.tol_gap_abs = settings.tol_gap_rel = tolerance
+    settings.reduced_tol_feas = settings.reduced_tol_gap_abs = settings.reduced_tol_gap_rel = ALMOST * tolerance
     settings.max_threads = 1
-    solver = clarabel.DefaultSolver(
-        sparse.diags(p.quadratic, format="csc"),
-        p.linear,
-        sparse.vstack(blocks, format="csc"),
-        np.concatenate(bounds),
-        kinds,
-        settings,
-    )
-    solution = solver.solve()
-    good = (clarabel.SolverStatus.Solved, clarabel.SolverStatus.AlmostSolved)
-    if solution.status not in good:
-        return None
-    return np.array(solution.x), np.array(solution.z[: len(p.bound)])
+    for refined in (False, True) if tolerance > REFINED_BELOW else (True,):
+        settings.iterative_refinement_enable = refined
+        solution = clarabel.DefaultSolver(quadratic, p.linear * unit, matrix, bound, kinds, settings).solve()
+        if solution.status in (clarabel.SolverStatus.Solved, clarabel.SolverStatus.AlmostSolved):
+            return np.array(solution.x) * unit
+    return None
+
+
+def _standard(p: ConicProgram, unit: Array) -> tuple[sparse.csc_matrix, Array, list[Any]]:
+    """Clarabel's form, bound − matrix x in cones of these kinds.  Two sides of one limit are one of them, |middle| ≤ half: half
+    the matrix, and half the time."""
+    size, width = len(p.linear), p.rows.shape[1]
+    lone = np.setdiff1d(np.arange(len(p.bound)), p.pairs)
+    (upper, lower), (above, below) = ((x[p.pairs[:, 0]], x[p.pairs[:, 1]]) for x in (p.rows, p.bound))
+    sides = np.stack([(upper + lower) / 2, (lower - upper) / 2], axis=1).reshape(-1, width)
+    rows = _by_columns(np.concatenate([p.rows[lone], sides]), np.arange(width), unit[:width])
+    rows.resize(len(lone) + len(sides), size)
+    eye, scale = sparse.identity(size, format="csc"), sparse.diags(unit, format="csc")
+    low, high = np.isfinite(p.lower), np.isfinite(p.upper)
+    blocks, bounds = [eye[high], -eye[low], rows], [(p.upper / unit)[high], -(p.lower / unit)[low], p.bound[lone]]
+    bounds.append(np.stack([(above + below) / 2, (below - above) / 2], axis=1).ravel())
+    kinds = [clarabel.NonnegativeConeT(int(high.sum()) + int(low.sum()) + len(lone))]
+    kinds += [clarabel.SecondOrderConeT(2)] * len(p.pairs)
+    if p.equal is not None:
+        blocks.append(p.equal @ scale)
+        bounds.append(np.zeros(p.equal.shape[0]))
+        kinds.append(clarabel.ZeroConeT(p.equal.shape[0]))
+    if p.cones is not None:
+        blocks.append(-(p.cones @ scale))
+        bounds.append(p.offset)
+        kinds += [clarabel.SecondOrderConeT(rows) for rows in p.sizes]
+    return sparse.vstack(blocks, format="csc"), np.concatenate(bounds), kinds

@@ -10,10 +10,11 @@ Linearised, the hold takes several times as many steps and ends slower.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fastmove.conic import Cones, SparseRows
 from fastmove.contact import ConeContact
 from fastmove.spline import Array
 from fastmove.tolerance import Care
@@ -34,9 +35,6 @@ class EffortRows:
     slack: Array | None
 
 
-_Where = tuple[EffortRows, int, int, int]  # rows, sample, member, hold
-
-
 @dataclass(frozen=True)
 class Layout:
     """Columns of a subproblem: `size` of D, slacks up to `sigma`, that of violated limits there where there is one, ξ at `xi`,
@@ -48,18 +46,45 @@ class Layout:
     columns: int
 
 
+@dataclass(frozen=True)
+class _Sites:
+    """Wrenches of one hold that get cones.
+
+    Attributes:
+        efforts: that they are among;  hold: its number;  k, m: (N,) samples and members.
+        wrench: (N, 6) over the grip force;  columns: (N, 6) of their change.
+        slack, room: (N, r) columns and weights of what a longer duration and slacks add to a limit of 1.
+    """
+
+    efforts: EffortRows
+    hold: int
+    k: Array
+    m: Array
+    wrench: Array
+    columns: Array
+    slack: Array
+    room: Array
+
+    def of(self, which: Array) -> _Sites:
+        parts = (getattr(self, key)[which] for key in ("k", "m", "wrench", "columns", "slack", "room"))
+        return _Sites(self.efforts, self.hold, *parts)
+
+
 class HoldCones:
-    """Cones (A, b) of the samples, members and holds that can bind in the trust region.
+    """Cones of the samples, members and holds that can bind in the trust region.
+
+    The change of every such wrench is made a variable of its own, W' = (J D + 2 w_g ξ) / F: a wrench is in up to eight cones of
+    three to five rows each, which are six short ones that way and would be thirty long ones.
 
     Args:
         efforts: in motion, and at rest.
         members: of the item set that they are for; None = all.
         radius, stretch_range: of the step.
+        cones: to add to.
 
     Attributes:
-        cones: (A (k, columns), b (k,)), b₀ + A₀ x ≥ ‖b₁… + A₁… x‖.
-        rows, bounds: rows x ≤ bound that belong to them.
-        columns: with two more for every hold that may bind, p and n.
+        equal: rows x = 0 that tie W' to D and ξ.
+        columns: with W' and, for every hold that may bind, p and n.
     """
 
     def __init__(
@@ -70,100 +95,109 @@ class HoldCones:
         radius: float,
         stretch_range: tuple[float, float],
         layout: Layout,
+        cones: Cones,
     ) -> None:
-        self.tr, self.efforts, self.members, self.layout = tr, efforts, members, layout
-        self.rows: list[Array] = []
-        self.bounds: list[Array] = []
-        chosen, shared = self._near(radius, stretch_range)
-        self.columns = layout.columns + 2 * len(chosen)
-        self.cones = [cone for i, row in enumerate(chosen) for cone in self._score_cones(*row, layout.columns + 2 * i)]
-        self.cones += [cone for row in shared for cone in self._share_cones(*row)] + self._care_cones()
-
-    def _near(self, radius: float, stretch_range: tuple[float, float]) -> tuple[list[_Where], list[_Where]]:
-        """Where S may bind, and where V or R may."""
-        tr, n = self.tr, self.tr.n
-        chosen: list[_Where] = []
-        shared: list[_Where] = []
-        for e in self.efforts:
+        self.tr, self.members, self.layout, self.cones = tr, members, layout, cones
+        self.equal, self.columns = SparseRows(), layout.columns
+        for e in efforts:
             reach = np.abs(e.free).sum(axis=(3, 4)) * radius
             reach += np.abs(e.xi) * max(abs(stretch_range[0]), abs(stretch_range[1]))
-            for hold, contact in enumerate(tr.carry.contacts):
-                rows = slice(n + 6 * hold, n + 6 * hold + 6)
-                bound = _largest_use(contact, np.abs(e.value[:, :, rows]) + reach[:, :, rows]) / tr.carry.forces[hold]
-                least = tr.hold_max * (e.limit + e.power * stretch_range[0])
-                wrench, full = e.value[:, :, rows], tr.hold_max * e.limit
-                near = (bound > least) & _worst_members(contact.score(wrench, tr.carry.forces[hold]) / full)
-                chosen += [(e, int(k), int(m), hold) for k, m in zip(*np.nonzero(near), strict=True)]
-                near = _worst_members(contact.share(wrench, tr.carry.forces[hold]) / full)
-                shared += [(e, int(k), int(m), hold) for k, m in zip(*np.nonzero(near), strict=True)]
-        return chosen, shared
+            for hold in range(len(tr.carry.contacts)):
+                self._add(e, hold, reach, stretch_range[0])
 
-    def _score_cones(self, e: EffortRows, k: int, m: int, hold: int, p: int) -> list[tuple[Array, Array]]:
-        """p ≥ ‖C W‖, n ≥ |n·W| and 0.9 (limit + power ξ) + h ≥ ‖(L W, p + n)‖, all divided by F; columns p and n = p + 1."""
-        contact = self.tr.carry.contacts[hold]
-        wrench, change, room = self._per_force(e, k, m, hold)
-        unit = np.zeros((2, self.columns))
-        unit[0, p] = unit[1, p + 1] = 1.0
-        for sign in (1.0, -1.0):
-            self.rows.append((sign * contact.normal @ change - unit[1])[None])
-            self.bounds.append(np.array([-sign * contact.normal @ wrench]))
-        couples = (np.vstack([unit[0], contact.couples @ change]), np.concatenate([[0.0], contact.couples @ wrench]))
-        whole = np.vstack([room, contact.linear @ change, unit[0] + unit[1]])
-        return [couples, (whole, np.concatenate([[e.limit * self.tr.hold_max], contact.linear @ wrench, [0.0]]))]
-
-    def _share_cones(self, e: EffortRows, k: int, m: int, hold: int) -> list[tuple[Array, Array]]:
-        """0.9 (limit + power ξ) + h − b·W ≥ ‖A W‖ for each pad, divided by F."""
-        wrench, change, room = self._per_force(e, k, m, hold)
-        full = e.limit * self.tr.hold_max
-        return [
-            (np.vstack([room - b @ change, a @ change]), np.concatenate([[full - b @ wrench], a @ wrench]))
-            for a, b in self.tr.carry.contacts[hold].shares
-            if float(np.linalg.norm(a @ wrench) + b @ wrench) > CONE_FROM * full
-        ]
-
-    def _care_cones(self) -> list[tuple[Array, Array]]:
-        """limit (1 + power ξ) + h − b·W ≥ ‖A W‖ for what items tolerate, in shares of their weight."""
-        tr, cones = self.tr, []
-        for e in self.efforts:
-            at_rest = e.slack is not None
-            share = tr.inside * (STATIC_TARGET if at_rest else 1.0)
-            for hold, care in enumerate(tr.carry.cares):
-                if care is None:
-                    continue
-                members = np.arange(e.value.shape[1]) if self.members is None else self.members
-                wrench = e.value[:, :, tr.n + 6 * hold : tr.n + 6 * hold + 6]
-                use = Care(care.tolerance, care.up, care.masses[members]).use(wrench, at_rest)
-                for k, m in zip(*np.nonzero(_worst_members(use)), strict=True):
-                    there, change, room = self._wrench(e, int(k), int(m), hold)
-                    for cone in care.cones(int(members[m]), at_rest, share):
-                        row = room.copy()
-                        row[self.layout.xi] *= cone.limit
-                        matrix = np.vstack([row - cone.offset @ change, cone.matrix @ change])
-                        cones.append((matrix, np.concatenate([[cone.limit - cone.offset @ there], cone.matrix @ there])))
-        return cones
-
-    def _per_force(self, e: EffortRows, k: int, m: int, hold: int) -> tuple[Array, Array, Array]:
-        """The wrench over F, its change (6, columns), and the row of what a longer duration and slacks add to 0.9."""
-        wrench, change, room = self._wrench(e, k, m, hold)
-        force = self.tr.carry.forces[hold]
-        room[: self.layout.sigma] *= self.tr.hold_max
-        room[self.layout.xi] *= self.tr.hold_max
-        return wrench / force, change / force, room
-
-    def _wrench(self, e: EffortRows, k: int, m: int, hold: int) -> tuple[Array, Array, Array]:
-        """A wrench, its change (6, columns), and the row of what a longer duration and slacks add to a limit of 1."""
+    def _add(self, e: EffortRows, hold: int, reach: Array, least: float) -> None:
+        """Everything about one hold; reach: (K, members, rows) of how much a step changes efforts; least: ξ."""
         tr = self.tr
-        rows = slice(tr.n + 6 * hold, tr.n + 6 * hold + 6)
-        change = np.zeros((6, self.columns))
-        change[:, : self.layout.size] = e.free[k, m, rows].reshape(6, -1)
-        change[:, self.layout.xi] = e.xi[k, m, rows]
-        room = np.zeros(self.columns)
-        room[self.layout.xi] = e.power
+        contact, force, care = tr.carry.contacts[hold], tr.carry.forces[hold], self._care(hold)
+        wrench, reach = (x[:, :, self._rows(hold)] for x in (e.value, reach))
+        full, least = tr.hold_max * e.limit, tr.hold_max * (e.limit + e.power * least)
+        score = contact.score(wrench, force)
+        scored = (score + _largest_use(contact, reach) / force > least) & _worst_members(score / full)
+        shared = _worst_members(contact.share(wrench, force) / full)
+        cared = np.zeros_like(shared) if care is None else _worst_members(care.use(wrench, e.slack is not None))
+        sites = self._lifted(e, hold, *np.nonzero(scored | shared | cared))
+        self._score(sites.of(scored[sites.k, sites.m]))
+        self._shares(sites.of(shared[sites.k, sites.m]), reach / force, least)
+        if care is not None:
+            self._cares(sites.of(cared[sites.k, sites.m]), care)
+
+    def _rows(self, hold: int) -> slice:
+        return slice(self.tr.n + 6 * hold, self.tr.n + 6 * hold + 6)
+
+    def _care(self, hold: int) -> Care | None:
+        """What the item tolerates, for the members there are."""
+        care = self.tr.carry.cares[hold]
+        if care is None or self.members is None:
+            return care
+        return Care(care.tolerance, care.up, care.masses[self.members])
+
+    def _lifted(self, e: EffortRows, hold: int, k: Array, m: Array) -> _Sites:
+        """The change of these wrenches over F as variables."""
+        layout, force, rows = self.layout, self.tr.carry.forces[hold], self._rows(hold)
+        columns = self._new(len(k), 6)
+        free = e.free[k, m, rows].reshape(len(k), 6, layout.size) / force
+        tie = np.concatenate([free, e.xi[k, m, rows, None] / force, np.broadcast_to(-np.eye(6), (len(k), 6, 6))], axis=2)
+        there = np.broadcast_to(np.append(np.arange(layout.size), layout.xi), (len(k), layout.size + 1))
+        self.equal.add(np.hstack([there, columns]), tie)
+        slack, weight = [np.full(len(k), layout.xi)], [float(e.power)]
         if e.slack is not None:
-            room[e.slack[k]] = 1.0
-        if not tr.at_rest:
-            room[self.layout.sigma] = 1.0
-        return e.value[k, m, rows], change, room
+            slack.append(e.slack[k])
+            weight.append(1.0)
+        room = np.array(weight) * self.tr.hold_max
+        if not self.tr.at_rest:
+            slack.append(np.full(len(k), layout.sigma))
+            room = np.append(room, 1.0)
+        wrench = e.value[k, m, rows] / force
+        return _Sites(e, hold, k, m, wrench, columns, np.stack(slack, axis=1), np.broadcast_to(room, (len(k), len(room))))
+
+    def _new(self, count: int, each: int) -> Array:
+        """(count, each) columns of new variables."""
+        first = self.columns
+        self.columns += count * each
+        return first + np.arange(count * each).reshape(count, each)
+
+    def _score(self, sites: _Sites) -> None:
+        """p ≥ ‖C W‖, n ≥ |n·W| and 0.9 (limit + power ξ) + h ≥ ‖(L W, p + n)‖, all divided by F."""
+        contact, count = self.tr.carry.contacts[sites.hold], len(sites.k)
+        helpers, normal = self._new(count, 2), contact.normal[None]
+        for helper, rows in ((helpers[:, :1], contact.couples), (helpers[:, 1:], normal)):
+            matrix = np.block([[np.zeros((1, 6)), np.ones((1, 1))], [rows, np.zeros((len(rows), 1))]])
+            self.cones.add(np.hstack([sites.columns, helper]), matrix, np.hstack([np.zeros((count, 1)), sites.wrench @ rows.T]))
+        lines, r = len(contact.linear), sites.room.shape[1]
+        matrix = np.zeros((count, lines + 2, 8 + r))
+        matrix[:, 0, 8:] = sites.room
+        matrix[:, 1:-1, :6], matrix[:, -1, 6:8] = contact.linear, 1.0
+        full = np.full((count, 1), sites.efforts.limit * self.tr.hold_max)
+        offset = np.hstack([full, sites.wrench @ contact.linear.T, np.zeros((count, 1))])
+        self.cones.add(np.hstack([sites.columns, helpers, sites.slack]), matrix, offset)
+
+    def _shares(self, sites: _Sites, reach: Array, least: float) -> None:
+        """0.9 (limit + power ξ) + h − b·W ≥ ‖A W‖ for each pad, divided by F, where it is used and may bind."""
+        full, change = sites.efforts.limit * self.tr.hold_max, reach[sites.k, sites.m]
+        for a, b in self.tr.carry.contacts[sites.hold].shares:
+            use = np.linalg.norm(sites.wrench @ a.T, axis=1) + sites.wrench @ b
+            most = use + np.linalg.norm(change @ np.abs(a).T, axis=1) + change @ np.abs(b)
+            self._limit(sites.of((use > CONE_FROM * full) & (most > least)), a, b, full)
+
+    def _limit(self, sites: _Sites, a: Array, b: Array, limit: float) -> None:
+        """limit + room − b·W ≥ ‖A W‖."""
+        matrix = np.zeros((len(sites.k), len(a) + 1, 6 + sites.room.shape[1]))
+        matrix[:, 0, :6], matrix[:, 0, 6:], matrix[:, 1:, :6] = -b, sites.room, a
+        offset = np.hstack([limit - sites.wrench @ b[:, None], sites.wrench @ a.T])
+        self.cones.add(np.hstack([sites.columns, sites.slack]), matrix, offset)
+
+    def _cares(self, sites: _Sites, care: Care) -> None:
+        """limit (1 + power ξ) + h − b·W ≥ ‖A W‖ for what items tolerate, in shares of their weight."""
+        at_rest, force = sites.efforts.slack is not None, self.tr.carry.forces[sites.hold]
+        share = self.tr.inside * (STATIC_TARGET if at_rest else 1.0)
+        room = sites.room.copy()
+        room[:, : 2 if at_rest else 1] /= self.tr.hold_max
+        for m in np.unique(sites.m):
+            there = sites.m == m
+            for cone in care.cones(int(m), at_rest, share):
+                scaled = room.copy()
+                scaled[:, 0] *= cone.limit
+                self._limit(replace(sites, room=scaled).of(there), cone.matrix * force, cone.offset * force, cone.limit)
 
 
 def _worst_members(use: Array) -> Array:
@@ -172,7 +206,7 @@ def _worst_members(use: Array) -> Array:
 
 
 def _largest_use(contact: ConeContact, largest: Array) -> Array:
-    """Upper bound of S·F over wrenches with |W| ≤ largest, component by component."""
+    """Upper bound of S·F, a norm, over wrenches with |W| ≤ largest, component by component."""
     lin = np.linalg.norm(largest @ np.abs(contact.linear).T, axis=-1)
     couples = np.linalg.norm(largest @ np.abs(contact.couples).T, axis=-1)
     return np.asarray(np.hypot(lin, couples + largest @ np.abs(contact.normal)))

@@ -31,6 +31,20 @@ class Fading:
 
 
 @dataclass(frozen=True)
+class Aisle:
+    """Corridors' cones, first + first' δq ≥ ‖rest + rest' δq‖, for changes δq of the configuration: near its axis a cone's side
+    bends faster than any tangent follows.
+
+    Attributes:
+        row: (R,) which contacts;  value: (R, 4) first and rest [m];  slope: (R, 4, n) [m/rad].
+    """
+
+    row: Array
+    value: Array
+    slope: Array
+
+
+@dataclass(frozen=True)
 class Contacts:
     """C nearby pairs over N configurations.
 
@@ -41,7 +55,10 @@ class Contacts:
         gradient: (C, n) of distance − required [m/rad].
         weight: (C,) 1, or for a fading allowed contact 10 mm / l: its first micrometres count like millimetres later.
         rate: (C,) of distance − required with time where the arm stands still [m/s]: not 0 for obstacles that move.
+        room: (C,) share of an optimiser's own room beyond the required distance that is asked for: 0 while an allowed contact
+            fades, where that would ask for a steeper way out than the certificate does, growing to 1 from there on.
         fading: which of them fade, and how; None where gradients were not asked for, or none does.
+        aisle: which of them are the side of a corridor, in the same way.
     """
 
     sample: Array
@@ -51,7 +68,9 @@ class Contacts:
     gradient: Array
     weight: Array
     rate: Array
+    room: Array
     fading: Fading | None = None
+    aisle: Aisle | None = None
 
     @property
     def margin(self) -> Array:
@@ -60,7 +79,7 @@ class Contacts:
     def chosen(self, which: Array) -> Contacts:
         """Only these, nothing said of what fades."""
         kept = [x[which] for x in (self.sample, self.pair, self.distance, self.required, self.gradient, self.weight, self.rate)]
-        return Contacts(kept[0], kept[1], kept[2], kept[3], kept[4], kept[5], kept[6])
+        return Contacts(kept[0], kept[1], kept[2], kept[3], kept[4], kept[5], kept[6], self.room[which])
 
 
 @dataclass(frozen=True)

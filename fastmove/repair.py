@@ -26,6 +26,7 @@ EMPHASIS_GROWTH, EMPHASIS_MAX = 3.0, 27.0  # of the price of a lack of clearance
 ROUNDS = 6
 SHRINK = 2e-4  # relative distance kept from torque, rate and hold between the planner's samples …
 SHRINK_GROWTH = 5.0  # … and its growth where the certificate still finds more
+BESIDE, POINTS = 0.006, 7  # samples where a certificate fails: this far beyond what fails [s], and how many
 COARSE, FINE = 4e-3, 1e-3  # grids on which a duration is fixed [s]
 
 
@@ -141,10 +142,10 @@ def _missing(certificate: Certificate, duration: float, at_rest: bool) -> tuple[
     clearance, effort = np.zeros(0), np.zeros(0)
     failing = np.nonzero(profile["clearance"] < 0)[0] if "clearance" in profile else np.zeros(0, dtype=int)
     if len(failing):
-        clearance = _runs(profile["clearance_time"][failing], 0.02)
+        clearance = _around(_split(profile["clearance_time"][failing], 0.02), duration)
     lane = profile.get("corridor", np.zeros(0))
     if np.any(lane < 0):
-        clearance = np.concatenate([clearance, _runs(profile["corridor_time"][lane < 0], 0.005)])
+        clearance = np.concatenate([clearance, _around(_split(profile["corridor_time"][lane < 0], 0.005), duration)])
     if len(clearance) == 0:
         clearance = np.array([e.time_s for k in ("clearance", "allowed_contact", "corridor") if (e := kinds.get(k)) and not e.ok])
     if not at_rest:
@@ -155,10 +156,21 @@ def _missing(certificate: Certificate, duration: float, at_rest: bool) -> tuple[
     return effort / duration, clearance / duration
 
 
+def _around(runs: list[Array], duration: float) -> Array:
+    """Times within and beside every run of times, close to each other: what fails between two samples moves to the sides of a
+    third one."""
+    found = [np.linspace(run[0] - BESIDE, run[-1] + BESIDE, POINTS) for run in runs]
+    return np.unique(np.clip(np.concatenate(found), 0.0, duration))
+
+
 def _runs(times: Array, gap: float) -> Array:
-    """First, middle and last time of every run of times with no gap above `gap` [s]."""
+    """First, middle and last time of every run."""
+    return np.unique([t for run in _split(times, gap) for t in (run[0], run[len(run) // 2], run[-1])])
+
+
+def _split(times: Array, gap: float) -> list[Array]:
+    """Runs of times with no gap above `gap` [s]."""
     if len(times) == 0:
-        return times
+        return []
     times = np.unique(times)
-    runs = np.split(times, np.nonzero(np.diff(times) > gap)[0] + 1)
-    return np.unique([t for run in runs for t in (run[0], run[len(run) // 2], run[-1])])
+    return np.split(times, np.nonzero(np.diff(times) > gap)[0] + 1)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from scipy.interpolate import CubicSpline
 
 from fastmove.attempt import Task
@@ -139,7 +140,7 @@ class _AlongWay(Optimiser):
         found = solve_program(_reduced(full.program(), slope, sigma, room), 1e-6)
         if found is None:
             return None
-        change, rest = found[0][: len(sigma)], found[0][len(sigma) :]
+        change, rest = found[: len(sigma)], found[len(sigma) :]
         step = full.step(np.concatenate([slope @ change, rest]))
         moved = np.maximum.accumulate(np.clip(sigma + change, 0.0, 1.0))
         return replace(step, change=chart.free(moved) - chart.free(sigma))
@@ -152,6 +153,7 @@ def _reduced(program: ConicProgram, slope: Array, sigma: Array, room: Array) -> 
     def columns(matrix: Array) -> Array:
         return np.hstack([matrix[:, :size] @ slope, matrix[:, size:]])
 
+    turned = sparse.block_diag([slope, sparse.identity(len(program.linear) - size)], format="csc")
     order = np.zeros((count - 1, program.rows.shape[1] - size + count))
     order[np.arange(count - 1), np.arange(count - 1)] = 1.0
     order[np.arange(count - 1), np.arange(1, count)] = -1.0
@@ -163,7 +165,11 @@ def _reduced(program: ConicProgram, slope: Array, sigma: Array, room: Array) -> 
         np.concatenate([program.bound, np.diff(sigma)]),
         np.concatenate([-room, program.lower[tail]]),
         np.concatenate([room, program.upper[tail]]),
-        [(columns(a), b) for a, b in program.cones],
+        None if program.cones is None else program.cones @ turned,
+        program.offset,
+        program.sizes,
+        None if program.equal is None else program.equal @ turned,
+        program.pairs,
     )
 
 

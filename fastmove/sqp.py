@@ -102,8 +102,7 @@ class Optimiser:
         return lack
 
     def _pads(self, contacts: Contacts) -> Array:
-        """None while an allowed contact fades: there a pad would ask for a steeper way out than the certificate does."""
-        return np.where(self.collision.whole(contacts), self.pad, 0.0)
+        return self.pad * contacts.room
 
     def run(self, free: Array, duration: float, radius: float = 0.3) -> tuple[Point, int]:
         """The best motion found from this one, and the number of subproblems solved."""

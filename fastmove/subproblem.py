@@ -16,12 +16,11 @@ With a moving end the fixed control points change with T: their part of every ro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fastmove.conic import ConicProgram, solve
+from fastmove.conic import Cones, ConicProgram, SparseRows, solve
 from fastmove.dynamics import Linearised
 from fastmove.hold_cones import EffortRows, HoldCones, Layout
 from fastmove.proximity import Contacts
@@ -41,6 +40,7 @@ WEIGHT_CLEARANCE = 20.0  # [s/m]
 WEIGHT_STATIC = 10.0  # [s]
 WEIGHT_VIOLATION = 20.0  # [1], times T: limits violated by a moving start's motion
 PROXIMAL = 1e-5
+SIGNS = (1.0, -1.0)
 RATE_STEP = 1e-4  # of central differences in time [s]
 
 
@@ -101,12 +101,15 @@ class Subproblem:
         self.ways = self.xi + 1
         self.columns = self.ways + (0 if fading is None else len(fading.sample))
         self.rows: list[Array] = []
+        self.pairs: list[Array] = []
         self.bounds: list[Array] = []
         self._kinematics()
         self._efforts()
         self._clearance()
-        self.cones = self._hold() if cones and tr.problem.holds else []
-        self.cones += self._fading()
+        self._cones, self._equal = Cones(), SparseRows()
+        self._fading()
+        self._aisle()
+        self.variables = self._hold() if cones and tr.problem.holds else self.columns
 
     # -- rows -----------------------------------------------------------------------------------------------------
 
@@ -121,37 +124,47 @@ class Subproblem:
         reach = np.abs(d).sum(axis=1) * self.radius
         if most is not None:
             reach = np.minimum(likely_share(self.tr) * reach, most)
-        for sign, binding in self._binding(reach, xi, value, limit, power):
+        sides = self._binding(reach, xi, value, limit, power)
+        for sign, binding in zip(SIGNS, sides, strict=True):
             block = np.zeros((int(binding.sum()), self.columns))
             block[:, : self.size] = sign * d[binding]
             if slack is not None:
                 block[np.arange(len(block)), slack[binding]] = -1.0
             self._append(block, sign, xi[binding], value[binding], limit, power)
+        self._pair(*sides)
 
     def _per_joint(self, matrix: Array, value: Array, scale: Array, power: int) -> None:
         """Rows of one joint each: value (K, n) = matrix P / scale; dropped before they are written out."""
         tr, free = self.tr, matrix[:, self.tr.free]
         reach = np.abs(free).sum(axis=1)[:, None] / scale * self.radius
         xi = matrix @ self.slope / scale
-        for sign, binding in self._binding(reach, xi, value, 1.0, power):
+        sides = self._binding(reach, xi, value, 1.0, power)
+        for sign, binding in zip(SIGNS, sides, strict=True):
             k, joint = np.nonzero(binding)
             block = np.zeros((len(k), self.columns))
             block[:, : self.size].reshape(len(k), tr.n_free, tr.n)[np.arange(len(k)), :, joint] = (
                 sign * free[k] / scale[joint][:, None]
             )
             self._append(block, sign, xi[k, joint], value[k, joint], 1.0, power)
+        self._pair(*sides)
 
-    def _binding(self, reach: Array, xi: Array, value: Array, limit: float, power: int) -> Iterator[tuple[float, Array]]:
+    def _binding(self, reach: Array, xi: Array, value: Array, limit: float, power: int) -> list[Array]:
         """For either sign the rows of a limit that can bind where a step changes values by at most `reach`."""
-        far = max(abs(self.range[0]), abs(self.range[1]))
-        for sign in (1.0, -1.0):
+        far, found = max(abs(self.range[0]), abs(self.range[1])), []
+        for sign in SIGNS:
             column = sign * xi - power
             binding = sign * value - limit + reach + np.maximum(column * self.range[0], column * self.range[1]) >= 0
             if not self.tr.at_rest:
                 binding |= sign * value - limit + reach + np.abs(column) * far >= 0
-            binding &= reach + np.abs(column) > 0  # the fixed ends are not the solver's business
-            if np.any(binding):
-                yield sign, binding
+            found.append(binding & (reach + np.abs(column) > 0))  # the fixed ends are not the solver's business
+        return found
+
+    def _pair(self, above: Array, below: Array) -> None:
+        """Of the rows appended last those that are two sides of one limit."""
+        both, count = above & below, int(above.sum()) + int(below.sum())
+        first = sum(map(len, self.rows)) - count
+        upper, lower = (np.cumsum(side).reshape(side.shape)[both] - 1 for side in (above, below))
+        self.pairs.append(np.stack([first + upper, first + int(above.sum()) + lower], axis=1))
 
     def _append(self, block: Array, sign: float, xi: Array, value: Array, limit: float, power: int) -> None:
         """Rows whose part over D, signed already, is in `block`."""
@@ -229,6 +242,8 @@ class Subproblem:
         room = (contacts.margin - self.here.pads) * weight
         if contacts.fading is not None:  # rows of their own
             room[contacts.fading.row] = np.inf
+        if contacts.aisle is not None:
+            room[contacts.aisle.row] = np.inf
         reach = np.abs(block[:, : self.size]).sum(axis=1) * self.radius
         reach += np.abs(block[:, self.xi]) * max(-self.range[0], self.range[1])
         binding = room < (likely_share(self.tr) * reach if self.tr.at_rest else np.inf)
@@ -246,59 +261,87 @@ class Subproblem:
         block[np.arange(len(b)), self.e + np.searchsorted(self.near, sample)] = -1.0
         return block
 
-    def _fading(self) -> list[tuple[Array, Array]]:
+    def _fading(self) -> None:
         """Rows and cones of fading contacts: L ≥ ‖moved + J B D‖ for points of the item, one column L per site, and
 
         w (d + ∇d B D − floor − steep L) ≥ −e
         """
         fading, tr = self.here.contacts.fading, self.tr
         if fading is None:
-            return []
-        contacts, first, cones = self.here.contacts, self.ways, []
-        for site, sample in enumerate(fading.sample):
-            b = self.samples.b_clearance[sample]
-            for moved, jacobian in zip(fading.moved[site], fading.jacobian[site], strict=True):
-                change = np.zeros((4, self.columns))
-                change[0, first + site] = 1.0
-                change[1:, : self.size] = (b[tr.free, None] * jacobian[:, None, :]).reshape(3, -1)
-                change[1:, self.xi] = jacobian @ (b @ self.slope)
-                cones.append((change, np.concatenate([[0.0], moved])))
+            return
+        contacts, first, points = self.here.contacts, self.ways, fading.moved.shape[1]
+        b = self.samples.b_clearance[fading.sample]
+        change = np.zeros((len(b), points, 4, self.size + 2))
+        free = b[:, None, None, tr.free, None] * fading.jacobian[:, :, :, None, :]
+        change[:, :, 1:, : self.size] = free.reshape(len(b), points, 3, -1)
+        change[:, :, 1:, self.size] = np.einsum("kpdi,ki->kpd", fading.jacobian, b @ self.slope)
+        change[:, :, 0, self.size + 1] = 1.0
+        columns = np.hstack([np.tile(np.append(np.arange(self.size), self.xi), (len(b), 1)), first + np.arange(len(b))[:, None]])
+        moved = np.concatenate([np.zeros((len(b), points, 1)), fading.moved], axis=2)
+        for point in range(points):
+            self._cones.add(columns, change[:, point], moved[:, point])
         weight = contacts.weight[fading.row]
         still = contacts.rate[fading.row]  # what may be touched stands still
         block = self._contact_rows(contacts.sample[fading.row], fading.gradient * weight[:, None], still)
         block[np.arange(len(block)), first + fading.site] = weight * fading.steep
         self.rows.append(block)
         self.bounds.append(weight * (contacts.distance[fading.row] - fading.floor))
-        return cones
 
-    def _hold(self) -> list[tuple[Array, Array]]:
-        """Cones of the hold, with their helper columns at the end."""
+    def _aisle(self) -> None:
+        """Cones of corridors' sides: w (first + first' B D) + e ≥ w ‖rest + rest' B D‖ where a step could reach them."""
+        contacts, tr = self.here.contacts, self.tr
+        if contacts.aisle is None:
+            return
+        aisle, sample = contacts.aisle, contacts.sample[contacts.aisle.row]
+        b = self.samples.b_clearance[sample]
+        turned = np.linalg.norm(np.abs(aisle.slope).sum(axis=2), axis=1)
+        reach = 2 * turned * np.abs(b[:, tr.free]).sum(axis=1) * self.radius
+        near = contacts.margin[aisle.row] < reach if tr.at_rest else np.ones(len(sample), dtype=bool)
+        b, sample, slope, value = b[near], sample[near], aisle.slope[near], aisle.value[near]
+        weight = contacts.weight[aisle.row[near]]
+        change = np.zeros((len(b), 4, self.size + 2))
+        change[:, :, : self.size] = (b[:, None, tr.free, None] * slope[:, :, None, :]).reshape(len(b), 4, -1)
+        change[:, :, self.size] = np.einsum("rki,ri->rk", slope, b @ self.slope)
+        change *= weight[:, None, None]
+        change[:, 0, self.size + 1] = 1.0
+        columns = np.tile(np.append(np.arange(self.size), [self.xi, 0]), (len(b), 1))
+        columns[:, -1] = self.e + np.searchsorted(self.near, sample)
+        self._cones.add(columns, change, value * weight[:, None])
+
+    def _hold(self) -> int:
+        """Cones of the hold; the number of variables, with theirs at the end."""
         layout = Layout(self.size, self.sigma, self.xi, self.columns)
-        found = HoldCones(self.tr, self.sets, self.here.members, self.radius, self.range, layout)
-        self.columns = found.columns
-        self.rows = [np.pad(r, ((0, 0), (0, self.columns - r.shape[1]))) for r in self.rows] + found.rows
-        self.bounds += found.bounds
-        return found.cones
+        found = HoldCones(self.tr, self.sets, self.here.members, self.radius, self.range, layout, self._cones)
+        self._equal = found.equal
+        return found.columns
 
     # -- solution -------------------------------------------------------------------------------------------------
 
     def solve(self, tolerance: float) -> Step | None:
         """The step, or None where the solver fails."""
         found = solve(self.program(), tolerance)
-        return None if found is None else self.step(found[0])
+        return None if found is None else self.step(found)
 
     def program(self) -> ConicProgram:
         """The convex program of all rows and cones."""
-        linear = self._costs()
-        quadratic = np.zeros(self.columns)
+        count, linear = self.variables, np.zeros(self.variables)
+        linear[: self.columns] = self._costs()
+        quadratic = np.zeros(count)
         quadratic[: self.size] = quadratic[self.xi] = PROXIMAL
-        lower, upper = np.full(self.columns, -np.inf), np.full(self.columns, np.inf)
+        lower, upper = np.full(count, -np.inf), np.full(count, np.inf)
         lower[: self.size], upper[: self.size] = -self.radius, self.radius
         lower[self.size : self.xi] = 0.0
         lower[self.xi], upper[self.xi] = self.range
         rows = np.concatenate(self.rows) if self.rows else np.zeros((0, self.columns))
         bounds = np.concatenate(self.bounds) if self.bounds else np.zeros(0)
-        return ConicProgram(quadratic, linear, rows, bounds, lower, upper, self.cones, self._order())
+        program = ConicProgram(quadratic, linear, rows, bounds, lower, upper, order=self._order())
+        cones = self._cones
+        if not cones.sizes:
+            return program
+        equal = self._equal.matrix(count) if self._equal.count else None
+        offset = np.concatenate(cones.offsets)
+        pairs = np.concatenate(self.pairs)
+        return replace(program, pairs=pairs, cones=cones.rows.matrix(count), offset=offset, sizes=tuple(cones.sizes), equal=equal)
 
     def step(self, x: Array) -> Step:
         """The step that a solution of the program means."""
