@@ -12,7 +12,7 @@ moves by itself, its point p2 at velocity ṗ2, adds ∂d/∂t = n · ṗ2.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import coal
 import numpy as np
@@ -20,59 +20,20 @@ import numpy as np
 from fastmove.assembly import Assembly, required_clearances
 from fastmove.bounding import Bounding, Placed
 from fastmove.kinematics import Kinematics, Placements
+from fastmove.lanes import Pass
 from fastmove.manifold import Faces
 from fastmove.problem import TransferProblem
 from fastmove.proximity import Aisle, Contacts, Ends, Fade, Fading, Lane, Reach
-from fastmove.scene import CONTACT_DEPTH, CORRIDOR_TIP, FADE_DISTANCE
+from fastmove.scene import CONTACT_DEPTH, FADE_DISTANCE
 from fastmove.spline import Array
 
 FADE_WEIGHT_MAX = 30.0
 FADE_POINTS = 4
 ROOM_DISTANCE = 0.1  # way of the item from which a contact that was allowed is worth all the room that others are [m]
 INNER_FADE = 0.9 * FADE_DISTANCE  # way in which the planner has an allowed contact fade: ahead of what the certificate asks [m]
-INNER_TIP = 0.8 * CORRIDOR_TIP  # what the planner uses of it [m]
 LANE_WEIGHT = 20.0  # a corridor has no pad that could absorb a lack: its millimetres cost more
 NEAREST = 2  # contacts kept per two groups and sample, in the rows only
 NOWHERE = 1e6  # [m] where obstacles that move are when no time is given
-
-
-@dataclass(frozen=True)
-class _Pass:
-    """How N configurations stand to one corridor: inside its cone, or farther away than its length.
-
-    Attributes:
-        point: (N, 3) in the world;  past: (N, 3) from the end that the corridor belongs to.
-        margin: (N,) [m];  inside: (N,) whether the cone says it, not the length;  way: (N, 3) of the margin's gradient.
-    """
-
-    lane: Lane
-    point: Array
-    past: Array
-    margin: Array
-    inside: Array
-    way: Array
-
-    @staticmethod
-    def of(lane: Lane, frames: Placements) -> _Pass:
-        u, angle = lane.corridor.direction, lane.corridor.angle
-        point = np.einsum("cij,j->ci", frames.rotation[:, lane.joint], lane.point) + frames.origin[:, lane.joint]
-        past = point - lane.origin
-        along = past @ u
-        across = past - along[:, None] * u
-        width, distance = np.linalg.norm(across, axis=1), np.linalg.norm(past, axis=1)
-        cone, beyond = np.sin(angle) * along - np.cos(angle) * width + INNER_TIP, distance - lane.corridor.length
-        outward, away = across / np.maximum(width, 1e-9)[:, None], past / np.maximum(distance, 1e-9)[:, None]
-        inside = cone >= beyond
-        way = np.where(inside[:, None], np.sin(angle) * u - np.cos(angle) * outward, away)
-        return _Pass(lane, point, past, np.maximum(cone, beyond), inside, way)
-
-    def cone(self, rows: Array) -> tuple[Array, Array]:
-        """first ≥ ‖rest‖ at some of them: values (R, 4), and how they turn with the point (4, 3)."""
-        u, angle = self.lane.corridor.direction, self.lane.corridor.angle
-        turn = np.vstack([np.sin(angle) * u, np.cos(angle) * (np.eye(3) - np.outer(u, u))])
-        value = self.past[rows] @ turn.T
-        value[:, 0] += INNER_TIP
-        return value, turn
 
 
 class Collision:
@@ -184,7 +145,7 @@ class Collision:
         if not ends.lanes:
             return True
         frames = self.kinematics.placements(q[None])
-        return all(float(_Pass.of(lane, frames).margin[0]) >= 0 for lane in ends.lanes)
+        return all(float(Pass.of(lane, frames).margin[0]) >= 0 for lane in ends.lanes)
 
     def query(
         self,
@@ -271,7 +232,7 @@ class Collision:
         ]
         aisles, count = [], len(found.sample)
         for k, lane in enumerate(ends.lanes):
-            through = _Pass.of(lane, frames)
+            through = Pass.of(lane, frames)
             rows = np.nonzero(through.margin < reach)[0]
             zero, gradient = np.zeros(len(rows)), np.zeros((len(rows), self.kinematics.n))
             if gradients and len(rows):

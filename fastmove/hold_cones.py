@@ -34,6 +34,11 @@ class EffortRows:
     power: int
     slack: Array | None
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether they are those of the arm at rest, which have a slack each."""
+        return self.slack is not None
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -105,19 +110,20 @@ class HoldCones:
             for hold in range(len(tr.carry.contacts)):
                 self._add(e, hold, reach, stretch_range[0])
 
-    def _add(self, e: EffortRows, hold: int, reach: Array, least: float) -> None:
-        """Everything about one hold; reach: (K, members, rows) of how much a step changes efforts; least: ξ."""
-        tr = self.tr
-        contact, force, care = tr.carry.contacts[hold], tr.carry.forces[hold], self._care(hold)
-        wrench, reach = (x[:, :, self._rows(hold)] for x in (e.value, reach))
-        full, least = tr.hold_max * e.limit, tr.hold_max * (e.limit + e.power * least)
-        score = contact.score(wrench, force)
-        scored = (score + _largest_use(contact, reach) / force > least) & _worst_members(score / full)
-        shared = _worst_members(contact.share(wrench, force) / full)
-        cared = np.zeros_like(shared) if care is None else _worst_members(care.use(wrench, e.slack is not None))
-        sites = self._lifted(e, hold, *np.nonzero(scored | shared | cared))
+    def _add(self, e: EffortRows, hold: int, reach: Array, stretch: float) -> None:
+        """Everything about one hold; reach: (K, members, rows) of how much a step changes efforts; stretch: least ξ."""
+        contact, care = self.tr.carry.contacts[hold], self._care(hold)
+        wrench, reach = (x[:, :, self._rows(hold)] / self.tr.carry.forces[hold] for x in (e.value, reach))
+        full, least = (self.tr.hold_max * (e.limit + e.power * xi) for xi in (0.0, stretch))
+        score, share = contact.score(wrench, 1.0), contact.share(wrench, 1.0)
+        scored = (score + _largest_use(contact, reach) > least) & _worst_members(score / full)
+        worst = _worst_members(share / full)
+        shared = [worst & near for near in _near_shares(contact, wrench, reach, CONE_FROM * full, least)]
+        cared = np.zeros_like(worst) if care is None else _worst_members(care.use(e.value[:, :, self._rows(hold)], e.at_rest))
+        sites = self._lifted(e, hold, *np.nonzero(np.logical_or.reduce([scored, cared, *shared])))
         self._score(sites.of(scored[sites.k, sites.m]))
-        self._shares(sites.of(shared[sites.k, sites.m]), reach / force, least)
+        for near, (a, b) in zip(shared, contact.shares, strict=True):
+            self._limit(sites.of(near[sites.k, sites.m]), a, b, full)
         if care is not None:
             self._cares(sites.of(cared[sites.k, sites.m]), care)
 
@@ -171,16 +177,8 @@ class HoldCones:
         offset = np.hstack([full, sites.wrench @ contact.linear.T, np.zeros((count, 1))])
         self.cones.add(np.hstack([sites.columns, helpers, sites.slack]), matrix, offset)
 
-    def _shares(self, sites: _Sites, reach: Array, least: float) -> None:
-        """0.9 (limit + power ξ) + h − b·W ≥ ‖A W‖ for each pad, divided by F, where it is used and may bind."""
-        full, change = sites.efforts.limit * self.tr.hold_max, reach[sites.k, sites.m]
-        for a, b in self.tr.carry.contacts[sites.hold].shares:
-            use = np.linalg.norm(sites.wrench @ a.T, axis=1) + sites.wrench @ b
-            most = use + np.linalg.norm(change @ np.abs(a).T, axis=1) + change @ np.abs(b)
-            self._limit(sites.of((use > CONE_FROM * full) & (most > least)), a, b, full)
-
     def _limit(self, sites: _Sites, a: Array, b: Array, limit: float) -> None:
-        """limit + room − b·W ≥ ‖A W‖."""
+        """limit + room − b·W ≥ ‖A W‖: a pad's share, 0.9 (limit + power ξ) + h, or what an item tolerates."""
         matrix = np.zeros((len(sites.k), len(a) + 1, 6 + sites.room.shape[1]))
         matrix[:, 0, :6], matrix[:, 0, 6:], matrix[:, 1:, :6] = -b, sites.room, a
         offset = np.hstack([limit - sites.wrench @ b[:, None], sites.wrench @ a.T])
@@ -188,7 +186,7 @@ class HoldCones:
 
     def _cares(self, sites: _Sites, care: Care) -> None:
         """limit (1 + power ξ) + h − b·W ≥ ‖A W‖ for what items tolerate, in shares of their weight."""
-        at_rest, force = sites.efforts.slack is not None, self.tr.carry.forces[sites.hold]
+        at_rest, force = sites.efforts.at_rest, self.tr.carry.forces[sites.hold]
         share = self.tr.inside * (STATIC_TARGET if at_rest else 1.0)
         room = sites.room.copy()
         room[:, : 2 if at_rest else 1] /= self.tr.hold_max
@@ -203,6 +201,16 @@ class HoldCones:
 def _worst_members(use: Array) -> Array:
     """(N, members) whether a member's hold is used enough, and among the most of its sample, to get cones."""
     return np.asarray((use > CONE_FROM) & (np.argsort(np.argsort(-use, axis=1), axis=1) < ROW_MEMBERS))
+
+
+def _near_shares(contact: ConeContact, wrench: Array, reach: Array, used: float, least: float) -> list[Array]:
+    """For each share V or R the (N, members) where it is used enough and a step can make it bind, at a grip force of 1."""
+    found = []
+    for a, b in contact.shares:
+        use = np.linalg.norm(wrench @ a.T, axis=-1) + wrench @ b
+        most = use + np.linalg.norm(reach @ np.abs(a).T, axis=-1) + reach @ np.abs(b)
+        found.append((use > used) & (most > least))
+    return found
 
 
 def _largest_use(contact: ConeContact, largest: Array) -> Array:

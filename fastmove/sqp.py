@@ -22,6 +22,7 @@ PROVEN = 2e-4  # T ≤ (1 + PROVEN)·bound counts as optimal
 STEP_TOLERANCE = 2e-4  # stop when the model predicts less than this fraction of T
 VIOLATION_MAX = 5e-8  # of a moving start's limits: the planner keeps 1e-7 inside them
 LARGEST_DECREASE = 0.6  # of the duration in one step, as long as steps are that long
+EDGE = 0.5  # share of the trust region that a good step must use for it to grow
 CONES_FROM = 0.5  # hold rows join once the hold is used by more than this fraction
 
 
@@ -223,7 +224,7 @@ class Descent:
             self._shrink()
         elif share < 1.0:
             self.radius *= share
-        elif actual > 0.6 * predicted:
+        elif actual > 0.6 * predicted and float(np.abs(step.change).max()) > EDGE * self.radius:
             self.radius = min(2 * self.radius, 1.0)
 
     def _shrink(self) -> None:

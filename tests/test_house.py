@@ -19,7 +19,7 @@ ROOT = PACKAGE.parent
 FLOORS = (
     "errors progress spline fields shapes motion cover tolerance item uncertainty contact cup urdf robot arms items grasp scene "
     "regions problem assembly bounding trajectory loosen plain problem_file",
-    "carry turning kinematics dynamics manifold proximity collision broadphase sweep evidence certify_ends certify_loads "
+    "carry turning kinematics dynamics manifold proximity lanes collision broadphase sweep evidence certify_ends certify_loads "
     "certificate report trajectory_file",
     "bound ik seeds passing roadmap transcription conic hold_cones subproblem sqp draft repair attempt newton interior reference "
     "solution explain checks workshop retiming planner replanning batch pads relax",
@@ -30,6 +30,7 @@ FLOORS = (
 FLOOR = {name: level for level, names in enumerate(FLOORS) for name in names.split()}
 PLANNING = {
     "proximity",
+    "lanes",
     "collision",
     "dynamics",
     "kinematics",
