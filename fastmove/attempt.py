@@ -15,7 +15,7 @@ from fastmove.passing import along, laws
 from fastmove.proximity import Contacts, Ends
 from fastmove.repair import SHRINK, Repair
 from fastmove.roadmap import Validity, connect
-from fastmove.seeds import along_path, moving, straight, timed_by
+from fastmove.seeds import along_path, bent, moving, straight, timed_by
 from fastmove.spline import Array, SplineBasis
 from fastmove.sqp import STEP_TOLERANCE, Descent, Optimiser, Point
 from fastmove.trajectory import Trajectory
@@ -121,8 +121,8 @@ class Task:
     # -- one attempt ----------------------------------------------------------------------------------------------
 
     def sketch(self, number: int, rival: float = np.inf) -> Sketch | None:
-        """The first steps of an attempt: number 0 is the straight line (or Ruckig's own motion from a moving start), others a
-        searched path; None where no path is found.
+        """The first steps of an attempt: number 0 is the straight line (or Ruckig's own motion from a moving start), others
+        are bent lines (negative) or a searched path; None where no path is found.
 
         Args:
             rival: merit of the best sketch so far; one that is far behind after its first step is left at that.
@@ -151,6 +151,13 @@ class Task:
             return True
         found = self._contacts(draft.tr, draft.samples, draft.point, self.pad + NEAR)
         return bool(np.any(self.shop.collision.whole(found)))
+
+    def turned(self, draft: Draft) -> bool:
+        """Whether it is the hold at rest alone that stands in a motion's way, nothing being near: other turns of the hand are
+        worth trying then that path searches, satisfied with little, do not find (one of 20 problems: 12 % shorter)."""
+        still = self.held and draft.tr.at_rest and float(draft.point.flow.static.max()) > STATIC_MAX
+        near = self._contacts(draft.tr, draft.samples, draft.point, self.pad + NEAR) if still else None
+        return near is not None and not np.any(self.shop.collision.whole(near))
 
     def _confined(self, tr: Transcription, point: Point) -> bool:
         """Whether a motion is hard to hold at rest somewhere, which is geometry, too, or takes longer than its limits ask for,
@@ -222,6 +229,8 @@ class Task:
             return moving(start, self.goal, self.limits, basis) if number == 0 else None
         if number == 0:
             return straight(np.array(start.q), self.goal, self.knots, basis), self.bound.duration
+        if number < 0:
+            return bent(np.array(start.q), self.goal, self.limits, basis, self.seed * 1000 - number), self.bound.duration
         if number not in self._paths:
             patience = 1 if number <= self.usual else PATIENCE
             path = connect(self.valid, self.goal, self.seed * 1000 + number, patience)

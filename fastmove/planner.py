@@ -23,6 +23,7 @@ from fastmove.workshop import Workshop, timed
 
 ENOUGH = 1.005  # no further path search once the duration is within this factor of the bound
 DRAFTED, ALIKE = 2, 1.05  # sketches gone on with at most where nothing is held, the second if its merit is within this factor
+BENT = 4  # bent lines that are tried where nothing is in the way but the hold at rest
 FINISHED = 2  # drafts in the way of obstacles that are refined and certified, the fastest first …
 PROMISING, PROMISING_HELD = 1.03, 1.10  # … unless they are slower than the best motion by more than finishing one may gain
 GOALS_SOLVED = 4  # goals of a region that are solved, in the order of their bounds, once one of them has a certified motion …
@@ -122,8 +123,10 @@ class _Search:
             draft = self.task.draft(sketch) if whole else None
             if draft is not None and (self._fast(draft) or (tried == 0 and not self.task.obstructed(draft))):
                 self._finish(draft)
-            else:
-                found.append(sketch)
+                continue
+            found.append(sketch)
+            if draft is not None and tried == 0 and self.task.turned(draft):
+                found += filter(None, (self._sketched(bend, -bend) for bend in range(1, BENT + 1)))
         return found
 
     def _drafts(self, sketches: list[Sketch]) -> list[Draft]:
@@ -166,13 +169,20 @@ class _Search:
 
     def _sketched(self, tried: int, number: int, rival: float = np.inf) -> Sketch | None:
         if self.options.progress is not None:
-            self.options.progress(f"attempt {tried + 1}: {'straight line' if number == 0 else f'searched path {number}'}")
+            self.options.progress(f"attempt {tried + 1}: {_called(number)}")
         return self.task.sketch(number, rival)
 
     def _finish(self, draft: Draft) -> None:
         self.last = self.task.finished(draft)
         if self.last[1].ok and (self.best is None or self.last[0].duration < self.best[0].duration):
             self.best = self.last
+
+
+def _called(number: int) -> str:
+    """What an attempt begins with."""
+    if number == 0:
+        return "straight line"
+    return f"searched path {number}" if number > 0 else f"bent line {-number}"
 
 
 @dataclass

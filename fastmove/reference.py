@@ -40,6 +40,7 @@ from fastmove.interior import PRICE, Limits, Local, Program, Setting, Sites, sam
 from fastmove.newton import efforts_function, members_parameters
 from fastmove.problem import TransferProblem
 from fastmove.proximity import Contacts
+from fastmove.seeds import bent
 from fastmove.spline import Array, SplineBasis
 from fastmove.trajectory import Phase, Trajectory
 from fastmove.transcription import Samples
@@ -148,22 +149,11 @@ def best_of(
     oracle = Oracle(problem, basis, points[0], points[-1], tolerance, 3, max_iter, stoppable)
     found = []
     for k in range(starts):
-        free = random_start(problem, basis, points[0], points[-1], seed * 1000 + k)
+        free = bent(points[0], points[-1], problem.limit_set, basis, seed * 1000 + k)
         needed = oracle.needed(free, trajectory.duration)
         result = oracle.solve(free, START_SLACK * min(needed, 2 * trajectory.duration))
         found.append(replace(result, start_duration=trajectory.duration))
     return tuple(sorted(found, key=lambda r: (not r.ok, r.duration)))
-
-
-def random_start(problem: TransferProblem, basis: SplineBasis, start: Array, goal: Array, seed: int) -> Array:
-    """(size − 6, n) free control points: the straight line, bent in every joint by a few random sines and kept inside the
-    position range."""
-    rng, limits = np.random.default_rng(seed), problem.limit_set
-    u = np.linspace(0.0, 1.0, basis.size - 4)[1:-1, None]
-    bend = sum(rng.normal(0.0, 0.4 / k, len(goal)) * np.sin(np.pi * k * u) for k in (1, 2, 3))
-    margin = 0.02 * (limits.position_max - limits.position_min)
-    free = start + (goal - start) * u + bend
-    return np.clip(free, limits.position_min + margin, limits.position_max - margin)
 
 
 def _spline(problem: TransferProblem, trajectory: Trajectory) -> tuple[SplineBasis, Array]:

@@ -1,4 +1,4 @@
-"""First guesses: control points on a given basis from a straight line, a path, or a moving start."""
+"""First guesses: control points on a given basis from a straight or bent line, a path, or a moving start."""
 
 from __future__ import annotations
 
@@ -18,6 +18,15 @@ def straight(start: Array, goal: Array, knots: Bound, basis: SplineBasis) -> Arr
     sites = basis.greville()
     share = np.linalg.solve(basis.matrix(sites), knots.progress(sites))
     return np.asarray((start + np.outer(share, goal - start))[3:-3])
+
+
+def bent(start: Array, goal: Array, limits: LimitSet, basis: SplineBasis, seed: int) -> Array:
+    """(n_free, n) control points of a straight line bent in every joint by a few random sines, kept inside the position range."""
+    rng = np.random.default_rng(seed)
+    u = np.linspace(0.0, 1.0, basis.size - 4)[1:-1, None]
+    bend = sum(rng.normal(0.0, 0.4 / k, len(goal)) * np.sin(np.pi * k * u) for k in (1, 2, 3))
+    margin = 0.02 * (limits.position_max - limits.position_min)
+    return np.asarray(np.clip(start + (goal - start) * u + bend, limits.position_min + margin, limits.position_max - margin))
 
 
 def along_path(path: Array, basis: SplineBasis, weights: Array) -> Array:
