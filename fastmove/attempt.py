@@ -147,17 +147,18 @@ class Task:
 
     def obstructed(self, draft: Draft) -> bool:
         """Whether another path might be faster: somewhere the motion keeps no more than its pad, or is hard to hold at rest."""
-        if self._confined(draft.tr, draft.point):
-            return True
-        found = self._contacts(draft.tr, draft.samples, draft.point, self.pad + NEAR)
-        return bool(np.any(self.shop.collision.whole(found)))
+        return self._confined(draft.tr, draft.point) or self._near(draft)
 
     def turned(self, draft: Draft) -> bool:
         """Whether it is the hold at rest alone that stands in a motion's way, nothing being near: other turns of the hand are
         worth trying then that path searches, satisfied with little, do not find (one of 20 problems: 12 % shorter)."""
         still = self.held and draft.tr.at_rest and float(draft.point.flow.static.max()) > STATIC_MAX
-        near = self._contacts(draft.tr, draft.samples, draft.point, self.pad + NEAR) if still else None
-        return near is not None and not np.any(self.shop.collision.whole(near))
+        return still and not self._near(draft)
+
+    def _near(self, draft: Draft) -> bool:
+        """Whether a motion keeps no more than its pad somewhere."""
+        found = self._contacts(draft.tr, draft.samples, draft.point, self.pad + NEAR)
+        return bool(np.any(self.shop.collision.whole(found)))
 
     def _confined(self, tr: Transcription, point: Point) -> bool:
         """Whether a motion is hard to hold at rest somewhere, which is geometry, too, or takes longer than its limits ask for,

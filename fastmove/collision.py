@@ -240,7 +240,7 @@ class Collision:
                 slope = self.kinematics.point_gradient(
                     frames, every, np.full(len(every), lane.joint), through.point[every], np.tile(np.eye(3), (len(rows), 1))
                 ).reshape(len(rows), 3, -1)
-                gradient = np.einsum("rd,rdi->ri", through.way[rows], slope)
+                gradient = np.einsum("rd,rdi->ri", through.way(rows), slope)
                 inside = through.inside[rows]
                 value, turn = through.cone(rows[inside])
                 aisles.append((count + np.nonzero(inside)[0], value, np.einsum("kd,rdi->rki", turn, slope[inside])))

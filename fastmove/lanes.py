@@ -20,7 +20,7 @@ class Pass:
 
     Attributes:
         point: (N, 3) in the world;  past: (N, 3) from the end that the corridor belongs to.
-        margin: (N,) [m];  inside: (N,) whether the cone says it, not the length;  way: (N, 3) of the margin's gradient.
+        margin: (N,) [m];  inside: (N,) whether the cone says it, not the length.
     """
 
     lane: Lane
@@ -28,7 +28,6 @@ class Pass:
     past: Array
     margin: Array
     inside: Array
-    way: Array
 
     @staticmethod
     def of(lane: Lane, frames: Placements) -> Pass:
@@ -36,13 +35,17 @@ class Pass:
         point = np.einsum("cij,j->ci", frames.rotation[:, lane.joint], lane.point) + frames.origin[:, lane.joint]
         past = point - lane.origin
         along = past @ u
-        across = past - along[:, None] * u
-        width, distance = np.linalg.norm(across, axis=1), np.linalg.norm(past, axis=1)
-        cone, beyond = np.sin(angle) * along - np.cos(angle) * width + INNER_TIP, distance - lane.corridor.length
-        outward, away = across / np.maximum(width, 1e-9)[:, None], past / np.maximum(distance, 1e-9)[:, None]
-        inside = cone >= beyond
-        way = np.where(inside[:, None], np.sin(angle) * u - np.cos(angle) * outward, away)
-        return Pass(lane, point, past, np.maximum(cone, beyond), inside, way)
+        width = np.linalg.norm(past - along[:, None] * u, axis=1)
+        cone = np.sin(angle) * along - np.cos(angle) * width + INNER_TIP
+        beyond = np.linalg.norm(past, axis=1) - lane.corridor.length
+        return Pass(lane, point, past, np.maximum(cone, beyond), cone >= beyond)
+
+    def way(self, rows: Array) -> Array:
+        """(R, 3) ways in which the margin grows at some of them."""
+        u, angle, past = self.lane.corridor.direction, self.lane.corridor.angle, self.past[rows]
+        across = past - (past @ u)[:, None] * u
+        outward, away = (x / np.maximum(np.linalg.norm(x, axis=1), 1e-9)[:, None] for x in (across, past))
+        return np.where(self.inside[rows, None], np.sin(angle) * u - np.cos(angle) * outward, away)
 
     def cone(self, rows: Array) -> tuple[Array, Array]:
         """first ≥ ‖rest‖ at some of them: values (R, 4), and how they turn with the point (4, 3)."""

@@ -253,33 +253,38 @@ class Subproblem:
     def _contact_rows(self, sample: Array, slope: Array, rate: Array) -> Array:
         """(C, columns) −slope·(B D) − rate s T ξ − e for contacts at these samples, slope (C, n), with the slack of each sample:
         what happens at s happens by δt = s T ξ later."""
-        b = self.samples.b_clearance[sample]
-        block = np.zeros((len(b), self.columns))
-        block[:, : self.size] = -(b[:, self.tr.free, None] * slope[:, None, :]).reshape(len(b), -1)
-        block[:, self.xi] = -np.einsum("kc,ci,ki->k", b, self.slope, slope)
+        turned = self._turned(sample, slope[:, None])[:, 0]
+        block = np.zeros((len(sample), self.columns))
+        block[:, : self.size], block[:, self.xi] = -turned[:, :-1], -turned[:, -1]
         block[:, self.xi] -= rate * self.samples.clearance[sample] * self.here.duration
-        block[np.arange(len(b)), self.e + np.searchsorted(self.near, sample)] = -1.0
+        block[np.arange(len(block)), self.e + np.searchsorted(self.near, sample)] = -1.0
         return block
+
+    def _turned(self, sample: Array, slope: Array) -> Array:
+        """(K, r, size + 1) of what has these slopes (K, r, n) at samples of distances (K,), with respect to D and ξ."""
+        b = self.samples.b_clearance[sample]
+        free = (b[:, None, self.tr.free, None] * slope[:, :, None, :]).reshape(*slope.shape[:2], self.size)
+        return np.concatenate([free, np.einsum("kri,ki->kr", slope, b @ self.slope)[..., None]], axis=2)
+
+    def _touched(self, last: Array) -> Array:
+        """(K, size + 2) columns of D, ξ, and one more (K,)."""
+        every = np.append(np.arange(self.size), self.xi)
+        return np.hstack([np.tile(every, (len(last), 1)), last[:, None]])
 
     def _fading(self) -> None:
         """Rows and cones of fading contacts: L ≥ ‖moved + J B D‖ for points of the item, one column L per site, and
 
         w (d + ∇d B D − floor − steep L) ≥ −e
         """
-        fading, tr = self.here.contacts.fading, self.tr
+        fading = self.here.contacts.fading
         if fading is None:
             return
-        contacts, first, points = self.here.contacts, self.ways, fading.moved.shape[1]
-        b = self.samples.b_clearance[fading.sample]
-        change = np.zeros((len(b), points, 4, self.size + 2))
-        free = b[:, None, None, tr.free, None] * fading.jacobian[:, :, :, None, :]
-        change[:, :, 1:, : self.size] = free.reshape(len(b), points, 3, -1)
-        change[:, :, 1:, self.size] = np.einsum("kpdi,ki->kpd", fading.jacobian, b @ self.slope)
-        change[:, :, 0, self.size + 1] = 1.0
-        columns = np.hstack([np.tile(np.append(np.arange(self.size), self.xi), (len(b), 1)), first + np.arange(len(b))[:, None]])
-        moved = np.concatenate([np.zeros((len(b), points, 1)), fading.moved], axis=2)
+        contacts, first, count = self.here.contacts, self.ways, len(fading.sample)
+        columns, points = self._touched(first + np.arange(count)), fading.moved.shape[1]
         for point in range(points):
-            self._cones.add(columns, change[:, point], moved[:, point])
+            change = np.zeros((count, 4, self.size + 2))
+            change[:, 1:, :-1], change[:, 0, -1] = self._turned(fading.sample, fading.jacobian[:, point]), 1.0
+            self._cones.add(columns, change, np.hstack([np.zeros((count, 1)), fading.moved[:, point]]))
         weight = contacts.weight[fading.row]
         still = contacts.rate[fading.row]  # what may be touched stands still
         block = self._contact_rows(contacts.sample[fading.row], fading.gradient * weight[:, None], still)
@@ -293,20 +298,15 @@ class Subproblem:
         if contacts.aisle is None:
             return
         aisle, sample = contacts.aisle, contacts.sample[contacts.aisle.row]
-        b = self.samples.b_clearance[sample]
         turned = np.linalg.norm(np.abs(aisle.slope).sum(axis=2), axis=1)
-        reach = 2 * turned * np.abs(b[:, tr.free]).sum(axis=1) * self.radius
+        reach = 2 * turned * np.abs(self.samples.b_clearance[sample][:, tr.free]).sum(axis=1) * self.radius
         near = contacts.margin[aisle.row] < reach if tr.at_rest else np.ones(len(sample), dtype=bool)
-        b, sample, slope, value = b[near], sample[near], aisle.slope[near], aisle.value[near]
-        weight = contacts.weight[aisle.row[near]]
-        change = np.zeros((len(b), 4, self.size + 2))
-        change[:, :, : self.size] = (b[:, None, tr.free, None] * slope[:, :, None, :]).reshape(len(b), 4, -1)
-        change[:, :, self.size] = np.einsum("rki,ri->rk", slope, b @ self.slope)
-        change *= weight[:, None, None]
-        change[:, 0, self.size + 1] = 1.0
-        columns = np.tile(np.append(np.arange(self.size), [self.xi, 0]), (len(b), 1))
-        columns[:, -1] = self.e + np.searchsorted(self.near, sample)
-        self._cones.add(columns, change, value * weight[:, None])
+        sample, weight = sample[near], contacts.weight[aisle.row[near]]
+        change = np.zeros((len(sample), 4, self.size + 2))
+        change[:, :, :-1] = self._turned(sample, aisle.slope[near]) * weight[:, None, None]
+        change[:, 0, -1] = 1.0
+        columns = self._touched(self.e + np.searchsorted(self.near, sample))
+        self._cones.add(columns, change, aisle.value[near] * weight[:, None])
 
     def _hold(self) -> int:
         """Cones of the hold; the number of variables, with theirs at the end."""
