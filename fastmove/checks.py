@@ -98,6 +98,15 @@ class EndChecks:
                 worst, sentence = leaning, f"{held.item.name} leans by {leaning * allowed:.1f}°; allowed: {allowed:g}°"
         return worst, sentence
 
+    def path_refusal(self, path: Array) -> str | None:
+        """Where arm and fingers bear the item at rest the least along configurations (N, n) in order; None = everywhere.
+
+        Neither another law of time nor a slower motion mends that: at rest nothing but gravity counts.
+        """
+        found = [self.static_use(q) for q in path]
+        worst = int(np.argmax([use for use, _ in found]))
+        return f"at {worst / (len(path) - 1):.0%} of the path {found[worst][1]}" if found[worst][0] > 1 else None
+
     @staticmethod
     def _grip_sentence(held: Held, use: float) -> str:
         """What the grasp needs at rest, and what would free it."""

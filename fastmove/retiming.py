@@ -40,6 +40,7 @@ NEAR_SAMPLES = 2000  # of the curve, where a point's place on it is looked for
 ENDS = 1e-6  # a path begins and ends this near the problem's ends [rad]
 STEPS_MAX = 60
 NEGLIGIBLE = 3e-3
+REST_SAMPLES = 201  # of the path, at which it must bear the item at rest
 
 
 class Way:
@@ -181,7 +182,7 @@ class _WayTask(Task):
         self.way = way
         self.pad = 0.0
 
-    def along(self) -> Draft | None:
+    def along(self) -> Draft:
         """The fastest motion along the way; first guess: the way's own timing, else an even one eased at both ends."""
         basis = switch_basis(self.knots).refined(cosine_breakpoints(SPANS))
         tr = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, basis, SHRINK)
@@ -190,17 +191,11 @@ class _WayTask(Task):
         if not self.way.timed:
             sigma = (sigma + sigma**3 * (10 - 15 * sigma + 6 * sigma**2)) / 2
         point = self.solve(tr, samples, _Chart(self.way, tr).free(sigma), self.bound.duration, 0.3)
-        return None if point is None else Draft(0, point, tr, samples)
+        return Draft(0, point, tr, samples)
 
-    def solve(
-        self, tr: Transcription, samples: Samples, free: Array, duration: float, radius: float, **options: Any
-    ) -> Point | None:
+    def solve(self, tr: Transcription, samples: Samples, free: Array, duration: float, radius: float, **options: Any) -> Point:
         optimiser = _AlongWay(tr, samples, self.shop.collision, self.ends, self.bound.duration, 0.0, STEPS_MAX, way=self.way)
-        point, _ = optimiser.run(free, duration, radius)
-        if float(point.flow.static.max()) > 1.0:
-            self.trouble = "the grasp cannot hold the item, or the arm its weight, somewhere along the path"
-            return None
-        return point
+        return optimiser.run(free, duration, radius)[0]
 
 
 def retime(problem: TransferProblem, path: object) -> Solution:
@@ -235,11 +230,11 @@ def retime(problem: TransferProblem, path: object) -> Solution:
     shop, bound = Workshop.of(problem), lower_bound(problem.start, goal, problem.limit_set)
     timings = shop.timings
     task = _WayTask(shop, goal, bound, shop.collision.ends(np.array(problem.start.q), goal), way)
-    draft = task.along()
-    if draft is None:
+    refusal = shop.checks.path_refusal(way.at(np.linspace(0, 1, REST_SAMPLES)))
+    if refusal is not None:
         timings["total"] = time.perf_counter() - begin
-        return Solution(problem, Status.NOT_HOLDABLE, task.trouble, lower_bound=bound.duration, timings=timings)
-    trajectory, certificate = task.certified(draft)
+        return Solution(problem, Status.NOT_HOLDABLE, refusal, lower_bound=bound.duration, timings=timings)
+    trajectory, certificate = task.certified(task.along())
     timings["total"] = time.perf_counter() - begin
     return Solution.of(problem, trajectory, certificate, bound.duration, timings)
 

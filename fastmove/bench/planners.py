@@ -6,16 +6,19 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
 from fastmove.bench.peers import rrtc_ruckig, rrtc_toppra
 from fastmove.certificate import certify
 from fastmove.planner import plan
 from fastmove.problem import TransferProblem
-from fastmove.retiming import retime
+from fastmove.retiming import REST_SAMPLES, retime
 from fastmove.solution import Solution, Status
 from fastmove.trajectory import Trajectory
+from fastmove.workshop import Workshop
 
 SLOWEST = 64.0  # times the duration
-BISECTIONS = 20
+FACTOR, BISECTIONS = 1.5, 14  # to 3e-5 of the duration
 HELD = ("torque", "hold", "pad_share", "tilt", "shock", "swing")  # what slowing down can mend
 
 
@@ -30,18 +33,24 @@ def slowdown(problem: TransferProblem) -> Solution:
     free = without_hold(problem)
     if free.trajectory is None or not free.ok:
         return replace(free, problem=problem)
-    low, high = 1.0, 1.0
-    while not certify(problem, free.trajectory.slowed(high), HELD).ok:
-        low, high = high, high * 1.5
-        if high > SLOWEST:
-            return Solution(problem, Status.NOT_HOLDABLE, "no slower motion along this path holds", lower_bound=free.lower_bound)
-    for _ in range(BISECTIONS if high > 1.0 else 0):
+    way = free.trajectory
+
+    def holds(factor: float) -> bool:
+        return certify(problem, way.slowed(factor), HELD).ok
+
+    if holds(1.0):
+        return _certified(problem, free, way, begin)
+    refusal = Workshop.of(problem).checks.path_refusal(way.position(np.linspace(0, way.duration, REST_SAMPLES)))
+    low, high = 1.0, FACTOR
+    while refusal is None and not holds(high):
+        low, high = high, high * FACTOR
+        refusal = f"not even {low:.0f} times slower" if high > SLOWEST else None
+    if refusal is not None:
+        return Solution(problem, Status.NOT_HOLDABLE, f"no slower motion holds: {refusal}", lower_bound=free.lower_bound)
+    for _ in range(BISECTIONS):
         middle = (low + high) / 2
-        if certify(problem, free.trajectory.slowed(middle), HELD).ok:
-            high = middle
-        else:
-            low = middle
-    return _certified(problem, free, free.trajectory.slowed(high), begin)
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return _certified(problem, free, way.slowed(high), begin)
 
 
 def hold_toppra(problem: TransferProblem) -> Solution:
