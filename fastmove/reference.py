@@ -294,9 +294,9 @@ class Oracle:
         left = np.arange(len(both)) >= len(both) - self.basis.spans
         return both, left
 
-    def grid_use(self, points: Array, duration: float) -> tuple[Array, Array]:
+    def grid_use(self, points: Array, duration: float, grid: tuple[Array, Array] | None = None) -> tuple[Array, Array]:
         """s (K,) and largest use of torque, hold and torque rate there for every member (K, members)."""
-        s, left = self._grid(duration)
+        s, left = grid or self._grid(duration)
         use = np.zeros((len(s), len(self.members)))
         for local in (self.effort, self.rate):
             if local is not None:
@@ -312,7 +312,8 @@ class Oracle:
         acceleration = float(np.abs(samples.b2_break @ points / limits.acceleration).max()) ** (1 / 2)
         jerk = float(np.abs(samples.b3_span @ points / limits.jerk).max()) ** (1 / 3)
         least = max(speed, acceleration, jerk)
-        over = lambda t: float(self.grid_use(points, t)[1].max()) - 1.0  # noqa: E731
+        grid = self._grid(max(duration, least))  # the curve is the same at every speed, and so are its samples
+        over = lambda t: float(self.grid_use(points, t, grid)[1].max()) - 1.0  # noqa: E731
         if over(least) <= 0:
             return least
         low, high = least, max(duration, least * (1 + 1e-6))
