@@ -7,6 +7,7 @@ from generators import hold_bound, random_loads, uncertain_transfers
 import fastmove as fm
 from fastmove.assembly import assemble
 from fastmove.certify_loads import _grid, _inverse_dynamics, _item_wrench, _pad_share, _utilisation
+from fastmove.contact import ConeContact
 from fastmove.dynamics import Dynamics
 from fastmove.judge import Verdict, judge, verdict_of
 from fastmove.problem import TransferProblem
@@ -98,45 +99,55 @@ def slip_grip(slips, high: float) -> float:  # type: ignore[no-untyped-def]
     return (low + high) / 2
 
 
+def scores(contact: ConeContact, wrench: np.ndarray) -> dict[str, np.ndarray]:
+    """Grip force at which each score of a contact is 1, for wrenches (N, 6): S, S and the lighter pad, all that plans keep."""
+    score, share = contact.score(wrench, 1.0), [np.linalg.norm(wrench @ a.T, axis=1) + wrench @ b for a, b in contact.shares]
+    return {
+        "S alone": score,
+        "max(S, V)": np.maximum(score, np.max(share[:2], axis=0)),
+        "max(S, V, R)": np.maximum(score, np.max(share, axis=0)),
+    }
+
+
 @pytest.mark.slow
 def test_calibration_of_the_slip_grip() -> None:
     """On the planner's own motions where the hold limits: their peaks last (a peak of 30 ms is over before 1 mm is slipped).
 
-    F1 is the grip at which the peak of S is 1, or that of max(S, V, R), which plans keep.
+    F1 is the grip at which the peak of a score is 1, "shear" a peak that tangential force and torsion make up for over 90 %.
+    S adds both pads' friction up; with V it also knows that the lighter pad may let go first, and that is what is asked here.
+    Plans keep R besides: it is what evenly pressed points carry, and in simulation a sliding point presses harder.
     """
-    ratios: dict[bool, list[float]] = {True: [], False: []}
-    alone: dict[bool, list[float]] = {True: [], False: []}
+    found: dict[str, dict[bool, list[float]]] = {}
     for k, (bound, _) in enumerate(hold_bound(90, 31)):
         problem = bound.nominal()
         plan = fm.plan(problem)
         if not plan.ok:
             continue
         contact, wrench = problem.holds[0].contact_model, plan.certificate.profile["wrench"]
-        use = contact.utilisation(wrench, 1.0)
-        peak = int(np.argmax(use))
-        first, at = float(use[peak]), wrench[peak]
-        shear = bool(np.linalg.norm(contact.linear @ at) > 0.9 * float(contact.utilisation(at, 1.0)))
 
         def slips(grip: float, problem=problem, plan=plan) -> bool:  # type: ignore[no-untyped-def]
             return judge(problem, plan.trajectory, grip, step=5e-4, measure=False).verdict in LOST  # 1 ms may lose what is held
 
-        top = 1.1 * first
-        ratio = slip_grip(slips, top) / first if not slips(top) else np.inf
-        ratios[shear].append(ratio)
-        alone[shear].append(ratio * first / float(contact.score(wrench, 1.0).max()))
-        if not (0.9 if shear else 0.6) <= ratio <= 1.0:
-            print(f"outlier {k}: {'shear' if shear else 'couples or one pad'}, slip grip / F1 = {ratio:.3f}", flush=True)
-    for shear, name, low in ((True, "torsion and tangential", 0.9), (False, "others", 0.6)):
-        for what, found in (("max(S, V, R)", ratios[shear]), ("S alone", alone[shear])):
-            r = np.array(found)
+        firsts = {name: (float(use.max()), wrench[int(np.argmax(use))]) for name, use in scores(contact, wrench).items()}
+        top = 1.1 * max(first for first, _ in firsts.values())
+        grip = slip_grip(slips, top) if not slips(top) else np.inf
+        for name, (first, at) in firsts.items():
+            shear = bool(np.linalg.norm(contact.linear @ at) > 0.9 * first)
+            found.setdefault(name, {True: [], False: []})[shear].append(grip / first)
+            if name == "max(S, V)" and not (0.9 if shear else 0.6) <= grip / first <= 1.0:
+                kind = "shear" if shear else "couples or one pad"
+                print(f"outlier {k}: {kind}, slip grip / F1 = {grip / first:.3f}", flush=True)
+    for name, ratios in found.items():
+        for shear, kind, low in ((True, "torsion and tangential", 0.9), (False, "others", 0.6)):
+            r = np.array(ratios[shear])
             print(
-                f"{name}, F1 by {what}: {len(r)} transfers, {r.min():.3f} to {r.max():.3f}, median {np.median(r):.3f}; "
+                f"F1 by {name}, {kind}: {len(r)} transfers, {r.min():.3f} to {r.max():.3f}, median {np.median(r):.3f}; "
                 f"{np.mean((r >= low) & (r <= 1.0)):.0%} in [{low}, 1]"
             )
-    both, shear = np.concatenate([ratios[True], ratios[False]]), np.array(ratios[True])
-    assert len(both) >= 60 and both.max() <= 1.0 and min(ratios[False]) >= 0.6
-    # R is what evenly pressed points carry; in simulation a sliding point presses harder, so some hold a little below it
-    assert np.mean(shear >= 0.9) >= 0.7 and np.mean(np.array(alone[True]) >= 0.9) >= 0.85
+    shear, others = (np.array(found["max(S, V)"][kind]) for kind in (True, False))
+    assert len(shear) + len(others) >= 60 and max(shear.max(), others.max()) <= 1.0
+    assert np.mean(shear >= 0.9) >= 0.85 and others.min() >= 0.6
+    assert max(max(r) for r in found["max(S, V, R)"].values()) <= 1.0
 
 
 @pytest.mark.slow
