@@ -96,7 +96,7 @@ def _over_set(
     wrench_shown = np.zeros((len(grid.time), 6 * len(problem.holds)))
     basis, weights = problem.spanning_members  # torques are linear in a body's inertial parameters, and so are their rates
     spanning = [_inverse_dynamics(problem, assembly, grid, int(k), need_rate) for k in basis]
-    motions = spanning[0][2]
+    motions = _motions(assembly, grid)
     for member in range(problem.members):
         tau, tau_rate = (sum(w * part[i] for w, part in zip(weights[member], spanning, strict=True)) for i in (0, 1))
         torque = np.where(np.abs(tau) > np.abs(torque), tau, torque)
@@ -123,35 +123,42 @@ def _over_set(
 
 def _inverse_dynamics(
     problem: TransferProblem, assembly: Assembly, grid: _Grid, member: int, with_rate: bool
-) -> tuple[Array, Array, list[tuple[Array, Array, Array]]]:
-    """Joint torques (N, n), their rates, and for every hold the spatial velocity and gravity-compensated acceleration (N, 6) of
-    its joint, in the joint's frame, and (where leaning is limited) its rotation (N, 3, 3).  The item is rigid on its joint;
-    damping is added."""
+) -> tuple[Array, Array]:
+    """Joint torques (N, n) and their rates; the item is rigid on its joint, damping is added."""
     model = assembly.arm.copy()
     for frame in assembly.hold_frames:
         bodies = frame.held.bodies
         model.appendBodyToJoint(frame.joint, bodies[min(member, len(bodies) - 1)], frame.joint_T_grasp)
-    data = model.createData()
-    damping = np.array(problem.robot.damping)
-    count = len(grid.time)
+    data, damping = model.createData(), np.array(problem.robot.damping)
     tau, rate = np.empty_like(grid.q), np.zeros_like(grid.q)
-    motions = [(np.empty((count, 6)), np.empty((count, 6)), np.empty((count, 3, 3))) for _ in assembly.hold_frames]
-    joints = [frame.joint for frame in assembly.hold_frames]
-    leans = any(np.isfinite(frame.held.item.tolerates.upright) for frame in assembly.hold_frames)
-    for i in range(count):
-        if leans:  # rnea leaves world placements alone
-            pin.forwardKinematics(model, data, grid.q[i])
+    for i in range(len(grid.time)):
         tau[i] = pin.rnea(model, data, grid.q[i], grid.v[i], grid.a[i])
-        for joint, (speed, acceleration, rotation) in zip(joints, motions, strict=True):
-            speed[i], acceleration[i] = data.v[joint].vector, data.a_gf[joint].vector
-            rotation[i] = data.oMi[joint].rotation if joint else np.eye(3)
     tau += grid.v * damping
     if with_rate:
-        for i in range(count):
+        for i in range(len(grid.time)):
             pin.computeRNEADerivatives(model, data, grid.q[i], grid.v[i], grid.a[i])
             rate[i] = data.dtau_dq @ grid.v[i] + data.dtau_dv @ grid.a[i] + data.M @ grid.j[i]
         rate += grid.a * damping
-    return tau, rate, motions
+    return tau, rate
+
+
+def _motions(assembly: Assembly, grid: _Grid) -> list[tuple[Array, Array, Array]]:
+    """For every hold the spatial velocity and gravity-compensated acceleration (N, 6) of its joint, in the joint's frame, and
+    (where leaning is limited) its rotation (N, 3, 3); the same whatever is held."""
+    model, count = assembly.arm, len(grid.time)
+    data = model.createData()
+    motions = [(np.empty((count, 6)), np.empty((count, 6)), np.empty((count, 3, 3))) for _ in assembly.hold_frames]
+    joints = [frame.joint for frame in assembly.hold_frames]
+    leans = any(np.isfinite(frame.held.item.tolerates.upright) for frame in assembly.hold_frames)
+    for i in range(count if joints else 0):
+        pin.rnea(model, data, grid.q[i], grid.v[i], grid.a[i])
+        if leans:  # rnea leaves world placements alone
+            pin.updateGlobalPlacements(model, data)
+        for joint, (speed, acceleration, rotation) in zip(joints, motions, strict=True):
+            speed[i], acceleration[i] = data.v[joint].vector, data.a_gf[joint].vector
+            if leans:
+                rotation[i] = data.oMi[joint].rotation if joint else np.eye(3)
+    return motions
 
 
 def _item_wrench(body: pin.Inertia, joint_T_grasp: pin.SE3, speed: Array, acceleration: Array) -> Array:
