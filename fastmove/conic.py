@@ -60,6 +60,21 @@ class Cones:
         self.offsets.append(offset.ravel())
         self.sizes += [offset.shape[1]] * len(offset)
 
+    def over(self, columns: int) -> ConeRows | None:
+        """All of them over so many variables; None where there are none."""
+        if not self.sizes:
+            return None
+        return ConeRows(self.rows.matrix(columns), np.concatenate(self.offsets), tuple(self.sizes))
+
+
+@dataclass(frozen=True)
+class ConeRows:
+    """Attributes: matrix: A of all cones, sparse;  offset: b of all;  sizes: rows of each cone."""
+
+    matrix: sparse.csc_matrix
+    offset: Array
+    sizes: tuple[int, ...]
+
 
 @dataclass(frozen=True)
 class ConicProgram:
@@ -68,7 +83,7 @@ class ConicProgram:
 
     Attributes:
         rows: (m, r) for the first r ≤ nv variables; the others are in none of them.
-        cones, equal: sparse, for all nv;  sizes: rows of each cone;  offset: b of all.
+        cones, equal: for all nv variables, sparse.
         pairs: (P, 2) rows that are the two sides of one limit, a x ≤ h + b x and −a x ≤ h' + b x.
         order: permutation of the variables that makes the rows banded, those of every row last; None = as they are.
     """
@@ -79,9 +94,7 @@ class ConicProgram:
     bound: Array
     lower: Array
     upper: Array
-    cones: sparse.csc_matrix | None = None
-    offset: Array = field(default_factory=lambda: np.zeros(0))
-    sizes: tuple[int, ...] = ()
+    cones: ConeRows | None = None
     equal: sparse.csc_matrix | None = None
     pairs: Array = field(default_factory=lambda: np.zeros((0, 2), dtype=int))
     order: Array | None = None
@@ -89,7 +102,7 @@ class ConicProgram:
 
 def solve(program: ConicProgram, tolerance: float) -> Array | None:
     """x, or None where the solver finds no solution."""
-    return _clarabel(program, tolerance) if program.sizes else _piqp(program, tolerance)
+    return _piqp(program, tolerance) if program.cones is None else _clarabel(program, tolerance)
 
 
 def _piqp(p: ConicProgram, tolerance: float) -> Array | None:
@@ -168,7 +181,7 @@ def _standard(p: ConicProgram, unit: Array) -> tuple[sparse.csc_matrix, Array, l
         bounds.append(np.zeros(p.equal.shape[0]))
         kinds.append(clarabel.ZeroConeT(p.equal.shape[0]))
     if p.cones is not None:
-        blocks.append(-(p.cones @ scale))
-        bounds.append(p.offset)
-        kinds += [clarabel.SecondOrderConeT(rows) for rows in p.sizes]
+        blocks.append(-(p.cones.matrix @ scale))
+        bounds.append(p.cones.offset)
+        kinds += [clarabel.SecondOrderConeT(rows) for rows in p.cones.sizes]
     return sparse.vstack(blocks, format="csc"), np.concatenate(bounds), kinds

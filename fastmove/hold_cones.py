@@ -16,6 +16,7 @@ import numpy as np
 
 from fastmove.conic import Cones, SparseRows
 from fastmove.contact import ConeContact
+from fastmove.layout import Layout
 from fastmove.spline import Array
 from fastmove.tolerance import Care
 from fastmove.transcription import ROW_MEMBERS, STATIC_TARGET, Transcription
@@ -38,17 +39,6 @@ class EffortRows:
     def at_rest(self) -> bool:
         """Whether they are those of the arm at rest, which have a slack each."""
         return self.slack is not None
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Columns of a subproblem: `size` of D, slacks up to `sigma`, that of violated limits there where there is one, ξ at `xi`,
-    `columns` in all."""
-
-    size: int
-    sigma: int
-    xi: int
-    columns: int
 
 
 @dataclass(frozen=True)

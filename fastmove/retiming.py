@@ -159,6 +159,7 @@ def _reduced(program: ConicProgram, slope: Array, sigma: Array, room: Array) -> 
     order[np.arange(count - 1), np.arange(count - 1)] = 1.0
     order[np.arange(count - 1), np.arange(1, count)] = -1.0
     tail = slice(size, None)
+    cones = program.cones
     return ConicProgram(
         np.concatenate([np.full(count, 1e-5), program.quadratic[tail]]),
         np.concatenate([np.zeros(count), program.linear[tail]]),
@@ -166,9 +167,7 @@ def _reduced(program: ConicProgram, slope: Array, sigma: Array, room: Array) -> 
         np.concatenate([program.bound, np.diff(sigma)]),
         np.concatenate([-room, program.lower[tail]]),
         np.concatenate([room, program.upper[tail]]),
-        None if program.cones is None else program.cones @ turned,
-        program.offset,
-        program.sizes,
+        None if cones is None else replace(cones, matrix=cones.matrix @ turned),
         None if program.equal is None else program.equal @ turned,
         program.pairs,
     )

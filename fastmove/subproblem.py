@@ -9,7 +9,7 @@ Unknowns: change D of the free control points, ξ = δT/T, slacks.  With both si
     torque rate    ±[r + J̇ D + (2 r_g + r_d) ξ] / r_max ≤ 1 + 3 ξ,   J̇ = dJ/dt by central differences: r is τ̇, so its derivative
                    is that of J, second derivatives of τ included
     hold           cones, see `hold_cones`
-    clearance      margin + ∇margin B D + ∂margin/∂t s T ξ ≥ pad − e;  where an allowed contact fades see `_fading`
+    clearance      margin + ∇margin B D + ∂margin/∂t s T ξ ≥ pad − e;  cones, too, see `clearance_rows`
 
 With a moving end the fixed control points change with T: their part of every row joins the ξ column.
 """
@@ -20,9 +20,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fastmove.clearance_rows import ClearanceRows
 from fastmove.conic import Cones, ConicProgram, SparseRows, solve
 from fastmove.dynamics import Linearised
-from fastmove.hold_cones import EffortRows, HoldCones, Layout
+from fastmove.hold_cones import EffortRows, HoldCones
+from fastmove.layout import Layout
 from fastmove.proximity import Contacts
 from fastmove.spline import Array
 from fastmove.transcription import STATIC_MAX, STATIC_TARGET, Flow, Samples, Transcription, static_lack
@@ -89,27 +91,23 @@ class Subproblem:
     ) -> None:
         self.tr, self.samples, self.here = tr, samples, here
         self.radius, self.range = radius, stretch_range
-        self.size = tr.n_free * tr.n
-        self.slope = tr.points_slope(here.duration)
-        self.at_rest_rows = np.nonzero(here.flow.static > STATIC_FROM)[0]
-        self.near = np.unique(here.contacts.sample)
-        self.e = self.size
-        self.h = self.e + len(self.near)
-        self.sigma = self.h + len(self.at_rest_rows)
-        self.xi = self.sigma + (0 if tr.at_rest else 1)
         fading = here.contacts.fading
-        self.ways = self.xi + 1
-        self.columns = self.ways + (0 if fading is None else len(fading.sample))
+        self.layout = Layout(
+            size=tr.n_free * tr.n,
+            near=np.unique(here.contacts.sample),
+            at_rest=np.nonzero(here.flow.static > STATIC_FROM)[0],
+            violable=not tr.at_rest,
+            fading=0 if fading is None else len(fading.sample),
+        )
+        self.slope = tr.points_slope(here.duration)
         self.rows: list[Array] = []
         self.pairs: list[Array] = []
         self.bounds: list[Array] = []
         self._kinematics()
         self._efforts()
-        self._clearance()
         self._cones, self._equal = Cones(), SparseRows()
-        self._fading()
-        self._aisle()
-        self.variables = self._hold() if cones and tr.problem.holds else self.columns
+        self._clearance()
+        self.variables = self._hold() if cones and tr.problem.holds else self.layout.columns
 
     # -- rows -----------------------------------------------------------------------------------------------------
 
@@ -126,8 +124,8 @@ class Subproblem:
             reach = np.minimum(likely_share(self.tr) * reach, most)
         sides = self._binding(reach, xi, value, limit, power)
         for sign, binding in zip(SIGNS, sides, strict=True):
-            block = np.zeros((int(binding.sum()), self.columns))
-            block[:, : self.size] = sign * d[binding]
+            block = np.zeros((int(binding.sum()), self.layout.columns))
+            block[:, : self.layout.size] = sign * d[binding]
             if slack is not None:
                 block[np.arange(len(block)), slack[binding]] = -1.0
             self._append(block, sign, xi[binding], value[binding], limit, power)
@@ -141,8 +139,8 @@ class Subproblem:
         sides = self._binding(reach, xi, value, 1.0, power)
         for sign, binding in zip(SIGNS, sides, strict=True):
             k, joint = np.nonzero(binding)
-            block = np.zeros((len(k), self.columns))
-            block[:, : self.size].reshape(len(k), tr.n_free, tr.n)[np.arange(len(k)), :, joint] = (
+            block = np.zeros((len(k), self.layout.columns))
+            block[:, : self.layout.size].reshape(len(k), tr.n_free, tr.n)[np.arange(len(k)), :, joint] = (
                 sign * free[k] / scale[joint][:, None]
             )
             self._append(block, sign, xi[k, joint], value[k, joint], 1.0, power)
@@ -168,9 +166,9 @@ class Subproblem:
 
     def _append(self, block: Array, sign: float, xi: Array, value: Array, limit: float, power: int) -> None:
         """Rows whose part over D, signed already, is in `block`."""
-        block[:, self.xi] = sign * xi - power
+        block[:, self.layout.xi] = sign * xi - power
         if not self.tr.at_rest:
-            block[:, self.sigma] = -1.0
+            block[:, self.layout.sigma] = -1.0
         self.rows.append(block)
         self.bounds.append(limit - sign * value)
 
@@ -191,13 +189,13 @@ class Subproblem:
         self.effort_free = jacobian[..., tr.free, :]
         self.effort_xi = 2 * efforts.gravity + efforts.viscous + np.einsum("kmrci,ci->kmr", jacobian, self.slope)
         self.sets = [EffortRows(efforts.total[good], self.effort_free[good], self.effort_xi[good], 1.0, 2, None)]
-        rest = self.at_rest_rows
+        rest = self.layout.at_rest
         if len(rest):
             b = self.samples.b_effort[0][rest]
             slope = tr.dynamics.gravity_slope(b @ tr.points(here.free, here.duration), here.members)
             jacobian = slope[:, :, :, None, :] * b[:, None, None, :, None]
             xi = np.einsum("kmrci,ci->kmr", jacobian, self.slope)
-            slack = self.h + np.arange(len(rest))
+            slack = self.layout.rest + np.arange(len(rest))
             self.sets.append(EffortRows(efforts.gravity[rest], jacobian[..., tr.free, :], xi, STATIC_TARGET, 0, slack))
         for e in self.sets:
             self._scaled(e.free[:, :, :n], e.xi[:, :, :n], e.value[:, :, :n], tr.effort_max, e.limit, e.power, e.slack)
@@ -226,7 +224,7 @@ class Subproblem:
             worst = np.stack([value.argmax(axis=1), value.argmin(axis=1)], axis=1)
             d = np.take_along_axis(d, worst[..., None, None], axis=1)
             xi, value = np.take_along_axis(xi, worst, axis=1), np.take_along_axis(value, worst, axis=1)
-        d = d.reshape(-1, self.size)
+        d = d.reshape(-1, self.layout.size)
         idle = (np.abs(value).max(axis=(0, 1), initial=0.0) < SLACK) & (likely_share(self.tr) < 1)
         most = np.where(idle, LIKELY, np.inf)
         columns = None if slack is None else np.broadcast_to(slack[:, None, None], xi.shape).ravel()
@@ -234,84 +232,34 @@ class Subproblem:
         self._add(d, xi.ravel(), value.ravel(), limit, power, columns, likely)
 
     def _clearance(self) -> None:
-        contacts = self.here.contacts
+        """Rows and cones of what is near."""
+        here, contacts = self.here, self.here.contacts
         if len(contacts.sample) == 0:
             return
-        weight = contacts.weight
-        block = self._contact_rows(contacts.sample, contacts.gradient * weight[:, None], contacts.rate * weight)
-        room = (contacts.margin - self.here.pads) * weight
-        if contacts.fading is not None:  # rows of their own
-            room[contacts.fading.row] = np.inf
+        found = ClearanceRows(
+            self.tr,
+            self.samples,
+            contacts,
+            here.pads,
+            here.duration,
+            self.layout,
+            self.slope,
+            self.radius,
+            self.range,
+            likely_share(self.tr),
+        )
+        parts = [found.distances()]
+        if contacts.fading is not None:
+            parts.append(found.fading(self._cones))
         if contacts.aisle is not None:
-            room[contacts.aisle.row] = np.inf
-        reach = np.abs(block[:, : self.size]).sum(axis=1) * self.radius
-        reach += np.abs(block[:, self.xi]) * max(-self.range[0], self.range[1])
-        binding = room < (likely_share(self.tr) * reach if self.tr.at_rest else np.inf)
-        self.rows.append(block[binding])
-        self.bounds.append(room[binding])
-
-    def _contact_rows(self, sample: Array, slope: Array, rate: Array) -> Array:
-        """(C, columns) −slope·(B D) − rate s T ξ − e for contacts at these samples, slope (C, n), with the slack of each sample:
-        what happens at s happens by δt = s T ξ later."""
-        turned = self._turned(sample, slope[:, None])[:, 0]
-        block = np.zeros((len(sample), self.columns))
-        block[:, : self.size], block[:, self.xi] = -turned[:, :-1], -turned[:, -1]
-        block[:, self.xi] -= rate * self.samples.clearance[sample] * self.here.duration
-        block[np.arange(len(block)), self.e + np.searchsorted(self.near, sample)] = -1.0
-        return block
-
-    def _turned(self, sample: Array, slope: Array) -> Array:
-        """(K, r, size + 1) of what has these slopes (K, r, n) at samples of distances (K,), with respect to D and ξ."""
-        b = self.samples.b_clearance[sample]
-        free = (b[:, None, self.tr.free, None] * slope[:, :, None, :]).reshape(*slope.shape[:2], self.size)
-        return np.concatenate([free, np.einsum("kri,ki->kr", slope, b @ self.slope)[..., None]], axis=2)
-
-    def _touched(self, last: Array) -> Array:
-        """(K, size + 2) columns of D, ξ, and one more (K,)."""
-        every = np.append(np.arange(self.size), self.xi)
-        return np.hstack([np.tile(every, (len(last), 1)), last[:, None]])
-
-    def _fading(self) -> None:
-        """Rows and cones of fading contacts: L ≥ ‖moved + J B D‖ for points of the item, one column L per site, and
-
-        w (d + ∇d B D − floor − steep L) ≥ −e
-        """
-        fading = self.here.contacts.fading
-        if fading is None:
-            return
-        contacts, first, count = self.here.contacts, self.ways, len(fading.sample)
-        columns, points = self._touched(first + np.arange(count)), fading.moved.shape[1]
-        for point in range(points):
-            change = np.zeros((count, 4, self.size + 2))
-            change[:, 1:, :-1], change[:, 0, -1] = self._turned(fading.sample, fading.jacobian[:, point]), 1.0
-            self._cones.add(columns, change, np.hstack([np.zeros((count, 1)), fading.moved[:, point]]))
-        weight = contacts.weight[fading.row]
-        still = contacts.rate[fading.row]  # what may be touched stands still
-        block = self._contact_rows(contacts.sample[fading.row], fading.gradient * weight[:, None], still)
-        block[np.arange(len(block)), first + fading.site] = weight * fading.steep
-        self.rows.append(block)
-        self.bounds.append(weight * (contacts.distance[fading.row] - fading.floor))
-
-    def _aisle(self) -> None:
-        """Cones of corridors' sides: w (first + first' B D) + e ≥ w ‖rest + rest' B D‖ where a step could reach them."""
-        contacts, tr = self.here.contacts, self.tr
-        if contacts.aisle is None:
-            return
-        aisle, sample = contacts.aisle, contacts.sample[contacts.aisle.row]
-        turned = np.linalg.norm(np.abs(aisle.slope).sum(axis=2), axis=1)
-        reach = 2 * turned * np.abs(self.samples.b_clearance[sample][:, tr.free]).sum(axis=1) * self.radius
-        near = contacts.margin[aisle.row] < reach if tr.at_rest else np.ones(len(sample), dtype=bool)
-        sample, weight = sample[near], contacts.weight[aisle.row[near]]
-        change = np.zeros((len(sample), 4, self.size + 2))
-        change[:, :, :-1] = self._turned(sample, aisle.slope[near]) * weight[:, None, None]
-        change[:, 0, -1] = 1.0
-        columns = self._touched(self.e + np.searchsorted(self.near, sample))
-        self._cones.add(columns, change, aisle.value[near] * weight[:, None])
+            found.corridors(self._cones)
+        for rows, bounds in parts:
+            self.rows.append(rows)
+            self.bounds.append(bounds)
 
     def _hold(self) -> int:
         """Cones of the hold; the number of variables, with theirs at the end."""
-        layout = Layout(self.size, self.sigma, self.xi, self.columns)
-        found = HoldCones(self.tr, self.sets, self.here.members, self.radius, self.range, layout, self._cones)
+        found = HoldCones(self.tr, self.sets, self.here.members, self.radius, self.range, self.layout, self._cones)
         self._equal = found.equal
         return found.columns
 
@@ -324,49 +272,48 @@ class Subproblem:
 
     def program(self) -> ConicProgram:
         """The convex program of all rows and cones."""
-        count, linear = self.variables, np.zeros(self.variables)
-        linear[: self.columns] = self._costs()
-        quadratic = np.zeros(count)
-        quadratic[: self.size] = quadratic[self.xi] = PROXIMAL
+        layout, count = self.layout, self.variables
+        linear, quadratic = np.zeros(count), np.zeros(count)
+        linear[: layout.columns] = self._costs()
+        quadratic[: layout.size] = quadratic[layout.xi] = PROXIMAL
         lower, upper = np.full(count, -np.inf), np.full(count, np.inf)
-        lower[: self.size], upper[: self.size] = -self.radius, self.radius
-        lower[self.size : self.xi] = 0.0
-        lower[self.xi], upper[self.xi] = self.range
-        rows = np.concatenate(self.rows) if self.rows else np.zeros((0, self.columns))
+        lower[: layout.size], upper[: layout.size] = -self.radius, self.radius
+        lower[layout.size : layout.xi] = 0.0
+        lower[layout.xi], upper[layout.xi] = self.range
+        rows = np.concatenate(self.rows) if self.rows else np.zeros((0, layout.columns))
         bounds = np.concatenate(self.bounds) if self.bounds else np.zeros(0)
         program = ConicProgram(quadratic, linear, rows, bounds, lower, upper, order=self._order())
-        cones = self._cones
-        if not cones.sizes:
+        cones = self._cones.over(count)
+        if cones is None:
             return program
         equal = self._equal.matrix(count) if self._equal.count else None
-        offset = np.concatenate(cones.offsets)
-        pairs = np.concatenate(self.pairs)
-        return replace(program, pairs=pairs, cones=cones.rows.matrix(count), offset=offset, sizes=tuple(cones.sizes), equal=equal)
+        return replace(program, pairs=np.concatenate(self.pairs), cones=cones, equal=equal)
 
     def step(self, x: Array) -> Step:
         """The step that a solution of the program means."""
-        linear, duration = self._costs(), self.here.duration
-        change = np.clip(x[: self.size], -self.radius, self.radius).reshape(self.tr.n_free, self.tr.n)
-        slack = np.maximum(x[self.size : self.xi], 0.0)
-        value = duration * (1 + x[self.xi]) + float(linear[self.size : self.xi] @ slack)
-        return Step(change, float(x[self.xi]), value, self._value_here())
+        linear, duration, size, xi = self._costs(), self.here.duration, self.layout.size, self.layout.xi
+        change = np.clip(x[:size], -self.radius, self.radius).reshape(self.tr.n_free, self.tr.n)
+        slack = np.maximum(x[size:xi], 0.0)
+        value = duration * (1 + x[xi]) + float(linear[size:xi] @ slack)
+        return Step(change, float(x[xi]), value, self._value_here())
 
     def _costs(self) -> Array:
-        linear = np.zeros(self.columns)
-        linear[self.e : self.h] = WEIGHT_CLEARANCE
-        linear[self.h : self.sigma] = WEIGHT_STATIC
-        linear[self.xi] = self.here.duration
-        if not self.tr.at_rest:
-            linear[self.sigma] = WEIGHT_VIOLATION * self.here.duration
+        layout = self.layout
+        linear = np.zeros(layout.columns)
+        linear[layout.clearance : layout.rest] = WEIGHT_CLEARANCE
+        linear[layout.rest : layout.sigma] = WEIGHT_STATIC
+        linear[layout.xi] = self.here.duration
+        if layout.violable:
+            linear[layout.sigma] = WEIGHT_VIOLATION * self.here.duration
         return linear
 
     def _order(self) -> Array:
         """Variables by control point, every slack after the last control point of its sample, ξ and what follows at the end."""
-        spans = self.tr.basis.span_of
-        key = np.arange(self.columns, dtype=float)
-        for first, sites in ((self.e, self.samples.clearance[self.near]), (self.h, self.samples.effort[self.at_rest_rows])):
-            # span i touches control points i … i + 3, of which the first three are fixed
-            key[first : first + len(sites)] = np.minimum(spans(sites) + 1, self.tr.n_free) * self.tr.n - 0.5
+        layout, tr = self.layout, self.tr
+        key = np.arange(layout.columns, dtype=float)
+        slacks = (layout.clearance, self.samples.clearance[layout.near]), (layout.rest, self.samples.effort[layout.at_rest])
+        for first, sites in slacks:  # span i touches control points i … i + 3, of which the first three are fixed
+            key[first : first + len(sites)] = np.minimum(tr.basis.span_of(sites) + 1, tr.n_free) * tr.n - 0.5
         return np.argsort(key, kind="stable")
 
     def _value_here(self) -> float:
@@ -374,9 +321,9 @@ class Subproblem:
         here = self.here
         value = here.duration
         if len(here.contacts.sample):
-            lacking = np.zeros(len(self.near))
+            lacking = np.zeros(len(self.layout.near))
             lack = (here.pads - here.contacts.margin) * here.contacts.weight
-            np.maximum.at(lacking, np.searchsorted(self.near, here.contacts.sample), lack)
+            np.maximum.at(lacking, np.searchsorted(self.layout.near, here.contacts.sample), lack)
             value += WEIGHT_CLEARANCE * float(lacking.sum())
         value += WEIGHT_STATIC * static_lack(here.flow.static)
         if not self.tr.at_rest:

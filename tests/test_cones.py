@@ -62,16 +62,15 @@ def test_two_sides_as_one_cone_and_ties_change_no_answer(seed: int) -> None:
     rows, bound = np.concatenate([a - b, -a - b]), np.ones(24)
     ball = Cones()
     ball.add(np.arange(8)[None], np.vstack([np.zeros(8), np.eye(8)]), np.append(1.5, np.zeros(8))[None])
-    cone = {"offset": np.concatenate(ball.offsets), "sizes": tuple(ball.sizes)}
     free = np.full(8, np.inf)
-    plain = ConicProgram(np.full(8, 0.1), rng.normal(size=8), rows, bound, -free, free, cones=ball.rows.matrix(8), **cone)
+    plain = ConicProgram(np.full(8, 0.1), rng.normal(size=8), rows, bound, -free, free, cones=ball.over(8))
     pairs = np.stack([np.arange(12), np.arange(12, 24)], axis=1)
     tied, more = SparseRows(), np.full(20, np.inf)
     tied.add(np.concatenate([np.arange(8), np.arange(8, 20)])[None], np.hstack([a, -np.eye(12)])[None])
     over = np.concatenate([np.hstack([-b, np.eye(12)]), np.hstack([-b, -np.eye(12)])])
     lifted = ConicProgram(
         np.append(plain.quadratic, np.zeros(12)), np.append(plain.linear, np.zeros(12)), over, bound, -more, more,
-        cones=ball.rows.matrix(20), equal=tied.matrix(20), pairs=pairs, **cone,
+        cones=ball.over(20), equal=tied.matrix(20), pairs=pairs,
     )  # fmt: skip
     answer = solve(plain, 1e-9)
     assert answer is not None and np.linalg.norm(answer) <= 1.5 + 1e-6
@@ -155,7 +154,7 @@ def test_pairs_of_rows_are_two_sides_of_one_limit(jar: fm.TransferProblem) -> No
     solver, point = optimiser(jar)
     sub = Subproblem(solver.tr, solver.samples, solver.linearise(point, 0.3), 0.3, (-0.5, 1.0), True)
     program = sub.program()
-    assert len(program.pairs) > 100 and isinstance(program.cones, sparse.csc_matrix)
-    upper, lower = (program.rows[program.pairs[:, side], : sub.size] for side in (0, 1))
+    assert len(program.pairs) > 100 and program.cones is not None and sparse.issparse(program.cones.matrix)
+    upper, lower = (program.rows[program.pairs[:, side], : sub.layout.size] for side in (0, 1))
     np.testing.assert_array_equal(upper, -lower)
     assert len(np.unique(program.pairs)) == program.pairs.size

@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 from scipy.optimize import nnls
 
-from fastmove.conic import ConicProgram, _by_columns, _clarabel, solve
+from fastmove.conic import Cones, ConicProgram, _by_columns, _clarabel, solve
 from fastmove.spline import Array
 
 
@@ -53,11 +53,10 @@ def test_rows_by_columns_are_the_rows() -> None:
 def test_a_cone_is_a_circle() -> None:
     """The least of a·x on the unit disc is −‖a‖, at −a/‖a‖."""
     a = np.array([0.6, -1.1])
-    disc = sparse.csc_matrix(np.vstack([np.zeros(2), np.eye(2)]))
+    disc = Cones()
+    disc.add(np.array([[0, 1]]), np.vstack([np.zeros(2), np.eye(2)]), np.array([[1.0, 0.0, 0.0]]))
     free = np.full(2, np.inf)
-    found = solve(
-        ConicProgram(np.zeros(2), a, np.zeros((0, 2)), np.zeros(0), -free, free, disc, np.array([1.0, 0.0, 0.0]), (3,)), 1e-9
-    )
+    found = solve(ConicProgram(np.zeros(2), a, np.zeros((0, 2)), np.zeros(0), -free, free, disc.over(2)), 1e-9)
     assert found is not None
     np.testing.assert_allclose(found, -a / np.linalg.norm(a), atol=1e-7)
 

@@ -1,0 +1,104 @@
+"""Clearances of a subproblem: rows of distances, cones where allowed contacts fade and where a corridor's side is near.
+
+    distance       w (margin + ∇margin B D + ∂margin/∂t s T ξ − pad) ≥ −e
+    fading         w (d + ∇d B D − floor − steep L) ≥ −e,  L ≥ ‖moved + J B D‖ for points of the item
+    corridor       w (first + first' B D) + e ≥ w ‖rest + rest' B D‖
+
+with a slack e for each sample and w the weight of a contact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastmove.conic import Cones
+from fastmove.layout import Layout
+from fastmove.proximity import Contacts
+from fastmove.spline import Array
+from fastmove.transcription import Samples, Transcription
+
+
+@dataclass(frozen=True)
+class ClearanceRows:
+    """Attributes:
+    contacts: near the motion that the step starts from;  pads: (C,) what their margins shall be at least [m].
+    duration: of that motion [s];  slope: (size, n) of its control points with ξ.
+    radius, stretch_range: of the step;  likely: rows that need more than this share of the largest step are left out.
+    """
+
+    tr: Transcription
+    samples: Samples
+    contacts: Contacts
+    pads: Array
+    duration: float
+    layout: Layout
+    slope: Array
+    radius: float
+    stretch_range: tuple[float, float]
+    likely: float
+
+    def distances(self) -> tuple[Array, Array]:
+        """Rows (K, columns) and bounds (K,) of the contacts that a step could make bind; fading ones have their own."""
+        contacts, weight, layout = self.contacts, self.contacts.weight, self.layout
+        block = self._rows(contacts.sample, contacts.gradient * weight[:, None], contacts.rate * weight)
+        room = (contacts.margin - self.pads) * weight
+        for apart in (contacts.fading, contacts.aisle):
+            if apart is not None:
+                room[apart.row] = np.inf
+        reach = np.abs(block[:, : layout.size]).sum(axis=1) * self.radius
+        reach += np.abs(block[:, layout.xi]) * max(-self.stretch_range[0], self.stretch_range[1])
+        binding = room < (self.likely * reach if self.tr.at_rest else np.inf)
+        return block[binding], room[binding]
+
+    def fading(self, cones: Cones) -> tuple[Array, Array]:
+        """Rows and bounds of fading contacts, and the cones of their ways."""
+        contacts, fading, layout = self.contacts, self.contacts.fading, self.layout
+        assert fading is not None
+        count = len(fading.sample)
+        columns, points = self._touched(layout.ways + np.arange(count)), fading.moved.shape[1]
+        for point in range(points):
+            change = np.zeros((count, 4, layout.size + 2))
+            change[:, 1:, :-1], change[:, 0, -1] = self._turned(fading.sample, fading.jacobian[:, point]), 1.0
+            cones.add(columns, change, np.hstack([np.zeros((count, 1)), fading.moved[:, point]]))
+        weight = contacts.weight[fading.row]
+        still = contacts.rate[fading.row]  # what may be touched stands still
+        block = self._rows(contacts.sample[fading.row], fading.gradient * weight[:, None], still)
+        block[np.arange(len(block)), layout.ways + fading.site] = weight * fading.steep
+        return block, weight * (contacts.distance[fading.row] - fading.floor)
+
+    def corridors(self, cones: Cones) -> None:
+        """Cones of corridors' sides where a step could reach them."""
+        contacts, aisle, tr, layout = self.contacts, self.contacts.aisle, self.tr, self.layout
+        assert aisle is not None
+        sample = contacts.sample[aisle.row]
+        turned = np.linalg.norm(np.abs(aisle.slope).sum(axis=2), axis=1)
+        reach = 2 * turned * np.abs(self.samples.b_clearance[sample][:, tr.free]).sum(axis=1) * self.radius
+        near = contacts.margin[aisle.row] < reach if tr.at_rest else np.ones(len(sample), dtype=bool)
+        sample, weight = sample[near], contacts.weight[aisle.row[near]]
+        change = np.zeros((len(sample), 4, layout.size + 2))
+        change[:, :, :-1] = self._turned(sample, aisle.slope[near]) * weight[:, None, None]
+        change[:, 0, -1] = 1.0
+        cones.add(self._touched(layout.slack_of(sample)), change, aisle.value[near] * weight[:, None])
+
+    def _rows(self, sample: Array, slope: Array, rate: Array) -> Array:
+        """(C, columns) −slope·(B D) − rate s T ξ − e for contacts at these samples, slope (C, n), with the slack of each sample:
+        what happens at s happens by δt = s T ξ later."""
+        layout, turned = self.layout, self._turned(sample, slope[:, None])[:, 0]
+        block = np.zeros((len(sample), layout.columns))
+        block[:, : layout.size], block[:, layout.xi] = -turned[:, :-1], -turned[:, -1]
+        block[:, layout.xi] -= rate * self.samples.clearance[sample] * self.duration
+        block[np.arange(len(block)), layout.slack_of(sample)] = -1.0
+        return block
+
+    def _turned(self, sample: Array, slope: Array) -> Array:
+        """(K, r, size + 1) of what has these slopes (K, r, n) at samples of distances (K,), with respect to D and ξ."""
+        b = self.samples.b_clearance[sample]
+        free = (b[:, None, self.tr.free, None] * slope[:, :, None, :]).reshape(*slope.shape[:2], self.layout.size)
+        return np.concatenate([free, np.einsum("kri,ki->kr", slope, b @ self.slope)[..., None]], axis=2)
+
+    def _touched(self, last: Array) -> Array:
+        """(K, size + 2) columns of D, ξ, and one more (K,)."""
+        every = np.append(np.arange(self.layout.size), self.layout.xi)
+        return np.hstack([np.tile(every, (len(last), 1)), last[:, None]])
