@@ -23,14 +23,13 @@ class Carry:
         self.n = problem.robot.n_arm
         self.contacts: list[ConeContact] = [held.contact_model for held in problem.holds] if problem.hold_active else []
         self.forces = [float(held.grasp.grip_force[1]) for held in problem.holds]
-        self.cares = [self._care(held.care, problem.members) for held in problem.holds]
+        numbers = np.array(problem.parts, dtype=int)
+        self.cares = [self._care(held.care, numbers[:, k]) for k, held in enumerate(problem.holds)]
 
     @staticmethod
-    def _care(care: Care, members: int) -> Care | None:
-        if not care.active:
-            return None
-        masses = care.masses[np.minimum(np.arange(members), len(care.masses) - 1)]
-        return Care(care.tolerance, care.up, masses)
+    def _care(care: Care, bodies: Array) -> Care | None:
+        """For every member, whose body in this hold has the number in `bodies`."""
+        return Care(care.tolerance, care.up, care.masses[bodies]) if care.active else None
 
     def wrench(self, efforts: Array, hold: int) -> Array:
         """(N, members, 6) of one hold."""

@@ -18,6 +18,7 @@ from fastmove.grasp import Held
 from fastmove.problem import TransferProblem
 from fastmove.spline import Array
 from fastmove.trajectory import Trajectory
+from fastmove.uncertainty import affine_basis
 
 UTILISATION_LIMIT = 0.9
 
@@ -88,47 +89,63 @@ def check_loads(
 def _over_set(
     problem: TransferProblem, assembly: Assembly, trajectory: Trajectory, grid: _Grid, need_rate: bool
 ) -> tuple[Array, Array, Array, dict[str, Array]]:
-    """Worst torques (N, n) and rates over the set, the wrench (N, 6 per hold) of the member whose hold is used most, and uses
-    (N,) of what is carried by kind: hold, pad_share, and what items tolerate."""
-    torque, rate = np.zeros_like(grid.q), np.zeros_like(grid.q)
-    hold_use, share_use = np.zeros(len(grid.time)), np.zeros(len(grid.time))
-    care: dict[str, Array] = {}
-    wrench_shown = np.zeros((len(grid.time), 6 * len(problem.holds)))
-    basis, weights = problem.spanning_members  # torques are linear in a body's inertial parameters, and so are their rates
-    spanning = [_inverse_dynamics(problem, assembly, grid, int(k), need_rate) for k in basis]
+    """Worst torques (N, n) and rates over the set, for every hold the wrench (N, 6) of the body that uses it most, and uses
+    (N,) of what is carried by kind: hold, pad_share, and what items tolerate.  NaN stays NaN."""
+    (low, low_rate), (high, high_rate) = _torque_range(problem, assembly, grid, need_rate)
+    torque = np.where(np.abs(high) >= np.abs(low), high, low)
+    rate = np.maximum(np.abs(high_rate), np.abs(low_rate))
+    use = {"hold": np.zeros(len(grid.time)), "pad_share": np.zeros(len(grid.time))}
     motions = _motions(assembly, grid)
-    for member in range(problem.members):
-        tau, tau_rate = (sum(w * part[i] for w, part in zip(weights[member], spanning, strict=True)) for i in (0, 1))
-        torque = np.where(np.abs(tau) > np.abs(torque), tau, torque)
-        rate = np.maximum(rate, np.abs(tau_rate))
-        for k, frame in enumerate(assembly.hold_frames):
-            body = frame.held.bodies[min(member, len(frame.held.bodies) - 1)]
+    shown = np.zeros((len(grid.time), 6 * len(problem.holds)))
+    for k, frame in enumerate(assembly.hold_frames):
+        grip = np.maximum(_grip_force(trajectory, grid.time, k), 0.0) * frame.held.sure_grip
+        most = np.full(len(grid.time), -1.0)
+        for body in frame.held.bodies:
             wrench = _item_wrench(body, frame.joint_T_grasp, *motions[k][:2])
-            grip = _grip_force(trajectory, grid.time, k) * frame.held.sure_grip
-            if frame.held.grasp.contact == "suction":
-                use = _cup_use(frame.held, wrench, grip) / UTILISATION_LIMIT
-            else:
-                use = _utilisation(frame.held, wrench, grip) / UTILISATION_LIMIT
-                share_use = np.maximum(share_use, _pad_share(frame.held, wrench, grip) / UTILISATION_LIMIT)  # keeps NaN
-            for kind, value in _care(frame, body, wrench, grip, motions[k][2], np.array(problem.gravity)).items():
-                care[kind] = np.maximum(care.get(kind, 0.0), value)
-            worse = ~(use <= hold_use)
-            hold_use = np.where(worse, use, hold_use)
-            if member == 0:
-                wrench_shown[:, 6 * k : 6 * k + 6] = wrench
-            else:
-                wrench_shown[worse, 6 * k : 6 * k + 6] = wrench[worse]
-    return torque, rate, wrench_shown, {"hold": hold_use, "pad_share": share_use} | care
+            found = _contact_uses(frame.held, wrench, grip)
+            worse = ~(found["hold"] <= most)
+            most = np.where(worse, found["hold"], most)
+            shown[worse, 6 * k : 6 * k + 6] = wrench[worse]
+            found |= _care(frame, body, wrench, grip, motions[k][2], np.array(problem.gravity))
+            for kind, value in found.items():
+                use[kind] = np.maximum(use.get(kind, 0.0), value)
+    return torque, rate, shown, use
 
 
-def _inverse_dynamics(
-    problem: TransferProblem, assembly: Assembly, grid: _Grid, member: int, with_rate: bool
-) -> tuple[Array, Array]:
-    """Joint torques (N, n) and their rates; the item is rigid on its joint, damping is added."""
+def _contact_uses(held: Held, wrench: Array, grip: Array) -> dict[str, Array]:
+    """Uses (N,) of one contact, 1 = limit."""
+    if held.grasp.contact == "suction":
+        return {"hold": _cup_use(held, wrench, grip) / UTILISATION_LIMIT}
+    found = {"hold": _utilisation(held, wrench, grip), "pad_share": _pad_share(held, wrench, grip)}
+    return {kind: use / UTILISATION_LIMIT for kind, use in found.items()}
+
+
+def _torque_range(problem: TransferProblem, assembly: Assembly, grid: _Grid, with_rate: bool) -> tuple[Array, Array]:
+    """Lowest and highest joint torques and rates (2, N, n) over every combination of bodies that are held.
+
+    Both are affine in each body's inertial parameters, and what one body adds does not depend on the others: so the extremes
+    over all combinations are sums of extremes, and of each set only bodies that span it are computed.
+    """
+    first = [0] * len(assembly.hold_frames)
+    base = _inverse_dynamics(problem, assembly, grid, first, with_rate)
+    low = high = base
+    for k, frame in enumerate(assembly.hold_frames):
+        basis, weights = affine_basis(np.array([body.toDynamicParameters() for body in frame.held.bodies]))
+        others = ([*first[:k], int(j), *first[k + 1 :]] for j in basis[1:])
+        parts = [base, *(_inverse_dynamics(problem, assembly, grid, bodies, with_rate) for bodies in others)]
+        least = most = base
+        for weight in weights:
+            value = sum(w * part for w, part in zip(weight, parts, strict=True))
+            least, most = np.minimum(least, value), np.maximum(most, value)
+        low, high = low + (least - base), high + (most - base)
+    return low, high
+
+
+def _inverse_dynamics(problem: TransferProblem, assembly: Assembly, grid: _Grid, bodies: list[int], with_rate: bool) -> Array:
+    """Joint torques and their rates (2, N, n) with the body of this number in each hold, rigid on its joint; damping is added."""
     model = assembly.arm.copy()
-    for frame in assembly.hold_frames:
-        bodies = frame.held.bodies
-        model.appendBodyToJoint(frame.joint, bodies[min(member, len(bodies) - 1)], frame.joint_T_grasp)
+    for frame, number in zip(assembly.hold_frames, bodies, strict=True):
+        model.appendBodyToJoint(frame.joint, frame.held.bodies[number], frame.joint_T_grasp)
     data, damping = model.createData(), np.array(problem.robot.damping)
     tau, rate = np.empty_like(grid.q), np.zeros_like(grid.q)
     for i in range(len(grid.time)):
@@ -139,7 +156,7 @@ def _inverse_dynamics(
             pin.computeRNEADerivatives(model, data, grid.q[i], grid.v[i], grid.a[i])
             rate[i] = data.dtau_dq @ grid.v[i] + data.dtau_dv @ grid.a[i] + data.M @ grid.j[i]
         rate += grid.a * damping
-    return tau, rate
+    return np.stack([tau, rate])
 
 
 def _motions(assembly: Assembly, grid: _Grid) -> list[tuple[Array, Array, Array]]:
@@ -228,7 +245,8 @@ def _sliding_share(held: Held, wrench: Array, grip_force: Array) -> Array:
 
 
 def _care(frame: HoldFrame, body: pin.Inertia, wrench: Array, grip: Array, rotation: Array, gravity: Array) -> dict[str, Array]:
-    """Uses (N,), 1 = limit, of what the item tolerates, where anything is limited (see `tolerance`).
+    """Uses (N,), 1 = limit, of what the item tolerates, where anything is limited (see `tolerance`); by as much as it may be
+    turned in the hand, it may lean more than is believed.
 
     rotation: (N, 3, 3) of the joint in the world.
     """
@@ -237,10 +255,10 @@ def _care(frame: HoldFrame, body: pin.Inertia, wrench: Array, grip: Array, rotat
     force = wrench[:, :3]
     if np.isfinite(allowed.tilt):
         cosine = force @ up / np.maximum(np.linalg.norm(force, axis=1), 1e-9)
-        found["tilt"] = np.arccos(np.clip(cosine, -1, 1)) / allowed.tilt
+        found["tilt"] = (np.arccos(np.clip(cosine, -1, 1)) + held.uncertainty.turn) / allowed.tilt
     if np.isfinite(allowed.upright):
         upright = rotation @ (frame.joint_T_grasp.rotation @ up) @ (-gravity / np.linalg.norm(gravity))
-        found["upright"] = np.arccos(np.clip(upright, -1, 1)) / allowed.upright
+        found["upright"] = (np.arccos(np.clip(upright, -1, 1)) + held.uncertainty.turn) / allowed.upright
     if np.isfinite(allowed.shock):
         found["shock"] = np.linalg.norm(force, axis=1) / (body.mass * allowed.shock)
     if allowed.swing < 1:

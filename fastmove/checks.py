@@ -94,7 +94,7 @@ class EndChecks:
                 worst, sentence = use, self._grip_sentence(held, use)
             leaning = float(held.care.use(wrench, True).max()) if held.care.active else 0.0
             if leaning > worst:
-                allowed = np.degrees(min(held.item.tolerates.tilt, held.item.tolerates.upright))
+                allowed = np.degrees(min(held.care.tolerance.tilt, held.care.tolerance.upright))
                 worst, sentence = leaning, f"{held.item.name} leans by {leaning * allowed:.1f}°; allowed: {allowed:g}°"
         return worst, sentence
 

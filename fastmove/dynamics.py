@@ -55,7 +55,7 @@ class Dynamics:
         self.damping = np.array(problem.robot.damping)
         basis, self._weights = problem.spanning_members
         self._all = len(basis) == problem.members  # then every member is computed by itself
-        self.models = [_with_items(assembly, int(k)) for k in (range(problem.members) if self._all else basis)]
+        self.models = [_with_items(assembly, problem.parts[k]) for k in (range(problem.members) if self._all else basis)]
         self._data = [model.createData() for model in self.models]
         self._q = np.array(pin.neutral(self.models[0]))
         self._v = np.zeros(self.rows)
@@ -136,11 +136,10 @@ class Dynamics:
         return Efforts(total + viscous, gravity, viscous)
 
 
-def _with_items(assembly: Assembly, member: int) -> pin.Model:
-    """The arm with every item behind a 6-DoF joint at its grasp frame, as this member of its set."""
+def _with_items(assembly: Assembly, bodies: tuple[int, ...]) -> pin.Model:
+    """The arm with every item behind a 6-DoF joint at its grasp frame, as the body of this number."""
     model = assembly.arm.copy()
-    for k, frame in enumerate(assembly.hold_frames):
+    for k, (frame, number) in enumerate(zip(assembly.hold_frames, bodies, strict=True)):
         joint = model.addJoint(frame.joint, pin.JointModelFreeFlyer(), frame.joint_T_grasp, f"grasp{k}")
-        bodies = frame.held.bodies
-        model.appendBodyToJoint(joint, bodies[min(member, len(bodies) - 1)], pin.SE3.Identity())
+        model.appendBodyToJoint(joint, frame.held.bodies[number], pin.SE3.Identity())
     return model

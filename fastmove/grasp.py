@@ -99,9 +99,11 @@ class Held:
 
     @cached_property
     def care(self) -> Care:
-        """What the item tolerates, in the grasp frame, for all bodies."""
-        up = self.grasp_T_item.rotation @ self.item.tolerates.up
-        return Care(self.item.tolerates, up, np.array([body.mass for body in self.bodies]))
+        """What the item tolerates, in the grasp frame, for all bodies; angles less what it may be turned in the hand."""
+        allowed, turn = self.item.tolerates, self.uncertainty.turn
+        up = self.grasp_T_item.rotation @ allowed.up
+        masses = np.array([body.mass for body in self.bodies])
+        return Care(replace(allowed, tilt=allowed.tilt - turn, upright=allowed.upright - turn), up, masses)
 
     @property
     def friction(self) -> float:
@@ -168,6 +170,7 @@ def hold(gripper: Gripper | SuctionCup, item: Item, grasp: Grasp, uncertainty: U
     Raises:
         GraspInvalid: the pads do not meet two parallel faces, off centre, too wide, or the grip force is out of reach.
     """
+    _check_turn(item, uncertainty)
     if isinstance(gripper, SuctionCup):
         return _by_cup(gripper, item, grasp, uncertainty)
     if grasp.contact != "pinch":
@@ -209,6 +212,17 @@ def _by_cup(cup: SuctionCup, item: Item, grasp: Grasp, uncertainty: Uncertainty)
     sure = 1 - uncertainty.grip_force
     model = suction(grasp.friction * (1 - uncertainty.friction), cup.radius, sure, item.tolerates.swing)
     return Held(cup, item, grasp, 0.0, (patch,), pin.SE3.Identity(), model, uncertainty)
+
+
+def _check_turn(item: Item, uncertainty: Uncertainty) -> None:
+    """What it may lean must be more than what it may already be turned in the hand."""
+    allowed = min(item.tolerates.tilt, item.tolerates.upright)
+    if uncertainty.turn > allowed - np.radians(0.5):
+        raise InputError(
+            "uncertainty.turn_deg",
+            f"is {np.degrees(uncertainty.turn):g}; {item.name} tolerates {np.degrees(allowed):g}° of leaning: "
+            f"allowed at most {np.degrees(allowed) - 0.5:g}",
+        )
 
 
 def _check_force(gripper: Gripper, item: Item, grasp: Grasp, uncertainty: Uncertainty) -> None:

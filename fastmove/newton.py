@@ -25,10 +25,8 @@ def body_parameters(body: pin.Inertia) -> Array:
 
 def members_parameters(problem: TransferProblem) -> Array:
     """(members, 10 per hold) of everything that may be held; in the grasp frames."""
-    sets = [list(held.bodies) for held in problem.holds]
-    count = max([len(bodies) for bodies in sets], default=1)
-    rows = [[body_parameters(bodies[min(k, len(bodies) - 1)]) for bodies in sets] for k in range(count)]
-    return np.array(rows).reshape(count, 10 * len(sets))
+    rows = [[body_parameters(held.bodies[n]) for held, n in zip(problem.holds, part, strict=True)] for part in problem.parts]
+    return np.array(rows).reshape(problem.members, 10 * len(problem.holds))
 
 
 def efforts_function(problem: TransferProblem, assembly: Assembly) -> ca.Function:

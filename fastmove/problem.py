@@ -141,18 +141,32 @@ class TransferProblem:
     def limit_set(self) -> LimitSet:
         return self.robot.limit_set(self.limits)
 
+    @cached_property
+    def parts(self) -> tuple[tuple[int, ...], ...]:
+        """For every member of the set that is planned for, the number of the body in each hold.
+
+        Every body is in some member.  Where several items are uncertain, those of one are met by those of the other from
+        either end of their lists (heavy and heavy, heavy and light), not by all: that would be thousands.  What the fingers
+        carry depends on one body at a time; of torques the certificate knows every combination.
+        """
+        sizes = [len(held.bodies) for held in self.holds]
+        found = [tuple(min(k, size - 1) for size in sizes) for k in range(max(sizes, default=1))]
+        if sum(size > 1 for size in sizes) > 1:
+            flip = lambda part, k: tuple(sizes[j] - 1 - n if j == k else n for j, n in enumerate(part))  # noqa: E731
+            found += [flip(part, k) for k in range(1, len(sizes)) for part in tuple(found)]
+        return tuple(dict.fromkeys(found))
+
     @property
     def members(self) -> int:
-        """Number of bodies that every limit must hold for (1 for a bare arm)."""
-        return max([len(held.bodies) for held in self.holds], default=1)
+        """Number of bodies, or of combinations of them, that are planned for (1 for a bare arm)."""
+        return len(self.parts)
 
     @cached_property
     def spanning_members(self) -> tuple[Array, Array]:
         """(indices (B,), weights (members, B)): what is linear in a body's inertial parameters is, for every member, this
         combination of what it is for those at the indices."""
-        rows = [np.concatenate([h.bodies[min(k, len(h.bodies) - 1)].toDynamicParameters() for h in self.holds] or [np.zeros(1)])
-                for k in range(self.members)]  # fmt: skip
-        return affine_basis(np.array(rows))
+        rows = [[held.bodies[n].toDynamicParameters() for held, n in zip(self.holds, part, strict=True)] for part in self.parts]
+        return affine_basis(np.array([np.concatenate(row) if row else np.zeros(1) for row in rows]))
 
     @property
     def uncertain(self) -> bool:

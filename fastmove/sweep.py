@@ -79,6 +79,10 @@ class Sweep:
         touching = {contact.obstacle for contact in problem.scene.allowed_contacts}
         touched = [k for k, (_, j) in enumerate(self.pairs) if self.bodies[j].group in touching]
         self.fade = {k: ends for k in touched if (ends := self._fades(k))}
+        items = {b.joint for b in self.bodies if b.owner == "item"}
+        self.of_item = {
+            joint: np.array([k for k, b in enumerate(self.bodies) if b.owner == "item" and b.joint == joint]) for joint in items
+        }
         self.request, self.result = coal.DistanceRequest(), coal.DistanceResult()
         self.functors: dict[int, coal.ComputeDistance] = {}
         self.q, self.v = trajectory.motion(0), trajectory.motion(1)
@@ -167,14 +171,17 @@ class Sweep:
         for lower in (placed.bounds, placed.tightened):
             bound = lower(rows, pairs)
             unsure = ~(bound - shift >= self.required[pairs])
-            rows, pairs, shift = rows[unsure], pairs[unsure], shift[unsure]
+            rows, pairs, shift, one = rows[unsure], pairs[unsure], shift[unsure], one[unsure]
         open_rows, margins = [], np.empty(len(rows))
         for n, (row, pair) in enumerate(zip(rows, pairs, strict=True)):
             margin = self._margin(int(pair), placed, int(row), rotation, origin)
             margins[n] = margin
             fades = int(pair) in self.fade
             self._record(int(pair), float(middle[row]), margin)
-            room = shift[n] * (1 + (self.required[pair] + CONTACT_DEPTH) / FADE_DISTANCE if fades else 1.0)
+            room = shift[n]
+            if fades:  # what is required grows with the way of the item's farthest point, whichever shape that is of
+                item = moved[row, self.of_item[self.bodies[one[n]].joint]].sum(axis=1).max()
+                room += item * (self.required[pair] + CONTACT_DEPTH) / FADE_DISTANCE
             if not margin >= 0.0:
                 self.proven[fades] = False
             elif margin + RESOLUTION < room:

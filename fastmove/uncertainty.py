@@ -39,7 +39,8 @@ class Uncertainty:
         mass, inertia, friction, grip_force: relative (0.2 = ± 20 %).  Inertia is about the centre of mass, at a given mass.
         com: (3,) of the centre of mass along the item's axes [m].
         placement: along each of the item's axes [m];  turn: about any axis through the grasp's middle [rad]: where the item
-            sits in the hand.  Both move the centre of mass and widen the item's clearances; the patches are taken as they are.
+            sits in the hand.  Both move the centre of mass and widen the item's clearances, a turn leans the item; patches
+            and axes of inertia are taken as they are.
     """
 
     mass: float = 0.0
@@ -78,7 +79,8 @@ class Uncertainty:
         Args:
             lever: its distance from the middle of the grasp, about which the item may be turned [m].
         """
-        return np.asarray(self.com + self.placement + self.turn * lever)
+        moved = self.com + self.placement
+        return np.asarray(moved + self.turn * (lever + float(np.linalg.norm(moved))))
 
     @staticmethod
     def unknown(item: Item) -> Uncertainty:
