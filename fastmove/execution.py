@@ -11,12 +11,13 @@ import gc
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
 
 from fastmove.assembly import assemble
+from fastmove.certificate import KINDS
 from fastmove.drivers.driver import Command, Driver
 from fastmove.dynamics import Dynamics
 from fastmove.errors import InputError
@@ -30,6 +31,7 @@ STALL = 0.25  # a call that takes longer counts as a stall [s]
 SILENT_CYCLES = 5  # readings that stand still for so many cycles count as silence
 LATE = 1e-3  # a cycle later than this is counted as late [s]
 SPIN = 2e-3  # [s]
+STOPS = 3  # tries to stop while interrupts keep coming
 LOOK_AHEAD = 2  # cycles: a splice must begin at least this far ahead
 
 
@@ -74,10 +76,10 @@ class _Stream:
     v: Array
     a: Array
     effort: Array
-    grip: Array = field(default_factory=lambda: np.zeros(0))
+    grip: Array
 
     def command(self, k: int) -> Command:
-        return Command(self.q[k], self.v[k], self.a[k], self.effort[k], float(self.grip[k]))
+        return Command(self.q[k], self.v[k], self.a[k], self.effort[k], self.grip[k])
 
 
 class Execution:
@@ -87,15 +89,14 @@ class Execution:
         realtime: pace the loop by the wall clock; otherwise as fast as the driver answers (simulations).
 
     Raises:
-        InputError: the solution is not certified.
+        InputError: the solution is not certified, not for every kind of limit, or without regard to the hold.
     """
 
     def __init__(self, driver: Driver, solution: Solution, realtime: bool = False) -> None:
-        if not solution.ok or solution.trajectory is None:
-            raise InputError("solution", "is not certified; only certified motions are streamed")
+        trajectory = _certified(solution)
         self.driver, self.problem, self.realtime = driver, solution.problem, realtime
         self.dynamics = Dynamics(self.problem, assemble(self.problem))
-        self.stream = self._sample(solution.trajectory)
+        self.stream = self._sample(trajectory)
         self.cycle = 0  # index of the next command
 
     def _sample(self, trajectory: Trajectory) -> _Stream:
@@ -105,7 +106,7 @@ class Execution:
         effort = self.dynamics.torques(q, v, a)
         ends = np.cumsum([phase.duration for phase in trajectory.phases])
         index = np.minimum(np.searchsorted(ends, time_, side="left"), len(ends) - 1)
-        grip = np.array([p.grip_force[0] if len(p.grip_force) else 0.0 for p in trajectory.phases])[index]
+        grip = np.array([phase.grip_force for phase in trajectory.phases]).reshape(len(ends), -1)[index]
         return _Stream(trajectory, time_, q, v, a, effort, grip)
 
     @property
@@ -120,15 +121,14 @@ class Execution:
             at: time in the present trajectory, at least two cycles ahead [s].
 
         Raises:
-            InputError: not certified, too late to join, or the two do not join within 1e-9.
+            InputError: not certified (see `Execution`), too late to join, or the two do not join within 1e-9.
         """
-        if not solution.ok or solution.trajectory is None:
-            raise InputError("solution", "is not certified; only certified motions are streamed")
+        trajectory = _certified(solution)
         if at < self.now + LOOK_AHEAD * self.driver.cycle:
             raise InputError(
                 "at", f"is {at:.4f} s; the next command not yet sent is at {self.now:.4f} s, two cycles ahead allowed"
             )
-        self.stream = self._sample(self.stream.trajectory.splice(at, solution.trajectory))
+        self.stream = self._sample(self.stream.trajectory.splice(at, trajectory))
 
     def state_at(self, at: float) -> State:
         """Where the arm will be: the start of a motion that is to be spliced in at that time."""
@@ -136,8 +136,13 @@ class Execution:
 
     def run(self, cycles: int | None = None) -> RunReport:
         """Stream to the end, or this many cycles further.  Never raises; the report says what happened."""
-        with _no_garbage_collection():
-            return self._run(cycles)
+        first = self.cycle
+        try:
+            with _no_garbage_collection():
+                return self._run(cycles)
+        except KeyboardInterrupt:  # between two statements of the loop, not inside a call of the driver
+            self._stop()
+            return RunReport(Event.INTERRUPTED, f"at {self.now:.3f} s", self.cycle - first, 0, float("nan"), 0.0)
 
     def _run(self, cycles: int | None) -> RunReport:
         costs: list[float] = []
@@ -200,10 +205,26 @@ class Execution:
         return int(time.perf_counter() - due > LATE)
 
     def _stop(self) -> None:
-        try:
-            self.driver.stop()
-        except Exception:  # a driver that cannot even stop: nothing more can be done from here
+        for _ in range(STOPS):
+            try:
+                self.driver.stop()
+            except KeyboardInterrupt:  # an impatient second one: the arm is stopped first
+                continue
+            except Exception:  # a driver that cannot even stop: nothing more can be done from here
+                return
             return
+
+
+def _certified(solution: Solution) -> Trajectory:
+    """The trajectory of a solution that may be streamed."""
+    if not solution.ok or solution.trajectory is None or solution.certificate is None:
+        raise InputError("solution", "is not certified; only certified motions are streamed")
+    missing = [kind for kind in KINDS if kind not in solution.certificate.kinds]
+    if missing:
+        raise InputError("solution", f"has a certificate without {', '.join(missing)}; every kind is needed to stream it")
+    if solution.problem.holds and not solution.problem.hold_active:
+        raise InputError("solution", "was planned without regard to the hold; only motions that hold the item are streamed")
+    return solution.trajectory
 
 
 @contextmanager

@@ -34,8 +34,8 @@ def save_trajectory(path: str | Path, problem: TransferProblem, trajectory: Traj
     """Write a trajectory; the ending says how.
 
     npz keys: format, time (N,) every ms plus the exact end, position, velocity, acceleration, jerk, effort (N, n_arm),
-    grip_force (N,), opening (N,), joint_names, control_points, knots, degree, duration, problem_sha256; several phases
-    are stacked, with phase_sizes and phase_durations.
+    grip_force, opening (N,), or (N, holds) of several hands, joint_names, control_points, knots, degree, duration,
+    problem_sha256; several phases are stacked, with phase_sizes and phase_durations.
 
     Raises:
         TrajectoryFileError: unknown ending, or the folder cannot be written.
@@ -80,7 +80,12 @@ def _samples(problem: TransferProblem, trajectory: Trajectory, exact: bool, whol
     effort = dynamics.torques(q, v, a)
     ends = np.cumsum([phase.duration for phase in trajectory.phases])
     index = np.minimum(np.searchsorted(ends, time, side="left"), len(ends) - 1)
-    channel = lambda values: np.array([v[0] if len(v) else 0.0 for v in values])[index]  # noqa: E731
+
+    def channel(values: list[Array]) -> Array:
+        """(N,) for one hold, zeros for none, (N, holds) for more."""
+        every = np.array(values, dtype=float).reshape(len(values), -1)[index]
+        return np.zeros(len(time)) if every.shape[1] == 0 else every[:, 0] if every.shape[1] == 1 else every
+
     return {
         "format": FORMAT,
         "time": time,
@@ -164,17 +169,17 @@ def _from_splines(data: dict[str, Array], names: tuple[str, ...]) -> Trajectory:
             raise ValueError("knots must be clamped to 0 and 1")
         basis = SplineBasis(knots[3:-3])
         inside = (data["time"] > begin) & (data["time"] < begin + duration)
-        channels = [[_constant(key, np.asarray(data[key])[inside])] for key in ("grip_force", "opening")]
+        channels = [_constant(key, np.asarray(data[key])[inside]) for key in HANDS]
         phases.append(Phase.from_spline(basis, data["control_points"][point : point + size], float(duration), *channels))
         point, knot, begin = point + size, knot + size + 4, begin + float(duration)
     return Trajectory(tuple(phases), names)
 
 
-def _constant(key: str, values: Array) -> float:
-    """The one value of a channel within a phase; ValueError where it is none, several, or not finite."""
-    if len(values) == 0 or not np.all(np.isfinite(values)) or np.ptp(values) > 1e-9:
+def _constant(key: str, values: Array) -> list[float]:
+    """The one value of a channel within a phase, for every hold; ValueError where it is none, several, or not finite."""
+    if len(values) == 0 or not np.all(np.isfinite(values)) or np.max(np.ptp(values, axis=0)) > 1e-9:
         raise ValueError(f"{key} must be finite and constant within a phase")
-    return float(values[0])
+    return [float(x) for x in np.atleast_1d(values[0])]
 
 
 def _consistent(data: dict[str, Array], trajectory: Trajectory) -> Trajectory:
@@ -205,7 +210,8 @@ def _from_samples(path: Path, data: dict[str, Array], names: tuple[str, ...], pr
         motion = quintic_hermite(time, q, np.asarray(data["velocity"]), np.asarray(data["acceleration"]))
     forces = [float(held.grasp.grip_force[0]) for held in problem.holds]  # a file without the channel: the least
     if "grip_force" in data and problem.holds:
-        forces[0] = _constant("grip_force", np.asarray(data["grip_force"]))
+        given = _constant("grip_force", np.asarray(data["grip_force"]))
+        forces[: len(given)] = given[: len(forces)]
     return Trajectory((Phase(motion, None, None, forces, [h.width for h in problem.holds]),), names)  # type: ignore[arg-type]
 
 
@@ -218,15 +224,17 @@ def _read_npz(path: Path) -> dict[str, Array]:
 
 
 CHANNELS = ("position", "velocity", "acceleration", "effort")
+HANDS = ("grip_force", "opening")
 
 
 def _csv_text(samples: dict[str, object]) -> str:
     names = [str(n) for n in np.asarray(samples["joint_names"])]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["time", *(f"{c}.{n}" for c in CHANNELS for n in names), "grip_force", "opening"])
-    columns = [np.asarray(samples["time"])[:, None], *(np.asarray(samples[c]) for c in CHANNELS)]
-    columns += [np.asarray(samples[c])[:, None] for c in ("grip_force", "opening")]
+    hands = {c: np.asarray(samples[c]).reshape(len(np.asarray(samples["time"])), -1) for c in HANDS}
+    several = [c if values.shape[1] == 1 else f"{c}.{k}" for c, values in hands.items() for k in range(values.shape[1])]
+    writer.writerow(["time", *(f"{c}.{n}" for c in CHANNELS for n in names), *several])
+    columns = [np.asarray(samples["time"])[:, None], *(np.asarray(samples[c]) for c in CHANNELS), *hands.values()]
     for row in np.hstack(columns):
         writer.writerow([repr(float(x)) for x in row])
     return text.getvalue()
@@ -243,9 +251,10 @@ def _read_csv(path: Path) -> dict[str, Array]:
     for channel in CHANNELS:
         if all(f"{channel}.{joint}" in header for joint in joints):
             found[channel] = values[:, [header.index(f"{channel}.{joint}") for joint in joints]]
-    for channel in ("grip_force", "opening"):
-        if channel in header:
-            found[channel] = values[:, header.index(channel)]
+    for channel in HANDS:
+        of_hands = [k for k, name in enumerate(header) if name.split(".")[0] == channel]
+        if of_hands:
+            found[channel] = values[:, of_hands[0] if len(of_hands) == 1 else of_hands]
     found["joint_names"] = np.array(joints)
     return found
 

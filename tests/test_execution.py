@@ -32,7 +32,7 @@ def test_commands_are_samples_of_the_spline_at_the_drivers_cycle(solution: fm.So
         np.testing.assert_array_equal(driver.sent[k].q, trajectory.position(t))
         np.testing.assert_array_equal(driver.sent[k].v, trajectory.velocity(t))
     np.testing.assert_allclose(driver.sent[-1].q, solution.problem.goal.configurations[0], atol=1e-9)
-    assert driver.sent[0].grip_force == solution.grip_force[0]
+    assert tuple(driver.sent[0].grip_force) == solution.grip_force
 
 
 def test_the_feed_forward_is_the_certified_torque(solution: fm.Solution) -> None:

@@ -12,13 +12,14 @@ from fastmove.spline import Array
 
 @dataclass(frozen=True)
 class Command:
-    """One control cycle: q [rad], v [rad/s], a [rad/s²], feed-forward effort [Nm], (n_arm,) each; grip_force per pad [N]."""
+    """One control cycle: q [rad], v [rad/s], a [rad/s²], feed-forward effort [Nm], (n_arm,) each; grip_force (holds,) of every
+    hand, per pad [N]."""
 
     q: Array
     v: Array
     a: Array
     effort: Array
-    grip_force: float
+    grip_force: Array
 
 
 @dataclass(frozen=True)

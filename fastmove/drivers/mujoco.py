@@ -61,6 +61,8 @@ class Simulation:
         step: float = 1e-3,
         friction: float | None = None,
     ) -> None:
+        if len(problem.holds) != 1:
+            raise InputError("holds", f"are {len(problem.holds)}; in simulated hardware an arm holds exactly one item")
         if any(held.grasp.contact != "pinch" for held in problem.holds):
             raise InputError("grasp.contact", "is suction, which is not simulated; only pinched items are judged in physics")
         self.problem, self.step_size, self.grip_force = problem, step, grip_force
@@ -173,14 +175,18 @@ class MujocoDriver(Driver):
 
     Args:
         cycle: control cycle [s], a whole number of simulation steps.
-        along: configurations on the way, for the servo's gains; default start and goal.
+        along: configurations on the way, for the servo's gains; default: start, and goal where it is a configuration.
+
+    Raises:
+        InputError: not one item, pinched, in the hand.
     """
 
     def __init__(self, problem: TransferProblem, cycle: float = 1e-3, step: float = 1e-3, along: Array | None = None) -> None:
         self.problem, self.cycle, self.substeps = problem, cycle, max(1, round(cycle / step))
-        ends = np.stack([np.array(problem.start.q), np.array(problem.goal.configurations[0])])
-        force = float(problem.holds[0].grasp.grip_force[1])
-        self.simulation = Simulation(problem, force, ends if along is None else along, step=step)
+        if along is None:
+            along = np.stack([problem.start.q, *problem.goal.configurations[:1]])
+        force = float(problem.holds[0].grasp.grip_force[1]) if problem.holds else 0.0
+        self.simulation = Simulation(problem, force, along, step=step)
         self.cycles = 0
         self.recorded: list[tuple[float, pin.SE3]] = []
         self._clock = 0.0
@@ -202,7 +208,7 @@ class MujocoDriver(Driver):
         return Reading(self.cycles, simulation.joints(), np.array(simulation.data.qvel[: simulation.n]), self._gripping())
 
     def send(self, command: Command) -> Command:
-        self.simulation.grip(command.grip_force)
+        self.simulation.grip(float(command.grip_force[0]))
         self.simulation.command(command.q, command.v, command.effort)
         for k in range(self.substeps):
             self.simulation.at(self.cycles * self.cycle + k * self.simulation.step_size)
@@ -305,7 +311,7 @@ def _spec(
     bodies = _arm(spec, problem, assembly)
     frame = assembly.hold_frames[0]
     _hand(spec, bodies[frame.joint], problem, frame.joint_T_grasp)
-    item_geoms = _item(bodies[frame.joint], problem, frame.joint_T_grasp, member)
+    item_geoms = _item(spec, bodies[frame.joint], problem, frame.joint_T_grasp, member)
     mu = problem.holds[0].grasp.friction if friction is None else friction
     _pad_contacts(spec, problem, item_geoms, mu)
     _scene(spec, problem, item_geoms)
@@ -353,14 +359,14 @@ def _hand(spec, parent, problem: TransferProblem, joint_T_grasp: pin.SE3) -> Non
     mimic.solref[:2], mimic.solimp[:3] = [0.002, 1.0], [0.99, 0.999, 0.001]
 
 
-def _item(parent, problem: TransferProblem, joint_T_grasp: pin.SE3, member: int) -> list[str]:  # type: ignore[no-untyped-def]
+def _item(spec, parent, problem: TransferProblem, joint_T_grasp: pin.SE3, member: int) -> list[str]:  # type: ignore[no-untyped-def]
     held = problem.holds[0]
     body = parent.add_body(name="item", pos=joint_T_grasp.translation, quat=_wxyz(joint_T_grasp.rotation))
     _set_inertia(body, held.bodies[min(member, len(held.bodies) - 1)])
     for axis in np.eye(3):
         body.add_joint(type=mujoco.mjtJoint.mjJNT_SLIDE, axis=axis)
     body.add_joint(type=mujoco.mjtJoint.mjJNT_BALL)
-    return [_add_shape(body, f"item_{k}", s, held.grasp_T_item * s.placement) for k, s in enumerate(held.item.shapes)]
+    return [_add_shape(spec, body, f"item_{k}", s, held.grasp_T_item * s.placement) for k, s in enumerate(held.item.shapes)]
 
 
 def _pad_contacts(spec, problem: TransferProblem, item_geoms: list[str], mu: float) -> None:  # type: ignore[no-untyped-def]
@@ -382,14 +388,21 @@ def _scene(spec, problem: TransferProblem, item_geoms: list[str]) -> None:  # ty
             parent = parent.add_body(name=f"moving_{obstacle.name}", pos=pose.translation, quat=_wxyz(pose.rotation), mocap=True)
         names = [f"scene_{obstacle.name}" + (f"_{k}" if k else "") for k in range(len(obstacle.shapes))]
         for name, shape in zip(names, obstacle.shapes, strict=True):
-            _add_shape(parent, name, shape, shape.placement)
+            _add_shape(spec, parent, name, shape, shape.placement)
         for geom, name in itertools.product(item_geoms, names):
             pair = spec.add_pair(geomname1=geom, geomname2=name)
             pair.condim, pair.friction = 3, [0.5, 0.5, 0.005, 0.0001, 0.0001]
             pair.solref[:2], pair.solimp[:5] = SOLREF, SOLIMP
 
 
-def _add_shape(body, name: str, shape: Shape, placement: pin.SE3) -> str:  # type: ignore[no-untyped-def]
+def _add_shape(spec, body, name: str, shape: Shape, placement: pin.SE3) -> str:  # type: ignore[no-untyped-def]
+    """A shape as a geom; a mesh is its convex hull, as it is everywhere."""
+    if shape.type == "mesh":
+        own = shape.hull_points() @ shape.placement.rotation - shape.placement.translation @ shape.placement.rotation
+        spec.add_mesh(name=name, uservert=own.ravel())
+        geom = _geom(body, name, mujoco.mjtGeom.mjGEOM_MESH, np.zeros(3), placement.translation, _wxyz(placement.rotation))
+        geom.meshname = name
+        return name
     kinds = {
         "box": (mujoco.mjtGeom.mjGEOM_BOX, shape.half_extents()),
         "cylinder": (mujoco.mjtGeom.mjGEOM_CYLINDER, [shape.radius, shape.length / 2, 0]),
@@ -401,11 +414,12 @@ def _add_shape(body, name: str, shape: Shape, placement: pin.SE3) -> str:  # typ
     return name
 
 
-def _geom(body, name, kind, size, position, quaternion=(1, 0, 0, 0)) -> None:  # type: ignore[no-untyped-def]
+def _geom(body, name, kind, size, position, quaternion=(1, 0, 0, 0)):  # type: ignore[no-untyped-def]
     """A geom that touches only through explicit pairs and weighs nothing."""
     geom = body.add_geom(name=name, type=kind, size=size, pos=position, quat=quaternion)
     geom.contype = geom.conaffinity = 0
     geom.mass = 0.0
+    return geom
 
 
 def _set_inertia(body, inertia: pin.Inertia) -> None:  # type: ignore[no-untyped-def]
