@@ -3,7 +3,7 @@
     hold           ‖L W, p + n‖ ≤ 0.9 F (1 + 2 ξ),  p ≥ ‖C W‖, n ≥ |W_y|/2,  W = w + J D + 2 w_g ξ
     pad share      ‖A W‖ + b·W ≤ 0.9 F (1 + 2 ξ), for each pad
     tilt, shock    ‖A W‖ + b·W ≤ 0 or 1 (1 + 2 ξ), in shares of the item's weight
-    hold at rest   the same for W = w_g + ∂w_g/∂q B D ≤ 0.97 · 0.9 F + h, wherever the static use exceeds 60 %
+    hold at rest   the same for W = w_g + ∂w_g/∂q B D ≤ 0.9 F (0.97 + h), wherever the static use exceeds 60 %
 
 Linearised, the hold takes several times as many steps and ends slower.
 """
@@ -48,7 +48,7 @@ class _Sites:
     Attributes:
         efforts: that they are among;  hold: its number;  k, m: (N,) samples and members.
         wrench: (N, 6) over the grip force;  columns: (N, 6) of their change.
-        slack, room: (N, r) columns and weights of what a longer duration and slacks add to a limit of 1.
+        slack: (N, r) columns of ξ and slacks;  room: (r,) what they add to a limit of 1.
     """
 
     efforts: EffortRows
@@ -61,8 +61,7 @@ class _Sites:
     room: Array
 
     def of(self, which: Array) -> _Sites:
-        parts = (getattr(self, key)[which] for key in ("k", "m", "wrench", "columns", "slack", "room"))
-        return _Sites(self.efforts, self.hold, *parts)
+        return replace(self, **{key: getattr(self, key)[which] for key in ("k", "m", "wrench", "columns", "slack")})
 
 
 class HoldCones:
@@ -97,23 +96,27 @@ class HoldCones:
         for e in efforts:
             reach = np.abs(e.free).sum(axis=(3, 4)) * radius
             reach += np.abs(e.xi) * max(abs(stretch_range[0]), abs(stretch_range[1]))
-            for hold in range(len(tr.carry.contacts)):
+            for hold in range(len(tr.problem.holds)):
                 self._add(e, hold, reach, stretch_range[0])
 
     def _add(self, e: EffortRows, hold: int, reach: Array, stretch: float) -> None:
         """Everything about one hold; reach: (K, members, rows) of how much a step changes efforts; stretch: least ξ."""
-        contact, care = self.tr.carry.contacts[hold], self._care(hold)
-        wrench, reach = (x[:, :, self._rows(hold)] / self.tr.carry.forces[hold] for x in (e.value, reach))
-        full, least = (self.tr.hold_max * (e.limit + e.power * xi) for xi in (0.0, stretch))
-        score, share = contact.score(wrench, 1.0), contact.share(wrench, 1.0)
-        scored = (score + _largest_use(contact, reach) > least) & _worst_members(score / full)
-        worst = _worst_members(share / full)
-        shared = [worst & near for near in _near_shares(contact, wrench, reach, CONE_FROM * full, least)]
-        cared = np.zeros_like(worst) if care is None else _worst_members(care.use(e.value[:, :, self._rows(hold)], e.at_rest))
+        care, rows, force = self._care(hold), self._rows(hold), self.tr.carry.forces[hold]
+        scored, shared = np.zeros(e.value.shape[:2], dtype=bool), []
+        full = self.tr.hold_max * e.limit
+        contact = self.tr.carry.contacts[hold] if self.tr.carry.contacts else None  # none where the hold is switched off
+        if contact is not None:
+            wrench, reach = e.value[:, :, rows] / force, reach[:, :, rows] / force
+            least = self.tr.hold_max * (e.limit + e.power * stretch)
+            score, worst = contact.score(wrench, 1.0), _worst_members(contact.share(wrench, 1.0) / full)
+            scored = (score + _largest_use(contact, reach) > least) & _worst_members(score / full)
+            shared = [worst & near for near in _near_shares(contact, wrench, reach, CONE_FROM * full, least)]
+        cared = np.zeros_like(scored) if care is None else _worst_members(care.use(e.value[:, :, rows], e.at_rest))
         sites = self._lifted(e, hold, *np.nonzero(np.logical_or.reduce([scored, cared, *shared])))
-        self._score(sites.of(scored[sites.k, sites.m]))
-        for near, (a, b) in zip(shared, contact.shares, strict=True):
-            self._limit(sites.of(near[sites.k, sites.m]), a, b, full)
+        if contact is not None:
+            self._score(sites.of(scored[sites.k, sites.m]), contact)
+            for near, (a, b) in zip(shared, contact.shares, strict=True):
+                self._limit(sites.of(near[sites.k, sites.m]), a, b, full, self.tr.hold_max)
         if care is not None:
             self._cares(sites.of(cared[sites.k, sites.m]), care)
 
@@ -135,16 +138,14 @@ class HoldCones:
         tie = np.concatenate([free, e.xi[k, m, rows, None] / force, np.broadcast_to(-np.eye(6), (len(k), 6, 6))], axis=2)
         there = np.broadcast_to(np.append(np.arange(layout.size), layout.xi), (len(k), layout.size + 1))
         self.equal.add(np.hstack([there, columns]), tie)
-        slack, weight = [np.full(len(k), layout.xi)], [float(e.power)]
+        slack, room = [np.full(len(k), layout.xi)], [float(e.power)]
         if e.slack is not None:
             slack.append(e.slack[k])
-            weight.append(1.0)
-        room = np.array(weight) * self.tr.hold_max
-        if not self.tr.at_rest:
+            room.append(1.0)
+        if layout.violable:
             slack.append(np.full(len(k), layout.sigma))
-            room = np.append(room, 1.0)
-        wrench = e.value[k, m, rows] / force
-        return _Sites(e, hold, k, m, wrench, columns, np.stack(slack, axis=1), np.broadcast_to(room, (len(k), len(room))))
+            room.append(1.0)
+        return _Sites(e, hold, k, m, e.value[k, m, rows] / force, columns, np.stack(slack, axis=1), np.array(room))
 
     def _new(self, count: int, each: int) -> Array:
         """(count, each) columns of new variables."""
@@ -152,40 +153,36 @@ class HoldCones:
         self.columns += count * each
         return first + np.arange(count * each).reshape(count, each)
 
-    def _score(self, sites: _Sites) -> None:
-        """p ≥ ‖C W‖, n ≥ |n·W| and 0.9 (limit + power ξ) + h ≥ ‖(L W, p + n)‖, all divided by F."""
-        contact, count = self.tr.carry.contacts[sites.hold], len(sites.k)
+    def _score(self, sites: _Sites, contact: ConeContact) -> None:
+        """p ≥ ‖C W‖, n ≥ |n·W| and 0.9 (limit + power ξ + h) ≥ ‖(L W, p + n)‖, all divided by F."""
+        count = len(sites.k)
         helpers, normal = self._new(count, 2), contact.normal[None]
         for helper, rows in ((helpers[:, :1], contact.couples), (helpers[:, 1:], normal)):
             matrix = np.block([[np.zeros((1, 6)), np.ones((1, 1))], [rows, np.zeros((len(rows), 1))]])
             self.cones.add(np.hstack([sites.columns, helper]), matrix, np.hstack([np.zeros((count, 1)), sites.wrench @ rows.T]))
-        lines, r = len(contact.linear), sites.room.shape[1]
-        matrix = np.zeros((count, lines + 2, 8 + r))
-        matrix[:, 0, 8:] = sites.room
-        matrix[:, 1:-1, :6], matrix[:, -1, 6:8] = contact.linear, 1.0
+        lines = len(contact.linear)
+        matrix = np.zeros((lines + 2, 8 + len(sites.room)))
+        matrix[0, 8:] = self.tr.hold_max * sites.room
+        matrix[1:-1, :6], matrix[-1, 6:8] = contact.linear, 1.0
         full = np.full((count, 1), sites.efforts.limit * self.tr.hold_max)
         offset = np.hstack([full, sites.wrench @ contact.linear.T, np.zeros((count, 1))])
         self.cones.add(np.hstack([sites.columns, helpers, sites.slack]), matrix, offset)
 
-    def _limit(self, sites: _Sites, a: Array, b: Array, limit: float) -> None:
-        """limit + room − b·W ≥ ‖A W‖: a pad's share, 0.9 (limit + power ξ) + h, or what an item tolerates."""
-        matrix = np.zeros((len(sites.k), len(a) + 1, 6 + sites.room.shape[1]))
-        matrix[:, 0, :6], matrix[:, 0, 6:], matrix[:, 1:, :6] = -b, sites.room, a
+    def _limit(self, sites: _Sites, a: Array, b: Array, limit: float, share: float | Array) -> None:
+        """limit + share · room − b·W ≥ ‖A W‖: a pad's share, or what an item tolerates."""
+        matrix = np.zeros((len(a) + 1, 6 + len(sites.room)))
+        matrix[0, :6], matrix[0, 6:], matrix[1:, :6] = -b, share * sites.room, a
         offset = np.hstack([limit - sites.wrench @ b[:, None], sites.wrench @ a.T])
         self.cones.add(np.hstack([sites.columns, sites.slack]), matrix, offset)
 
     def _cares(self, sites: _Sites, care: Care) -> None:
         """limit (1 + power ξ) + h − b·W ≥ ‖A W‖ for what items tolerate, in shares of their weight."""
         at_rest, force = sites.efforts.at_rest, self.tr.carry.forces[sites.hold]
-        share = self.tr.inside * (STATIC_TARGET if at_rest else 1.0)
-        room = sites.room.copy()
-        room[:, : 2 if at_rest else 1] /= self.tr.hold_max
+        inside = self.tr.inside * (STATIC_TARGET if at_rest else 1.0)
         for m in np.unique(sites.m):
-            there = sites.m == m
-            for cone in care.cones(int(m), at_rest, share):
-                scaled = room.copy()
-                scaled[:, 0] *= cone.limit
-                self._limit(replace(sites, room=scaled).of(there), cone.matrix * force, cone.offset * force, cone.limit)
+            for cone in care.cones(int(m), at_rest, inside):
+                share = np.append(cone.limit, np.ones(len(sites.room) - 1))
+                self._limit(sites.of(sites.m == m), cone.matrix * force, cone.offset * force, cone.limit, share)
 
 
 def _worst_members(use: Array) -> Array:

@@ -67,7 +67,9 @@ class Way:
         """
         if isinstance(path, Trajectory):
             motion = path.motion()
-            times = np.unique(np.concatenate([motion.times, np.linspace(0, path.duration, 201)]))
+            even = np.linspace(0, path.duration, 201)  # knots of a spline must not be rounding apart
+            apart = np.abs(even[:, None] - motion.times).min(axis=1) > 1e-3 * path.duration
+            times = np.sort(np.concatenate([motion.times, even[apart]]))
             return Way(times / path.duration, motion(times), timed=True)
         points = np.atleast_2d(np.asarray(path, dtype=float))
         if points.ndim != 2 or len(points) < 2 or not np.all(np.isfinite(points)):
