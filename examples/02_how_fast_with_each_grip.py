@@ -9,7 +9,7 @@ from fastmove.grasp import Grasp, hold
 from fastmove.shapes import pose
 
 problem = fm.load_problem(Path(__file__).parent.parent / "problems" / "book_to_tote.toml")
-problem = problem.with_(scene=fm.Scene(), limits="benchmark")  # in free space: the hold alone decides
+problem = problem.with_(scene=fm.Scene(), limits="benchmark")  # in free space: arm and hold alone decide
 item, gripper, planner = problem.holds[0].item, problem.robot.gripper(), fm.Planner()
 
 print("pads beside the centre   grip   duration   bound    what limits it")

@@ -171,7 +171,8 @@ def rank_grasps(
         regret: share of the duration by which the first may be slower than the best of all; with 0.01 far fewer are planned.
 
     Raises:
-        InputError: the problem holds nothing, its goal places the tool, two grasps have the same id, or the regret is no share.
+        InputError: the problem holds nothing, its goal places the tool, two grasps have the same id, one a `start_q` of another
+            robot, or the regret is no share.
     """
     if not problem.holds:
         raise InputError("problem", "holds no item; grasps are of an item")
@@ -179,6 +180,12 @@ def rank_grasps(
         raise InputError("regret", f"is {regret}; allowed: 0 to below 1")
     if len({g.id for g in grasps}) != len(grasps):
         raise InputError("grasps", "have an id twice; every id must be its own")
+    for grasp in grasps:
+        if grasp.start_q is not None and np.shape(grasp.start_q) != problem.start.q.shape:
+            size = problem.start.q.size
+            raise InputError(
+                f"grasps: {grasp.id}.start_q", f"has {np.size(grasp.start_q)} numbers; {problem.robot.name} has {size} joints"
+            )
     ends = ItemEnds.of(problem)
     with _workers(min(jobs, len(grasps))) as mapped:
         ranked: list[RankedGrasp] = mapped(partial(_bounded, problem, ends), grasps, CHUNK)
@@ -321,6 +328,8 @@ def read_grasps(path: str | Path) -> list[GraspCandidate]:
         InputError: the file, the entry and what is allowed.
     """
     path = Path(path)
+    if not path.is_file():
+        raise InputError(str(path), "no such file")
     try:
         text = path.read_text()
         rows = [json.loads(line) for line in text.splitlines() if line.strip()] if path.suffix == ".jsonl" else json.loads(text)

@@ -51,6 +51,8 @@ def certify(problem: TransferProblem, trajectory: Trajectory, kinds: Collection[
         InputError: unknown or no kinds, or a trajectory of other joints.
     """
     kinds = _requested(kinds)
+    if not isinstance(trajectory, Trajectory):
+        raise InputError("trajectory", f"is {type(trajectory).__name__}; a motion is needed (did the plan fail?)")
     if trajectory.joint_names != problem.robot.joint_names:
         raise InputError("trajectory.joint_names", f"are {', '.join(trajectory.joint_names)}; not this robot's")
     assembly = assemble(problem)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -119,9 +120,9 @@ def _add_batches(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     rank.add_argument(
         "grasps", metavar="GRASPS.json", help="list of {id, tool_T_item, grip_force_N, friction, start_q}; .jsonl too"
     )
-    rank.add_argument("--jobs", type=_natural, default=1, metavar="N", help="processes (default 1)")
+    rank.add_argument("--jobs", type=_count, default=1, metavar="N", help="processes (default 1)")
     rank.add_argument("--all", action="store_true", help="plan every grasp, not only those that may be the fastest")
-    rank.add_argument("--most", type=_natural, metavar="K", help="plan at most about K grasps")
+    rank.add_argument("--most", type=_count, metavar="K", help="plan at most about K grasps")
     rank.add_argument("--regret", type=float, default=0.0, metavar="X", help="share by which the first may be slower")
     rank.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
     rank.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
@@ -131,8 +132,8 @@ def _add_batches(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     bench = _command(commands, "bench", _bench, "planners over a set of problems, every result kept")
     bench.add_argument("set", metavar="SET", type=Path, help="folder or .jsonl of problems, or MotionBenchMaker files")
     bench.add_argument("--planner", default="fastmove", metavar="A,B…", help=f"of {', '.join(PLANNERS)} (default fastmove)")
-    bench.add_argument("--jobs", type=_natural, default=1, metavar="N", help="processes (default 1)")
-    bench.add_argument("--limit", type=_natural, default=0, metavar="K", help="at most K problems, evenly spread over the set")
+    bench.add_argument("--jobs", type=_count, default=1, metavar="N", help="processes (default 1)")
+    bench.add_argument("--limit", type=_count, metavar="K", help="at most K problems, evenly spread over the set")
     bench.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problems'")
     bench.add_argument("--variant", choices=tuple(VARIANTS), default="as-is", help="of a MotionBenchMaker set: what is asked")
     bench.add_argument("--out", type=Path, default=Path("bench"), metavar="DIR", help="folder of results.jsonl (default bench)")
@@ -153,16 +154,24 @@ def _command(
 
 
 def _natural(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is negative; a whole number from 0 is needed")
-    return value
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
+    return int(text)
 
 
 def _positive(text: str) -> float:
-    value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"{text} is not positive; seconds are needed")
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no positive number of seconds")
     return value
 
 
@@ -308,11 +317,13 @@ def _rank(options: argparse.Namespace) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    planners = options.planner.split(",")
+    planners = list(dict.fromkeys(options.planner.split(",")))
     for name in planners:
         if name not in PLANNERS:
             raise InputError("--planner", f"{name!r} is not known; known: {', '.join(PLANNERS)}")
     entries = list(read_set(options.set, options.limits))
+    if not entries:
+        raise InputError(str(options.set), "has no problems in it")
     if options.limit and options.limit < len(entries):
         entries = [entries[k] for k in np.linspace(0, len(entries) - 1, options.limit).round().astype(int)]
     entries, unusable = varied(entries, options.variant)
@@ -324,7 +335,7 @@ def _bench(options: argparse.Namespace) -> int:
     if options.json:
         print("\n".join(json.dumps(row) for row in rows))
     else:
-        print(f"{table(rows)}\n10,000 computeRNEADerivatives here: {workload() * 1e3:.0f} ms")
+        print(f"{options.set}\n{table(rows)}\n10,000 computeRNEADerivatives here: {workload() * 1e3:.0f} ms")
     return 0
 
 

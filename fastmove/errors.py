@@ -38,6 +38,10 @@ class StateOutsideLimits(InputError):
     """A boundary state violates a limit of the chosen set, or will unavoidably do so."""
 
 
+class GoalOutOfReach(InputError):
+    """No configuration of the robot is anywhere in the goal's regions."""
+
+
 class StartInCollision(InputError):
     """The start configuration touches something that it may not touch."""
 

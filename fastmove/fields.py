@@ -21,6 +21,7 @@ class Table:
     def __init__(self, data: dict[str, object], where: str, path: str = "") -> None:
         self.data, self.where, self.path = data, where, path
         self.used: set[str] = set()
+        self.known: set[str] = set()  # asked for, whether there or not
         self.children: list[Table] = []
 
     def key(self, name: str) -> str:
@@ -32,6 +33,7 @@ class Table:
         return InputError(self.key(name), problem)
 
     def has(self, name: str) -> bool:
+        self.known.add(name)
         return name in self.data
 
     def ignore(self, *names: str) -> None:
@@ -134,7 +136,7 @@ class Table:
         """Complain about keys that nobody read, here and below."""
         for name in self.data:
             if name not in self.used:
-                near = f"; known keys here: {', '.join(sorted(self.used))}"
+                near = f"; known keys here: {', '.join(sorted(self.used | self.known))}"
                 raise self.fail(name, f"is not a known key{near}")
         for child in self.children:
             child.finish()

@@ -15,7 +15,7 @@ import pinocchio as pin
 from fastmove.assembly import assemble, goal_frame, hand_overlaps, open_hand_margins
 from fastmove.bound import lower_bound
 from fastmove.collision import Collision
-from fastmove.errors import GraspInvalid, InputError
+from fastmove.errors import GoalOutOfReach, GraspInvalid, InputError
 from fastmove.grasp import Held, hold
 from fastmove.kinematics import Kinematics
 from fastmove.problem import Goal, State, TransferProblem
@@ -68,12 +68,12 @@ def reached(problem: TransferProblem, seed: int = 0) -> TransferProblem:
     its self-motion.
 
     Raises:
-        InputError: no configuration of the robot puts the item (or the tool) anywhere in the regions.
+        GoalOutOfReach: no configuration of the robot puts the item (or the tool) anywhere in the regions.
     """
     rng = np.random.default_rng(seed)
     q = np.concatenate([found for goal in problem.goal.poses for found in Reach(problem, goal).along(goal.samples(), rng)])
     if len(q) == 0:
-        raise InputError("goal.poses", f"are out of reach: no configuration of {problem.robot.name} gets there")
+        raise GoalOutOfReach("goal.poses", f"are out of reach: no configuration of {problem.robot.name} gets there")
     return problem.with_(goal=replace(problem.goal, configurations=q))
 
 

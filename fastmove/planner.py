@@ -11,6 +11,7 @@ import numpy as np
 from fastmove.attempt import Task
 from fastmove.bound import lower_bound
 from fastmove.draft import Draft, Sketch
+from fastmove.errors import GoalOutOfReach, InputError
 from fastmove.evidence import Certificate
 from fastmove.explain import with_prices
 from fastmove.ik import reached
@@ -47,6 +48,14 @@ class Options:
     explain: bool = False
     progress: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
 
+    def __post_init__(self) -> None:
+        if self.seed < 0 or self.path_seeds < 0:
+            raise InputError(
+                "options", f"have seed {self.seed} and path_seeds {self.path_seeds}; whole numbers from 0 are needed"
+            )
+        if self.deadline is not None and not self.deadline > 0:
+            raise InputError("options.deadline", f"is {self.deadline} s; it must be positive")
+
 
 class Planner:
     """The warm, reusable form of `plan`: same results."""
@@ -55,7 +64,7 @@ class Planner:
         self.options = options or Options()
 
     def plan(self, problem: TransferProblem) -> Solution:
-        """The fastest certified motion found.
+        """The fastest certified motion found, or a Solution whose status and detail say what is in the way.
 
         Raises:
             StartInCollision: the start touches something that it may not touch.
@@ -192,18 +201,25 @@ class _Run:
     problem: TransferProblem
     options: Options
     timings: dict[str, float] = field(default_factory=dict)
+    out_of_reach: str = ""
 
     def __post_init__(self) -> None:
         self.begin = time.perf_counter()
+        self.limits = self.problem.limit_set
         with timed(self.timings, "set_up"):
             if self.problem.goal.poses:
-                self.problem = reached(self.problem, self.options.seed)
+                try:
+                    self.problem = reached(self.problem, self.options.seed)
+                except GoalOutOfReach as error:
+                    self.out_of_reach = str(error)
+                    return
             self.shop = Workshop.of(self.problem, self.timings)
-        self.limits = self.problem.limit_set
 
     # -- the whole ------------------------------------------------------------------------------------------------
 
     def plan(self) -> Solution:
+        if self.out_of_reach:
+            return self._fail(Status.GOAL_UNREACHABLE, self.out_of_reach)
         with timed(self.timings, "checks"):
             self.shop.checks.start()
             use, sentence = self.shop.checks.static_use(np.array(self.problem.start.q))

@@ -16,6 +16,7 @@ Every field is checked when read; the message names file, key and what is allowe
     [uncertainty] optional half-ranges: mass, inertia, friction, grip_force (relative), com = [x, y, z] (item axes), placement,
              turn_deg (item in the hand), obstacles [m]; unknown = true: the default set for an unknown item
     [grasp]  tool_T_item = {position, quaternion_xyzw}, friction, grip_force = N or [least, largest], gripper (optional)
+             contact = "pinch" (default) | "suction" with a gripper that is a cup
              patches, width (optional; for items that are no primitives)
     [suction] tool_T_item (in the cup's tool frame), friction: another way to hold the same item, for `--contact` (optional)
     [start]  q, v (optional), a (optional)
@@ -123,8 +124,9 @@ def _located(table: Table, build):  # type: ignore[no-untyped-def]
         if error.where.startswith(table.where):
             raise
         if error.where:
-            inner = error.where.removeprefix(table.where.split()[-1].split(".")[-1] + ".")
-            raise type(error)(table.key(inner), error.problem) from None
+            own = table.path.split(".")[-1].split("[")[0]
+            inner = "" if error.where == own else error.where.removeprefix(own + ".")
+            raise type(error)(table.key(inner).removesuffix("."), error.problem) from None
         raise type(error)(table.where, error.problem) from None
 
 
@@ -160,7 +162,7 @@ def _shape(table: Table, folder: Path) -> Shape:
 def _item(table: Table, folder: Path) -> Item:
     shapes = tuple(_shape(t, folder) for t in table.list("shapes"))
     if not shapes:
-        raise table.fail("shapes", "is missing; an item needs at least one shape")
+        raise table.fail("shapes", "has none; an item needs at least one shape")
     members = tuple(_inertial(t, shapes) for t in (table, *table.list("members")))
     name = table.string("name", "item")
     force = table.number("max_pinch_force", float("inf"))

@@ -63,7 +63,9 @@ def replan(
         InputError: the solution has no motion, `at` is outside it, or a corridor of the start is not left yet.
     """
     begin = time.perf_counter()
-    if solution.trajectory is None or not 0 < at < solution.duration:
+    if solution.trajectory is None:
+        raise InputError("solution", f"has no motion to leave ({solution.detail or solution.status.value})")
+    if not 0 < at < solution.duration:
         raise InputError("at", f"is {at} s; allowed: inside the motion, 0 to {solution.duration:.3f} s")
     old, trajectory = solution.problem, solution.trajectory
     start = State(*(trajectory.sample(at, order) for order in range(3)))

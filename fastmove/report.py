@@ -113,10 +113,8 @@ def certificate_lines(certificate: Certificate) -> list[str]:
     for kind, e in certificate.kinds.items():
         if e.margin == float("inf"):
             continue  # nothing to limit
-        flag = " " if e.ok else "!"
-        lines.append(
-            f"  {flag} {kind:<16} {e.margin:12.4g} {e.unit:<6} {e.normalised:9.2%} {e.time_s:10.3f}  {e.where} ({e.proof})"
-        )
+        flag, share = " " if e.ok else "!", f"{e.normalised:.2%}" if e.normalised > -9.995 else "< -999 %"
+        lines.append(f"  {flag} {kind:<16} {e.margin:12.4g} {e.unit:<6} {share:>9} {e.time_s:10.3f}  {e.where} ({e.proof})")
     return lines
 
 

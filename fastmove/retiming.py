@@ -220,7 +220,9 @@ def retime(problem: TransferProblem, path: object) -> Solution:
     way = Way.through(path)
     first, last = way.at(np.array([0.0]))[0], way.at(np.array([1.0]))[0]
     goals = problem.goal.configurations
-    if first.shape != problem.start.q.shape or float(np.abs(first - problem.start.q).max()) > ENDS:
+    if first.shape != problem.start.q.shape:
+        raise InputError("path", f"has {first.size} joints; {problem.robot.name} has {problem.start.q.size}")
+    if float(np.abs(first - problem.start.q).max()) > ENDS:
         raise InputError("path", f"does not begin at the problem's start (within {ENDS:g} rad)")
     if problem.goal.poses:
         goal, problem = last, problem.with_(goal=replace(problem.goal, configurations=last[None]))

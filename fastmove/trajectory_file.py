@@ -195,8 +195,11 @@ def _consistent(data: dict[str, Array], trajectory: Trajectory) -> Trajectory:
 
 def _from_samples(path: Path, data: dict[str, Array], names: tuple[str, ...], problem: TransferProblem, fit: bool) -> Trajectory:
     time, q = np.asarray(data["time"], dtype=float), np.asarray(data["position"], dtype=float)
-    if len(time) < 2 or np.any(np.diff(time) <= 0) or not np.all(np.isfinite(q)) or not np.all(np.isfinite(time)):
+    if len(time) < 2 or not np.all(np.isfinite(time)) or np.any(np.diff(time) <= 0):
         raise TrajectoryFileError(str(path), "needs at least two samples at strictly increasing finite times")
+    if not np.all(np.isfinite(q)):
+        row = int(np.nonzero(~np.isfinite(q).all(axis=1))[0][0])
+        raise TrajectoryFileError(str(path), f"has a position at {time[row]:g} s that is no finite number")
     missing = [key for key in ("velocity", "acceleration") if key not in data]
     if missing and not fit:
         raise TrajectoryFileError(str(path), f"has no {' and no '.join(missing)}; add it, or allow a fit with --fit")
@@ -278,7 +281,9 @@ def _yaml_text(samples: dict[str, object]) -> str:
 
 def _read_yaml(path: Path) -> dict[str, Array]:
     data = yaml.safe_load(path.read_text())
-    points = data["points"]
+    points = data.get("points") if isinstance(data, dict) else None
+    if not isinstance(points, list) or not points or not all(isinstance(point, dict) for point in points):
+        raise TrajectoryFileError(str(path), "needs joint_names and a list of points, as of a ROS JointTrajectory")
     stamp = lambda p: p["time_from_start"]["sec"] + 1e-9 * p["time_from_start"]["nanosec"]  # noqa: E731
     found = {"time": np.array([stamp(p) for p in points], dtype=float), "joint_names": np.array(data["joint_names"])}
     for key, name in (("position", "positions"), ("velocity", "velocities"), ("acceleration", "accelerations")):

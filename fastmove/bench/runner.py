@@ -1,6 +1,7 @@
 """Run planners over a set of problems: every result a line of `results.jsonl`, written whole, never twice.
 
 A run that was killed goes on with `resume`: finished (problem, planner) pairs are skipped, a last line that was cut is dropped.
+Every line carries a hash of its problem: one of another problem of the same name is no result.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from fastmove.bench.planners import PLANNERS
 from fastmove.bench.recheck import raw_hits
 from fastmove.errors import FastMoveError, InputError
 from fastmove.fields import Table
+from fastmove.plain import problem_sha256
 from fastmove.problem_file import load_problem, problem_from_table
 from fastmove.report import solution_json
 from fastmove.robot import load_robot
@@ -55,7 +57,7 @@ def read_set(path: Path, limits: str | None = None) -> Iterator[Entry]:
     elif path.suffix == ".jsonl":
         for number, line in enumerate(path.read_text().splitlines(), 1):
             if line.strip():
-                table = Table(json.loads(line), f"{path.name}:{number}")
+                table = Table(_parsed(line, f"{path.name}:{number}"), f"{path.name}:{number}")
                 problem = problem_from_table(table, path.parent, f"{path.stem}/{number}", limits)
                 yield Entry(problem.name, path.stem, problem)
     else:
@@ -65,19 +67,34 @@ def read_set(path: Path, limits: str | None = None) -> Iterator[Entry]:
                 yield Entry(file.stem, path.stem if path.is_dir() else path.parent.name, load_problem(file, limits))
 
 
+def _parsed(line: str, where: str) -> dict[str, object]:
+    try:
+        found = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InputError(where, f"is not JSON ({error})") from None
+    if not isinstance(found, dict):
+        raise InputError(where, "is no table; a problem is needed in every line")
+    return found
+
+
 def run(
     jobs: Sequence[Job], out: Path, processes: int = 1, resume: bool = False, done: Callable[[dict], None] = lambda row: None
 ) -> list[dict]:
     """All results in the order of the jobs; `done` is told each new one.
 
     Raises:
-        InputError: the folder holds results and `resume` is not asked for.
+        InputError: the folder holds results and `resume` is not asked for, or results of other problems of the same names.
     """
     out.mkdir(parents=True, exist_ok=True)
     file = out / "results.jsonl"
     known = {(row["problem"], row["planner"]): row for row in read_results(file)} if resume else {}
     if file.exists() and not resume and file.stat().st_size:
         raise InputError(str(file), "exists; resume it or choose another folder")
+    for job in jobs:
+        if job.key in known and known[job.key].get("problem_sha256") not in (None, problem_sha256(job.entry.problem)):
+            raise InputError(
+                str(file), f"holds a result of another {job.entry.id} (other limits, item or scene); choose another folder"
+            )
     if resume:
         _rewrite(file, known.values())
     with file.open("ab", buffering=0) as stream:
@@ -125,7 +142,8 @@ def _answers(jobs: Sequence[Job], processes: int) -> Iterator[dict]:
 
 def answer(job: Job) -> dict:
     """One line of results: what `plan --json` says, with problem, planner and scene in front."""
-    head = {"problem": job.entry.id, "planner": job.planner, "scene": job.entry.scene}
+    head: dict[str, object] = {"problem": job.entry.id, "planner": job.planner, "scene": job.entry.scene}
+    head["problem_sha256"] = problem_sha256(job.entry.problem)
     try:
         solution = PLANNERS[job.planner](job.entry.problem)
         row = head | solution_json(solution)
