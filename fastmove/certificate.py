@@ -133,5 +133,5 @@ def _clearances(
             margin = least.margin if least.proven else min(least.margin, -1e-9)
             proof = "everywhere" if least.proven else "not proven"
             found[kind] = Entry(margin, "m", margin / scale, least.time, least.where, proof)
-    profile["clearance_time"], profile["clearance"] = result.time, result.margin
+    profile["clearance_time"], profile["clearance"], profile["clearance_pair"] = result.time, result.margin, result.pair
     return found

@@ -37,7 +37,7 @@ class Certificate:
     kinds: worst margin of each kind that was checked.
     profile: over `profile["time"]` (N,): use of each limit, 1 = at the limit ("velocity" (N, n) …, "hold" (N,)),
         "wrench" (N, 6 per hold) of the member that is worst there [N, Nm], "torque_Nm" (N, n);
-        "clearance_time", "clearance" (K,): least margins at the sweep's own times [m].
+        "clearance_time", "clearance", "clearance_pair" (K,): margins at the sweep's own times [m], and between what.
     """
 
     kinds: dict[str, Entry]

@@ -32,8 +32,10 @@ def binding_intervals(problem: TransferProblem, certificate: Certificate) -> lis
         if problem.holds and kind in profile:
             rows += _intervals(profile["time"], profile[kind] >= BINDING_FROM, kind, problem.holds[0].item.name)
     if "clearance" in profile:
-        near = profile["clearance"] <= CLEARANCE_FROM
-        rows += _intervals(profile["clearance_time"], near, "clearance", "clearance")
+        for pair in np.unique(profile["clearance_pair"]):
+            own = profile["clearance_pair"] == pair
+            near = profile["clearance"][own] <= CLEARANCE_FROM
+            rows += _intervals(profile["clearance_time"][own], near, "clearance", str(pair))
     return sorted(rows, key=lambda row: (row["from_s"], row["kind"], row["name"]))  # type: ignore[arg-type]
 
 
@@ -56,7 +58,7 @@ def limiting_shares(solution: Solution) -> list[tuple[str, float]]:
     duration = float(profile["time"][-1])
     for row in binding_intervals(problem, certificate):
         kind, name = str(row["kind"]), str(row["name"])
-        label = kind if kind in (*CARRIED, "clearance") else f"{kind} {name}"
+        label = kind if kind in CARRIED else f"{kind} {name}"
         shares[label] = shares.get(label, 0.0) + float(row["to_s"]) - float(row["from_s"])  # type: ignore[arg-type]
     return sorted(((k, min(v / duration, 1.0)) for k, v in shares.items()), key=lambda row: -row[1])
 

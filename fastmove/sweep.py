@@ -39,10 +39,13 @@ class Least:
 
 @dataclass(frozen=True)
 class SweepResult:
+    """Attributes: time, margin, pair (K,): what was looked at, in order of time: margins [m] and the names of the two."""
+
     clearance: Least | None
     allowed: Least | None
     time: Array
     margin: Array
+    pair: Array
 
 
 class Sweep:
@@ -127,17 +130,21 @@ class Sweep:
         active: Array | None = None  # all pairs on all intervals
         self.least: dict[bool, tuple[float, float, int]] = {}
         self.proven = {True: True, False: True}
-        self.seen: list[tuple[Array, Array]] = []
+        self.seen: list[tuple[Array, Array, Array]] = []
         self._look_at(np.array([0.0, duration]))
         for level in range(MAX_LEVELS):
             if active is not None and len(active) == 0:
                 break
             open_pairs = self._level(intervals, active, last=level == MAX_LEVELS - 1)
             intervals, active = _bisect(intervals, open_pairs)
-        time = np.concatenate([t for t, _ in self.seen]) if self.seen else np.zeros(0)
-        margin = np.concatenate([m for _, m in self.seen]) if self.seen else np.zeros(0)
+        time, margin = (np.concatenate([part[k] for part in self.seen]) if self.seen else np.zeros(0) for k in (0, 1))
+        pair = np.concatenate([self._names(part[2]) for part in self.seen]) if self.seen else np.zeros(0, dtype=str)
         order = np.argsort(time, kind="stable")
-        return SweepResult(self._least(False), self._least(True), time[order], margin[order])
+        return SweepResult(self._least(False), self._least(True), time[order], margin[order], pair[order])
+
+    def _names(self, pairs: Array) -> Array:
+        """Names of the two groups of every pair."""
+        return np.array([" – ".join(self.bodies[k].group for k in self.pairs[pair]) for pair in pairs], dtype=str)
 
     def _least(self, allowed: bool) -> Least | None:
         if allowed not in self.least:
@@ -145,8 +152,7 @@ class Sweep:
                 return None
             return Least(float("inf"), 0.0, "nothing near", self.proven[False])
         margin, time, pair = self.least[allowed]
-        names = " – ".join(self.bodies[k].group for k in self.pairs[pair])
-        return Least(margin, time, names, self.proven[allowed])
+        return Least(margin, time, str(self._names(np.array([pair]))[0]), self.proven[allowed])
 
     def _look_at(self, times: Array) -> None:
         """Sample all near pairs at these times (the ends, where no interval has its middle)."""
@@ -190,7 +196,7 @@ class Sweep:
                 else:
                     open_rows.append((row, pair))
         if len(rows):
-            self.seen.append((middle[rows], margins))
+            self.seen.append((middle[rows], margins, pairs))
         return np.array(open_rows, dtype=int).reshape(-1, 2)
 
     def _record(self, pair: int, time: float, margin: float) -> None:

@@ -1,5 +1,6 @@
 """The shipped problems: they certify, a limit of physics binds on each, jittered ends and another robot included."""
 
+import itertools
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -99,3 +100,13 @@ def test_the_same_pairs_on_the_ur5e() -> None:
             continue
         print(f"\n{path.stem:20s} {solution.status.name} {solution.duration:.3f} s, bound {solution.lower_bound:.3f} s")
         assert solution.ok, (path.stem, solution.detail)
+
+
+def test_what_is_near_is_named_once_for_as_long_as_it_is_near(book_solution: fm.Solution) -> None:
+    assert book_solution.certificate is not None
+    rows = [r for r in binding_intervals(book_solution.problem, book_solution.certificate) if r["kind"] == "clearance"]
+    scene = {obstacle.name for obstacle in book_solution.problem.scene.obstacles}
+    assert 0 < len(rows) < 25 and all(str(row["name"]).split(" – ")[1] in scene for row in rows)
+    for name in {row["name"] for row in rows}:
+        own = [row for row in rows if row["name"] == name]
+        assert all(a["to_s"] < b["from_s"] for a, b in itertools.pairwise(own))
