@@ -101,6 +101,16 @@ class Reach:
             yield found
             known, steps = np.concatenate([found, _starts(self.problem, rng, FRESH)]), FEW
 
+    def frame(self, q: Array) -> tuple[pin.SE3, Array]:
+        """Pose of what a goal places at q (n,), and its Jacobian (6, n): displacement and rotation vector in the world."""
+        rotation, origin, jacobian = self.solver.kinematics.frame(q[None], self.solver.joint, self.solver.placement)
+        return pin.SE3(rotation[0], origin[0]), jacobian[0]
+
+    def into(self, goal: GoalPose, q: Array) -> Array | None:
+        """The configuration near q (n,) that is in the region, by way of its nearest pose; None where there is none."""
+        found = self.solver.solve(goal.nearest(self.frame(q)[0]), q[None], FEW)
+        return found[0] if len(found) else None
+
     def _spread(self, target: pin.SE3, found: Array) -> Array:
         for _ in range(WALKS if len(found) else 0):
             found = _distinct(

@@ -17,6 +17,7 @@ from fastmove.explain import with_prices
 from fastmove.ik import reached
 from fastmove.problem import TransferProblem
 from fastmove.solution import GoalTally, Solution, Status
+from fastmove.soonest import soonest
 from fastmove.spline import Array
 from fastmove.sqp import PROVEN
 from fastmove.trajectory import Trajectory
@@ -244,7 +245,12 @@ class _Run:
                 best = found
         if best is None:
             return self._fail(*min(refusals)[1])
+        between = self._between_samples(best)
+        best = between if between is not None and between.ok and between.duration < best.duration else best
         tally = tally.closed(best.duration, [b for b, _ in bounds])
+        if between is not None:
+            least = min(tally.least, between.lower_bound)
+            tally = replace(tally, total=tally.total + 1, solved=tally.solved + 1, least=least)
         self.timings["total"] = time.perf_counter() - self.begin
         status = best.status
         if best.ok:
@@ -254,6 +260,19 @@ class _Run:
             self.problem, status, best.detail, best.trajectory, best.certificate, tally.least, best.grip_force,
             self.options.seed, dict(self.timings), tally,
         )  # fmt: skip
+
+    def _between_samples(self, best: Solution) -> Solution | None:
+        """Where only its goal's bound is in the way of a motion into a region: what comes of the configuration near that goal
+        which can be reached soonest."""
+        if not self.problem.goal.poses or not best.ok or best.trajectory is None or best.duration > WORTH * best.lower_bound:
+            return None
+        with timed(self.timings, "checks"):
+            goal = soonest(self.problem, best.trajectory.position(best.duration))
+            if goal is None or self.shop.checks.refusal(goal) is not None:
+                return None
+        every = np.concatenate([self.problem.goal.configurations, goal[None]])
+        self.problem = self.problem.with_(goal=replace(self.problem.goal, configurations=every))
+        return self._to_goal(goal)
 
     def _enough(self, best: Solution | None, bound: float, tally: GoalTally) -> bool:
         """Whether goals from this bound on are left alone.  Of a finite set only those that cannot be faster are; of a region,

@@ -79,14 +79,33 @@ class GoalPose:
         shift = np.abs(frame.translation - self.placement.translation) - np.array(self.tolerance)
         return float(np.maximum(shift, 0.0).max()), min(self._turn_gap(frame.rotation @ flip.T) for flip in self.flips)
 
-    def _turn_gap(self, rotation: Array) -> float:
-        """Angle that is left after the best allowed turn about the free axis (swing–twist decomposition)."""
-        turn = self.placement.rotation.T @ rotation
+    def nearest(self, frame: pin.SE3) -> pin.SE3:
+        """The pose of the region nearest to that of a goal frame."""
+        flip = self._flip(frame)
+        turn = pin.exp3(self.axis * float(np.clip(self._angle(frame.rotation @ flip.T), *self.span)))
+        shift = np.clip(frame.translation - self.placement.translation, -self.tolerance, self.tolerance)
+        return pin.SE3(self.placement.rotation @ turn @ flip, self.placement.translation + shift)
+
+    def room(self, frame: pin.SE3) -> tuple[float, float]:
+        """By how much a goal frame in the region may still turn about the free axis, down and up [rad]; infinite all around."""
+        if self.span[1] - self.span[0] >= 2 * np.pi - 1e-9:
+            return np.inf, np.inf
+        angle = self._angle(frame.rotation @ self._flip(frame).T)
+        return max(angle - self.span[0], 0.0), max(self.span[1] - angle, 0.0)
+
+    def _flip(self, frame: pin.SE3) -> Array:
+        return min(self.flips, key=lambda flip: self._turn_gap(frame.rotation @ flip.T))
+
+    def _angle(self, rotation: Array) -> float:
+        """Turn about the free axis (swing–twist decomposition), as near as can be to the middle of its range."""
         if not np.any(self.axis):
-            return float(np.linalg.norm(pin.log3(turn)))
-        x = pin.Quaternion(turn).coeffs()
+            return 0.0
+        x = pin.Quaternion(self.placement.rotation.T @ rotation).coeffs()
         twist = 2 * float(np.arctan2(x[:3] @ self.axis, x[3]))
         middle = (self.span[0] + self.span[1]) / 2
-        twist = middle + (twist - middle + np.pi) % (2 * np.pi) - np.pi  # the same angle, nearest to the middle of the range
-        angle = float(np.clip(twist, *self.span))
+        return middle + (twist - middle + np.pi) % (2 * np.pi) - np.pi
+
+    def _turn_gap(self, rotation: Array) -> float:
+        """Angle that is left after the best allowed turn about the free axis."""
+        turn, angle = self.placement.rotation.T @ rotation, float(np.clip(self._angle(rotation), *self.span))
         return float(np.linalg.norm(pin.log3(turn @ pin.exp3(-self.axis * angle))))

@@ -244,7 +244,7 @@ def test_a_region_is_never_called_optimal(panda: fm.RobotModel) -> None:
     pin.forwardKinematics(assembly.arm, data, HOME + np.array([0.25, 0, 0, 0, 0, 0, 0]))
     region = GoalPose(data.oMi[joint] * offset, of="tool", tolerance=np.full(3, 0.05))
     found = fm.plan(bare.with_(goal=Goal.at(region)))
-    assert found.ok and found.status is Status.CERTIFIED
+    assert found.ok and found.status is Status.CERTIFIED and found.duration < 0.187  # 0.217 s to the best of its samples
 
 
 # -- planners -------------------------------------------------------------------------------------------------------

@@ -9,9 +9,11 @@ import pytest
 from generators import block, free_space_pairs, pinched
 
 import fastmove as fm
-from fastmove.ik import pose_at, reached
+from fastmove.bound import lower_bound
+from fastmove.ik import Reach, pose_at, reached
 from fastmove.problem import Goal
 from fastmove.regions import TOOL, GoalPose
+from fastmove.soonest import soonest
 
 HERE = pin.SE3(pin.utils.rotate("x", 0.4), np.array([0.5, 0.1, 0.3]))
 
@@ -133,3 +135,44 @@ def test_a_file_may_ask_for_a_region(tmp_path: Path) -> None:
 def test_malformed_regions_are_named(tmp_path: Path, old: str, new: str, words: str) -> None:
     with pytest.raises(fm.InputError, match=words):
         fm.load_problem(written(tmp_path, GOAL.replace(old, new)))
+
+
+def regions(book: fm.TransferProblem) -> list[GoalPose]:
+    """What may be free: nothing, a yaw, a yaw within limits, a tolerance, all of it with a flip."""
+    placed = pose_at(book, np.array(book.goal.configurations[0]))
+    up, flip = np.array([0.0, 0.0, 1.0]), pin.exp3(np.array([np.pi, 0.0, 0.0]))
+    bare = GoalPose(placed)
+    shifted = replace(bare, tolerance=np.array([0.03, 0.02, 0.0]))
+    return [bare, replace(bare, axis=up), replace(bare, axis=up, span=(-0.4, 0.3)), shifted,
+            replace(shifted, axis=up, span=(-0.5, 0.5), flips=(flip,))]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", range(5))
+def test_what_is_between_samples_is_in_the_region_and_sooner(book: fm.TransferProblem, kind: int) -> None:
+    region, limits = regions(book)[kind], book.limit_set
+    problem = book.with_(goal=Goal.at(region))
+    q = np.concatenate(list(Reach(problem, region).along(region.samples(), np.random.default_rng(0))))
+    bound = lambda rows: np.array([lower_bound(book.start, row, limits).duration for row in rows])  # noqa: E731
+    sampled = q[int(np.argmin(bound(q)))]
+    best, reach = soonest(problem, sampled), Reach(problem, region)
+    assert best is not None and bound([best])[0] < bound([sampled])[0]  # seven axes: a self-motion even where nothing is free
+    assert max(region.gaps(pose_at(book, best))) < 1e-6
+    assert np.all((best >= limits.position_min) & (best <= limits.position_max))
+    rng = np.random.default_rng(kind)  # no configuration of the region near it is much sooner
+    near = [reach.into(region, best + rng.normal(size=7) * rng.choice([0.003, 0.02])) for _ in range(300)]
+    assert bound([row for row in near if row is not None]).min() > 0.99 * bound([best])[0]
+
+
+@pytest.mark.parametrize("kind", range(5))
+def test_the_nearest_pose_of_a_region_is_in_it_and_leaves_what_is_inside(book: fm.TransferProblem, kind: int) -> None:
+    region, rng = regions(book)[kind], np.random.default_rng(kind)
+    for inside in region.samples():
+        assert np.abs(region.nearest(inside).homogeneous - inside.homogeneous).max() < 1e-9
+    for _ in range(50):
+        shift = pin.SE3(pin.exp3(rng.normal(size=3) * 0.1), rng.normal(size=3) * 0.05)
+        outside = region.placement * shift
+        nearest = region.nearest(outside)
+        assert max(region.gaps(nearest)) < 1e-9
+        gap, turn = region.gaps(outside)
+        assert np.abs(nearest.translation - outside.translation).max() == pytest.approx(gap, abs=1e-12)
+        assert np.linalg.norm(pin.log3(nearest.rotation.T @ outside.rotation)) == pytest.approx(turn, abs=1e-9)

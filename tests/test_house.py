@@ -21,8 +21,8 @@ FLOORS = (
     "regions problem assembly bounding trajectory loosen plain problem_file",
     "carry turning kinematics dynamics manifold proximity lanes collision broadphase sweep evidence certify_ends certify_loads "
     "certificate report trajectory_file",
-    "bound ik seeds passing roadmap transcription conic layout clearance_rows hold_cones subproblem sqp draft repair attempt "
-    "newton interior reference "
+    "bound ik soonest seeds passing roadmap transcription conic layout clearance_rows hold_cones subproblem sqp draft repair "
+    "attempt newton interior reference "
     "solution explain checks workshop retiming planner replanning batch pads relax",
     "drivers drivers.driver drivers.kinematic drivers.mujoco execution judge run",
     "bench bench.motionbenchmaker bench.variants bench.peers bench.recheck bench.planners bench.runner",
@@ -40,6 +40,7 @@ PLANNING = {
     "clearance_rows",
     "hold_cones",
     "layout",
+    "soonest",
     "subproblem",
     "conic",
     "sqp",
