@@ -117,10 +117,10 @@ class Held:
 
     @cached_property
     def spread(self) -> float:
-        """How far any point of the item may be from where it is believed to be in the hand [m]."""
+        """How far any point of the item may be outside the shapes that it is believed to be, as they sit in the hand [m]."""
         points = self.item.hull_points() @ self.grasp_T_item.rotation.T + self.grasp_T_item.translation
         reach = float(np.linalg.norm(points, axis=1).max())
-        return np.sqrt(3) * self.uncertainty.placement + self.uncertainty.turn * reach
+        return np.sqrt(3) * self.uncertainty.placement + self.uncertainty.turn * reach + self.uncertainty.shape
 
     @property
     def grasp_T_item(self) -> pin.SE3:

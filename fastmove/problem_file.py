@@ -14,7 +14,8 @@ Every field is checked when read; the message names file, key and what is allowe
              tolerates = {tilt_deg, upright_deg, shock [m/s²], swing [share of the pads' torsion], up = [0, 0, 1]} (optional)
              members = [{mass, com, inertia}] (optional: more bodies that it may be)
     [uncertainty] optional half-ranges: mass, inertia, friction, grip_force (relative), com = [x, y, z] (item axes), placement,
-             turn_deg (item in the hand), obstacles [m]; unknown = true: the default set for an unknown item
+             turn_deg (item in the hand), shape (of its surface), obstacles [m]; unknown = true: the default set
+             for an unknown item
     [grasp]  tool_T_item = {position, quaternion_xyzw}, friction, grip_force = N or [least, largest], gripper (optional)
              contact = "pinch" (default) | "suction" with a gripper that is a cup
              patches, width (optional; for items that are no primitives)
@@ -58,7 +59,7 @@ from fastmove.scene import AllowedContact, Corridor, Obstacle, Scene
 from fastmove.shapes import TYPES, Shape, pose
 from fastmove.spline import Array, locked
 from fastmove.tolerance import Tolerance
-from fastmove.uncertainty import EXACT, RELATIVE, Uncertainty
+from fastmove.uncertainty import EXACT, LENGTHS, RELATIVE, Uncertainty
 
 SENSED = ("points", "heights", "depth")  # obstacles covered by boxes
 
@@ -197,7 +198,7 @@ def _uncertainty(table: Table, item: Item) -> tuple[Uncertainty, float]:
         return EXACT, 0.0
     table = table.table("uncertainty")
     base = Uncertainty.unknown(item) if table.boolean("unknown", False) else EXACT
-    numbers = {key: table.number(key, getattr(base, key)) for key in (*RELATIVE, "placement")}
+    numbers = {key: table.number(key, getattr(base, key)) for key in (*RELATIVE, *LENGTHS)}
     com, turn = locked(table.numbers("com", 3, base.com.tolist())), float(np.radians(table.number("turn_deg", 0.0)))
     tolerance = table.number("obstacles", 0.0)
     found: Uncertainty = _located(table, lambda: Uncertainty(com=com, turn=turn, **numbers))

@@ -28,6 +28,7 @@ from fastmove.item import Inertial, Item
 from fastmove.spline import Array, locked
 
 RELATIVE = ("mass", "inertia", "friction", "grip_force")
+LENGTHS = ("placement", "shape")  # [m]
 UNKNOWN_FRICTION = 0.4  # the low end of a surface class is 0.5 to 0.67 of its middle (problems/items.toml)
 
 
@@ -41,6 +42,7 @@ class Uncertainty:
         placement: along each of the item's axes [m];  turn: about any axis through the grasp's middle [rad]: where the item
             sits in the hand.  Both move the centre of mass and widen the item's clearances, a turn leans the item; patches
             and axes of inertia are taken as they are.
+        shape: how far the item's surface may be outside its shapes [m]; widens its clearances.
     """
 
     mass: float = 0.0
@@ -50,6 +52,7 @@ class Uncertainty:
     grip_force: float = 0.0
     placement: float = 0.0
     turn: float = 0.0
+    shape: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "com", locked(self.com))
@@ -58,20 +61,22 @@ class Uncertainty:
                 raise InputError(f"uncertainty.{key}", f"is {getattr(self, key)}; it is relative, allowed: 0 to 0.95")
         if self.com.shape != (3,) or not np.all((self.com >= 0) & (self.com < 1)):
             raise InputError("uncertainty.com", "needs three half-ranges from 0 to 1 m")
-        if not 0 <= self.placement <= 0.05:
-            raise InputError("uncertainty.placement", f"is {self.placement}; allowed: 0 to 0.05 m")
+        for key in LENGTHS:
+            if not 0 <= getattr(self, key) <= 0.05:
+                raise InputError(f"uncertainty.{key}", f"is {getattr(self, key)}; allowed: 0 to 0.05 m")
         if not 0 <= self.turn <= np.radians(30):
             raise InputError("uncertainty.turn_deg", f"is {np.degrees(self.turn):g}; allowed: 0 to 30")
 
     @property
     def exact(self) -> bool:
         """Whether everything is just as believed."""
-        return not (np.any(self.com) or self.placement or self.turn or any(getattr(self, key) for key in RELATIVE))
+        return not (np.any(self.com) or self.turn or any(getattr(self, key) for key in (*RELATIVE, *LENGTHS)))
 
     def scaled(self, factor: float) -> Uncertainty:
         """All half-ranges times a factor; relative ones stay below 95 %."""
         relative = {key: min(factor * getattr(self, key), 0.949) for key in RELATIVE}
-        return replace(self, com=self.com * factor, placement=factor * self.placement, turn=factor * self.turn, **relative)
+        lengths = {key: factor * getattr(self, key) for key in LENGTHS}
+        return replace(self, com=self.com * factor, turn=factor * self.turn, **relative, **lengths)
 
     def com_range(self, lever: float) -> Array:
         """(3,) half-ranges of the centre of mass, the item's place in the hand included [m].

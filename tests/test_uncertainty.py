@@ -122,10 +122,11 @@ def test_a_certificate_over_the_set_refuses_a_plan_for_the_believed_item() -> No
 def test_placement_and_obstacle_tolerance_widen_clearances() -> None:
     problem = fm.load_problem("problems/book_to_tote.toml")
     q = np.array(problem.start.q) + np.array([0.3, -0.3, 0.1, 0.0, 0.0, 0.0, 0.0])
-    wide = uncertain(problem, Uncertainty(placement=0.002, turn=0.01))
+    wide = uncertain(problem, Uncertainty(placement=0.002, turn=0.01, shape=0.004))
     wide = wide.with_(scene=replace(wide.scene, tolerance=0.003))
     spread = wide.holds[0].spread
-    assert spread > np.sqrt(3) * 0.002
+    assert spread == pytest.approx(uncertain(problem, Uncertainty(placement=0.002, turn=0.01)).holds[0].spread + 0.004)
+    assert spread > np.sqrt(3) * 0.002 + 0.004
     ends = [Collision(p, assemble(p)).ends(q, q + 0.1) for p in (problem, wide)]
     found = [Collision(p, assemble(p)).query(q[None], e, 1.0) for p, e in zip((problem, wide), ends, strict=True)]
     bodies, pairs = assemble(problem).bodies, Collision(problem, assemble(problem)).pairs
@@ -142,7 +143,27 @@ def test_grip_that_may_be_higher_must_be_borne() -> None:
         hold(held.gripper, held.item, held.grasp, Uncertainty(grip_force=0.1))
 
 
-@pytest.mark.parametrize("wrong", [{"mass": 1.2}, {"com": np.array([0.1, -0.1, 0.0])}, {"placement": 1.0}, {"turn": 2.0}])
+def test_an_item_larger_than_believed_keeps_the_clearance_that_was_planned() -> None:
+    """A box whose corners are 4 mm outside, against the set whose surface may be: never nearer than the set says."""
+    problem = fm.load_problem("problems/book_to_tote.toml")
+    held = problem.holds[0]
+    grown = [replace(s, size=np.array(s.size) + 2 * 0.004 / np.sqrt(3)) for s in held.item.shapes]
+    larger = problem.with_(holds=(replace(held, item=replace(held.item, shapes=tuple(grown))),))
+    wide, rng = uncertain(problem, Uncertainty(shape=0.004)), np.random.default_rng(0)
+    middle = (problem.start.q + problem.goal.configurations[0]) / 2
+    q = middle + rng.uniform(-0.3, 0.3, (40, 7))
+    least = []
+    for p in (wide, larger):
+        collision = Collision(p, assemble(p))
+        found = collision.query(q, collision.ends(q[0], q[1]), 1.0)
+        of_item = np.array([any(assemble(p).bodies[k].owner == "item" for k in collision.pairs[pair]) for pair in found.pair])
+        least.append([found.margin[of_item & (found.sample == k)].min() for k in range(len(q))])
+    assert np.all(np.array(least[0]) <= np.array(least[1]) + 1e-6) and np.min(np.abs(least)) < 0.1
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"mass": 1.2}, {"com": np.array([0.1, -0.1, 0.0])}, {"placement": 1.0}, {"shape": -0.1}, {"turn": 2.0}]
+)
 def test_named_errors(wrong: dict[str, object]) -> None:
     with pytest.raises(InputError, match="uncertainty"):
         Uncertainty(**wrong)  # type: ignore[arg-type]
