@@ -1,4 +1,4 @@
-"""Planners by name, for comparison: each takes a problem and returns a Solution whose certificate is for that problem."""
+"""Planners by name, for comparison: each takes a problem and returns a Solution with a certificate of what that planner knows."""
 
 from __future__ import annotations
 
