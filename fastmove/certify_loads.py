@@ -91,11 +91,11 @@ def _over_set(
 ) -> tuple[Array, Array, Array, dict[str, Array]]:
     """Worst torques (N, n) and rates over the set, for every hold the wrench (N, 6) of the body that uses it most, and uses
     (N,) of what is carried by kind: hold, pad_share, and what items tolerate.  NaN stays NaN."""
-    (low, low_rate), (high, high_rate) = _torque_range(problem, assembly, grid, need_rate)
+    base, motions = _first_bodies(problem, assembly, grid, need_rate)
+    (low, low_rate), (high, high_rate) = _torque_range(problem, assembly, grid, need_rate, base)
     torque = np.where(np.abs(high) >= np.abs(low), high, low)
     rate = np.maximum(np.abs(high_rate), np.abs(low_rate))
     use = {"hold": np.zeros(len(grid.time)), "pad_share": np.zeros(len(grid.time))}
-    motions = _motions(assembly, grid)
     shown = np.zeros((len(grid.time), 6 * len(problem.holds)))
     for k, frame in enumerate(assembly.hold_frames):
         grip = np.maximum(_grip_force(trajectory, grid.time, k), 0.0) * frame.held.sure_grip
@@ -120,14 +120,13 @@ def _contact_uses(held: Held, wrench: Array, grip: Array) -> dict[str, Array]:
     return {kind: use / UTILISATION_LIMIT for kind, use in found.items()}
 
 
-def _torque_range(problem: TransferProblem, assembly: Assembly, grid: _Grid, with_rate: bool) -> tuple[Array, Array]:
-    """Lowest and highest joint torques and rates (2, N, n) over every combination of bodies that are held.
+def _torque_range(problem: TransferProblem, assembly: Assembly, grid: _Grid, with_rate: bool, base: Array) -> tuple[Array, Array]:
+    """Lowest and highest joint torques and rates (2, N, n) over every combination of bodies that are held; base: of the first.
 
     Both are affine in each body's inertial parameters, and what one body adds does not depend on the others: so the extremes
     over all combinations are sums of extremes, and of each set only bodies that span it are computed.
     """
     first = [0] * len(assembly.hold_frames)
-    base = _inverse_dynamics(problem, assembly, grid, first, with_rate)
     low = high = base
     for k, frame in enumerate(assembly.hold_frames):
         basis, weights = affine_basis(np.array([body.toDynamicParameters() for body in frame.held.bodies]))
@@ -141,15 +140,40 @@ def _torque_range(problem: TransferProblem, assembly: Assembly, grid: _Grid, wit
     return low, high
 
 
-def _inverse_dynamics(problem: TransferProblem, assembly: Assembly, grid: _Grid, bodies: list[int], with_rate: bool) -> Array:
-    """Joint torques and their rates (2, N, n) with the body of this number in each hold, rigid on its joint; damping is added."""
+_Motions = list[tuple[Array, Array, Array]]
+
+
+def _first_bodies(problem: TransferProblem, assembly: Assembly, grid: _Grid, with_rate: bool) -> tuple[Array, _Motions]:
+    """Joint torques and rates (2, N, n) with the first body in each hold, and for every hold, whatever is held, the spatial
+    velocity and gravity-compensated acceleration (N, 6) of its joint, in the joint's frame, and (where leaning is limited) its
+    rotation (N, 3, 3)."""
+    count, frames = len(grid.time), assembly.hold_frames
+    motions = [(np.empty((count, 6)), np.empty((count, 6)), np.empty((count, 3, 3))) for _ in frames]
+    return _inverse_dynamics(problem, assembly, grid, [0] * len(frames), with_rate, motions), motions
+
+
+def _inverse_dynamics(
+    problem: TransferProblem, assembly: Assembly, grid: _Grid, bodies: list[int], with_rate: bool, motions: _Motions | None = None
+) -> Array:
+    """Joint torques and their rates (2, N, n) with the body of this number in each hold, rigid on its joint; damping is added.
+
+    motions: filled, where given (see `_first_bodies`).
+    """
     model = assembly.arm.copy()
     for frame, number in zip(assembly.hold_frames, bodies, strict=True):
         model.appendBodyToJoint(frame.joint, frame.held.bodies[number], frame.joint_T_grasp)
     data, damping = model.createData(), np.array(problem.robot.damping)
     tau, rate = np.empty_like(grid.q), np.zeros_like(grid.q)
+    leans = any(np.isfinite(frame.held.item.tolerates.upright) for frame in assembly.hold_frames)
+    seen = [(frame.joint, data.v[frame.joint], data.a_gf[frame.joint], *motion)
+            for frame, motion in zip(assembly.hold_frames, motions or (), strict=False)]  # fmt: skip
     for i in range(len(grid.time)):
         tau[i] = pin.rnea(model, data, grid.q[i], grid.v[i], grid.a[i])
+        for joint, v, a, speed, acceleration, rotation in seen:
+            speed[i], acceleration[i] = v.vector, a.vector
+            if leans:  # rnea leaves world placements alone
+                pin.updateGlobalPlacements(model, data)
+                rotation[i] = data.oMi[joint].rotation if joint else np.eye(3)
     tau += grid.v * damping
     if with_rate:
         for i in range(len(grid.time)):
@@ -157,25 +181,6 @@ def _inverse_dynamics(problem: TransferProblem, assembly: Assembly, grid: _Grid,
             rate[i] = data.dtau_dq @ grid.v[i] + data.dtau_dv @ grid.a[i] + data.M @ grid.j[i]
         rate += grid.a * damping
     return np.stack([tau, rate])
-
-
-def _motions(assembly: Assembly, grid: _Grid) -> list[tuple[Array, Array, Array]]:
-    """For every hold the spatial velocity and gravity-compensated acceleration (N, 6) of its joint, in the joint's frame, and
-    (where leaning is limited) its rotation (N, 3, 3); the same whatever is held."""
-    model, count = assembly.arm, len(grid.time)
-    data = model.createData()
-    motions = [(np.empty((count, 6)), np.empty((count, 6)), np.empty((count, 3, 3))) for _ in assembly.hold_frames]
-    joints = [frame.joint for frame in assembly.hold_frames]
-    leans = any(np.isfinite(frame.held.item.tolerates.upright) for frame in assembly.hold_frames)
-    for i in range(count if joints else 0):
-        pin.rnea(model, data, grid.q[i], grid.v[i], grid.a[i])
-        if leans:  # rnea leaves world placements alone
-            pin.updateGlobalPlacements(model, data)
-        for joint, (speed, acceleration, rotation) in zip(joints, motions, strict=True):
-            speed[i], acceleration[i] = data.v[joint].vector, data.a_gf[joint].vector
-            if leans:
-                rotation[i] = data.oMi[joint].rotation if joint else np.eye(3)
-    return motions
 
 
 def _item_wrench(body: pin.Inertia, joint_T_grasp: pin.SE3, speed: Array, acceleration: Array) -> Array:

@@ -6,7 +6,7 @@ from generators import hold_bound, random_loads, uncertain_transfers
 
 import fastmove as fm
 from fastmove.assembly import assemble
-from fastmove.certify_loads import _grid, _item_wrench, _motions, _pad_share, _utilisation
+from fastmove.certify_loads import _first_bodies, _grid, _item_wrench, _pad_share, _utilisation
 from fastmove.contact import ConeContact
 from fastmove.dynamics import Dynamics
 from fastmove.judge import Verdict, judge, verdict_of
@@ -25,7 +25,7 @@ def truth_of(problem: TransferProblem, k: int, factor: float) -> TransferProblem
 def members_use(problem: TransferProblem, trajectory: fm.Trajectory, count: int, rng: np.random.Generator) -> float:
     """Largest utilisation, 1 = 0.9, of bodies drawn inside the set, by the certificate's own formulas."""
     assembly, grid, held = assemble(problem), _grid(trajectory, 2e-3), problem.holds[0]
-    motion = _motions(assembly, grid)[0]
+    motion = _first_bodies(problem, assembly, grid, False)[1][0]
     worst = 0.0
     for _ in range(count):
         truth = held.drawn(rng)
