@@ -22,6 +22,7 @@ from fastmove.drivers.kinematic import KinematicDriver
 from fastmove.errors import InputError
 from fastmove.execution import Event, Execution
 from fastmove.grasp import Grasp, Held, hold
+from fastmove.ik import Reach, pose_at
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.regions import GoalPose
 from fastmove.retiming import Way
@@ -177,35 +178,18 @@ def test_what_fades_grows_with_the_farthest_shape_of_an_item(panda: fm.RobotMode
     x, z = np.array(panda.gripper().pad_center)
     held = hold(panda.gripper(), item, Grasp(pose([x, 0.0, z]), 0.5, np.array([40.0, 40.0])))
     problem = transfer(panda, (held,), HOME + 0.1)
-    assembly = assemble(problem)
-    data, frame = assembly.arm.createData(), assembly.hold_frames[0]
-
-    def placed(q: np.ndarray) -> pin.SE3:
-        pin.forwardKinematics(assembly.arm, data, q)
-        return data.oMi[frame.joint] * frame.joint_T_grasp * held.grasp_T_item
+    here, reach = pose_at(problem, HOME), Reach(problem)
 
     def lifted(height: float) -> np.ndarray:
         """The item higher, not turned."""
-        target = pin.SE3(here.rotation, here.translation - here.rotation[:, 2] * height)
-        q = HOME.copy()
-        for _ in range(8):
-            now = placed(q)
-            gap = np.concatenate([target.translation - now.translation, pin.log3(target.rotation @ now.rotation.T)])
-            columns = []
-            for k in range(7):
-                moved = placed(q + 1e-6 * np.eye(7)[k])
-                turn = pin.log3(moved.rotation @ now.rotation.T)
-                columns.append(np.concatenate([moved.translation - now.translation, turn]) / 1e-6)
-            q = q + np.linalg.pinv(np.array(columns).T) @ gap
-        return q
+        return reach.near(pin.SE3(here.rotation, here.translation - here.rotation[:, 2] * height), HOME[None])[0]
 
-    here = placed(HOME)
     foot = here.act(np.array([0.0, 0.0, 0.02]))
     post = Obstacle("post", (Shape("box", np.full(3, 0.01), placement=pin.SE3(here.rotation, foot)),))
     top = lifted(0.006)
     scene = Scene((post,), (AllowedContact("post", "start"),))
     problem = problem.with_(scene=scene, clearance=0.008, release_opening=0.0, goal=Goal(top[None]))
-    time = np.linspace(0, 0.6, 13)
+    assembly, time = assemble(problem), np.linspace(0, 0.6, 13)
     s = time / 0.6
     law = (s**3 * (10 - 15 * s + 6 * s**2), 30 * s**2 * (1 - s) ** 2 / 0.6, (60 * s - 180 * s**2 + 120 * s**3) / 0.36)
     slope = [(lifted(0.006 * u + 1e-5) - lifted(0.006 * u - 1e-5)) / 2e-5 * 0.006 for u in law[0]]
@@ -222,7 +206,7 @@ def test_what_fades_grows_with_the_farthest_shape_of_an_item(panda: fm.RobotMode
             np.append(time, [knee[0] for knee in knees]), *(np.vstack([a, b]) for a, b in zip(rise, more, strict=True))
         )
         trajectory = Trajectory((Phase(motion, None, None, [40.0], [held.width]),), panda.joint_names)
-        sweep = Sweep(problem, assemble(problem), trajectory)
+        sweep = Sweep(problem, assembly, trajectory)
         allowed = sweep.run().allowed
         assert allowed is not None
         at = np.linspace(0.9, 1.1, 401)
