@@ -275,7 +275,5 @@ def _care(frame: HoldFrame, body: pin.Inertia, wrench: Array, grip: Array, rotat
 
 def _grip_force(trajectory: Trajectory, time: Array, hold: int) -> Array:
     """(N,) grip force of the phase at each time [N]."""
-    ends = np.cumsum([phase.duration for phase in trajectory.phases])
-    index = np.minimum(np.searchsorted(ends, time, side="left"), len(ends) - 1)
     forces = [phase.grip_force[hold] if len(phase.grip_force) > hold else 0.0 for phase in trajectory.phases]
-    return np.array(forces)[index]
+    return np.array(forces)[trajectory.phase_at(time)]

@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument(
         "--contact", choices=("pinch", "suction", "best"), default="pinch", help="how the item is held (default pinch)"
     )
-    plan.add_argument("--seed", type=_natural, default=0, metavar="N", help="seed of the path search (default 0)")
+    plan.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="seed of the path search (default 0)")
     plan.add_argument(
         "--deadline", type=_positive, metavar="S", help="start no new search after S seconds; results may then differ"
     )
@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
     run.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
     run.add_argument("--trajectory", metavar="T.npz", help="stream this trajectory, once certified, instead of planning")
-    run.add_argument("--seed", type=_natural, default=0, metavar="N", help="seed of the path search (default 0)")
+    run.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="seed of the path search (default 0)")
     run.add_argument("--json", action="store_true", help="print one JSON object")
 
     show = _command(commands, "describe", _describe, "the problem in plain numbers")
@@ -120,20 +120,20 @@ def _add_batches(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     rank.add_argument(
         "grasps", metavar="GRASPS.json", help="list of {id, tool_T_item, grip_force_N, friction, start_q}; .jsonl too"
     )
-    rank.add_argument("--jobs", type=_count, default=1, metavar="N", help="processes (default 1)")
+    rank.add_argument("--jobs", type=_whole(1), default=1, metavar="N", help="processes (default 1)")
     rank.add_argument("--all", action="store_true", help="plan every grasp, not only those that may be the fastest")
-    rank.add_argument("--most", type=_count, metavar="K", help="plan at most about K grasps")
+    rank.add_argument("--most", type=_whole(1), metavar="K", help="plan at most about K grasps")
     rank.add_argument("--regret", type=float, default=0.0, metavar="X", help="share by which the first may be slower")
     rank.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
     rank.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
-    rank.add_argument("--seed", type=_natural, default=0, metavar="N", help="seed of the path search (default 0)")
+    rank.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="seed of the path search (default 0)")
     rank.add_argument("--json", action="store_true", help="print one JSON object")
 
     bench = _command(commands, "bench", _bench, "planners over a set of problems, every result kept")
     bench.add_argument("set", metavar="SET", type=Path, help="folder or .jsonl of problems, or MotionBenchMaker files")
     bench.add_argument("--planner", default="fastmove", metavar="A,B…", help=f"of {', '.join(PLANNERS)} (default fastmove)")
-    bench.add_argument("--jobs", type=_count, default=1, metavar="N", help="processes (default 1)")
-    bench.add_argument("--limit", type=_count, metavar="K", help="at most K problems, evenly spread over the set")
+    bench.add_argument("--jobs", type=_whole(1), default=1, metavar="N", help="processes (default 1)")
+    bench.add_argument("--limit", type=_whole(1), metavar="K", help="at most K problems, evenly spread over the set")
     bench.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problems'")
     bench.add_argument("--variant", choices=tuple(VARIANTS), default="as-is", help="of a MotionBenchMaker set: what is asked")
     bench.add_argument("--out", type=Path, default=Path("bench"), metavar="DIR", help="folder of results.jsonl (default bench)")
@@ -153,16 +153,15 @@ def _command(
     return command
 
 
-def _natural(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
-    return int(text)
+def _whole(least: int) -> Callable[[str], int]:
+    """Reader of a whole number from `least`."""
 
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least}")
+        return int(text)
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
-    return int(text)
+    return read
 
 
 def _positive(text: str) -> float:

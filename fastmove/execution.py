@@ -104,9 +104,8 @@ class Execution:
         time_ = np.minimum(np.arange(int(np.ceil(trajectory.duration / cycle - 1e-9)) + 1) * cycle, trajectory.duration)
         q, v, a = (trajectory.motion(k)(time_) for k in range(3))
         effort = self.dynamics.torques(q, v, a)
-        ends = np.cumsum([phase.duration for phase in trajectory.phases])
-        index = np.minimum(np.searchsorted(ends, time_, side="left"), len(ends) - 1)
-        grip = np.array([phase.grip_force for phase in trajectory.phases]).reshape(len(ends), -1)[index]
+        forces = np.array([phase.grip_force for phase in trajectory.phases]).reshape(len(trajectory.phases), -1)
+        grip = forces[trajectory.phase_at(time_)]
         return _Stream(trajectory, time_, q, v, a, effort, grip)
 
     @property

@@ -16,6 +16,7 @@ from fastmove.assembly import assemble
 from fastmove.contact import UTILISATION_MAX
 from fastmove.dynamics import Dynamics
 from fastmove.errors import InputError
+from fastmove.grasp import Held
 from fastmove.problem import TransferProblem
 from fastmove.spline import Array
 from fastmove.trajectory import Trajectory
@@ -79,9 +80,9 @@ def judge(
         MissingPackage: mujoco is not installed.
         InputError: the problem holds no item, or a number is out of range.
     """
-    from fastmove.drivers.mujoco import Simulation, displacements
+    from fastmove.drivers.mujoco import Simulation, displacements, the_held
 
-    _checked(truth or problem, grip_force, member, step, friction)
+    _checked(the_held(truth or problem), grip_force, member, step, friction)
     force = float(trajectory.phases[0].grip_force[0]) if grip_force is None else grip_force
     truth = truth or problem
     force *= truth.holds[0].given
@@ -105,14 +106,12 @@ def judge(
     return Judgement(verdict, slip, turn, tracking, time, wrench[: len(q)], margin, contacts)
 
 
-def _checked(problem: TransferProblem, grip_force: float | None, member: int, step: float, friction: float | None) -> None:
+def _checked(held: Held, grip_force: float | None, member: int, step: float, friction: float | None) -> None:
     for key, value, most in (("grip_force", grip_force, 1e4), ("step", step, 2e-3), ("friction", friction, 10.0)):
         if value is not None and not 0 < value <= most:
             raise InputError(key, f"is {value}; allowed: above 0, to {most:g}")
-    if not problem.holds:
-        raise InputError("holds", "are none; there is no item to judge")
-    if not 0 <= member < len(problem.holds[0].bodies):
-        raise InputError("member", f"is {member}; allowed: 0 to {len(problem.holds[0].bodies) - 1}")
+    if not 0 <= member < len(held.bodies):
+        raise InputError("member", f"is {member}; allowed: 0 to {len(held.bodies) - 1}")
 
 
 def judge_batch(cases: Iterable[tuple[TransferProblem, Trajectory]], step: float = 1e-3) -> list[Judgement]:

@@ -71,7 +71,12 @@ class Planner:
             StartInCollision: the start touches something that it may not touch.
             GraspInvalid: the item overlaps the hand beyond its pads.
         """
-        solution = _Run(problem, self.options).plan()
+        begin = time.perf_counter()
+        try:
+            solution = _Run(problem, self.options).plan()
+        except GoalOutOfReach as error:
+            timings = {"total": time.perf_counter() - begin}
+            return Solution(problem, Status.GOAL_UNREACHABLE, str(error), seed=self.options.seed, timings=timings)
         return self._explained(solution) if self.options.explain and solution.ok else solution
 
     def _explained(self, solution: Solution) -> Solution:
@@ -202,25 +207,18 @@ class _Run:
     problem: TransferProblem
     options: Options
     timings: dict[str, float] = field(default_factory=dict)
-    out_of_reach: str = ""
 
     def __post_init__(self) -> None:
         self.begin = time.perf_counter()
-        self.limits = self.problem.limit_set
         with timed(self.timings, "set_up"):
             if self.problem.goal.poses:
-                try:
-                    self.problem = reached(self.problem, self.options.seed)
-                except GoalOutOfReach as error:
-                    self.out_of_reach = str(error)
-                    return
+                self.problem = reached(self.problem, self.options.seed)
             self.shop = Workshop.of(self.problem, self.timings)
+        self.limits = self.problem.limit_set
 
     # -- the whole ------------------------------------------------------------------------------------------------
 
     def plan(self) -> Solution:
-        if self.out_of_reach:
-            return self._fail(Status.GOAL_UNREACHABLE, self.out_of_reach)
         with timed(self.timings, "checks"):
             self.shop.checks.start()
             use, sentence = self.shop.checks.static_use(np.array(self.problem.start.q))

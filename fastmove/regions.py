@@ -87,8 +87,9 @@ class GoalPose:
         return pin.SE3(self.placement.rotation @ turn @ flip, self.placement.translation + shift)
 
     def room(self, frame: pin.SE3) -> tuple[float, float]:
-        """By how much a goal frame in the region may still turn about the free axis, down and up [rad]; infinite all around."""
-        if self.span[1] - self.span[0] >= 2 * np.pi - 1e-9:
+        """By how much a goal frame in the region may still turn about the free axis, down and up [rad]; infinite all around, or
+        where there is no axis."""
+        if not np.any(self.axis) or self.span[1] - self.span[0] >= 2 * np.pi - 1e-9:
             return np.inf, np.inf
         angle = self._angle(frame.rotation @ self._flip(frame).T)
         return max(angle - self.span[0], 0.0), max(self.span[1] - angle, 0.0)

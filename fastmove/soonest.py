@@ -67,12 +67,12 @@ def _step(problem: TransferProblem, goal: GoalPose, reach: Reach, q: Array, time
     shift = frame.translation - goal.placement.translation
     rows = [np.column_stack([np.diag(slope), -np.ones(n)])]
     bounds = [-times]
-    for sign in (1.0, -1.0):
+    for sign, room in zip((1.0, -1.0), reversed(goal.room(frame)), strict=True):
         rows.append(np.column_stack([sign * jacobian[:3], np.zeros(3)]))
         bounds.append(goal.tolerance - sign * shift)
-        if np.any(goal.axis) and np.isfinite(goal.room(frame)[sign > 0]):
+        if np.isfinite(room):
             rows.append(np.append(sign * goal.axis @ turn, 0.0)[None])
-            bounds.append(np.array([goal.room(frame)[sign > 0]]))
+            bounds.append(np.array([room]))
     across = np.eye(3) - np.outer(goal.axis, goal.axis)
     box = np.column_stack([np.maximum(-radius, limits.position_min - q), np.minimum(radius, limits.position_max - q)])
     solved = linprog(

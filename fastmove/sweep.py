@@ -82,10 +82,8 @@ class Sweep:
         touching = {contact.obstacle for contact in problem.scene.allowed_contacts}
         touched = [k for k, (_, j) in enumerate(self.pairs) if self.bodies[j].group in touching]
         self.fade = {k: ends for k in touched if (ends := self._fades(k))}
-        items = {b.joint for b in self.bodies if b.owner == "item"}
-        self.of_item = {
-            joint: np.array([k for k, b in enumerate(self.bodies) if b.owner == "item" and b.joint == joint]) for joint in items
-        }
+        items = [k for k, b in enumerate(self.bodies) if b.owner == "item"]
+        self.of_item = {frame.joint: [k for k in items if self.bodies[k].joint == frame.joint] for frame in self.frames}
         self.request, self.result = coal.DistanceRequest(), coal.DistanceResult()
         self.functors: dict[int, coal.ComputeDistance] = {}
         self.q, self.v = trajectory.motion(0), trajectory.motion(1)
@@ -138,13 +136,14 @@ class Sweep:
             open_pairs = self._level(intervals, active, last=level == MAX_LEVELS - 1)
             intervals, active = _bisect(intervals, open_pairs)
         time, margin = (np.concatenate([part[k] for part in self.seen]) if self.seen else np.zeros(0) for k in (0, 1))
-        pair = np.concatenate([self._names(part[2]) for part in self.seen]) if self.seen else np.zeros(0, dtype=str)
+        known, which = np.unique(np.concatenate([part[2] for part in self.seen] or [np.zeros(0, dtype=int)]), return_inverse=True)
+        pair = np.array([self._names(k) for k in known], dtype=str)[which]
         order = np.argsort(time, kind="stable")
         return SweepResult(self._least(False), self._least(True), time[order], margin[order], pair[order])
 
-    def _names(self, pairs: Array) -> Array:
-        """Names of the two groups of every pair."""
-        return np.array([" – ".join(self.bodies[k].group for k in self.pairs[pair]) for pair in pairs], dtype=str)
+    def _names(self, pair: int) -> str:
+        """Of the two groups of a pair."""
+        return " – ".join(self.bodies[k].group for k in self.pairs[pair])
 
     def _least(self, allowed: bool) -> Least | None:
         if allowed not in self.least:
@@ -152,7 +151,7 @@ class Sweep:
                 return None
             return Least(float("inf"), 0.0, "nothing near", self.proven[False])
         margin, time, pair = self.least[allowed]
-        return Least(margin, time, str(self._names(np.array([pair]))[0]), self.proven[allowed])
+        return Least(margin, time, self._names(pair), self.proven[allowed])
 
     def _look_at(self, times: Array) -> None:
         """Sample all near pairs at these times (the ends, where no interval has its middle)."""

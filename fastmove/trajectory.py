@@ -74,6 +74,11 @@ class Trajectory:
         """[s]"""
         return float(sum(phase.duration for phase in self.phases))
 
+    def phase_at(self, t: Array) -> Array:
+        """(N,) index of the phase at each time; where two meet it is the earlier one."""
+        ends = np.cumsum([phase.duration for phase in self.phases])
+        return np.minimum(np.searchsorted(ends, t, side="left"), len(ends) - 1)
+
     def position(self, t: float | Array) -> Array:
         """(n_arm,) at a time, (N, n_arm) at times [rad]."""
         return self.sample(t, 0)

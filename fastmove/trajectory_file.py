@@ -78,8 +78,7 @@ def _samples(problem: TransferProblem, trajectory: Trajectory, exact: bool, whol
     q, v, a, j = (trajectory.motion(k)(time) for k in range(4))
     dynamics = Dynamics(problem, assemble(problem))
     effort = dynamics.torques(q, v, a)
-    ends = np.cumsum([phase.duration for phase in trajectory.phases])
-    index = np.minimum(np.searchsorted(ends, time, side="left"), len(ends) - 1)
+    index = trajectory.phase_at(time)
 
     def channel(values: list[Array]) -> Array:
         """(N,) for one hold, zeros for none, (N, holds) for more."""

@@ -24,6 +24,7 @@ import pinocchio as pin
 from fastmove.assembly import Assembly, assemble
 from fastmove.drivers.driver import Command, Driver, Reading
 from fastmove.errors import InputError, MissingPackage
+from fastmove.grasp import Held
 from fastmove.kinematics import Kinematics
 from fastmove.problem import TransferProblem
 from fastmove.shapes import Shape
@@ -44,6 +45,13 @@ OPENING_FORCE = 5.0  # [N]
 SERVO_RATE = 100.0  # [rad/s] natural frequency of the tracking error, critically damped
 
 
+def the_held(problem: TransferProblem) -> Held:
+    """The one item that is held.  Raises InputError where it is none or several."""
+    if len(problem.holds) != 1:
+        raise InputError("holds", f"are {len(problem.holds)}; in simulated hardware an arm holds exactly one item")
+    return problem.holds[0]
+
+
 class Simulation:
     """One held item on one arm in MuJoCo.
 
@@ -61,9 +69,7 @@ class Simulation:
         step: float = 1e-3,
         friction: float | None = None,
     ) -> None:
-        if len(problem.holds) != 1:
-            raise InputError("holds", f"are {len(problem.holds)}; in simulated hardware an arm holds exactly one item")
-        if any(held.grasp.contact != "pinch" for held in problem.holds):
+        if the_held(problem).grasp.contact != "pinch":
             raise InputError("grasp.contact", "is suction, which is not simulated; only pinched items are judged in physics")
         self.problem, self.step_size, self.grip_force = problem, step, grip_force
         self.assembly = assemble(problem)
@@ -185,8 +191,7 @@ class MujocoDriver(Driver):
         self.problem, self.cycle, self.substeps = problem, cycle, max(1, round(cycle / step))
         if along is None:
             along = np.stack([problem.start.q, *problem.goal.configurations[:1]])
-        force = float(problem.holds[0].grasp.grip_force[1]) if problem.holds else 0.0
-        self.simulation = Simulation(problem, force, along, step=step)
+        self.simulation = Simulation(problem, float(the_held(problem).grasp.grip_force[1]), along, step=step)
         self.cycles = 0
         self.recorded: list[tuple[float, pin.SE3]] = []
         self._clock = 0.0
