@@ -68,34 +68,31 @@ class SplineBasis:
         breakpoints: `side` says which limit is meant.
         """
         s = np.atleast_1d(np.asarray(s, dtype=float))
-        degree = DEGREE - order
-        values = self._recursion(s, self.span_of(s, side), degree)
-        return values @ self._difference(order)
+        values = self._recursion(s, self.span_of(s, side), DEGREE - order)
+        return values if order == 0 else values @ self._differences[order]
 
     def _recursion(self, s: Array, span: Array, degree: int) -> Array:
         knots = self.knots[DEGREE - degree : len(self.knots) - (DEGREE - degree)]
-        left = span + degree  # index of the knot at the left end of the span
-        rows = np.arange(len(s))
+        around = knots[span[:, None] + np.arange(1, 2 * degree + 1)]  # the `degree` knots before s, and those after
+        after, before = around[:, degree:] - s[:, None], s[:, None] - around[:, :degree]
         local = np.ones((len(s), 1))
         for k in range(1, degree + 1):
-            grown = np.zeros((len(s), k + 1))
-            for r in range(k):
-                t_high, t_low = knots[left + r + 1], knots[left + r + 1 - k]
-                ratio = local[:, r] / (t_high - t_low)
-                grown[:, r] += ratio * (t_high - s)
-                grown[:, r + 1] += ratio * (s - t_low)
-            local = grown
+            high, low = after[:, :k], before[:, degree - k :]
+            ratio = local / (high + low)
+            local = np.zeros((len(s), k + 1))
+            local[:, :-1] = ratio * high
+            local[:, 1:] += ratio * low
         values = np.zeros((len(s), self.spans + degree))
-        for r in range(degree + 1):
-            values[rows, span + r] = local[:, r]
+        values[np.arange(len(s))[:, None], span[:, None] + np.arange(degree + 1)] = local
         return values
 
-    def _difference(self, order: int) -> Array:
-        """Matrix from control points to those of the `order`-th derivative."""
-        matrix = np.eye(self.size)
-        for k in range(order):
-            matrix = self._slope(matrix, k)
-        return matrix
+    @cached_property
+    def _differences(self) -> list[Array]:
+        """Matrices from control points to those of the derivative of every order."""
+        found = [np.eye(self.size)]
+        for k in range(DEGREE):
+            found.append(self._slope(found[-1], k))
+        return found
 
     def _slope(self, points: Array, order: int) -> Array:
         """Control points of the derivative of a curve that already is an `order`-th derivative."""

@@ -11,6 +11,7 @@ of `Samples`, then checked between them by the certificate.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +51,7 @@ class Samples:
         self, basis: SplineBasis, effort: Array, clearance: Array, rate: Array | None = None, hasty: bool = False
     ) -> None:
         beta = basis.breakpoints
-        self.basis, self.effort, self.clearance, self.rate, self.hasty = basis, effort, clearance, rate, hasty
+        self.basis, self.effort, self.rate, self.hasty = basis, effort, rate, hasty
         self.hull0, self.hull1 = _hulls(basis)
         if hasty:  # the second coefficient of the first span is given by the start; its speeds themselves are not
             inner = np.linspace(0, beta[1], HASTY_SAMPLES + 2)[1:-1]
@@ -58,12 +59,15 @@ class Samples:
         self.b2_break = basis.matrix(beta, 2)
         self.b3_span = basis.matrix(beta[:-1], 3)
         self.b_effort = [basis.matrix(effort, k) for k in range(3)]
-        self.b_clearance = basis.matrix(clearance, 0)
-        self.freedom = self.b_clearance[:, 3:-3].sum(axis=1)  # how far a place follows the free control points
+        self._see(clearance)
         self.b_rate: list[Array] = []
         if rate is not None:
             sides = ((beta[:-1], "right"), (beta[1:], "left"), (rate, "right"))
             self.b_rate = [np.concatenate([basis.matrix(s, k, side) for s, side in sides]) for k in range(4)]
+
+    def _see(self, clearance: Array) -> None:
+        self.clearance, self.b_clearance = clearance, self.basis.matrix(clearance, 0)
+        self.freedom = self.b_clearance[:, 3:-3].sum(axis=1)  # how far a place follows the free control points
 
     @staticmethod
     def standard(basis: SplineBasis, with_rate: bool, per_span: int = 3, hasty: bool = False) -> Samples:
@@ -96,6 +100,10 @@ class Samples:
     def added(self, effort: Array, clearance: Array) -> Samples:
         """With more samples."""
         join = lambda a, b: np.unique(np.concatenate([a, b]))  # noqa: E731
+        if len(effort) == 0:
+            seen = copy(self)
+            seen._see(join(self.clearance, clearance))
+            return seen
         rate = None if self.rate is None else join(self.rate, effort)
         return Samples(self.basis, join(self.effort, effort), join(self.clearance, clearance), rate, self.hasty)
 
