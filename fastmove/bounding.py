@@ -118,7 +118,8 @@ class Placed:
     def __init__(self, bounding: Bounding, rotation: Array, origin: Array, segment: Array) -> None:
         self._bounding, self._rotation, self._origin, self.segment = bounding, rotation, origin, segment
         self.center = (segment[:, :, 0] + segment[:, :, 1]) / 2
-        self._transforms: dict[tuple[int, int], coal.Transform3s] = {}
+        self._transforms: list[coal.Transform3s | None] = [None] * len(bounding.joint)
+        self._at = [-1] * len(bounding.joint)  # the rows that they are of
 
     def frame(self, row: int, body: int) -> tuple[Array, Array]:
         """Rotation (3, 3) and origin (3,) of a body's own frame in the world."""
@@ -127,13 +128,24 @@ class Placed:
             return b.local_rotation[body], b.local_origin[body]
         return self._rotation[row, body], self._origin[row, body]
 
+    def frames(self, rows: Array, bodies: Array) -> tuple[Array, Array]:
+        """Rotations (K, 3, 3) and origins (K, 3) of bodies (K,) in rows (K,)."""
+        b = self._bounding
+        rotation, origin = b.local_rotation[bodies], b.local_origin[bodies]
+        moving = bodies < b.turning
+        rotation[moving] = self._rotation[rows[moving], bodies[moving]]
+        origin[moving] = self._origin[rows[moving], bodies[moving]]
+        return rotation, origin
+
     def transform(self, row: int, body: int) -> coal.Transform3s:
-        """Placement of a body as coal takes it."""
-        key = (row if body < self._bounding.turning else -1, body)
-        known = self._transforms.get(key)
+        """Placement of a body as coal takes it; the same object, moved, for every row: to be used at once."""
+        known = self._transforms[body]
         if known is None:
-            known = coal.Transform3s(*self.frame(row, body))
-            self._transforms[key] = known
+            known = self._transforms[body] = coal.Transform3s(*self.frame(row, body))
+            self._at[body] = row
+        elif self._at[body] != row and body < self._bounding.turning:
+            known.setTransform(self._rotation[row, body], self._origin[row, body])
+            self._at[body] = row
         return known
 
     def near(self, limit: Array, required: Array, most: float | Array = np.inf) -> tuple[Array, Array]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import coal
 import numpy as np
@@ -24,9 +24,24 @@ class Faces:
 
     def __init__(self, bodies: Sequence[Body], bounding: Bounding) -> None:
         self._bounding = bounding
-        self._bodies = bodies
-        self._known: dict[int, tuple[Array, Callable[[Array], Array]]] = {}
         self._flat = np.array([isinstance(b.geometry, coal.Box | coal.Cylinder) for b in bodies], dtype=bool)
+        count = len(bodies)
+        self._corners, self._real = np.zeros((count, len(RIM), 3)), np.zeros((count, len(RIM)), dtype=bool)
+        self._half, self._rim = np.full((count, 3), np.inf), np.full(count, np.inf)  # what a point over a body is within
+        for k in np.nonzero(self._flat)[0]:
+            self._add(int(k), bodies[int(k)].geometry)
+
+    def _add(self, body: int, shape: coal.CollisionGeometry) -> None:
+        """Corners of a box or cylinder in its own frame, and how far points over it are from its middle."""
+        if isinstance(shape, coal.Box):
+            half = np.array(shape.halfSide)
+            corners = CORNERS * half
+        else:
+            radius, reach = float(shape.radius), float(shape.halfLength)
+            half, corners = np.array([np.inf, np.inf, reach]), RIM * [radius, radius, reach]
+            self._rim[body] = radius + MANIFOLD_OVERHANG
+        self._corners[body, : len(corners)], self._real[body, : len(corners)] = corners, True
+        self._half[body] = half + MANIFOLD_OVERHANG
 
     def manifolds(
         self, placed: Placed, sample: Array, pair: Array, distance: Array, normal: Array, one: Array, two: Array
@@ -39,47 +54,33 @@ class Faces:
         """
         first, second = self._bounding.first[pair], self._bounding.second[pair]
         near = np.nonzero(self._flat[first] & self._flat[second] & (distance < MANIFOLD_FROM))[0]
-        found = [(sample, pair, distance, normal, one, two)]
-        for row in near:
-            for body, other, sign, own, across in (
-                (first[row], second[row], 1.0, one[row], two[row]),
-                (second[row], first[row], -1.0, two[row], one[row]),
-            ):
-                corners, landing, gap = self._landings(placed, sample[row], body, other, sign * normal[row], across)
-                chosen = (gap < distance[row] + MANIFOLD_BAND) & (np.linalg.norm(corners - own, axis=1) > 1e-3)
-                corners, landing, gap = corners[chosen], landing[chosen], gap[chosen]
-                count = len(gap)
-                ends = (corners, landing) if sign > 0 else (landing, corners)
-                repeated = np.full(count, sample[row]), np.full(count, pair[row]), gap, np.tile(normal[row], (count, 1))
-                found.append((*repeated, *ends))
-        return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))  # type: ignore[return-value]
-
-    def _faces(self, body: int) -> tuple[Array, Callable[[Array], Array]]:
-        if body not in self._known:
-            self._known[body] = _faces(self._bodies[body].geometry)
-        return self._known[body]
+        if len(near) == 0:
+            return sample, pair, distance, normal, one, two
+        both = lambda a, b: np.stack([a, b], axis=1).reshape(-1, *a.shape[1:])  # noqa: E731 (corners of either body)
+        rows = np.repeat(near, 2)
+        body, other = both(first[near], second[near]), both(second[near], first[near])
+        own, across = both(one[near], two[near]), both(two[near], one[near])
+        towards = both(normal[near], -normal[near])
+        corners, landing, gap = self._landings(placed, sample[rows], body, other, towards, across)
+        chosen = (gap < distance[rows, None] + MANIFOLD_BAND) & (np.linalg.norm(corners - own[:, None], axis=2) > 1e-3)
+        k, corner = np.nonzero(chosen)
+        forward = (k % 2 == 0)[:, None]
+        start, end, row = corners[k, corner], landing[k, corner], rows[k]
+        new = (
+            sample[row], pair[row], gap[k, corner], normal[row], np.where(forward, start, end), np.where(forward, end, start)
+        )  # fmt: skip
+        return tuple(map(np.concatenate, zip((sample, pair, distance, normal, one, two), new, strict=True)))  # type: ignore[return-value]
 
     def _landings(
-        self, placed: Placed, sample: int, body: int, other: int, normal: Array, across: Array
+        self, placed: Placed, sample: Array, body: Array, other: Array, normal: Array, across: Array
     ) -> tuple[Array, Array, Array]:
-        """Corners (K, 3) of one body that lie over the other along the normal (towards it), where they land, and their gaps."""
-        points, over = self._faces(body)[0], self._faces(other)[1]
-        (turn, origin), (other_turn, other_origin) = placed.frame(sample, body), placed.frame(sample, other)
-        corners = points @ turn.T + origin
-        gap = (across - corners) @ normal
-        landing = corners + gap[:, None] * normal
-        inside = over((landing - other_origin) @ other_turn)
-        return corners[inside], landing[inside], gap[inside]
-
-
-def _faces(shape: coal.CollisionGeometry) -> tuple[Array, Callable[[Array], Array]]:
-    """Corners (K, 3) of a box or cylinder, and whether points (K, 3) are within 15 mm of it, both in its own frame."""
-    if isinstance(shape, coal.Box):
-        half = np.asarray(shape.halfSide) + 0.0
-        return CORNERS * half, lambda p: np.all(np.abs(p) <= half + MANIFOLD_OVERHANG, axis=1)
-    radius, reach = float(shape.radius), float(shape.halfLength)
-    rims = RIM * [radius, radius, reach]
-    return (
-        rims,
-        lambda p: (np.hypot(p[:, 0], p[:, 1]) <= radius + MANIFOLD_OVERHANG) & (np.abs(p[:, 2]) <= reach + MANIFOLD_OVERHANG),
-    )
+        """Corners (K, C, 3) of K bodies, where they land on the others along the normals (K, 3) towards these, and their gaps
+        (K, C): infinite where they do not."""
+        (turn, origin), (other_turn, other_origin) = placed.frames(sample, body), placed.frames(sample, other)
+        corners = self._corners[body] @ turn.transpose(0, 2, 1) + origin[:, None]
+        gap = ((across[:, None] - corners) @ normal[:, :, None])[..., 0]
+        landing = corners + gap[..., None] * normal[:, None]
+        local = (landing - other_origin[:, None]) @ other_turn
+        over = np.all(np.abs(local) <= self._half[other, None], axis=2)
+        over &= np.hypot(local[..., 0], local[..., 1]) <= self._rim[other, None]
+        return corners, landing, np.where(over & self._real[body], gap, np.inf)
