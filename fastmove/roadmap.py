@@ -1,5 +1,6 @@
 """Collision-free paths: RRT-Connect (Kuffner & LaValle, ICRA 2000) over coal's broadphase, then shortcuts.
 
+The smaller tree grows ("balanced", Kuffner & LaValle, ISRR 2005): an end in a narrow place has few nodes, and gets the targets.
 Our own because the same problem and seed must give the same bytes in any process, which OMPL's generator cannot promise.
 Both trees begin with a straight lift of the item, along its corridor or against gravity, or with an empty hand drawn back along
 its approach: an item standing on its support, deep between neighbours, or a hand in a cage, leaves it the way it can.
@@ -10,8 +11,10 @@ Cut by counts, never by seconds.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 import numpy as np
 import pinocchio as pin
@@ -24,14 +27,16 @@ from fastmove.dynamics import Dynamics
 from fastmove.problem import TransferProblem
 from fastmove.proximity import Ends
 from fastmove.regions import TOOL, GoalPose
+from fastmove.robot import LimitSet
 from fastmove.scene import FADE_DISTANCE
 from fastmove.spline import Array, locked
 
 STEP = 0.05  # resolution of edge checks [rad]
-EXTENSIONS = (0.4, 0.1)  # longest new edge, and what is tried where that is blocked [rad]
+EXTENSION = 1.0  # longest new edge [rad]: shorter ones take three times as long through a cage, longer ones hit more
 BETWEEN, AROUND = 0.9, 1.6  # share of targets drawn from the box that both ends span, widened by this [rad]
 ITERATIONS = 4000
-SHORTCUTS = 60
+BATCH = 256  # targets drawn at once
+SHORTCUTS = 100
 LIFT_STEP, LIFT_MAX = 0.01, 0.30  # [m]
 STATIC_USE = 0.95
 
@@ -48,6 +53,9 @@ class _Tree:
         nodes = np.empty((64 + len(chain), len(chain[0])))
         nodes[: len(chain)] = chain
         return _Tree(nodes, [k - 1 for k in range(len(chain))])
+
+    def size(self) -> int:
+        return len(self.parents)
 
     def nearest(self, q: Array) -> int:
         gap = self.nodes[: len(self.parents)] - q
@@ -116,27 +124,31 @@ def connect(valid: Validity, goal: Array, seed: int, patience: int = 1) -> Array
     """A collision-free polyline (K, n) from start to goal, or None within the budget of `patience` × `ITERATIONS`."""
     problem = valid.problem
     rng = np.random.default_rng(seed)
-    limits = problem.limit_set
-    start = np.array(problem.start.q)
+    limits, start = problem.limit_set, np.array(problem.start.q)
     trees = [_Tree.from_chain(valid.lift(q, end)) for q, end in ((start, "start"), (goal, "goal"))]
     path = _joined(trees, valid)
-    for _ in range(patience * ITERATIONS):
+    for target in islice(_targets(limits, start, goal, rng), patience * ITERATIONS):
         if path is not None:
             break
-        near, far = trees
-        low, high = limits.position_min, limits.position_max
-        if rng.uniform() < BETWEEN:
-            low, high = np.maximum(low, np.minimum(start, goal) - AROUND), np.minimum(high, np.maximum(start, goal) + AROUND)
-        target = rng.uniform(low, high)
+        near, far = sorted(trees, key=_Tree.size)
         node = _extend(near, target, valid)
         if node is not None:
             path = _reach(near, node, far, valid)
-        trees.reverse()
     if path is None:
         return None
     if not np.array_equal(path[0], start):
         path = path[::-1]
     return _shortcut(np.array(path), valid, rng)
+
+
+def _targets(limits: LimitSet, start: Array, goal: Array, rng: np.random.Generator) -> Iterator[Array]:
+    """Without end; mostly around the box that both ends span."""
+    low, high = limits.position_min, limits.position_max
+    inner = np.maximum(low, np.minimum(start, goal) - AROUND), np.minimum(high, np.maximum(start, goal) + AROUND)
+    while True:
+        between = rng.uniform(size=BATCH) < BETWEEN
+        bottom, top = (np.where(between[:, None], *both) for both in zip(inner, (low, high), strict=True))
+        yield from rng.uniform(bottom, top)
 
 
 def _joined(trees: list[_Tree], valid: Validity) -> list[Array] | None:
@@ -150,13 +162,10 @@ def _joined(trees: list[_Tree], valid: Validity) -> list[Array] | None:
 
 def _extend(tree: _Tree, target: Array, valid: Validity) -> int | None:
     nearest = tree.nearest(target)
-    step = target - tree.nodes[nearest]
-    length = float(np.linalg.norm(step))
-    for longest in EXTENSIONS:
-        q = tree.nodes[nearest] + step * min(1.0, longest / max(length, 1e-12))
-        if valid.edge(tree.nodes[nearest], q):
-            return tree.add(q, nearest)
-    return None
+    here = tree.nodes[nearest]
+    step = target - here
+    q = here + step * min(1.0, EXTENSION / max(float(np.sqrt(step @ step)), 1e-12))
+    return tree.add(q, nearest) if valid.edge(here, q) else None
 
 
 def _reach(near: _Tree, node: int, far: _Tree, valid: Validity) -> list[Array] | None:
@@ -166,7 +175,7 @@ def _reach(near: _Tree, node: int, far: _Tree, valid: Validity) -> list[Array] |
         new = _extend(far, target, valid)
         if new is None:
             return None
-        if np.linalg.norm(far.nodes[new] - target) < 1e-9:
+        if np.abs(far.nodes[new] - target).max() < 1e-9:
             return near.branch(node) + far.branch(new)[::-1][1:]
 
 
@@ -186,12 +195,15 @@ def _lift(collision: Collision, problem: TransferProblem, valid: Validity, q: Ar
     chain, limits = [q], problem.limit_set
     if not problem.robot.grippers:
         return chain
-    frame = goal_frame(collision.assembly, problem.robot, GoalPose(pin.SE3.Identity(), TOOL))
-    rotation, _, _ = collision.kinematics.frame(q[None], *frame)
-    out = _way_out(problem, end, rotation[0, :, 2])
+    joint, placement = goal_frame(collision.assembly, problem.robot, GoalPose(pin.SE3.Identity(), TOOL))
+    arm, data = collision.assembly.arm, collision.assembly.arm.createData()
+    pin.forwardKinematics(arm, data, q)
+    out = _way_out(problem, end, (data.oMi[joint].rotation @ placement.rotation)[:, 2])
     for _ in range(0 if out is None else int(LIFT_MAX / LIFT_STEP)):
-        jacobian = collision.kinematics.frame(chain[-1][None], *frame)[2][0]
-        twist = np.concatenate([out * LIFT_STEP, np.zeros(3)])  # type: ignore[operator]
+        jacobian = pin.computeJointJacobian(arm, data, chain[-1], joint)
+        pin.forwardKinematics(arm, data, chain[-1])
+        along = data.oMi[joint].rotation.T @ out  # without turning, every point of the hand moves alike
+        twist = np.concatenate([along * LIFT_STEP, np.zeros(3)])
         new = chain[-1] + jacobian.T @ np.linalg.solve(jacobian @ jacobian.T + 1e-6 * np.eye(6), twist)
         inside = np.all((new >= limits.position_min) & (new <= limits.position_max))
         if not inside or not valid.edge(chain[-1], new):
@@ -202,12 +214,24 @@ def _lift(collision: Collision, problem: TransferProblem, valid: Validity, q: Ar
 
 def _shortcut(path: Array, valid: Validity, rng: np.random.Generator) -> Array:
     """Replace stretches between two random points on the polyline by straight lines where these are valid."""
-    for _ in range(SHORTCUTS):
-        lengths = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
-        a, b = np.sort(rng.uniform(0, lengths[-1], 2))
-        if b - a < 1e-3:
+    way = _lengths(path)
+    for share in rng.uniform(size=(SHORTCUTS, 2)):
+        places = np.sort(share) * way[-1]
+        before, after = np.searchsorted(way, places, side="right") - 1
+        if before == after:  # on one straight line
             continue
-        points = np.stack([np.interp((a, b), lengths, path[:, i]) for i in range(path.shape[1])], axis=1)
-        if valid.edge(points[0], points[1]):
-            path = np.concatenate([path[lengths < a], points, path[lengths > b]])
+        a, b = (
+            path[k] + (path[k + 1] - path[k]) * ((place - way[k]) / (way[k + 1] - way[k]))
+            for k, place in zip((before, after), places, strict=True)
+        )
+        if valid.edge(a, b):
+            path = np.concatenate([path[: before + 1], [a, b], path[after + 1 :]])
+            path = path[np.append(True, np.diff(_lengths(path)) > 1e-9)]
+            way = _lengths(path)
     return path
+
+
+def _lengths(path: Array) -> Array:
+    """(K,) along a polyline (K, n) [rad]."""
+    gap = np.diff(path, axis=0)
+    return np.concatenate([[0.0], np.cumsum(np.sqrt(np.einsum("ki,ki->k", gap, gap)))])
