@@ -128,15 +128,16 @@ def _piqp(p: ConicProgram, tolerance: float) -> Array | None:
 
 
 def _by_columns(rows: Array, order: Array, unit: Array) -> sparse.csc_matrix:
-    """The columns of a dense matrix in this order, times `unit`, sparse: four times as fast as scipy's own way."""
-    columns = rows.T[order]
-    filled = columns != 0
-    counts = np.count_nonzero(filled, axis=1)
-    where = np.flatnonzero(filled)
-    row = where - np.repeat(np.arange(len(order)) * len(rows), counts)
-    starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-    values = columns.ravel()[where] * np.repeat(unit, counts)
-    return sparse.csc_matrix((values, row.astype(np.int32), starts), shape=rows.shape)
+    """The columns of a dense matrix in this order, times `unit`, sparse: many times as fast as scipy's own way."""
+    count, width = rows.shape
+    place = np.empty(width, dtype=np.int32)
+    place[order] = np.arange(width, dtype=np.int32)
+    flat = rows.ravel()
+    filled = np.flatnonzero(flat != 0)
+    row = filled // width
+    column = place[filled - row * width]
+    starts = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=count))]).astype(np.int32)
+    return sparse.csr_matrix((flat[filled] * unit[column], column, starts), shape=rows.shape).tocsc()
 
 
 def _units(p: ConicProgram) -> Array:

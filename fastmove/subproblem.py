@@ -33,10 +33,9 @@ STATIC_FROM = 0.6  # static use from which a sample gets rows at rest, too
 
 # Rows of efforts and clearances are dense, and of those that the largest step could make bind (every control point at its worst
 # corner of the trust region) few ever do: of the rows that bound in 401 programs all but 1 % needed less than LIKELY_SHARE of it.
-# Torques of a joint that never uses SLACK of its limit hardly ever change by more than LIKELY of it in a step; those near their
-# limits swing from one to the other.  The merit sees all of them all the same.  Where something is held nothing is left out that
-# can bind: cut rows cost such transfers up to a tenth of their duration.
-LIKELY_SHARE, LIKELY, SLACK = 0.3, 0.5, 0.7
+# Torques below IDLE of their limit hardly ever bind after a step.  The merit sees all of them all the same.  Where something is
+# held nothing is left out that can bind: cut rows cost such transfers up to a tenth of their duration.
+LIKELY_SHARE, IDLE = 0.3, 0.6
 
 WEIGHT_CLEARANCE = 20.0  # [s/m]
 WEIGHT_STATIC = 10.0  # [s]
@@ -112,16 +111,15 @@ class Subproblem:
     # -- rows -----------------------------------------------------------------------------------------------------
 
     def _add(
-        self, d: Array, xi: Array, value: Array, limit: float, power: int, slack: Array | None = None, most: Array | None = None
+        self, d: Array, xi: Array, value: Array, limit: float, power: int, slack: Array | None = None
     ) -> None:
         """Rows ±(value + d D + xi ξ) ≤ limit + power ξ (+ slack), dropping those that cannot bind in the trust region.
 
         d: (K, size); xi, value: (K,); slack: (K,) column of a slack variable.
-        most: (K,) what a likely step changes a value by at most; what needs more is dropped, too.
         """
         reach = np.abs(d).sum(axis=1) * self.radius
-        if most is not None:
-            reach = np.minimum(likely_share(self.tr) * reach, most)
+        if slack is None:
+            reach = likely_share(self.tr) * reach
         sides = self._binding(reach, xi, value, limit, power)
         for sign, binding in zip(SIGNS, sides, strict=True):
             block = np.zeros((int(binding.sum()), self.layout.columns))
@@ -224,12 +222,12 @@ class Subproblem:
             worst = np.stack([value.argmax(axis=1), value.argmin(axis=1)], axis=1)
             d = np.take_along_axis(d, worst[..., None, None], axis=1)
             xi, value = np.take_along_axis(xi, worst, axis=1), np.take_along_axis(value, worst, axis=1)
-        d = d.reshape(-1, self.layout.size)
-        idle = (np.abs(value).max(axis=(0, 1), initial=0.0) < SLACK) & (likely_share(self.tr) < 1)
-        most = np.where(idle, LIKELY, np.inf)
         columns = None if slack is None else np.broadcast_to(slack[:, None, None], xi.shape).ravel()
-        likely = np.broadcast_to(most, value.shape).ravel() if slack is None else None
-        self._add(d, xi.ravel(), value.ravel(), limit, power, columns, likely)
+        d, xi, value = d.reshape(-1, self.layout.size), xi.ravel(), value.ravel()
+        if likely_share(self.tr) < 1 and slack is None:
+            busy = np.abs(value) > IDLE
+            d, xi, value = d[busy], xi[busy], value[busy]
+        self._add(d, xi, value, limit, power, columns)
 
     def _clearance(self) -> None:
         """Rows and cones of what is near."""
