@@ -133,11 +133,13 @@ class Task:
         with timed(self.shop.timings, "optimise"):
             if begun.advance(1).merit < FAR_BEHIND * rival:
                 begun.advance(LOOK - 1)
+                begun.look_between()
         return Sketch(number, begun, begun.point.merit)
 
     def draft(self, sketch: Sketch) -> Draft | None:
         """A sketch gone on with until it has converged, roughly."""
-        return self._converged(sketch.number, sketch.descent)
+        with timed(self.shop.timings, "optimise"):
+            return self._converged(sketch.number, sketch.descent)
 
     def finer_draft(self, sketch: Sketch) -> Draft | None:
         """A path once more from the beginning, on finer breakpoints: one through a narrow place may need them to be followed."""
@@ -179,7 +181,8 @@ class Task:
     def _refound(self, number: int, basis: SplineBasis) -> Draft | None:
         """An attempt made again on finer breakpoints."""
         begun = self._begun(number, basis.refined(cosine_breakpoints(REFINED_SPANS)))
-        return None if begun is None else self._converged(number, begun)
+        with timed(self.shop.timings, "optimise"):
+            return None if begun is None else self._converged(number, begun)
 
     def _begun(self, number: int, basis: SplineBasis) -> Descent | None:
         with timed(self.shop.timings, "seed"):
@@ -219,10 +222,8 @@ class Task:
         ]
 
     def _converged(self, number: int, descent: Descent) -> Draft | None:
-        optimiser = descent.optimiser
-        with timed(self.shop.timings, "optimise"):
-            point = self._verdict(optimiser, descent.advance(optimiser.max_steps - descent.solved))
-        return None if point is None else Draft(number, point, optimiser.tr, optimiser.samples)
+        point = self._verdict(descent.converge(), descent.optimiser)
+        return None if point is None else Draft(number, point, descent.optimiser.tr, descent.optimiser.samples)
 
     def _guess(self, number: int, basis: SplineBasis) -> tuple[Array, float] | None:
         start = self.problem.start
@@ -249,19 +250,18 @@ class Task:
 
     def solve(
         self, tr: Transcription, samples: Samples, free: Array, duration: float, radius: float, **options: Any
-    ) -> Point | None:
-        """Optimise from a motion; None where the result is far from clear or cannot be held.
+    ) -> Draft | None:
+        """Optimise from a motion, which may get more samples; None where the result is far from clear or cannot be held.
 
         Args:
             options: of the `Optimiser`.
         """
-        optimiser = self._optimiser(tr, samples, **options)
-        return self._verdict(optimiser, optimiser.run(free, duration, radius)[0])
+        return self._converged(0, self._optimiser(tr, samples, **options).descent(free, duration, radius))
 
     def _optimiser(self, tr: Transcription, samples: Samples, **options: Any) -> Optimiser:
         return Optimiser(tr, samples, self.shop.collision, self.ends, self.bound.duration, self.pad, **options)
 
-    def _verdict(self, optimiser: Optimiser, point: Point) -> Point | None:
+    def _verdict(self, point: Point, optimiser: Optimiser) -> Point | None:
         if float(point.flow.static.max()) > 1.0:
             self.trouble = "the grasp cannot hold the item, or the arm its weight, somewhere along every path found"
             return None
@@ -297,7 +297,7 @@ class Task:
             return draft
         with timed(self.shop.timings, "optimise"):
             better = self.solve(tr, draft.samples, point.free, point.duration, 0.1)
-        return draft if better is None else replace(draft, point=better)
+        return draft if better is None else replace(better, number=draft.number)
 
     def _refined(self, draft: Draft) -> Draft:
         """Continue on finer breakpoints; the same draft where that leads nowhere."""
@@ -307,10 +307,21 @@ class Task:
         new = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, finer, SHRINK)
         more = Samples.standard(finer, new.with_rate, hasty=draft.samples.hasty)
         with timed(self.shop.timings, "optimise"):
+            more = more.added(np.zeros(0), self._beside_contacts(draft, more.clearance))
             better = self.solve(new, more, free, point.duration, 0.1, step_tolerance=self.fine)
-        if better is None or (better.duration > point.duration and better.lack >= point.lack - LACKING):
+        if better is None or (better.duration > point.duration and better.point.lack >= point.lack - LACKING):
             return draft
-        return Draft(draft.number, better, new, more)
+        return replace(better, number=draft.number)
+
+    def _beside_contacts(self, draft: Draft, s: Array) -> Array:
+        """Places between samples at s (N,) that have something within the pad next to them: a corner may pass there."""
+        point, tr = draft.point, draft.tr
+        q = tr.basis.matrix(s) @ tr.points(point.free, point.duration)
+        found = self.shop.collision.query(q, self.ends, self.pad + NEAR, time=s * point.duration)
+        near = np.unique(found.sample)
+        gaps = np.unique(np.concatenate([near - 1, near]))
+        gaps = gaps[(gaps >= 0) & (gaps < len(s) - 1)]
+        return np.asarray((s[gaps] + s[gaps + 1]) / 2)
 
     def certified(self, draft: Draft) -> tuple[Trajectory, Certificate]:
         """Stretched, certified, repaired."""

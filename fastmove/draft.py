@@ -30,6 +30,11 @@ class Sketch:
         """[s]"""
         return self.descent.point.duration
 
+    @property
+    def clear(self) -> bool:
+        """Whether everything keeps its clearance by now, if not the pad beyond it."""
+        return self.descent.point.lack <= self.descent.optimiser.pad
+
 
 @dataclass(frozen=True)
 class Draft:

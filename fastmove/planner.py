@@ -27,7 +27,7 @@ ENOUGH = 1.005  # no further path search once the duration is within this factor
 DRAFTED, ALIKE = 2, 1.05  # sketches gone on with at most where nothing is held, the second if its merit is within this factor
 BENT = 4  # bent lines that are tried where nothing is in the way but the hold at rest
 FINISHED = 2  # drafts in the way of obstacles that are refined and certified, the fastest first …
-PROMISING, PROMISING_HELD = 1.03, 1.10  # … unless they are slower than the best motion by more than finishing one may gain
+PROMISING, PROMISING_HELD = 1.0, 1.10  # … unless they are slower than the best motion by more than finishing one may gain
 GOALS_SOLVED = 4  # goals of a region that are solved, in the order of their bounds, once one of them has a certified motion …
 GOALS_FAILED = 8  # … or that may fail before
 WORTH = 1.002  # goals of a region whose bound promises less than this are left alone
@@ -134,7 +134,7 @@ class _Search:
             sketch = self._sketched(tried, number, rival)
             if sketch is None:
                 continue
-            whole = tried == 0 or self.task.held or self._fast(sketch)
+            whole = self.task.held or (tried == 0 and sketch.clear) or (number != 0 and self._fast(sketch))
             draft = self.task.draft(sketch) if whole else None
             if draft is not None and (self._fast(draft) or (tried == 0 and not self.task.obstructed(draft))):
                 self._finish(draft)

@@ -39,7 +39,7 @@ class Repair:
     """
 
     shop: Workshop
-    solve: Callable[..., Point | None]
+    solve: Callable[..., Draft | None]
     fine: float
 
     def certified(self, draft: Draft) -> tuple[Trajectory, Certificate, Point]:
@@ -62,7 +62,7 @@ class Repair:
                     samples = samples.added(hot, np.zeros(0))
                     again = self.solve(tr, samples, point.free, duration, 0.05, step_tolerance=self.fine)
                 if again is not None and again.duration < duration:
-                    point = again
+                    point, samples = again.point, again.samples
                     continue
             with timed(self.shop.timings, "stretch"):
                 trajectory = self._trajectory(point, tr, duration)
@@ -79,9 +79,9 @@ class Repair:
                 samples = samples.added(effort, clearance)
                 again = self.solve(tr, samples, point.free, duration, 0.02, emphasis=emphasis, step_tolerance=self.fine)
             emphasis = min(emphasis * EMPHASIS_GROWTH, EMPHASIS_MAX)
-            if again is None or np.array_equal(again.free, point.free):
+            if again is None or np.array_equal(again.point.free, point.free):
                 break
-            point = again
+            point, samples = again.point, again.samples
         assert last is not None
         return last
 

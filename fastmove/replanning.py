@@ -15,7 +15,6 @@ import numpy as np
 from fastmove.attempt import Task
 from fastmove.bound import braking, early_breakpoints, lower_bound, warm_breakpoints
 from fastmove.certificate import certify
-from fastmove.draft import Draft
 from fastmove.errors import FastMoveError, InputError
 from fastmove.evidence import Certificate
 from fastmove.ik import reached
@@ -133,10 +132,10 @@ def _warm(problem: TransferProblem, trajectory: Trajectory, at: float) -> Soluti
     samples = Samples.standard(basis, tr.with_rate, hasty=True)
     free = _left_over(trajectory, at, basis, tr, goal - end)
     duration = left if same else max(left, LONGER * task.bound.duration)
-    point = task.solve(tr, samples, free, duration, WARM_RADIUS, max_steps=WARM_STEPS, cones_from=WARM_CONES_FROM)
-    if point is None:
+    draft = task.solve(tr, samples, free, duration, WARM_RADIUS, max_steps=WARM_STEPS, cones_from=WARM_CONES_FROM)
+    if draft is None:
         return None
-    result = task.certified(Draft(0, point, tr, samples))
+    result = task.certified(draft)
     return Solution.of(problem, *result, task.bound.duration) if result[1].ok else None
 
 

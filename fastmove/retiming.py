@@ -29,7 +29,7 @@ from fastmove.proximity import Ends
 from fastmove.repair import SHRINK
 from fastmove.solution import Solution, Status
 from fastmove.spline import Array
-from fastmove.sqp import Optimiser, Point
+from fastmove.sqp import Optimiser
 from fastmove.subproblem import Here, Step, Subproblem
 from fastmove.trajectory import Trajectory
 from fastmove.transcription import Samples, Transcription
@@ -191,12 +191,11 @@ class _WayTask(Task):
         sigma = basis.greville()[3:-3]
         if not self.way.timed:
             sigma = (sigma + sigma**3 * (10 - 15 * sigma + 6 * sigma**2)) / 2
-        point = self.solve(tr, samples, _Chart(self.way, tr).free(sigma), self.bound.duration, 0.3)
-        return Draft(0, point, tr, samples)
+        return self.solve(tr, samples, _Chart(self.way, tr).free(sigma), self.bound.duration, 0.3)
 
-    def solve(self, tr: Transcription, samples: Samples, free: Array, duration: float, radius: float, **options: Any) -> Point:
+    def solve(self, tr: Transcription, samples: Samples, free: Array, duration: float, radius: float, **options: Any) -> Draft:
         optimiser = _AlongWay(tr, samples, self.shop.collision, self.ends, self.bound.duration, 0.0, STEPS_MAX, way=self.way)
-        return optimiser.run(free, duration, radius)[0]
+        return Draft(0, optimiser.run(free, duration, radius)[0], tr, samples)
 
 
 def retime(problem: TransferProblem, path: object) -> Solution:

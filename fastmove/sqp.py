@@ -23,6 +23,10 @@ STEP_TOLERANCE = 2e-4  # stop when the model predicts less than this fraction of
 VIOLATION_MAX = 5e-8  # of a moving start's limits: the planner keeps 1e-7 inside them
 LARGEST_DECREASE = 0.6  # of the duration in one step, as long as steps are that long
 EDGE = 0.5  # share of the trust region that a good step must use for it to grow
+BETWEEN = np.array([0.25, 0.5, 0.75])  # places between two samples that are looked at
+LACKING = 1e-4  # lack of clearance there that is worth a sample [m]
+LOOKS = 3  # times that a motion has to converge with samples where it was not clear between those before
+LOOKED_RADIUS = 0.05  # trust region with which a motion is gone on with, at least, that has got more samples [rad]
 CONES_FROM = 0.5  # hold rows join once the hold is used by more than this fraction
 
 
@@ -105,8 +109,21 @@ class Optimiser:
     def _pads(self, contacts: Contacts) -> Array:
         return self.pad * contacts.room
 
+    def unseen(self, point: Point) -> Array:
+        """s between the samples of clearance where a motion keeps less than its clearance, the worst of each run of them: a thin
+        wall fits between two samples."""
+        samples, tr = self.samples, self.tr
+        gaps = np.concatenate([[0.0], samples.clearance, [1.0]])
+        s = (gaps[:-1, None] + np.diff(gaps)[:, None] * BETWEEN).ravel()
+        q = tr.basis.matrix(s) @ tr.points(point.free, point.duration)
+        found = self.collision.query(q, self.ends, 0.0, time=s * point.duration)
+        lack = np.zeros(len(s))
+        np.maximum.at(lack, found.sample, -found.margin)
+        inner = np.concatenate([[0.0], lack, [0.0]])
+        return np.asarray(s[(lack > LACKING) & (lack >= inner[:-2]) & (lack > inner[2:])])
+
     def run(self, free: Array, duration: float, radius: float = 0.3) -> tuple[Point, int]:
-        """The best motion found from this one, and the number of subproblems solved."""
+        """The best motion found from this one at these samples, and the number of subproblems solved."""
         descent = self.descent(free, duration, radius)
         return descent.advance(self.max_steps), descent.solved
 
@@ -180,6 +197,25 @@ class Descent:
         while not self.over and self.solved < last:
             self._once()
         return self.point
+
+    def converge(self) -> Point:
+        """Until no step leads on and nothing is found between the samples, a few times at most."""
+        for _ in range(LOOKS):
+            self.advance(self.optimiser.max_steps - self.solved)
+            if not self.look_between():
+                break
+        return self.point
+
+    def look_between(self) -> bool:
+        """Whether there was something between the samples, which has got samples of its own now."""
+        places = self.optimiser.unseen(self.point)
+        if len(places) == 0:
+            return False
+        self.optimiser = replace(self.optimiser, samples=self.optimiser.samples.added(np.zeros(0), places))
+        self.point = self.optimiser.assess(self.point.free, self.point.duration)
+        self.radius = max(self.radius, LOOKED_RADIUS)
+        self.over, self._here, self._small = False, None, 0
+        return True
 
     def _once(self) -> None:
         optimiser, point = self.optimiser, self.point

@@ -9,7 +9,6 @@ from fastmove.attempt import Task
 from fastmove.bench.planners import slowdown
 from fastmove.bound import lower_bound
 from fastmove.certificate import certify
-from fastmove.draft import Draft
 from fastmove.errors import InputError
 from fastmove.problem import TransferProblem
 from fastmove.retiming import Way, deviation, retime
@@ -32,10 +31,10 @@ def halved(problem: TransferProblem, solution: fm.Solution) -> float:
     tr = Transcription(problem, shop.dynamics, problem.start, goal, finer, 2e-4)
     free = (phase.basis.insertion_matrix(finer) @ np.array(phase.control_points))[3:-3]
     samples = Samples.standard(finer, tr.with_rate)
-    point = task.solve(tr, samples, free, solution.duration, 0.1)
-    if point is None:
+    draft = task.solve(tr, samples, free, solution.duration, 0.1)
+    if draft is None:
         return solution.duration
-    trajectory, certificate = task.certified(Draft(0, point, tr, samples))
+    trajectory, certificate = task.certified(draft)
     return min(solution.duration, trajectory.duration) if certificate.ok else solution.duration
 
 
