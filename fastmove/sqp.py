@@ -187,6 +187,7 @@ class Descent:
     solved: int = 0
     over: bool = False
     _here: Here | None = None
+    _seen: Point | None = None
     _cones: bool = False
     _small: int = 0
     _decrease: float = LARGEST_DECREASE
@@ -202,12 +203,15 @@ class Descent:
         """Until no step leads on and nothing is found between the samples, a few times at most."""
         for _ in range(LOOKS):
             self.advance(self.optimiser.max_steps - self.solved)
-            if not self.look_between():
+            if self.solved == 0 or not self.look_between():  # whoever found what it begins with has looked already
                 break
         return self.point
 
     def look_between(self) -> bool:
         """Whether there was something between the samples, which has got samples of its own now."""
+        if self._seen is self.point:
+            return False
+        self._seen = self.point
         places = self.optimiser.unseen(self.point)
         if len(places) == 0:
             return False

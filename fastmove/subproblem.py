@@ -110,9 +110,7 @@ class Subproblem:
 
     # -- rows -----------------------------------------------------------------------------------------------------
 
-    def _add(
-        self, d: Array, xi: Array, value: Array, limit: float, power: int, slack: Array | None = None
-    ) -> None:
+    def _add(self, d: Array, xi: Array, value: Array, limit: float, power: int, slack: Array | None = None) -> None:
         """Rows ±(value + d D + xi ξ) ≤ limit + power ξ (+ slack), dropping those that cannot bind in the trust region.
 
         d: (K, size); xi, value: (K,); slack: (K,) column of a slack variable.
