@@ -12,7 +12,7 @@ demo: $(VENV)/ready
 	@echo "preview: book_to_tote.html (opens offline)"
 
 test: $(VENV)/ready lint
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" --numprocesses auto --dist worksteal
 
 test-slow: $(VENV)/ready
 	$(BIN)/python -m pytest -m slow -s
