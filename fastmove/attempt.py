@@ -235,7 +235,7 @@ class Task:
             return bent(np.array(start.q), self.goal, self.limits, basis, self.seed * 1000 - number), self.bound.duration
         if number not in self._paths:
             patience = 1 if number <= self.usual else PATIENCE
-            path = connect(self.valid, self.goal, self.seed * 1000 + number, patience)
+            path = connect(self.valid, self.goal, self.seed * 1000 + number, patience, direct=number == 1)
             if path is None:
                 self.exhausted = True
                 return None
@@ -329,5 +329,5 @@ class Task:
         if certificate.ok:
             least = certificate.kinds.get("clearance")
             near = least is not None and least.margin < self.pad + NEAR
-            self.obstacles_bind = near or self._confined(draft.tr, point)
+            self.obstacles_bind = draft.number > 0 or near or self._confined(draft.tr, point)
         return trajectory, certificate

@@ -37,7 +37,7 @@ EXTENSION = 1.0  # longest new edge [rad]: of 218 problems, 0.8 to 1.2 took the 
 BETWEEN, AROUND = 0.9, 1.6  # share of targets drawn from the box that both ends span, widened by this [rad]
 ITERATIONS = 4000
 BATCH = 256  # targets drawn at once
-SHORTCUTS = 100
+SHORTCUTS = 30  # more of them make the paths of different seeds alike, and the motions that come of them
 LIFT_STEP, LIFT_MAX = 0.01, 0.30  # [m]
 STATIC_USE = 0.95
 
@@ -121,13 +121,16 @@ def _shares(count: int) -> Array:
     return locked(np.array(order) / count)
 
 
-def connect(valid: Validity, goal: Array, seed: int, patience: int = 1) -> Array | None:
-    """A collision-free polyline (K, n) from start to goal, or None within the budget of `patience` × `ITERATIONS`."""
+def connect(valid: Validity, goal: Array, seed: int, patience: int = 1, direct: bool = True) -> Array | None:
+    """A collision-free polyline (K, n) from start to goal, or None within the budget of `patience` × `ITERATIONS`.
+
+    direct: whether it may be the straight line between the lifted ends, the same for every seed.
+    """
     problem = valid.problem
     rng = np.random.default_rng(seed)
     limits, start = problem.limit_set, np.array(problem.start.q)
     trees = [_Tree.from_chain(valid.lift(q, end)) for q, end in ((start, "start"), (goal, "goal"))]
-    path = _joined(trees, valid)
+    path = _joined(trees, valid) if direct else None
     for target in islice(_targets(limits, start, goal, rng), patience * ITERATIONS):
         if path is not None:
             break
