@@ -37,7 +37,7 @@ EXTENSION = 1.0  # longest new edge [rad]: of 218 problems, 0.8 to 1.2 took the 
 BETWEEN, AROUND = 0.9, 1.6  # share of targets drawn from the box that both ends span, widened by this [rad]
 ITERATIONS = 4000
 BATCH = 256  # targets drawn at once
-SHORTCUTS = 30  # more of them make the paths of different seeds alike, and the motions that come of them
+SHORTCUTS = 60  # with 100 the paths of different seeds are more alike, and the motions that come of them
 LIFT_STEP, LIFT_MAX = 0.01, 0.30  # [m]
 STATIC_USE = 0.95
 
