@@ -17,7 +17,7 @@ from fastmove.repair import SHRINK, Repair
 from fastmove.roadmap import Validity, connect
 from fastmove.seeds import along_path, bent, moving, straight, timed_by
 from fastmove.spline import Array, SplineBasis
-from fastmove.sqp import STEP_TOLERANCE, Descent, Optimiser, Point
+from fastmove.sqp import LACKING, STEP_TOLERANCE, Descent, Optimiser, Point
 from fastmove.trajectory import Trajectory
 from fastmove.transcription import STATIC_MAX, Samples, Transcription
 from fastmove.turning import bottleneck
@@ -26,7 +26,6 @@ from fastmove.workshop import Workshop, timed
 PAD = 0.006  # distance asked of the optimiser beyond the clearance [m] …
 PAD_SHARE = 0.6  # … or this share of the nearer end's own
 NEAR = 0.001  # beyond the pad: another path might be faster only where a clearance was this small [m]
-LACKING = 1e-4  # lack of clearance at the samples worth finer breakpoints [m]
 HOPELESS = 0.003  # lack of clearance at the samples from which a solve counts as failed [m]
 DEEP, DEEP_SHARE = 0.02, 0.25  # a line this deep in obstacles [m] over this share of its way is tried last
 LINE_SAMPLES = 40
@@ -149,7 +148,7 @@ class Task:
 
     def obstructed(self, draft: Draft) -> bool:
         """Whether another path might be faster: somewhere the motion keeps no more than its pad, or is hard to hold at rest."""
-        return self._confined(draft.tr, draft.point) or self._near(draft)
+        return self._confined(draft, draft.point) or self._near(draft)
 
     def turned(self, draft: Draft) -> bool:
         """Whether it is the hold at rest alone that stands in a motion's way, nothing being near: other turns of the hand are
@@ -162,11 +161,12 @@ class Task:
         found = self._contacts(draft.tr, draft.samples, draft.point, self.pad + NEAR)
         return bool(np.any(self.shop.collision.whole(found)))
 
-    def _confined(self, tr: Transcription, point: Point) -> bool:
-        """Whether a motion is hard to hold at rest somewhere, which is geometry, too, or takes longer than its limits ask for,
-        because of what moves."""
+    def _confined(self, draft: Draft, point: Point) -> bool:
+        """Whether another path may be faster although nothing is near what has come of a draft: it is hard to hold at rest
+        somewhere, takes longer than its limits ask for, because of what moves, or began with a searched path."""
+        tr = draft.tr
         waits = tr.moving and tr.at_rest and point.duration > (1 + STEP_TOLERANCE) * tr.shortest(point.flow)
-        return waits or float(point.flow.static.max()) > STATIC_MAX
+        return draft.number > 0 or waits or float(point.flow.static.max()) > STATIC_MAX
 
     def finished(self, draft: Draft) -> tuple[Trajectory, Certificate]:
         """A draft on finer breakpoints where that may help, stretched and certified; a start at several limits at once may need
@@ -307,21 +307,12 @@ class Task:
         new = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, finer, SHRINK)
         more = Samples.standard(finer, new.with_rate, hasty=draft.samples.hasty)
         with timed(self.shop.timings, "optimise"):
-            more = more.added(np.zeros(0), self._beside_contacts(draft, more.clearance))
+            near = self._contacts(new, more, replace(point, free=free), self.pad + NEAR)
+            more = more.added(np.zeros(0), _beside(near, more.clearance))  # a corner may pass next to what is near
             better = self.solve(new, more, free, point.duration, 0.1, step_tolerance=self.fine)
         if better is None or (better.duration > point.duration and better.point.lack >= point.lack - LACKING):
             return draft
         return replace(better, number=draft.number)
-
-    def _beside_contacts(self, draft: Draft, s: Array) -> Array:
-        """Places between samples at s (N,) that have something within the pad next to them: a corner may pass there."""
-        point, tr = draft.point, draft.tr
-        q = tr.basis.matrix(s) @ tr.points(point.free, point.duration)
-        found = self.shop.collision.query(q, self.ends, self.pad + NEAR, time=s * point.duration)
-        near = np.unique(found.sample)
-        gaps = np.unique(np.concatenate([near - 1, near]))
-        gaps = gaps[(gaps >= 0) & (gaps < len(s) - 1)]
-        return np.asarray((s[gaps] + s[gaps + 1]) / 2)
 
     def certified(self, draft: Draft) -> tuple[Trajectory, Certificate]:
         """Stretched, certified, repaired."""
@@ -329,5 +320,13 @@ class Task:
         if certificate.ok:
             least = certificate.kinds.get("clearance")
             near = least is not None and least.margin < self.pad + NEAR
-            self.obstacles_bind = draft.number > 0 or near or self._confined(draft.tr, point)
+            self.obstacles_bind = near or self._confined(draft, point)
         return trajectory, certificate
+
+
+def _beside(contacts: Contacts, s: Array) -> Array:
+    """Middles of the gaps between samples at s (N,) that have a contact at either end."""
+    near = np.unique(contacts.sample)
+    gaps = np.unique(np.concatenate([near - 1, near]))
+    gaps = gaps[(gaps >= 0) & (gaps < len(s) - 1)]
+    return np.asarray((s[gaps] + s[gaps + 1]) / 2)

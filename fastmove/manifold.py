@@ -23,16 +23,15 @@ class Faces:
     """Bodies with flat faces: boxes and cylinders."""
 
     def __init__(self, bodies: Sequence[Body], bounding: Bounding) -> None:
-        self._bounding = bounding
+        self._bounding, self._bodies = bounding, bodies
         self._flat = np.array([isinstance(b.geometry, coal.Box | coal.Cylinder) for b in bodies], dtype=bool)
         count = len(bodies)
         self._corners, self._real = np.zeros((count, len(RIM), 3)), np.zeros((count, len(RIM)), dtype=bool)
         self._half, self._rim = np.full((count, 3), np.inf), np.full(count, np.inf)  # what a point over a body is within
-        for k in np.nonzero(self._flat)[0]:
-            self._add(int(k), bodies[int(k)].geometry)
 
-    def _add(self, body: int, shape: coal.CollisionGeometry) -> None:
-        """Corners of a box or cylinder in its own frame, and how far points over it are from its middle."""
+    def _know(self, body: int) -> None:
+        """Corners of a box or cylinder in its own frame, and how far points over it are from its middle; once it is near."""
+        shape = self._bodies[body].geometry
         if isinstance(shape, coal.Box):
             half = np.array(shape.halfSide)
             corners = CORNERS * half
@@ -59,6 +58,8 @@ class Faces:
         both = lambda a, b: np.stack([a, b], axis=1).reshape(-1, *a.shape[1:])  # noqa: E731 (corners of either body)
         rows = np.repeat(near, 2)
         body, other = both(first[near], second[near]), both(second[near], first[near])
+        for k in np.unique(body[~self._real[body, 0]]):
+            self._know(int(k))
         own, across = both(one[near], two[near]), both(two[near], one[near])
         towards = both(normal[near], -normal[near])
         corners, landing, gap = self._landings(placed, sample[rows], body, other, towards, across)

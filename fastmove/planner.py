@@ -136,8 +136,7 @@ class _Search:
                 continue
             whole = self.task.held or (tried == 0 and sketch.clear) or (number != 0 and self._fast(sketch))
             draft = self.task.draft(sketch) if whole else None
-            first = tried == 0 and number == 0  # of what a searched path leads to others may be faster, unobstructed as it is
-            if draft is not None and (self._fast(draft) or (first and not self.task.obstructed(draft))):
+            if draft is not None and (self._fast(draft) or (tried == 0 and not self.task.obstructed(draft))):
                 self._finish(draft)
                 continue
             found.append(sketch)

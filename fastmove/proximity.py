@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from fastmove.scene import Corridor
 from fastmove.spline import Array
 
@@ -75,6 +77,12 @@ class Contacts:
     @property
     def margin(self) -> Array:
         return self.distance - self.required
+
+    def lack(self, count: int) -> Array:
+        """(count,) lack of clearance of the worst contact of every sample [m], 0 where there is none."""
+        lack = np.zeros(count)
+        np.maximum.at(lack, self.sample, -self.margin)
+        return lack
 
     def chosen(self, which: Array) -> Contacts:
         """Only these, nothing said of what fades."""

@@ -331,9 +331,7 @@ class Oracle:
 
     def _lack(self, s: Array, free: Array) -> Array:
         """(len(s),) lack of clearance of the worst contact [m]."""
-        found, lack = self.collision.query(self.basis.matrix(s) @ self.points(free), self.ends, 0.0), np.zeros(len(s))
-        np.maximum.at(lack, found.sample, -found.margin)
-        return lack
+        return self.collision.query(self.basis.matrix(s) @ self.points(free), self.ends, 0.0).lack(len(s))
 
     # -- rounds ---------------------------------------------------------------------------------------------------
 

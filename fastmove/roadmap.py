@@ -55,7 +55,7 @@ class _Tree:
         nodes[: len(chain)] = chain
         return _Tree(nodes, [k - 1 for k in range(len(chain))])
 
-    def size(self) -> int:
+    def __len__(self) -> int:
         return len(self.parents)
 
     def nearest(self, q: Array) -> int:
@@ -134,7 +134,7 @@ def connect(valid: Validity, goal: Array, seed: int, patience: int = 1, direct: 
     for target in islice(_targets(limits, start, goal, rng), patience * ITERATIONS):
         if path is not None:
             break
-        near, far = sorted(trees, key=_Tree.size)
+        near, far = sorted(trees, key=len)
         node = _extend(near, target, valid)
         if node is not None:
             path = _reach(near, node, far, valid)

@@ -24,7 +24,7 @@ VIOLATION_MAX = 5e-8  # of a moving start's limits: the planner keeps 1e-7 insid
 LARGEST_DECREASE = 0.6  # of the duration in one step, as long as steps are that long
 EDGE = 0.5  # share of the trust region that a good step must use for it to grow
 BETWEEN = np.array([0.25, 0.5, 0.75])  # places between two samples that are looked at
-LACKING = 1e-4  # lack of clearance there that is worth a sample [m]
+LACKING = 1e-4  # lack of clearance that is worth a sample more, or finer breakpoints [m]
 LOOKS = 3  # times that a motion has to converge with samples where it was not clear between those before
 LOOKED_RADIUS = 0.05  # trust region with which a motion is gone on with, at least, that has got more samples [rad]
 CONES_FROM = 0.5  # hold rows join once the hold is used by more than this fraction
@@ -116,9 +116,7 @@ class Optimiser:
         gaps = np.concatenate([[0.0], samples.clearance, [1.0]])
         s = (gaps[:-1, None] + np.diff(gaps)[:, None] * BETWEEN).ravel()
         q = tr.basis.matrix(s) @ tr.points(point.free, point.duration)
-        found = self.collision.query(q, self.ends, 0.0, time=s * point.duration)
-        lack = np.zeros(len(s))
-        np.maximum.at(lack, found.sample, -found.margin)
+        lack = self.collision.query(q, self.ends, 0.0, time=s * point.duration).lack(len(s))
         inner = np.concatenate([[0.0], lack, [0.0]])
         return np.asarray(s[(lack > LACKING) & (lack >= inner[:-2]) & (lack > inner[2:])])
 
