@@ -14,7 +14,7 @@ from fastmove.evidence import Certificate
 from fastmove.passing import along, laws
 from fastmove.proximity import Contacts, Ends
 from fastmove.repair import SHRINK, Repair
-from fastmove.roadmap import Validity, connect
+from fastmove.roadmap import Validity, alike, connect
 from fastmove.seeds import along_path, bent, moving, straight, timed_by
 from fastmove.spline import Array, SplineBasis
 from fastmove.sqp import LACKING, STEP_TOLERANCE, Descent, Optimiser, Point
@@ -239,6 +239,8 @@ class Task:
             if path is None:
                 self.exhausted = True
                 return None
+            if not self.held and number <= self.usual and any(alike(path, other, self.valid) for other in self._paths.values()):
+                return None
             self._paths[number] = path
         path = self._paths[number]
         return along_path(path, basis, 1.0 / self.limits.velocity), self.bound.duration
@@ -294,6 +296,8 @@ class Task:
         """Converged on its own breakpoints, where no finer ones come."""
         point, tr = draft.point, draft.tr
         if not tr.at_rest or (self._wants_more(draft) and tr.effort_use(point.flow) > BINDING):
+            return draft
+        if self._optimiser(tr, draft.samples).proven(point):
             return draft
         with timed(self.shop.timings, "optimise"):
             better = self.solve(tr, draft.samples, point.free, point.duration, 0.1)

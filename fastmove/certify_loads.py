@@ -15,6 +15,7 @@ import pinocchio as pin
 from fastmove.assembly import Assembly, HoldFrame
 from fastmove.evidence import Entry, worst_row, worst_use
 from fastmove.grasp import Held
+from fastmove.inverse import InverseDynamics
 from fastmove.problem import TransferProblem
 from fastmove.spline import Array
 from fastmove.trajectory import Trajectory
@@ -167,7 +168,9 @@ def _inverse_dynamics(
     leans = any(np.isfinite(frame.held.item.tolerates.upright) for frame in assembly.hold_frames)
     seen = [(frame.joint, data.v[frame.joint], data.a_gf[frame.joint], *motion)
             for frame, motion in zip(assembly.hold_frames, motions or (), strict=False)]  # fmt: skip
-    for i in range(len(grid.time)):
+    if not seen:
+        tau = InverseDynamics(model, grid.q.shape[1])(grid.q, grid.v, grid.a)
+    for i in range(len(grid.time)) if seen else ():
         tau[i] = pin.rnea(model, data, grid.q[i], grid.v[i], grid.a[i])
         for joint, v, a, speed, acceleration, rotation in seen:
             speed[i], acceleration[i] = v.vector, a.vector

@@ -14,6 +14,7 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.assembly import Assembly
+from fastmove.inverse import InverseDynamics
 from fastmove.problem import TransferProblem
 from fastmove.spline import Array
 
@@ -57,20 +58,16 @@ class Dynamics:
         self._all = len(basis) == problem.members  # then every member is computed by itself
         self.models = [_with_items(assembly, problem.parts[k]) for k in (range(problem.members) if self._all else basis)]
         self._data = [model.createData() for model in self.models]
+        self._inverse = [InverseDynamics(model, self.n) for model in self.models]
         self._q = np.array(pin.neutral(self.models[0]))
         self._v = np.zeros(self.rows)
         self._a = np.zeros(self.rows)
 
     def efforts(self, q: Array, v: Array, a: Array) -> Efforts:
         """Efforts at N states, each (N, n_arm) in time units."""
-        shape = (len(q), len(self.models), self.rows)
-        total, gravity = np.empty(shape), np.empty(shape)
-        n, full_q, full_v, full_a = self.n, self._q, self._v, self._a
-        for k, (model, data) in enumerate(zip(self.models, self._data, strict=True)):
-            for i in range(len(q)):
-                full_q[:n], full_v[:n], full_a[:n] = q[i], v[i], a[i]
-                total[i, k] = pin.rnea(model, data, full_q, full_v, full_a)
-                gravity[i, k] = pin.computeGeneralizedGravity(model, data, full_q)
+        rest = np.zeros_like(v)
+        total = np.stack([inverse(q, v, a) for inverse in self._inverse], axis=1)
+        gravity = np.stack([inverse(q, rest, rest) for inverse in self._inverse], axis=1)
         return self._with_damping(self._members(total), self._members(gravity), v)
 
     def torques(self, q: Array, v: Array, a: Array, member: int = 0) -> Array:
@@ -78,26 +75,25 @@ class Dynamics:
         member, n = min(member, len(self._weights) - 1), self.n
         torque = v * self.damping
         weights = np.eye(len(self.models))[member] if self._all else self._weights[member]
-        for weight, model, data in zip(weights, self.models, self._data, strict=True):
-            for i in range(len(q)) if weight else ():
-                self._q[:n], self._v[:n], self._a[:n] = q[i], v[i], a[i]
-                torque[i] += weight * pin.rnea(model, data, self._q, self._v, self._a)[:n]
+        for weight, inverse in zip(weights, self._inverse, strict=True):
+            if weight:
+                torque += weight * inverse(q, v, a)[:, :n]
         return torque
 
     def linearised(self, q: Array, v: Array, a: Array, members: Array | None = None) -> Linearised:
         """Efforts and derivatives at N states, of these members only where any are given."""
         shape = (len(q), len(self.models), self.rows)
         n = self.n
-        total, gravity = np.empty(shape), np.empty(shape)
+        total, rest = np.empty(shape), np.zeros_like(v)
         dq, dv, da = (np.empty((*shape, n)) for _ in range(3))
         full_q, full_v, full_a = self._q, self._v, self._a
         for k, (model, data) in enumerate(zip(self.models, self._data, strict=True)):
+            tau, by_q, by_v, by_a = data.tau, data.dtau_dq[:, :n], data.dtau_dv[:, :n], data.M[:, :n]  # views of the data
             for i in range(len(q)):
                 full_q[:n], full_v[:n], full_a[:n] = q[i], v[i], a[i]
                 pin.computeRNEADerivatives(model, data, full_q, full_v, full_a)
-                total[i, k] = data.tau
-                dq[i, k], dv[i, k], da[i, k] = data.dtau_dq[:, :n], data.dtau_dv[:, :n], data.M[:, :n]
-                gravity[i, k] = pin.computeGeneralizedGravity(model, data, full_q)
+                total[i, k], dq[i, k], dv[i, k], da[i, k] = tau, by_q, by_v, by_a
+        gravity = np.stack([inverse(q, rest, rest) for inverse in self._inverse], axis=1)
         total, gravity, dq, dv, da = (self._members(x, members) for x in (total, gravity, dq, dv, da))
         dv[:, :, range(n), range(n)] += self.damping
         return Linearised(self._with_damping(total, gravity, v), dq, dv, da)

@@ -38,6 +38,8 @@ BETWEEN, AROUND = 0.9, 1.6  # share of targets drawn from the box that both ends
 ITERATIONS = 4000
 BATCH = 256  # targets drawn at once
 SHORTCUTS = 60  # with 100 the paths of different seeds are more alike, and the motions that come of them
+ACROSS = 15  # places along two paths at which the way from one to the other is checked …
+BESIDE = 0.7  # … where no joint is farther apart than this [rad]: of 60 problems, 2 lost more than 0.5 % by it
 LIFT_STEP, LIFT_MAX = 0.01, 0.30  # [m]
 STATIC_USE = 0.95
 
@@ -233,6 +235,20 @@ def _shortcut(path: Array, valid: Validity, rng: np.random.Generator) -> Array:
             path = path[np.append(True, np.diff(_lengths(path)) > 1e-9)]
             way = _lengths(path)
     return path
+
+
+def alike(one: Array, other: Array, valid: Validity) -> bool:
+    """Whether a path can be moved into another one straight through what is free, and not far (a visibility deformation: Jaillet
+    & Siméon, IJRR 27(11–12), 2008): the motions that come of both are most often the same."""
+    places = np.linspace(0.0, 1.0, ACROSS + 2)[1:-1]
+    here, there = (_at(path, places) for path in (one, other))
+    return float(np.abs(there - here).max()) < BESIDE and all(map(valid.edge, here, there))
+
+
+def _at(path: Array, shares: Array) -> Array:
+    """(K, n) at these shares of a polyline's length."""
+    way = _lengths(path)
+    return np.stack([np.interp(shares * way[-1], way, joint) for joint in path.T], axis=1)
 
 
 def _lengths(path: Array) -> Array:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import factorial
+from math import copysign, factorial, sqrt
 from typing import Any
 
 import numpy as np
@@ -242,10 +242,28 @@ class PiecewisePolynomial:
         scaled = c * width ** np.arange(len(c))
         slope = (scaled[1:] * np.arange(1, len(c)))[::-1]
         found = []
-        for root in np.roots(slope):
-            if abs(root.imag) < 1e-9 and 0.0 < root.real < 1.0:
-                found.append((float(root.real) * width, float(np.polyval(scaled[::-1], root.real))))
+        for root in _real_roots(slope.tolist()):
+            if 0.0 < root < 1.0:
+                found.append((root * width, float(np.polyval(scaled[::-1], root))))
         return found
+
+
+def _real_roots(c: list[float]) -> list[float]:
+    """Of the polynomial with these coefficients, the highest power's first.  Of a quadratic without cancellation (Press et al.,
+    Numerical Recipes, 5.6): t = −(b + sign(b) √(b² − 4ac)) / 2, then t/a and c/t."""
+    while c and c[0] == 0.0:
+        c = c[1:]
+    if len(c) > 3:
+        return [float(root.real) for root in np.roots(c) if abs(root.imag) < 1e-9]
+    if len(c) < 2:
+        return []
+    if len(c) == 2:
+        return [-c[1] / c[0]]
+    room = c[1] * c[1] - 4 * c[0] * c[2]
+    if room < 0:
+        return []
+    t = -(c[1] + copysign(sqrt(room), c[1])) / 2
+    return [t / c[0], c[2] / t] if t else [0.0]
 
 
 def quintic_hermite(times: Array, q: Array, v: Array, a: Array) -> PiecewisePolynomial:

@@ -56,6 +56,7 @@ class Sweep:
         self.problem, self.trajectory = problem, trajectory
         self.model, self.bodies, self.frames = assembly.arm, assembly.bodies, assembly.hold_frames
         self.data = self.model.createData()
+        self._frames_now = [(placed.rotation, placed.translation) for placed in self.data.oMi]  # views: they follow the data
         exempt = problem.robot.unchecked_pairs
         self.motions, self.movers = assembly.motions, assembly.movers
         drifting = [k for k in range(len(self.bodies)) if assembly.moves_itself(k)]
@@ -213,9 +214,8 @@ class Sweep:
         rotation, origin = np.empty((len(times), n, 3, 3)), np.empty((len(times), n, 3))
         for i in range(len(times)):
             pin.forwardKinematics(self.model, self.data, q[i])
-            for j in range(n):
-                placed = self.data.oMi[j]
-                rotation[i, j], origin[i, j] = placed.rotation, placed.translation
+            for j, (turned, moved) in enumerate(self._frames_now):
+                rotation[i, j], origin[i, j] = turned, moved
         axes = self._axes(rotation)
         if not self.motions:
             return rotation, origin, axes

@@ -8,6 +8,7 @@ from generators import block, pinched
 import fastmove as fm
 from fastmove.assembly import assemble
 from fastmove.dynamics import Dynamics
+from fastmove.inverse import InverseDynamics
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.scene import Scene
 
@@ -67,6 +68,16 @@ def test_the_wrench_at_rest_carries_the_weight_in_the_grasp_frame(panda: fm.Robo
     lever = held.inertia(held.item.members[0]).lever
     force = rotation.T @ np.array([0, 0, 0.6 * 9.81])  # the hand pushes up with the weight
     np.testing.assert_allclose(wrench, np.concatenate([force, np.cross(lever, force)]), atol=1e-10)
+
+
+def test_many_states_at_once_give_the_bytes_of_one_at_a_time(panda: fm.RobotModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = problem_of(panda)
+    model, batch = Dynamics(problem, assemble(problem)).models[0], states(panda, 40, 2)
+    together = InverseDynamics(model, 7)(*batch)
+    alone = np.concatenate([InverseDynamics(model, 7)(*(x[k : k + 1] for x in batch)) for k in range(40)])
+    monkeypatch.setattr(pin, "WITH_OPENMP", False)
+    assert together.shape == (40, 13) and together.tobytes() == alone.tobytes()
+    assert InverseDynamics(model, 7)(*batch).tobytes() == together.tobytes()
 
 
 def test_armature_and_damping_are_the_robots_numbers(panda: fm.RobotModel) -> None:

@@ -19,8 +19,8 @@ ROOT = PACKAGE.parent
 FLOORS = (
     "errors progress spline fields shapes motion cover tolerance item uncertainty contact cup urdf robot arms items grasp scene "
     "regions problem assembly bounding trajectory loosen plain problem_file",
-    "carry turning kinematics dynamics manifold proximity lanes collision broadphase sweep evidence certify_ends certify_loads "
-    "certificate report trajectory_file",
+    "carry turning kinematics inverse dynamics manifold proximity lanes collision broadphase sweep evidence certify_ends "
+    "certify_loads certificate report trajectory_file",
     "bound ik soonest seeds passing roadmap transcription conic layout clearance_rows hold_cones subproblem sqp draft repair "
     "attempt newton interior reference "
     "solution explain checks workshop retiming planner replanning batch pads relax",

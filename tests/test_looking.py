@@ -14,7 +14,7 @@ from fastmove.bounding import Bounding
 from fastmove.collision import Collision
 from fastmove.manifold import CORNERS, MANIFOLD_BAND, MANIFOLD_OVERHANG, Faces
 from fastmove.problem import Goal, State, TransferProblem
-from fastmove.roadmap import STEP, Validity, _shortcut, connect
+from fastmove.roadmap import BESIDE, STEP, Validity, _shortcut, alike, connect
 from fastmove.scene import Obstacle, Scene
 from fastmove.seeds import straight
 from fastmove.shapes import Shape, pose
@@ -124,6 +124,23 @@ def test_shortcuts_keep_the_ends_and_never_lengthen_a_path(panda: fm.RobotModel)
     length = lambda p: float(np.linalg.norm(np.diff(p, axis=0), axis=1).sum())  # noqa: E731
     assert np.array_equal(short[0], READY) and np.array_equal(short[-1], SWUNG)
     assert length(short) < 0.9 * length(path) and length(short) >= np.linalg.norm(SWUNG - READY) - 1e-12
+
+
+class Disc(Validity):
+    """The plane without a disc of radius 0.1 around the origin."""
+
+    def __init__(self) -> None:
+        pass
+
+    def __call__(self, q: np.ndarray) -> bool:
+        return float(np.hypot(*q)) > 0.1
+
+
+@pytest.mark.parametrize(("above", "below", "same"), [(0.3, 0.2, True), (0.3, -0.2, False), (0.15 + BESIDE, 0.14, False)])
+def test_paths_are_alike_on_one_side_of_what_is_in_the_way(above: float, below: float, same: bool) -> None:
+    one, other = (np.array([[-1.0, 0.0], [0.0, y], [1.0, 0.0]]) for y in (above, below))
+    assert alike(one, other, Disc()) is same and alike(other, one, Disc()) is same
+    assert alike(one, np.array([one[0], (one[0] + one[1]) / 2, *one[1:]]), Disc())  # the same line with a point more
 
 
 def test_corners_over_a_face_are_those_found_one_by_one(panda: fm.RobotModel) -> None:

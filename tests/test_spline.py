@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import BSpline
 
-from fastmove.spline import PiecewisePolynomial, SplineBasis, quintic_hermite
+from fastmove.spline import PiecewisePolynomial, SplineBasis, _real_roots, quintic_hermite
 
 
 def random_basis(rng: np.random.Generator, spans: int = 9) -> SplineBasis:
@@ -70,6 +70,17 @@ def test_extremes_bound_dense_samples_and_are_attained(degree: int) -> None:
         for k in range(4):
             both = [curve(extremes.high_time[k], side)[0, k] for side in ("left", "right")]
             assert np.min(np.abs(np.array(both) - extremes.high[k])) < 1e-9
+
+
+def test_real_roots_are_those_that_a_polynomial_was_made_of() -> None:
+    rng = np.random.default_rng(3)
+    for count in (0, 1, 2, 2, 2, 3, 4):
+        for _ in range(20):
+            roots = np.sort(rng.normal(size=count) * 10.0 ** rng.uniform(-6, 2))
+            made = [0.0, 0.0, *(np.atleast_1d(np.poly(roots)) * rng.normal()).tolist()]  # leading zeros do not count
+            np.testing.assert_allclose(sorted(_real_roots(made)), roots, rtol=1e-6)
+    assert _real_roots([1.0, 0.0, 1.0]) == [] and _real_roots([2.0, 0.0, 0.0]) == [0.0] and _real_roots([0.0, 0.0]) == []
+    assert sorted(_real_roots([1.0, -1e8, 1.0])) == [1e-8, 1e8]  # without cancellation
 
 
 def test_quintic_hermite_goes_through_its_samples() -> None:
