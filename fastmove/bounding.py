@@ -88,16 +88,19 @@ class Bounding:
         ever farther from axis k than this [m]; 1 for a prismatic joint."""
         n, turns = model.njoints - 1, turning_joints(model)
         chain, reach = np.zeros((len(self.joint), n), dtype=bool), np.zeros((len(self.joint), n))
+        before = [
+            float(np.linalg.norm(placement.translation)) for placement in model.jointPlacements
+        ]  # of every joint from its parent
+        for k in np.nonzero(~turns)[0]:
+            before[k + 1] += min(max(abs(model.lowerPositionLimit[k]), abs(model.upperPositionLimit[k])), FAR_REACH)
+        sizes, parents = np.linalg.norm(self.center, axis=1) + self.sphere, list(model.parents)
         for b in range(self.turning):
-            length, joint = float(np.linalg.norm(self.center[b])) + float(self.sphere[b]), int(self.joint[b])
+            length, joint = float(sizes[b]), int(self.joint[b])
             while 0 < joint <= n:  # frames beyond the arm's move by themselves
                 chain[b, joint - 1] = True
                 reach[b, joint - 1] = length if turns[joint - 1] else 1.0
-                length += float(np.linalg.norm(model.jointPlacements[joint].translation))
-                if not turns[joint - 1]:
-                    low, high = model.lowerPositionLimit[joint - 1], model.upperPositionLimit[joint - 1]
-                    length += min(max(abs(low), abs(high)), FAR_REACH)
-                joint = int(model.parents[joint])
+                length += before[joint]
+                joint = parents[joint]
         return chain, reach
 
     def place(self, rotation: Array, origin: Array) -> Placed:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 import numpy as np
 import pinocchio as pin
 
-from fastmove.assembly import HAND_OVERLAP, Assembly, goal_frame, hand_overlaps, open_hand_margins
+from fastmove.assembly import HAND_OVERLAP, Assembly, goal_frame, hand_overlaps, open_hand_margin
 from fastmove.evidence import ROUNDING, Entry
 from fastmove.problem import TransferProblem
 from fastmove.scene import CORRIDOR_TIP
@@ -98,9 +98,8 @@ def _release(problem: TransferProblem, trajectory: Trajectory) -> Entry:
     ends = [(trajectory.duration, trajectory.motion()(trajectory.duration, "left")[0])]
     if problem.start.at_rest:  # a hand in flight does not open
         ends.insert(0, (0.0, trajectory.motion()(0.0)[0]))
-    found = [(*row, time) for time, q in ends for row in open_hand_margins(problem, q, time)]
-    margin, where, time = min(found, default=(float("inf"), "nothing near", 0.0))
-    return Entry(margin, "m", margin / max(problem.clearance, 1e-3), time, where, "exact")
+    margin, where, time = min((*open_hand_margin(problem, q, time), time) for time, q in ends)
+    return Entry(margin, "m", margin / max(problem.clearance, 1e-3), time, where or "nothing near", "exact")
 
 
 def _corridors(

@@ -46,7 +46,9 @@ def _grid(trajectory: Trajectory, step: float) -> _Grid:
     values = []
     for k in range(4):
         motion = trajectory.motion(k)
-        values.append(np.where(left[:, None], motion(time, "left"), motion(time, "right")))
+        value = motion(time, "right")
+        value[left] = motion(time[left], "left")
+        values.append(value)
     return _Grid(time, *values)
 
 
@@ -166,14 +168,14 @@ def _inverse_dynamics(
     data, damping = model.createData(), np.array(problem.robot.damping)
     tau, rate = np.empty_like(grid.q), np.zeros_like(grid.q)
     leans = any(np.isfinite(frame.held.item.tolerates.upright) for frame in assembly.hold_frames)
-    seen = [(frame.joint, data.v[frame.joint], data.a_gf[frame.joint], *motion)
+    seen = [(frame.joint, data.v[frame.joint].vector, data.a_gf[frame.joint].vector, *motion)  # views: they follow the data
             for frame, motion in zip(assembly.hold_frames, motions or (), strict=False)]  # fmt: skip
     if not seen:
         tau = InverseDynamics(model, grid.q.shape[1])(grid.q, grid.v, grid.a)
     for i in range(len(grid.time)) if seen else ():
         tau[i] = pin.rnea(model, data, grid.q[i], grid.v[i], grid.a[i])
         for joint, v, a, speed, acceleration, rotation in seen:
-            speed[i], acceleration[i] = v.vector, a.vector
+            speed[i], acceleration[i] = v, a
             if leans:  # rnea leaves world placements alone
                 pin.updateGlobalPlacements(model, data)
                 rotation[i] = data.oMi[joint].rotation if joint else np.eye(3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastmove.assembly import HAND_OVERLAP, Assembly, hand_overlaps, open_hand_margins
+from fastmove.assembly import HAND_OVERLAP, Assembly, hand_overlaps, open_hand_margin
 from fastmove.carry import Carry
 from fastmove.collision import Collision
 from fastmove.contact import UTILISATION_MAX
@@ -127,7 +127,7 @@ class EndChecks:
 
     def _open_hand(self, q: Array, time: float | None = None) -> str:
         """What the opened hand would touch at an end; empty if nothing."""
-        margin, where = min(open_hand_margins(self.problem, q, time), default=(0.0, ""))
+        margin, where = open_hand_margin(self.problem, q, time)
         if margin >= 0:
             return ""
         problem = self.problem

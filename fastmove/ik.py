@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pinocchio as pin
 
-from fastmove.assembly import assemble, goal_frame, hand_overlaps, open_hand_margins
+from fastmove.assembly import assemble, goal_frame, hand_overlaps, open_hand_margin
 from fastmove.bound import lower_bound
 from fastmove.collision import Collision
 from fastmove.errors import GoalOutOfReach, GraspInvalid, InputError
@@ -202,11 +202,11 @@ def _free(problem: TransferProblem, pose: pin.SE3, end: str) -> Array:
     for q in found:
         ends = collision.ends(q, q)
         contacts = [(m, f"{one} – {other}") for m, one, other in collision.margins_at(q, Ends(ends.fades))]
-        blocked = min([*contacts, *(row for row in open_hand_margins(problem, q) if row[0] < 0)], default=None)
-        if blocked is None:
+        worst = min([*contacts, open_hand_margin(problem, q)])
+        if worst[0] >= 0:
             free.append(q)
         else:
-            best = max(best, blocked)
+            best = max(best, worst)
     if not free:
         lack = f"{best[1]} lack {-best[0] * 1e3:.1f} mm"
         raise InputError(end, f"{problem.robot.name} reaches it in {len(found)} ways, none of them free; at best {lack}")

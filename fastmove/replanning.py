@@ -119,12 +119,12 @@ def _warm(problem: TransferProblem, trajectory: Trajectory, at: float) -> Soluti
     try:
         problem = _nearest_goal(problem, end)
         goal = np.array(problem.goal.configurations[0])
+        same, left = np.array_equal(goal, end), trajectory.duration - at
+        if same and (kept := _unchanged(problem, trajectory, at)) is not None:
+            return Solution.of(problem, *kept, lower_bound(problem.start, goal, problem.limit_set).duration)
         task = _task(problem, goal)
     except FastMoveError:
         return None
-    same, left = np.array_equal(goal, end), trajectory.duration - at
-    if same and (kept := _unchanged(problem, trajectory, at)) is not None:
-        return Solution.of(problem, *kept, task.bound.duration)
     times = trajectory.motion().times
     early = early_breakpoints(problem.start, problem.limit_set)
     basis = SplineBasis(warm_breakpoints((times[times > at] - at) / left, early / left, left))

@@ -187,8 +187,8 @@ class PiecewisePolynomial:
         """(N, n) values at times t, clamped to the ends; at a breakpoint the limit from `side`."""
         t = np.atleast_1d(np.asarray(t, dtype=float))
         index = np.searchsorted(self.times, t, side="right" if side == "right" else "left") - 1
-        index = np.clip(index, 0, len(self.times) - 2)
-        local = np.clip(t, self.times[0], self.times[-1]) - self.times[index]
+        index = np.minimum(np.maximum(index, 0), len(self.times) - 2)
+        local = np.minimum(np.maximum(t, self.times[0]), self.times[-1]) - self.times[index]
         value = np.zeros((len(t), self.dimension))
         for k in range(self.coefficients.shape[1] - 1, -1, -1):
             value = value * local[:, None] + self.coefficients[index, k]

@@ -243,9 +243,10 @@ class Sweep:
         upto = self.bounding.turning
         chain, always = self.chain[:upto], np.where(self.chain, self.reach, 0.0)[:upto]
         static = always[None] * turn[:, None, :]
-        lever = placed.segment.mean(axis=2)[:, :, None, :] - origin[:, None, 1 : self.model.njoints, :]
-        across = np.cross(np.broadcast_to(axis[:, None], lever.shape), lever)
-        arm = np.linalg.norm(across, axis=3) + self.bounding.sphere[:upto, None]
+        lever = placed.center[:, :, None, :] - origin[:, None, 1 : self.model.njoints, :]
+        (x, y, z), (u, v, w) = np.moveaxis(axis[:, None], -1, 0), np.moveaxis(lever, -1, 0)
+        across = np.sqrt((y * w - z * v) ** 2 + (z * u - x * w) ** 2 + (x * v - y * u) ** 2)  # |axis × lever|
+        arm = across + self.bounding.sphere[:upto, None]
         beyond = static.sum(axis=2, keepdims=True)
         now = np.where(self.turns, arm + beyond, 1.0)
         return np.asarray(np.minimum(always[None], np.where(chain[None], now, 0.0)) * turn[:, None, :])

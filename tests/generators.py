@@ -9,7 +9,7 @@ import numpy as np
 import pinocchio as pin
 
 import fastmove as fm
-from fastmove.assembly import assemble, hand_overlaps, open_hand_margins
+from fastmove.assembly import assemble, hand_overlaps, open_hand_margin
 from fastmove.collision import Collision
 from fastmove.dynamics import Dynamics
 from fastmove.errors import GraspInvalid
@@ -153,7 +153,7 @@ def jittered(problem: TransferProblem, seed: int, tries: int = 100) -> TransferP
             moved += [found[0]] if len(found) and np.abs(found[0] - q).max() < 0.3 else []
         if len(moved) == 2:
             candidate = problem.with_(start=State.rest(moved[0]), goal=Goal(moved[1][None]))
-            if end_is_usable(candidate) and all(min(open_hand_margins(candidate, q))[0] >= 0 for q in moved):
+            if end_is_usable(candidate) and all(open_hand_margin(candidate, q)[0] >= 0 for q in moved):
                 return candidate
     raise AssertionError(f"{problem.name}: no usable jitter in {tries} draws")
 

@@ -7,7 +7,7 @@ import pytest
 from generators import block, pinched
 
 import fastmove as fm
-from fastmove.assembly import assemble
+from fastmove.assembly import assemble, open_hand_margin
 from fastmove.bound import lower_bound, switch_basis
 from fastmove.bounding import segment_distance
 from fastmove.broadphase import Broadphase
@@ -264,3 +264,25 @@ def test_what_a_step_cannot_bring_near_is_left_out_and_nothing_else(panda: fm.Ro
     close = whole.margin < np.minimum(0.5, least[whole.sample, whole.pair]) - 1e-9
     assert set(zip(whole.sample[close], whole.pair[close], strict=True)) <= set(zip(far.sample, far.pair, strict=True))
     assert np.ptp(collision.travels) > 1.0 and close.sum() > 500
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_opened_hand_is_as_far_as_the_nearest_of_all_pairs(panda: fm.RobotModel, seed: int) -> None:
+    rng, q = np.random.default_rng(seed), np.array([0, -0.785, 0, -2.356, 0, 1.571, 0.785])
+    middles = rng.uniform([-0.1, -0.5, -0.1], [0.9, 0.5, 0.9], (30, 3))
+    boxes = [Obstacle(f"b{k}", Shape("box", rng.uniform(0.02, 0.2, 3), placement=pose(m))) for k, m in enumerate(middles)]
+    problem = TransferProblem(
+        "open", panda, (pinched(panda, block(0.3), 30.0, 0.5),), Scene(tuple(boxes)), State.rest(q), Goal([q]), "fer", 0.002
+    )
+    assembly = assemble(problem, problem.release_opening)
+    data, found = assembly.arm.createData(), []
+    pin.forwardKinematics(assembly.arm, data, q)
+    for link in (b for b in assembly.bodies if b.group in panda.gripper().links):
+        for body in (b for b in assembly.bodies if b.owner == "scene"):
+            one, two = (
+                coal.Transform3s(p.rotation, p.translation) for p in (data.oMi[link.joint] * link.placement, body.placement)
+            )
+            distance = coal.distance(link.geometry, one, body.geometry, two, coal.DistanceRequest(), coal.DistanceResult())
+            found.append((distance - problem.clearance, f"{link.group} – {body.group}"))
+    assert len(found) > 60 and open_hand_margin(problem, q) == min(found)
+    assert open_hand_margin(problem.with_(scene=Scene()), q) == (np.inf, "")
