@@ -17,7 +17,7 @@ from fastmove.repair import SHRINK, Repair
 from fastmove.roadmap import Validity, alike, connect
 from fastmove.seeds import along_path, bent, moving, straight, timed_by
 from fastmove.spline import Array, SplineBasis
-from fastmove.sqp import LACKING, STEP_TOLERANCE, Descent, Optimiser, Point
+from fastmove.sqp import FIRST_GAIN, LACKING, STEP_TOLERANCE, Descent, Optimiser, Point
 from fastmove.trajectory import Trajectory
 from fastmove.transcription import STATIC_MAX, Samples, Transcription
 from fastmove.turning import bottleneck
@@ -35,7 +35,7 @@ BINDING = 0.9  # use of torque, its rate or hold from which it counts as what ke
 MORE_PATHS, PATIENCE = 4, 4  # path searches beyond those asked for, while no certified motion was found, and their budget
 AT_ONCE = 2_000_000  # pairs of bodies looked at together where laws of time are found: a bound on memory
 GLANCE = 3  # steps after which laws of time are compared, where obstacles move
-LOOK = 6  # steps after which a sketch is compared with others …
+LOOK = 5  # steps after which a sketch is compared with others …
 FAR_BEHIND = 2.0  # … unless its merit is this many times the best one's after the first: of 101 problems none was lost by it
 ROUGH = 3e-3  # step tolerance of drafts: enough to tell ways apart …
 FINISH = 1e-3  # … and of what follows where nothing is held: later steps hardly gain anything
@@ -199,7 +199,7 @@ class Task:
         tr = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, basis, SHRINK)
         samples = Samples.standard(basis, tr.with_rate, hasty=bool(np.any(self.early < MOVING_FIRST_SPAN)))
         rough = {"step_tolerance": ROUGH} if tr.at_rest else {}
-        return self._optimiser(tr, samples, **rough).descent(free, duration)
+        return self._optimiser(tr, samples, **rough).descent(free, duration, gain=FIRST_GAIN)
 
     def _passing(self, begun: Descent) -> list[Descent]:
         """The same way with the pauses that obstacles that move make necessary."""

@@ -134,8 +134,7 @@ class _AlongWay(Optimiser):
 
     def step(self, here: Here, radius: float, decrease: float, cones: bool) -> Step | None:
         assert self.way is not None
-        low = -min(max(1 - self.bound / here.duration, 0.0), decrease)
-        full = Subproblem(self.tr, self.samples, here, radius, (low, 1.0), cones)
+        full = Subproblem(self.tr, self.samples, here, radius, self.range(here, decrease), cones)
         chart = _Chart(self.way, self.tr)
         sigma = chart.places(here.free)
         slope = chart.slope(sigma)

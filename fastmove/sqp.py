@@ -22,6 +22,9 @@ PROVEN = 2e-4  # T ≤ (1 + PROVEN)·bound counts as optimal
 STEP_TOLERANCE = 2e-4  # stop when the model predicts less than this fraction of T
 VIOLATION_MAX = 5e-8  # of a moving start's limits: the planner keeps 1e-7 inside them
 LARGEST_DECREASE = 0.6  # of the duration in one step, as long as steps are that long
+FIRST_GAIN = 0.4  # share of the duration that the first step of a new motion is hoped to take off …
+LEAST_GAIN = 0.1  # … and that a step must have taken off for the next one to be hoped to take off as much
+INSIDE = 0.9  # share of the trust region that a step which it does not hold back stays within
 EDGE = 0.5  # share of the trust region that a good step must use for it to grow
 BETWEEN = np.array([0.25, 0.5, 0.75])  # places between two samples that are looked at
 LACKING = 1e-4  # lack of clearance that is worth a sample more, or finer breakpoints [m]
@@ -125,9 +128,14 @@ class Optimiser:
         descent = self.descent(free, duration, radius)
         return descent.advance(self.max_steps), descent.solved
 
-    def descent(self, free: Array, duration: float, radius: float = 0.3) -> Descent:
-        """A run from this motion that has not begun yet."""
-        return Descent(self, self.assess(free, duration), radius)
+    def descent(self, free: Array, duration: float, radius: float = 0.3, gain: float = 0.0) -> Descent:
+        """A run from this motion that has not begun yet; gain: share of its duration that the first step is hoped to take off."""
+        return Descent(self, self.assess(free, duration), radius, gain if self.hopes else 0.0)
+
+    @property
+    def hopes(self) -> bool:
+        """Whether the same control points may be run in any duration."""
+        return self.tr.at_rest and not self.tr.moving
 
     def proven(self, point: Point) -> bool:
         """As fast as the bound, and clear with half the pad to spare."""
@@ -139,26 +147,36 @@ class Optimiser:
         efforts, carry = point.flow.efforts, self.tr.carry
         return float(max(self.tr.carry_shares(efforts.total).max(), carry.care_use(efforts.gravity, at_rest=True).max()))
 
-    def linearise(self, point: Point, radius: float) -> Here:
+    def linearise(self, point: Point, radius: float, gain: float = 0.0) -> Here:
+        """gain: share of the duration that the step is hoped to take off.
+
+        Limits grow with T^p, and rows keep to a tangent of that.  One that touches at the motion's own duration T is 0 at
+        (1 − 1/p) T, so that no step could take off more than a third (jerk, p = 3); one that touches where a step ends is exact.
+        """
         tr, samples = self.tr, self.samples
         points = tr.points(point.free, point.duration)
-        q, v, a = tr.states(samples.b_effort, points, point.duration)
+        duration = max(self.bound, (1 - gain) * point.duration) if gain else point.duration
+        flow = _rescaled(point.flow, duration) if gain else point.flow
+        q, v, a = tr.states(samples.b_effort, points, duration)
         rate: tuple[Linearised, Linearised] | None = None
         members = tr.prominent(point.flow.efforts)
         if point.flow.rate is not None:
-            beside = [
-                tr.states(samples.rate_beside(sign * RATE_STEP / point.duration), points, point.duration) for sign in (1, -1)
-            ]
+            beside = [tr.states(samples.rate_beside(sign * RATE_STEP / duration), points, duration) for sign in (1, -1)]
             one, other = (tr.dynamics.linearised(x[0], x[1], x[2], members) for x in beside)
             rate = one, other
         reach = self.pad + float(np.clip(0.4 * radius, 0.02, 0.08))
         step = Reach(self.pad, likely_share(tr) * radius * samples.freedom) if tr.at_rest and not tr.moving else None
         contacts = self._contacts(samples.b_clearance @ points, reach, point.duration, True, step)
         lin, pads = tr.dynamics.linearised(q, v, a, members), self._pads(contacts)
-        return Here(point.free, point.duration, point.flow, lin, rate, contacts, pads, members)
+        return Here(point.free, duration, point.duration, flow, lin, rate, contacts, pads, members)
+
+    def range(self, here: Here, decrease: float) -> tuple[float, float]:
+        """Of ξ: from the bound, or this decrease of the duration, to twice the duration."""
+        least = here.origin - min(max(here.origin - self.bound, 0.0), decrease * here.origin)
+        return least / here.duration - 1, 2 * here.origin / here.duration - 1
 
     def step(self, here: Here, radius: float, decrease: float, cones: bool) -> Step | None:
-        low, high = -min(max(1 - self.bound / here.duration, 0.0), decrease), 1.0
+        low, high = self.range(here, decrease)
         if self.tr.moving:  # where obstacles are then is known nearby only
             low, high = max(low, -radius), radius
         problem = Subproblem(self.tr, self.samples, here, radius, (low, high), cones)
@@ -182,6 +200,7 @@ class Descent:
     optimiser: Optimiser
     point: Point
     radius: float
+    _gain: float = 0.0
     solved: int = 0
     over: bool = False
     _here: Here | None = None
@@ -225,11 +244,11 @@ class Descent:
             self.over = True
             return
         self._cones = self._cones or optimiser.hold_use(point) > optimiser.cones_from
-        self._here = self._here or optimiser.linearise(point, self.radius)
+        self._here = self._here or optimiser.linearise(point, self.radius, self._gain)
         step = optimiser.step(self._here, self.radius, self._decrease, self._cones)
         self.solved += 1
         if step is None:
-            self._shrink()
+            self._back_off(self._gain)
             return
         trial = self._at(step, 1.0)
         if not self._cones and optimiser.hold_use(trial) > 1 - 1e-6:
@@ -250,24 +269,40 @@ class Descent:
         """Accept or refuse, stop or go on, with a larger or smaller trust region."""
         point, tolerance = self.point, self.optimiser.step_tolerance
         predicted, actual = step.value_here - step.value, self.point.merit - trial.merit
+        settled, hoped = share == 1.0 and actual > 0 and self._settled(step, trial), self._gain
         if actual > 0:
             relative = (point.duration - trial.duration) / point.duration
+            self._gain = min(relative, FIRST_GAIN) if self.optimiser.hopes and relative > LEAST_GAIN else 0.0
             self._decrease = float(np.clip(3 * relative, 0.02, LARGEST_DECREASE))
             small = share == 1.0 and actual < 1.5 * tolerance * point.duration and trial.feasible
             self._small = self._small + 1 if small else 0
             self.point, self._here = trial, None
-        if predicted < tolerance * self.point.duration or self._small >= 2:
+        vain = predicted < tolerance * self.point.duration or self._small >= 2
+        poor = vain or actual <= 0 or actual < 0.2 * predicted * share
+        if settled or (vain and not hoped):
             self.over = True
-        elif actual <= 0 or actual < 0.2 * predicted * share:
-            self._shrink()
+        elif poor:
+            self._back_off(hoped)
         elif share < 1.0:
             self.radius *= share
         elif actual > 0.6 * predicted and float(np.abs(step.change).max()) > EDGE * self.radius:
             self.radius = min(2 * self.radius, 1.0)
 
-    def _shrink(self) -> None:
-        self.radius *= 0.35
-        self.over = self.over or self.radius < 1e-4
+    def _settled(self, step: Step, trial: Point) -> bool:
+        """Whether a step was as good as its model said, nothing but the model having kept it from going further: the next one
+        would promise nothing.  Of the duration, tangents of (1 + ξ)^p withhold (p − 1) ξ² / 2 ≤ ξ²."""
+        tolerance = self.optimiser.step_tolerance
+        exact = abs(trial.merit - step.value) < tolerance * trial.duration / 2
+        straight, inside = step.off**2 < 2 * tolerance, float(np.abs(step.change).max()) < INSIDE * self.radius
+        return exact and straight and inside and trial.feasible
+
+    def _back_off(self, hoped: float) -> None:
+        """Hope for nothing after a step that was hoped to take off this much; else trust the model less far."""
+        if hoped:
+            self._gain, self._here = 0.0, None
+        else:
+            self.radius *= 0.35
+            self.over = self.over or self.radius < 1e-4
 
 
 def _rescaled(flow: Flow, duration: float) -> Flow:

@@ -52,10 +52,16 @@ def likely_share(tr: Transcription) -> float:
 
 @dataclass(frozen=True)
 class Here:
-    """The motion that the subproblem is built around, with everything evaluated there."""
+    """The motion that the subproblem is built around, with everything evaluated there.
+
+    Attributes:
+        duration: where tangents touch the rows' T^p; flow, lin and rate_lin are of the motion run in it.
+        origin: the motion's own duration.
+    """
 
     free: Array
     duration: float
+    origin: float
     flow: Flow
     lin: Linearised
     rate_lin: tuple[Linearised, Linearised] | None  # RATE_STEP after and before every rate sample
@@ -67,11 +73,13 @@ class Here:
 @dataclass(frozen=True)
 class Step:
     """Attributes:
-    change: (n_free, n);  stretch: ξ;  value, value_here: the model's merit at the step and at D = 0, ξ = 0.
+    change: (n_free, n);  stretch: of the motion's duration;  off: ξ, from where tangents touch.
+    value, value_here: the model's merit at the step and where it begins.
     """
 
     change: Array
     stretch: float
+    off: float
     value: float
     value_here: float
 
@@ -290,8 +298,9 @@ class Subproblem:
         linear, duration, size, xi = self._costs(), self.here.duration, self.layout.size, self.layout.xi
         change = np.clip(x[:size], -self.radius, self.radius).reshape(self.tr.n_free, self.tr.n)
         slack = np.maximum(x[size:xi], 0.0)
-        value = duration * (1 + x[xi]) + float(linear[size:xi] @ slack)
-        return Step(change, float(x[xi]), value, self._value_here())
+        stretched = duration * (1 + float(x[xi]))
+        value = stretched + float(linear[size:xi] @ slack)
+        return Step(change, stretched / self.here.origin - 1, float(x[xi]), value, self._value_here())
 
     def _costs(self) -> Array:
         layout = self.layout
@@ -313,9 +322,9 @@ class Subproblem:
         return np.argsort(key, kind="stable")
 
     def _value_here(self) -> float:
-        """The model's merit at D = 0, ξ = 0."""
+        """The model's merit where the step begins."""
         here = self.here
-        value = here.duration
+        value = here.origin
         if len(here.contacts.sample):
             lacking = np.zeros(len(self.layout.near))
             lack = (here.pads - here.contacts.margin) * here.contacts.weight
