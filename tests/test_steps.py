@@ -1,0 +1,77 @@
+"""Steps of the solver loop: where tangents of T^p touch, and when a run is over."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import fastmove as fm
+from fastmove.bound import lower_bound, switch_basis
+from fastmove.problem import Goal, State, TransferProblem
+from fastmove.scene import Scene
+from fastmove.seeds import bent, straight
+from fastmove.sqp import FIRST_GAIN, Descent, Optimiser, Point
+from fastmove.transcription import Samples, Transcription
+from fastmove.workshop import Workshop
+
+READY = np.array([0, -0.785, 0, -2.356, 0, 1.571, 0.785])
+
+
+def detour(panda: fm.RobotModel, seed: int, tolerance: float = 2e-4) -> tuple[Optimiser, Point]:
+    """A way with bends in free space that takes far longer than its ends ask for."""
+    rng = np.random.default_rng(seed)
+    goal = READY + rng.uniform(-0.6, 0.6, 7)
+    problem = TransferProblem("detour", panda, (), Scene(), State.rest(READY), Goal([goal]), "benchmark")
+    shop, bound = Workshop.of(problem), lower_bound(problem.start, goal, problem.limit_set)
+    basis = switch_basis(bound)
+    tr = Transcription(problem, shop.dynamics, problem.start, goal, basis)
+    ends = shop.collision.ends(READY, goal)
+    samples = Samples.standard(basis, tr.with_rate)
+    optimiser = Optimiser(tr, samples, shop.collision, ends, bound.duration, 0.0, step_tolerance=tolerance)
+    straight_line = straight(READY, goal, bound, basis)
+    free = straight_line + 0.5 * (bent(READY, goal, problem.limit_set, basis, seed) - straight_line)
+    return optimiser, optimiser.assess(free, bound.duration)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_limits_touched_at_the_motions_own_duration_stop_a_step_at_a_third(panda: fm.RobotModel, seed: int) -> None:
+    optimiser, point = detour(panda, seed)
+    assert point.duration > 2 * optimiser.bound
+    own, hoped = (optimiser.step(optimiser.linearise(point, 1.0, gain), 1.0, 0.6, False) for gain in (0.0, 0.6))
+    assert own is not None and hoped is not None
+    assert own.stretch > -1 / 3 - 1e-6 and own.stretch == pytest.approx(own.off)
+    assert hoped.stretch < -1 / 3
+    here = optimiser.linearise(point, 1.0, 0.6)
+    assert here.duration == max(optimiser.bound, 0.4 * point.duration) and here.origin == point.duration
+    assert here.duration * (1 + hoped.off) == pytest.approx(point.duration * (1 + hoped.stretch))
+
+
+@pytest.mark.parametrize("gain", [0.0, 0.2, FIRST_GAIN])
+def test_a_model_in_free_space_never_promises_more_than_comes_of_it(panda: fm.RobotModel, gain: float) -> None:
+    """A tangent of T^p is below it for every p ≥ 1, wherever it touches; torques bend the truth a little."""
+    for seed in range(6):
+        optimiser, point = detour(panda, seed)
+        step = optimiser.step(optimiser.linearise(point, 0.3, gain), 0.3, 0.6, False)
+        assert step is not None and step.value_here == pytest.approx(point.merit)
+        after = optimiser.assess(point.free + step.change, point.duration)
+        assert after.merit <= step.value + 2e-3 * point.duration
+
+
+def test_where_a_run_stops_no_step_promises_anything(panda: fm.RobotModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound is hidden from the loop, so that it has to find out by itself; nearly all runs end with a settled step."""
+    settled: list[bool] = []
+    judged = Descent._settled
+    monkeypatch.setattr(Descent, "_settled", lambda self, *step: settled.append(judged(self, *step)) or settled[-1])
+    last = []
+    for seed in range(8):
+        optimiser, point = detour(panda, seed)
+        blind = replace(optimiser, bound=optimiser.bound / 2)
+        run = blind.descent(point.free, point.duration, gain=FIRST_GAIN)
+        found = run.converge()
+        assert run.over and not blind.proven(found) and found.feasible
+        assert found.duration < 1.002 * optimiser.bound
+        step = blind.look(found, 0.3)
+        assert step is not None and step.value_here - step.value < 3 * blind.step_tolerance * found.duration
+        last.append(settled[-1])
+    print(f"ended with a settled step: {sum(last)} of {len(last)}")
+    assert sum(last) >= 4
