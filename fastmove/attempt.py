@@ -11,13 +11,14 @@ import numpy as np
 from fastmove.bound import MOVING_FIRST_SPAN, Bound, cosine_breakpoints, early_breakpoints, lower_bound, switch_basis
 from fastmove.draft import Draft, Sketch
 from fastmove.evidence import Certificate
+from fastmove.optimiser import LACKING, STEP_TOLERANCE, Optimiser, Point
 from fastmove.passing import along, laws
 from fastmove.proximity import Contacts, Ends
 from fastmove.repair import SHRINK, Repair
 from fastmove.roadmap import Validity, alike, connect
 from fastmove.seeds import along_path, bent, moving, straight, timed_by
 from fastmove.spline import Array, SplineBasis
-from fastmove.sqp import FIRST_GAIN, LACKING, STEP_TOLERANCE, Descent, Optimiser, Point
+from fastmove.sqp import FIRST_GAIN, Descent
 from fastmove.trajectory import Trajectory
 from fastmove.transcription import STATIC_MAX, Samples, Transcription
 from fastmove.turning import bottleneck
@@ -199,7 +200,7 @@ class Task:
         tr = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, basis, SHRINK)
         samples = Samples.standard(basis, tr.with_rate, hasty=bool(np.any(self.early < MOVING_FIRST_SPAN)))
         rough = {"step_tolerance": ROUGH} if tr.at_rest else {}
-        return self._optimiser(tr, samples, **rough).descent(free, duration, gain=FIRST_GAIN)
+        return Descent.of(self._optimiser(tr, samples, **rough), free, duration, gain=FIRST_GAIN)
 
     def _passing(self, begun: Descent) -> list[Descent]:
         """The same way with the pauses that obstacles that move make necessary."""
@@ -258,7 +259,7 @@ class Task:
         Args:
             options: of the `Optimiser`.
         """
-        return self._converged(0, self._optimiser(tr, samples, **options).descent(free, duration, radius))
+        return self._converged(0, Descent.of(self._optimiser(tr, samples, **options), free, duration, radius))
 
     def _optimiser(self, tr: Transcription, samples: Samples, **options: Any) -> Optimiser:
         return Optimiser(tr, samples, self.shop.collision, self.ends, self.bound.duration, self.pad, **options)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastmove.sqp import Descent, Point
+from fastmove.optimiser import Point
+from fastmove.sqp import Descent
 from fastmove.transcription import Samples, Transcription
 
 SAME_TIME, SAME_PLACE = 0.01, 0.3  # drafts nearer than this in duration, relative, and everywhere in joints [rad] are the same

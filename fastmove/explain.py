@@ -14,12 +14,13 @@ import numpy as np
 
 from fastmove.errors import FastMoveError, InputError
 from fastmove.loosen import Limit, changed, limits_of
+from fastmove.optimiser import Optimiser, Point
 from fastmove.problem import TransferProblem
 from fastmove.repair import SHRINK
 from fastmove.report import binding_intervals
 from fastmove.solution import Solution
 from fastmove.spline import Array, SplineBasis
-from fastmove.sqp import Optimiser, Point
+from fastmove.sqp import run
 from fastmove.transcription import Samples, Transcription
 from fastmove.workshop import Workshop
 
@@ -121,7 +122,7 @@ class _Place:
     def polished(self, free: Array, duration: float) -> tuple[Point, bool]:
         """The converged motion, and whether it is."""
         optimiser = self.optimiser(self.problem)
-        point, _ = optimiser.run(free, duration, 0.05)
+        point, _ = run(optimiser, free, duration, 0.05)
         step = optimiser.look(point, RADIUS)
         return point, step is not None and point.feasible and step.value_here - step.value < 20 * CONVERGED * point.duration
 

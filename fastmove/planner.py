@@ -15,11 +15,11 @@ from fastmove.errors import GoalOutOfReach, InputError
 from fastmove.evidence import Certificate
 from fastmove.explain import with_prices
 from fastmove.ik import reached
+from fastmove.optimiser import PROVEN
 from fastmove.problem import TransferProblem
 from fastmove.solution import GoalTally, Solution, Status
 from fastmove.soonest import soonest
 from fastmove.spline import Array
-from fastmove.sqp import PROVEN
 from fastmove.trajectory import Trajectory
 from fastmove.workshop import Workshop, timed
 

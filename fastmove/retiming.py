@@ -24,12 +24,13 @@ from fastmove.conic import ConicProgram
 from fastmove.conic import solve as solve_program
 from fastmove.draft import Draft
 from fastmove.errors import InputError
+from fastmove.optimiser import Optimiser
 from fastmove.problem import TransferProblem
 from fastmove.proximity import Ends
 from fastmove.repair import SHRINK
 from fastmove.solution import Solution, Status
 from fastmove.spline import Array
-from fastmove.sqp import Optimiser
+from fastmove.sqp import run
 from fastmove.subproblem import Here, Step, Subproblem
 from fastmove.trajectory import Trajectory
 from fastmove.transcription import Samples, Transcription
@@ -194,7 +195,7 @@ class _WayTask(Task):
 
     def solve(self, tr: Transcription, samples: Samples, free: Array, duration: float, radius: float, **options: Any) -> Draft:
         optimiser = _AlongWay(tr, samples, self.shop.collision, self.ends, self.bound.duration, 0.0, STEPS_MAX, way=self.way)
-        return Draft(0, optimiser.run(free, duration, radius)[0], tr, samples)
+        return Draft(0, run(optimiser, free, duration, radius)[0], tr, samples)
 
 
 def retime(problem: TransferProblem, path: object) -> Solution:

@@ -14,9 +14,9 @@ import fastmove as fm
 from fastmove.bound import lower_bound, switch_basis
 from fastmove.collision import INNER_FADE, ROOM_DISTANCE
 from fastmove.conic import Cones, ConicProgram, SparseRows, solve
+from fastmove.optimiser import Optimiser, Point
 from fastmove.scene import FADE_DISTANCE
 from fastmove.seeds import straight
-from fastmove.sqp import Optimiser, Point
 from fastmove.subproblem import Subproblem
 from fastmove.transcription import Samples, Transcription
 from fastmove.workshop import Workshop

@@ -204,7 +204,7 @@ def along(tr: Transcription, samples: Samples, free: Array, duration: float, dir
 def test_rows_predict_what_the_motion_does(panda: fm.RobotModel) -> None:
     """Torque rows of the subproblem, their T column included, against central differences, at rest and moving."""
     from fastmove.collision import Collision
-    from fastmove.sqp import Optimiser
+    from fastmove.optimiser import Optimiser
     from fastmove.subproblem import Subproblem
 
     rng = np.random.default_rng(4)
@@ -234,7 +234,8 @@ def test_rows_predict_what_the_motion_does(panda: fm.RobotModel) -> None:
 
 def test_an_interrupted_run_comes_to_the_same_motion(panda: fm.RobotModel) -> None:
     from fastmove.attempt import Task
-    from fastmove.sqp import Optimiser
+    from fastmove.optimiser import Optimiser
+    from fastmove.sqp import Descent, run
     from fastmove.workshop import Workshop
 
     problem = TransferProblem("runs", panda, (), Scene(), State.rest(READY), Goal([READY + 0.4]), "fer")
@@ -244,8 +245,8 @@ def test_an_interrupted_run_comes_to_the_same_motion(panda: fm.RobotModel) -> No
     tr = Transcription(problem, shop.dynamics, problem.start, READY + 0.4, basis)
     optimiser = Optimiser(tr, Samples.standard(basis, tr.with_rate), shop.collision, task.ends, 0.1, 0.0, max_steps=9)
     free = READY + 0.4 * np.random.default_rng(1).uniform(0, 1, (tr.n_free, 7))
-    at_once, solved = optimiser.run(free, 1.0)
-    descent = optimiser.descent(free, 1.0)
+    at_once, solved = run(optimiser, free, 1.0)
+    descent = Descent.of(optimiser, free, 1.0)
     merits = [descent.point.merit] + [descent.advance(k).merit for k in (1, 3, 5)]
     assert descent.solved == solved and np.array_equal(descent.point.free, at_once.free)
     assert merits == sorted(merits, reverse=True) and merits[-1] < 0.9 * merits[0]

@@ -12,6 +12,7 @@ from fastmove.explain import STEP, Price, _Place, prices
 from fastmove.loosen import Limit, changed, limits_of
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.relax import Relaxation, frees, relaxation
+from fastmove.sqp import run
 from fastmove.tolerance import Tolerance
 
 KINDS = ("position", "torque", "hold", "clearance", "upright", "release_opening")
@@ -31,7 +32,7 @@ def compared(problem: TransferProblem, most: int = 100) -> list[tuple[Price, flo
                 other = changed(problem, limit, limit.value * (1 + limit.sign * side))
             except fm.FastMoveError:
                 continue
-            again, _ = place.optimiser(other).run(point.free, point.duration, 0.1)
+            again, _ = run(place.optimiser(other), point.free, point.duration, 0.1)
             rows.append((price, price.seconds(side), again.duration - point.duration))
     return rows
 

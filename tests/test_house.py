@@ -21,8 +21,8 @@ FLOORS = (
     "regions problem assembly bounding trajectory loosen plain problem_file",
     "carry turning kinematics inverse dynamics manifold proximity lanes collision broadphase sweep evidence certify_ends "
     "certify_loads certificate report trajectory_file",
-    "bound ik soonest seeds passing roadmap transcription conic layout clearance_rows hold_cones subproblem sqp draft repair "
-    "attempt newton interior reference "
+    "bound ik soonest seeds passing roadmap transcription conic layout clearance_rows hold_cones subproblem optimiser sqp draft "
+    "repair attempt newton interior reference "
     "solution explain checks workshop retiming planner replanning batch pads relax",
     "drivers drivers.driver drivers.kinematic drivers.mujoco execution judge run",
     "bench bench.motionbenchmaker bench.variants bench.peers bench.recheck bench.planners bench.runner",
@@ -43,6 +43,7 @@ PLANNING = {
     "soonest",
     "subproblem",
     "conic",
+    "optimiser",
     "sqp",
     "draft",
     "passing",

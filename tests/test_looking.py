@@ -13,12 +13,13 @@ from fastmove.bound import lower_bound, switch_basis
 from fastmove.bounding import Bounding
 from fastmove.collision import Collision
 from fastmove.manifold import CORNERS, MANIFOLD_BAND, MANIFOLD_OVERHANG, Faces
+from fastmove.optimiser import Optimiser
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.roadmap import BESIDE, STEP, Validity, _shortcut, alike, connect
 from fastmove.scene import Obstacle, Scene
 from fastmove.seeds import straight
 from fastmove.shapes import Shape, pose
-from fastmove.sqp import Optimiser
+from fastmove.sqp import Descent
 from fastmove.transcription import Samples, Transcription
 from fastmove.workshop import Workshop
 
@@ -65,7 +66,7 @@ def test_a_blade_between_two_samples_is_found_and_gone_around(panda: fm.RobotMod
     assert point.lack == clear.assess(free, duration).lack < 1e-3  # at the samples the blade is not in the way
     found = optimiser.unseen(point)
     assert len(found) >= 1 and np.abs(found - place).min() < 0.02
-    descent = optimiser.descent(free, duration)
+    descent = Descent.of(optimiser, free, duration)
     assert descent.look_between() and not descent.over
     assert len(descent.optimiser.samples.clearance) > len(optimiser.samples.clearance)
     moved = descent.converge()

@@ -7,10 +7,11 @@ import pytest
 
 import fastmove as fm
 from fastmove.bound import lower_bound, switch_basis
+from fastmove.optimiser import Optimiser, Point
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.scene import Scene
 from fastmove.seeds import bent, straight
-from fastmove.sqp import FIRST_GAIN, Descent, Optimiser, Point
+from fastmove.sqp import FIRST_GAIN, Descent
 from fastmove.transcription import Samples, Transcription
 from fastmove.workshop import Workshop
 
@@ -66,7 +67,7 @@ def test_where_a_run_stops_no_step_promises_anything(panda: fm.RobotModel, monke
     for seed in range(8):
         optimiser, point = detour(panda, seed)
         blind = replace(optimiser, bound=optimiser.bound / 2)
-        run = blind.descent(point.free, point.duration, gain=FIRST_GAIN)
+        run = Descent.of(blind, point.free, point.duration, gain=FIRST_GAIN)
         found = run.converge()
         assert run.over and not blind.proven(found) and found.feasible
         assert found.duration < 1.002 * optimiser.bound
