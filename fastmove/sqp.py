@@ -36,9 +36,9 @@ class Descent:
     optimiser: Optimiser
     point: Point
     radius: float
-    _gain: float = 0.0
     solved: int = 0
     over: bool = False
+    _gain: float = 0.0
     _here: Here | None = None
     _seen: Point | None = None
     _cones: bool = False
@@ -53,7 +53,7 @@ class Descent:
             radius: of the trust region [rad].
             gain: share of the duration that the first step is hoped to take off.
         """
-        return Descent(optimiser, optimiser.assess(free, duration), radius, gain if optimiser.hopes else 0.0)
+        return Descent(optimiser, optimiser.assess(free, duration), radius, _gain=gain if optimiser.hopes else 0.0)
 
     def advance(self, steps: int) -> Point:
         """At most so many subproblems more."""
