@@ -88,9 +88,7 @@ class Bounding:
         ever farther from axis k than this [m]; 1 for a prismatic joint."""
         n, turns = model.njoints - 1, turning_joints(model)
         chain, reach = np.zeros((len(self.joint), n), dtype=bool), np.zeros((len(self.joint), n))
-        before = [
-            float(np.linalg.norm(placement.translation)) for placement in model.jointPlacements
-        ]  # of every joint from its parent
+        before = [float(np.linalg.norm(p.translation)) for p in model.jointPlacements]  # of every joint from its parent
         for k in np.nonzero(~turns)[0]:
             before[k + 1] += min(max(abs(model.lowerPositionLimit[k]), abs(model.upperPositionLimit[k])), FAR_REACH)
         sizes, parents = np.linalg.norm(self.center, axis=1) + self.sphere, list(model.parents)
