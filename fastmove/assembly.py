@@ -135,40 +135,6 @@ def hand_overlaps(assembly: Assembly) -> list[tuple[float, str]]:
     return found
 
 
-def open_hand_margin(problem: TransferProblem, q: np.ndarray, time: float | None = None) -> tuple[float, str]:
-    """(least distance − clearance [m], "link – obstacle") of the opened hand's links to the scene at a configuration: the fingers
-    came and go that wide; (inf, "") without either.  What moves is where it is at `time` [s]; without one it is left out."""
-    least = (float("inf"), "")
-    if not problem.holds or problem.release_opening <= 0:
-        return least
-    assembly = assemble(problem, problem.release_opening)
-    data = assembly.arm.createData()
-    pin.forwardKinematics(assembly.arm, data, q)
-    hands = {link for held in problem.holds for link in held.gripper.links}
-    movers = [] if time is None else [motion.pose(time) for motion in assembly.motions]
-    frames = {0: pin.SE3.Identity()} | {assembly.arm.njoints + m: pose for m, pose in enumerate(movers)}
-    scene = [(b, frames[b.joint] * b.placement) for b in assembly.bodies if b.owner == "scene" and b.joint in frames]
-    request, balls = coal.DistanceRequest(), [_ball(*placed) for placed in scene]
-    for link in (b for b in assembly.bodies if b.group in hands):
-        placed = data.oMi[link.joint] * link.placement
-        middle, radius = _ball(link, placed)
-        bounds = [float(np.linalg.norm(there - middle)) - size - radius - problem.clearance - body.spread
-                  for (body, _), (there, size) in zip(scene, balls, strict=True)]  # fmt: skip
-        for k in np.argsort(bounds, kind="stable"):
-            if bounds[k] > least[0]:
-                break
-            body, one, two = scene[k][0], *(coal.Transform3s(p.rotation, p.translation) for p in (placed, scene[k][1]))
-            distance = coal.distance(link.geometry, one, body.geometry, two, request, coal.DistanceResult())
-            least = min(least, (float(distance) - problem.clearance - body.spread, f"{link.group} – {body.group}"))
-    return least
-
-
-def _ball(body: Body, placement: pin.SE3) -> tuple[np.ndarray, float]:
-    """Centre (3,) and radius of a ball around a body, placed."""
-    body.geometry.computeLocalAABB()
-    return placement.act(np.array(body.geometry.aabb_center)), float(body.geometry.aabb_radius)
-
-
 def _arm_model(robot: RobotModel, holds: tuple[Held, ...], opened: float) -> pin.Model:
     model = robot.model
     q = pin.neutral(model)

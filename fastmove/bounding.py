@@ -259,7 +259,7 @@ def _overlaps(low: Array, high: Array, box_low: Array, box_high: Array) -> Array
 
 def _box(body: Body) -> tuple[Array, Array, Array]:
     """Rotation, centre, half edges of the box along the geometry's own axes, in its joint's frame."""
-    middle, half = _own_box(body.geometry)
+    middle, half = own_box(body.geometry)
     return body.placement.rotation, body.placement.act(middle), half
 
 
@@ -270,7 +270,7 @@ def _capsule(body: Body) -> tuple[Array, float]:
 
 
 @lru_cache(maxsize=4096)
-def _own_box(geometry: coal.CollisionGeometry) -> tuple[Array, Array]:
+def own_box(geometry: coal.CollisionGeometry) -> tuple[Array, Array]:
     """Centre and half edges of a geometry's box in its own frame; kept per object, robots share theirs over problems."""
     geometry.computeLocalAABB()
     low, high = np.array(geometry.aabb_local.min_), np.array(geometry.aabb_local.max_)
@@ -282,7 +282,7 @@ def _own_capsule(geometry: coal.CollisionGeometry) -> tuple[Array, float]:
     """The capsule around a geometry in its own frame."""
     if isinstance(geometry, coal.ConvexBase):
         return _capsule_around(np.asarray(geometry.points()).reshape(-1, 3))
-    middle, half = _own_box(geometry)
+    middle, half = own_box(geometry)
     if isinstance(geometry, coal.Capsule | coal.Cylinder):
         reach, radius, axis = geometry.halfLength, geometry.radius, 2
     elif isinstance(geometry, coal.Sphere):

@@ -7,8 +7,9 @@ from collections.abc import Collection
 import numpy as np
 import pinocchio as pin
 
-from fastmove.assembly import HAND_OVERLAP, Assembly, goal_frame, hand_overlaps, open_hand_margin
+from fastmove.assembly import HAND_OVERLAP, Assembly, goal_frame, hand_overlaps
 from fastmove.evidence import ROUNDING, Entry
+from fastmove.opened import OpenedHand
 from fastmove.problem import TransferProblem
 from fastmove.scene import CORRIDOR_TIP
 from fastmove.spline import Array
@@ -98,7 +99,8 @@ def _release(problem: TransferProblem, trajectory: Trajectory) -> Entry:
     ends = [(trajectory.duration, trajectory.motion()(trajectory.duration, "left")[0])]
     if problem.start.at_rest:  # a hand in flight does not open
         ends.insert(0, (0.0, trajectory.motion()(0.0)[0]))
-    margin, where, time = min((*open_hand_margin(problem, q, time), time) for time, q in ends)
+    hand = OpenedHand(problem)
+    margin, where, time = min((*hand.margin(q, time), time) for time, q in ends)
     return Entry(margin, "m", margin / max(problem.clearance, 1e-3), time, where or "nothing near", "exact")
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
-from fastmove.assembly import HAND_OVERLAP, Assembly, hand_overlaps, open_hand_margin
+from fastmove.assembly import HAND_OVERLAP, Assembly, hand_overlaps
 from fastmove.carry import Carry
 from fastmove.collision import Collision
 from fastmove.contact import UTILISATION_MAX
 from fastmove.dynamics import Dynamics
 from fastmove.errors import GraspInvalid, StartInCollision
 from fastmove.grasp import Held
+from fastmove.opened import OpenedHand
 from fastmove.problem import TransferProblem
 from fastmove.solution import Status
 from fastmove.spline import Array
@@ -125,9 +128,13 @@ class EndChecks:
             f"from the pads, friction {held.friction:.3g}); it may use {most:g} N ({limits}): {remedy}"
         )
 
+    @cached_property
+    def _opened(self) -> OpenedHand:
+        return OpenedHand(self.problem)
+
     def _open_hand(self, q: Array, time: float | None = None) -> str:
         """What the opened hand would touch at an end; empty if nothing."""
-        margin, where = open_hand_margin(self.problem, q, time)
+        margin, where = self._opened.margin(q, time)
         if margin >= 0:
             return ""
         problem = self.problem

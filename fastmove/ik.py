@@ -12,12 +12,13 @@ from dataclasses import replace
 import numpy as np
 import pinocchio as pin
 
-from fastmove.assembly import assemble, goal_frame, hand_overlaps, open_hand_margin
+from fastmove.assembly import assemble, goal_frame, hand_overlaps
 from fastmove.bound import lower_bound
 from fastmove.collision import Collision
 from fastmove.errors import GoalOutOfReach, GraspInvalid, InputError
 from fastmove.grasp import Held, hold
 from fastmove.kinematics import Kinematics
+from fastmove.opened import OpenedHand
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.proximity import Ends
 from fastmove.regions import GoalPose
@@ -197,12 +198,12 @@ def _free(problem: TransferProblem, pose: pin.SE3, end: str) -> Array:
     found = configurations(problem, pose)
     if len(found) == 0:
         raise InputError(end, f"is out of reach of {problem.robot.name}: no configuration puts the item there")
-    collision, free = Collision(problem, assemble(problem)), []
+    collision, hand, free = Collision(problem, assemble(problem)), OpenedHand(problem), []
     best: tuple[float, str] = (-np.inf, "")
     for q in found:
         ends = collision.ends(q, q)
         contacts = [(m, f"{one} – {other}") for m, one, other in collision.margins_at(q, Ends(ends.fades))]
-        worst = min([*contacts, open_hand_margin(problem, q)])
+        worst = min([*contacts, hand.margin(q)])
         if worst[0] >= 0:
             free.append(q)
         else:

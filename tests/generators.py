@@ -9,7 +9,7 @@ import numpy as np
 import pinocchio as pin
 
 import fastmove as fm
-from fastmove.assembly import assemble, hand_overlaps, open_hand_margin
+from fastmove.assembly import assemble, hand_overlaps
 from fastmove.collision import Collision
 from fastmove.dynamics import Dynamics
 from fastmove.errors import GraspInvalid
@@ -17,6 +17,7 @@ from fastmove.grasp import Grasp, Held, hold
 from fastmove.ik import configurations, pose_at
 from fastmove.item import Inertial, Item, solid_inertia
 from fastmove.items import ItemFacts, known_items
+from fastmove.opened import OpenedHand
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.robot import RobotModel
 from fastmove.scene import Scene
@@ -153,7 +154,7 @@ def jittered(problem: TransferProblem, seed: int, tries: int = 100) -> TransferP
             moved += [found[0]] if len(found) and np.abs(found[0] - q).max() < 0.3 else []
         if len(moved) == 2:
             candidate = problem.with_(start=State.rest(moved[0]), goal=Goal(moved[1][None]))
-            if end_is_usable(candidate) and all(open_hand_margin(candidate, q)[0] >= 0 for q in moved):
+            if end_is_usable(candidate) and all(OpenedHand(candidate).margin(q)[0] >= 0 for q in moved):
                 return candidate
     raise AssertionError(f"{problem.name}: no usable jitter in {tries} draws")
 

@@ -7,13 +7,14 @@ import pytest
 from generators import block, pinched
 
 import fastmove as fm
-from fastmove.assembly import assemble, open_hand_margin
+from fastmove.assembly import assemble
 from fastmove.bound import lower_bound, switch_basis
 from fastmove.bounding import segment_distance
 from fastmove.broadphase import Broadphase
 from fastmove.certificate import certify
 from fastmove.collision import Collision
 from fastmove.kinematics import Kinematics
+from fastmove.opened import OpenedHand
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.proximity import Reach
 from fastmove.scene import AllowedContact, Obstacle, Scene
@@ -284,5 +285,5 @@ def test_the_opened_hand_is_as_far_as_the_nearest_of_all_pairs(panda: fm.RobotMo
             )
             distance = coal.distance(link.geometry, one, body.geometry, two, coal.DistanceRequest(), coal.DistanceResult())
             found.append((distance - problem.clearance, f"{link.group} – {body.group}"))
-    assert len(found) > 60 and open_hand_margin(problem, q) == min(found)
-    assert open_hand_margin(problem.with_(scene=Scene()), q) == (np.inf, "")
+    assert len(found) > 60 and OpenedHand(problem).margin(q) == min(found)
+    assert OpenedHand(problem.with_(scene=Scene())).margin(q) == (np.inf, "")

@@ -18,7 +18,7 @@ ROOT = PACKAGE.parent
 # floors from the ground up; a file imports from its own floor or below
 FLOORS = (
     "errors progress spline fields shapes motion cover tolerance item uncertainty contact cup urdf robot arms items grasp scene "
-    "regions problem assembly bounding trajectory loosen plain problem_file",
+    "regions problem assembly bounding opened trajectory loosen plain problem_file",
     "carry turning kinematics inverse dynamics manifold proximity lanes collision broadphase sweep evidence certify_ends "
     "certify_loads certificate report trajectory_file",
     "bound ik soonest seeds passing roadmap transcription conic layout clearance_rows hold_cones subproblem optimiser sqp draft "
