@@ -298,11 +298,8 @@ class Task:
         point, tr = draft.point, draft.tr
         if not tr.at_rest or (self._wants_more(draft) and tr.effort_use(point.flow) > BINDING):
             return draft
-        if self._optimiser(tr, draft.samples).proven(point):
-            return draft
         with timed(self.shop.timings, "optimise"):
-            better = self.solve(tr, draft.samples, point.free, point.duration, 0.1)
-        return draft if better is None else replace(better, number=draft.number)
+            return self._converged(draft.number, Descent(self._optimiser(tr, draft.samples), point, 0.1)) or draft
 
     def _refined(self, draft: Draft) -> Draft:
         """Continue on finer breakpoints; the same draft where that leads nowhere."""

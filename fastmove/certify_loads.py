@@ -166,12 +166,11 @@ def _inverse_dynamics(
     for frame, number in zip(assembly.hold_frames, bodies, strict=True):
         model.appendBodyToJoint(frame.joint, frame.held.bodies[number], frame.joint_T_grasp)
     data, damping = model.createData(), np.array(problem.robot.damping)
-    tau, rate = np.empty_like(grid.q), np.zeros_like(grid.q)
+    rate = np.zeros_like(grid.q)
     leans = any(np.isfinite(frame.held.item.tolerates.upright) for frame in assembly.hold_frames)
     seen = [(frame.joint, data.v[frame.joint].vector, data.a_gf[frame.joint].vector, *motion)  # views: they follow the data
             for frame, motion in zip(assembly.hold_frames, motions or (), strict=False)]  # fmt: skip
-    if not seen:
-        tau = InverseDynamics(model, grid.q.shape[1])(grid.q, grid.v, grid.a)
+    tau = np.empty_like(grid.q) if seen else InverseDynamics(model, grid.q.shape[1])(grid.q, grid.v, grid.a)
     for i in range(len(grid.time)) if seen else ():
         tau[i] = pin.rnea(model, data, grid.q[i], grid.v[i], grid.a[i])
         for joint, v, a, speed, acceleration, rotation in seen:

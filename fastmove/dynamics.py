@@ -65,10 +65,12 @@ class Dynamics:
 
     def efforts(self, q: Array, v: Array, a: Array) -> Efforts:
         """Efforts at N states, each (N, n_arm) in time units."""
-        rest = np.zeros_like(v)
-        total = np.stack([inverse(q, v, a) for inverse in self._inverse], axis=1)
-        gravity = np.stack([inverse(q, rest, rest) for inverse in self._inverse], axis=1)
+        total, gravity = self._at_once(q, v, a), self._at_once(q, np.zeros_like(v), np.zeros_like(a))
         return self._with_damping(self._members(total), self._members(gravity), v)
+
+    def _at_once(self, q: Array, v: Array, a: Array) -> Array:
+        """(N, models, rows) without damping."""
+        return np.stack([inverse(q, v, a) for inverse in self._inverse], axis=1)
 
     def torques(self, q: Array, v: Array, a: Array, member: int = 0) -> Array:
         """(N, n_arm) torques of the arm alone at N states, for one member of the set [Nm]."""
@@ -84,7 +86,7 @@ class Dynamics:
         """Efforts and derivatives at N states, of these members only where any are given."""
         shape = (len(q), len(self.models), self.rows)
         n = self.n
-        total, rest = np.empty(shape), np.zeros_like(v)
+        total, gravity = np.empty(shape), self._at_once(q, np.zeros_like(v), np.zeros_like(a))
         dq, dv, da = (np.empty((*shape, n)) for _ in range(3))
         full_q, full_v, full_a = self._q, self._v, self._a
         for k, (model, data) in enumerate(zip(self.models, self._data, strict=True)):
@@ -93,7 +95,6 @@ class Dynamics:
                 full_q[:n], full_v[:n], full_a[:n] = q[i], v[i], a[i]
                 pin.computeRNEADerivatives(model, data, full_q, full_v, full_a)
                 total[i, k], dq[i, k], dv[i, k], da[i, k] = tau, by_q, by_v, by_a
-        gravity = np.stack([inverse(q, rest, rest) for inverse in self._inverse], axis=1)
         total, gravity, dq, dv, da = (self._members(x, members) for x in (total, gravity, dq, dv, da))
         dv[:, :, range(n), range(n)] += self.damping
         return Linearised(self._with_damping(total, gravity, v), dq, dv, da)
@@ -117,7 +118,7 @@ class Dynamics:
         return self._members(slope, members)
 
     def static(self, q: Array) -> Array:
-        """(N, members, rows) efforts at rest."""
+        """(N, members, rows) efforts at rest; for one state at a time, which path searches ask for, faster than all at once."""
         n = self.n
         gravity = np.empty((len(q), len(self.models), self.rows))
         for k, (model, data) in enumerate(zip(self.models, self._data, strict=True)):

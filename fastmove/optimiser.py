@@ -115,11 +115,6 @@ class Optimiser:
         inner = np.concatenate([[0.0], lack, [0.0]])
         return np.asarray(s[(lack > LACKING) & (lack >= inner[:-2]) & (lack > inner[2:])])
 
-    @property
-    def hopes(self) -> bool:
-        """Whether the same control points may be run in any duration."""
-        return self.tr.at_rest and not self.tr.moving
-
     def proven(self, point: Point) -> bool:
         """As fast as the bound, and clear with half the pad to spare."""
         fast = point.duration <= (1 + PROVEN) * self.bound
@@ -148,7 +143,7 @@ class Optimiser:
             one, other = (tr.dynamics.linearised(x[0], x[1], x[2], members) for x in beside)
             rate = one, other
         reach = self.pad + float(np.clip(0.4 * radius, 0.02, 0.08))
-        step = Reach(self.pad, likely_share(tr) * radius * samples.freedom) if tr.at_rest and not tr.moving else None
+        step = Reach(self.pad, likely_share(tr) * radius * samples.freedom) if tr.rescales else None
         contacts = self._contacts(samples.b_clearance @ points, reach, point.duration, True, step)
         lin, pads = tr.dynamics.linearised(q, v, a, members), self._pads(contacts)
         return Here(point.free, duration, point.duration, flow, lin, rate, contacts, pads, members)

@@ -30,6 +30,7 @@ from fastmove.proximity import Ends
 from fastmove.regions import TOOL, GoalPose
 from fastmove.robot import LimitSet
 from fastmove.scene import FADE_DISTANCE
+from fastmove.seeds import on_polyline
 from fastmove.spline import Array, locked
 
 STEP = 0.05  # resolution of edge checks [rad]
@@ -241,14 +242,8 @@ def alike(one: Array, other: Array, valid: Validity) -> bool:
     """Whether a path can be moved into another one straight through what is free, and not far (a visibility deformation: Jaillet
     & Siméon, IJRR 27(11–12), 2008): the motions that come of both are most often the same."""
     places = np.linspace(0.0, 1.0, ACROSS + 2)[1:-1]
-    here, there = (_at(path, places) for path in (one, other))
+    here, there = (on_polyline(path, _lengths(path), places) for path in (one, other))
     return float(np.abs(there - here).max()) < BESIDE and all(map(valid.edge, here, there))
-
-
-def _at(path: Array, shares: Array) -> Array:
-    """(K, n) at these shares of a polyline's length."""
-    way = _lengths(path)
-    return np.stack([np.interp(shares * way[-1], way, joint) for joint in path.T], axis=1)
 
 
 def _lengths(path: Array) -> Array:

@@ -39,8 +39,13 @@ def along_path(path: Array, basis: SplineBasis, weights: Array) -> Array:
     length = np.concatenate([[0.0], np.cumsum(steps)])
     s = np.linspace(0, 1, 8 * basis.spans + 1)
     eased = (s + s**3 * (10 - 15 * s + 6 * s * s)) / 2
-    target = np.stack([np.interp(eased * length[-1], length, path[:, i]) for i in range(path.shape[1])], axis=1)
+    target = on_polyline(path, length, eased)
     return _fit(basis, s, target, path[0], path[-1])
+
+
+def on_polyline(path: Array, length: Array, shares: Array) -> Array:
+    """(N, n) at these shares (N,) of the way along a polyline (K, n) whose points are at `length` (K,)."""
+    return np.stack([np.interp(shares * length[-1], length, joint) for joint in path.T], axis=1)
 
 
 def moving(start: State, goal: Array, limits: LimitSet, basis: SplineBasis) -> tuple[Array, float]:

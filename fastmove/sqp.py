@@ -53,7 +53,7 @@ class Descent:
             radius: of the trust region [rad].
             gain: share of the duration that the first step is hoped to take off.
         """
-        return Descent(optimiser, optimiser.assess(free, duration), radius, _gain=gain if optimiser.hopes else 0.0)
+        return Descent(optimiser, optimiser.assess(free, duration), radius, _gain=gain if optimiser.tr.rescales else 0.0)
 
     def advance(self, steps: int) -> Point:
         """At most so many subproblems more."""
@@ -118,7 +118,7 @@ class Descent:
         settled, hoped = share == 1.0 and actual > 0 and self._settled(step, trial), self._gain
         if actual > 0:
             relative = (point.duration - trial.duration) / point.duration
-            self._gain = min(relative, FIRST_GAIN) if self.optimiser.hopes and relative > LEAST_GAIN else 0.0
+            self._gain = min(relative, FIRST_GAIN) if self.optimiser.tr.rescales and relative > LEAST_GAIN else 0.0
             self._decrease = float(np.clip(3 * relative, 0.02, LARGEST_DECREASE))
             small = share == 1.0 and actual < 1.5 * tolerance * point.duration and trial.feasible
             self._small = self._small + 1 if small else 0

@@ -47,7 +47,7 @@ RATE_STEP = 1e-4  # of central differences in time [s]
 
 def likely_share(tr: Transcription) -> float:
     """Share of the largest step from which on rows are left out; 1 = none that can bind."""
-    return LIKELY_SHARE if tr.at_rest and not tr.moving and not tr.problem.holds else 1.0
+    return LIKELY_SHARE if tr.rescales and not tr.problem.holds else 1.0
 
 
 @dataclass(frozen=True)

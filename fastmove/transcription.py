@@ -192,6 +192,11 @@ class Transcription:
             first = self._to_points @ np.stack([s.q, s.v * duration, s.a * duration**2])
         return np.concatenate([first, free, np.broadcast_to(self.goal, (3, self.n))])
 
+    @property
+    def rescales(self) -> bool:
+        """Whether the same control points may be run in any duration: between rests, where nothing moves by itself."""
+        return self.at_rest and not self.moving
+
     def points_slope(self, duration: float) -> Array:
         """(size, n) derivative of the control points with respect to ξ = δT/T."""
         slope = np.zeros((self.basis.size, self.n))
