@@ -10,6 +10,7 @@ import pinocchio as pin
 
 import fastmove as fm
 from fastmove.assembly import assemble, hand_overlaps
+from fastmove.bound import lower_bound, switch_basis
 from fastmove.collision import Collision
 from fastmove.dynamics import Dynamics
 from fastmove.errors import GraspInvalid
@@ -18,11 +19,16 @@ from fastmove.ik import configurations, pose_at
 from fastmove.item import Inertial, Item, solid_inertia
 from fastmove.items import ItemFacts, known_items
 from fastmove.opened import OpenedHand
+from fastmove.optimiser import Optimiser
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.robot import RobotModel
 from fastmove.scene import Scene
+from fastmove.seeds import straight
 from fastmove.shapes import Shape, pose
+from fastmove.spline import Array
+from fastmove.transcription import Samples, Transcription
 from fastmove.uncertainty import Uncertainty
+from fastmove.workshop import Workshop
 
 
 def block(mass: float, size: tuple[float, float, float] = (0.06, 0.06, 0.06), com: tuple[float, ...] | None = None) -> Item:
@@ -57,6 +63,17 @@ def end_is_usable(problem: TransferProblem, static_use: float = 1.0, hold_too: b
             if float(np.max(use)) > 0.9 * static_use:
                 return False
     return True
+
+
+def straight_line(problem: TransferProblem, shrink: float = 0.0, per_span: int = 3) -> tuple[Optimiser, Array, float]:
+    """The solver of a problem between rests, and the straight line between its ends at the bound of its duration."""
+    shop, start, goal = Workshop.of(problem), np.array(problem.start.q), np.array(problem.goal.configurations[0])
+    bound = lower_bound(problem.start, goal, problem.limit_set)
+    basis = switch_basis(bound)
+    tr = Transcription(problem, shop.dynamics, problem.start, goal, basis, shrink)
+    samples = Samples.standard(basis, tr.with_rate, per_span)
+    optimiser = Optimiser(tr, samples, shop.collision, shop.collision.ends(start, goal), bound.duration, 0.0)
+    return optimiser, straight(start, goal, bound, basis), bound.duration
 
 
 def free_space_pairs(limits: str, count: int, seed: int, held: Held | None = None) -> Iterator[TransferProblem]:

@@ -7,18 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from generators import block, free_space_pairs, pinched
+from generators import block, free_space_pairs, pinched, straight_line
 from scipy import sparse
 
 import fastmove as fm
-from fastmove.bound import lower_bound, switch_basis
 from fastmove.collision import INNER_FADE, ROOM_DISTANCE
 from fastmove.conic import Cones, ConicProgram, SparseRows, solve
 from fastmove.optimiser import Optimiser, Point
 from fastmove.scene import FADE_DISTANCE
-from fastmove.seeds import straight
 from fastmove.subproblem import Subproblem
-from fastmove.transcription import Samples, Transcription
 from fastmove.workshop import Workshop
 
 JAR = Path(__file__).parent.parent / "problems" / "heavy_jar.toml"
@@ -31,13 +28,8 @@ def jar() -> fm.TransferProblem:
 
 def optimiser(problem: fm.TransferProblem) -> tuple[Optimiser, Point]:
     """At the straight line between the ends of a problem."""
-    shop, goal = Workshop.of(problem), np.array(problem.goal.configurations[0])
-    bound = lower_bound(problem.start, goal, problem.limit_set)
-    basis = switch_basis(bound)
-    tr = Transcription(problem, shop.dynamics, problem.start, goal, basis, 2e-4)
-    ends = shop.collision.ends(np.array(problem.start.q), goal)
-    found = Optimiser(tr, Samples.standard(basis, tr.with_rate), shop.collision, ends, bound.duration, 0.0)
-    return found, found.assess(straight(np.array(problem.start.q), goal, bound, basis), bound.duration)
+    found, free, duration = straight_line(problem, 2e-4)
+    return found, found.assess(free, duration)
 
 
 def test_sparse_rows_are_the_dense_ones() -> None:

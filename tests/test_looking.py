@@ -5,11 +5,10 @@ from itertools import pairwise
 import coal
 import numpy as np
 import pytest
-from generators import block, pinched
+from generators import block, pinched, straight_line
 
 import fastmove as fm
 from fastmove.assembly import assemble
-from fastmove.bound import lower_bound, switch_basis
 from fastmove.bounding import Bounding
 from fastmove.collision import Collision
 from fastmove.manifold import CORNERS, MANIFOLD_BAND, MANIFOLD_OVERHANG, Faces
@@ -17,10 +16,9 @@ from fastmove.optimiser import Optimiser
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.roadmap import BESIDE, STEP, Validity, _shortcut, alike, connect
 from fastmove.scene import Obstacle, Scene
-from fastmove.seeds import straight
 from fastmove.shapes import Shape, pose
 from fastmove.sqp import Descent
-from fastmove.transcription import Samples, Transcription
+from fastmove.transcription import Samples
 from fastmove.workshop import Workshop
 
 READY = np.array([0, -0.785, 0, -2.356, 0, 1.571, 0.785])
@@ -30,13 +28,7 @@ SWUNG = READY + 2.4 * np.eye(7)[0]
 def optimiser_before(panda: fm.RobotModel, scene: Scene) -> tuple[Optimiser, np.ndarray, float]:
     """Of a swing about the first joint with one sample a span, and its straight line."""
     problem = TransferProblem("swing", panda, (), scene, State.rest(READY), Goal([SWUNG]), "fer")
-    shop, bound = Workshop.of(problem), lower_bound(State.rest(READY), SWUNG, problem.limit_set)
-    basis = switch_basis(bound)
-    tr = Transcription(problem, shop.dynamics, problem.start, SWUNG, basis)
-    samples = Samples.standard(basis, tr.with_rate, per_span=1)
-    ends = shop.collision.ends(READY, SWUNG)
-    optimiser = Optimiser(tr, samples, shop.collision, ends, bound.duration, 0.0)
-    return optimiser, straight(READY, SWUNG, bound, basis), bound.duration
+    return straight_line(problem, per_span=1)
 
 
 def blade(panda: fm.RobotModel) -> tuple[Scene, float]:

@@ -4,34 +4,26 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from generators import straight_line
 
 import fastmove as fm
-from fastmove.bound import lower_bound, switch_basis
 from fastmove.optimiser import Optimiser, Point
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.scene import Scene
-from fastmove.seeds import bent, straight
+from fastmove.seeds import bent
 from fastmove.sqp import FIRST_GAIN, Descent
-from fastmove.transcription import Samples, Transcription
-from fastmove.workshop import Workshop
 
 READY = np.array([0, -0.785, 0, -2.356, 0, 1.571, 0.785])
 
 
-def detour(panda: fm.RobotModel, seed: int, tolerance: float = 2e-4) -> tuple[Optimiser, Point]:
+def detour(panda: fm.RobotModel, seed: int) -> tuple[Optimiser, Point]:
     """A way with bends in free space that takes far longer than its ends ask for."""
     rng = np.random.default_rng(seed)
     goal = READY + rng.uniform(-0.6, 0.6, 7)
     problem = TransferProblem("detour", panda, (), Scene(), State.rest(READY), Goal([goal]), "benchmark")
-    shop, bound = Workshop.of(problem), lower_bound(problem.start, goal, problem.limit_set)
-    basis = switch_basis(bound)
-    tr = Transcription(problem, shop.dynamics, problem.start, goal, basis)
-    ends = shop.collision.ends(READY, goal)
-    samples = Samples.standard(basis, tr.with_rate)
-    optimiser = Optimiser(tr, samples, shop.collision, ends, bound.duration, 0.0, step_tolerance=tolerance)
-    straight_line = straight(READY, goal, bound, basis)
-    free = straight_line + 0.5 * (bent(READY, goal, problem.limit_set, basis, seed) - straight_line)
-    return optimiser, optimiser.assess(free, bound.duration)
+    optimiser, line, duration = straight_line(problem)
+    free = line + 0.5 * (bent(READY, goal, problem.limit_set, optimiser.tr.basis, seed) - line)
+    return optimiser, optimiser.assess(free, duration)
 
 
 @pytest.mark.parametrize("seed", range(4))
