@@ -1,7 +1,7 @@
 """What physics says of a plan: held, slipped, or not trackable.
 
 The plan is streamed at the simulation's own step to simulated hardware in which friction alone holds the item
-(`drivers.mujoco`), with torque feed-forward and the payload known.
+(`drivers.simulation`), with torque feed-forward and the payload known.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def judge(
         MissingPackage: mujoco is not installed.
         InputError: the problem holds no item, or a number is out of range.
     """
-    from fastmove.drivers.mujoco import Simulation, displacements, the_held
+    from fastmove.drivers.simulation import Simulation, displacements, the_held
 
     _checked(the_held(truth or problem), grip_force, member, step, friction)
     force = float(trajectory.phases[0].grip_force[0]) if grip_force is None else grip_force

@@ -24,7 +24,7 @@ FLOORS = (
     "bound ik soonest seeds passing roadmap transcription conic layout clearance_rows hold_cones subproblem optimiser sqp draft "
     "repair attempt newton interior reference "
     "solution explain checks workshop retiming planner replanning batch pads relax",
-    "drivers drivers.driver drivers.kinematic drivers.mujoco execution judge run",
+    "drivers drivers.driver drivers.kinematic drivers.simulation drivers.mujoco execution judge run",
     "bench bench.motionbenchmaker bench.variants bench.peers bench.recheck bench.planners bench.runner",
     "plots viewer cli __main__ __init__",
 )
@@ -123,7 +123,9 @@ def test_the_certificate_cannot_reach_the_optimiser() -> None:
 def test_optional_packages_stay_outside() -> None:
     for name, path in FILES.items():
         found = {m.split(".")[0] for m in imports(path)} & OPTIONAL
-        assert found <= {"drivers.mujoco": {"mujoco"}, "viewer": {"meshcat"}, "bench.peers": {"toppra"}}.get(name, set()), path
+        assert found <= {"drivers.simulation": {"mujoco"}, "viewer": {"meshcat"}, "bench.peers": {"toppra"}}.get(name, set()), (
+            path
+        )
 
 
 def test_drivers_and_planning_meet_only_in_execution() -> None:

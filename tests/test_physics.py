@@ -18,7 +18,8 @@ from fastmove.judge import Judgement, Verdict, judge, judge_batch
 from fastmove.pads import least_grip
 
 pytest.importorskip("mujoco", reason="mujoco is not installed")
-from fastmove.drivers.mujoco import MujocoDriver, Simulation
+from fastmove.drivers.mujoco import MujocoDriver
+from fastmove.drivers.simulation import Simulation
 
 
 @pytest.fixture(scope="module")
