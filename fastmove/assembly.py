@@ -115,9 +115,10 @@ def _obstacle(obstacle: Obstacle, joint: int, tolerance: float) -> list[Body]:
     ]
 
 
-def required_clearances(problem: TransferProblem, bodies: Sequence[Body], pairs: Sequence[tuple[int, int]]) -> np.ndarray:
-    """(P,) least distance of each pair [m]: the problem's clearance, and what both may be away from where they are believed."""
-    return np.array([problem.clearance + bodies[i].spread + bodies[j].spread for i, j in pairs])
+def required_clearances(problem: TransferProblem, bodies: Sequence[Body], first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(P,) least distance of the bodies of pairs [m]: the problem's clearance, and how far both may be from where they are believed."""
+    spread = np.array([b.spread for b in bodies])
+    return np.asarray(problem.clearance + spread[first] + spread[second])
 
 
 def hand_overlaps(assembly: Assembly) -> list[tuple[float, str]]:

@@ -45,15 +45,14 @@ class Bounding:
         own = self.local_origin[: self.turning, None]
         self._columns = np.concatenate([self.segment, own], axis=1).transpose(0, 2, 1).copy()  # to be placed together
         self.sphere = np.linalg.norm(self.segment[:, 1] - self.center, axis=1) + self.radius
-        self.first = np.array([p[0] for p in pairs], dtype=int)
-        self.second = np.array([p[1] for p in pairs], dtype=int)
+        self.first, self.second = np.array(pairs, dtype=int).reshape(-1, 2).T
         self.fixed = self.joint[self.second] == 0
         self.moving = np.nonzero(~self.fixed)[0]
         self.still = np.unique(self.second[self.fixed])  # bodies that never move, with their boxes
-        boxes = [_box(bodies[int(k)]) for k in self.still]
-        self.box_turn = np.array([box[0] for box in boxes]).reshape(-1, 3, 3)
-        self.box_middle = np.array([box[1] for box in boxes]).reshape(-1, 3)
-        self.box_half = np.array([box[2] for box in boxes]).reshape(-1, 3)
+        boxes = [own_box(bodies[int(k)].geometry) for k in self.still]  # along the geometry's own axes
+        self.box_turn, self.box_half = self.local_rotation[self.still], np.array([box[1] for box in boxes]).reshape(-1, 3)
+        middle = np.array([box[0] for box in boxes]).reshape(-1, 3)
+        self.box_middle = (self.box_turn @ middle[:, :, None])[:, :, 0] + self.local_origin[self.still]
         self.box_of = np.zeros(len(bodies), dtype=int)
         self.box_of[self.still] = np.arange(len(self.still))
         self.movers = np.unique(self.first)
@@ -80,8 +79,9 @@ class Bounding:
         self.leaves = np.full((len(leaves), LEAF), -1)
         for k, leaf in enumerate(leaves):
             self.leaves[k, : len(leaf)] = leaf
-        self.leaf_low = np.array([low[leaf].min(axis=0) for leaf in leaves]).reshape(-1, 3)
-        self.leaf_high = np.array([high[leaf].max(axis=0) for leaf in leaves]).reshape(-1, 3)
+        held = (self.leaves >= 0)[:, :, None]
+        self.leaf_low = np.where(held, low[self.leaves], np.inf).min(axis=1) if leaves else np.zeros((0, 3))
+        self.leaf_high = np.where(held, high[self.leaves], -np.inf).max(axis=1) if leaves else np.zeros((0, 3))
 
     def levers(self, model: pin.Model) -> tuple[Array, Array]:
         """chain (B, joints): joint k moves body b, of the B bodies up to the last that moves; reach (B, joints): no point of b is
@@ -255,12 +255,6 @@ def _overlaps(low: Array, high: Array, box_low: Array, box_high: Array) -> Array
     for k in (1, 2):
         inside &= (low[:, :, k, None] <= box_high[:, k]) & (high[:, :, k, None] >= box_low[:, k])
     return inside
-
-
-def _box(body: Body) -> tuple[Array, Array, Array]:
-    """Rotation, centre, half edges of the box along the geometry's own axes, in its joint's frame."""
-    middle, half = own_box(body.geometry)
-    return body.placement.rotation, body.placement.act(middle), half
 
 
 def _capsule(body: Body) -> tuple[Array, float]:

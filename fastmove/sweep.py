@@ -62,7 +62,8 @@ class Sweep:
         drifting = [k for k in range(len(self.bodies)) if assembly.moves_itself(k)]
         moving = [k for k, b in enumerate(self.bodies) if b.joint > 0 and k not in drifting]
         candidates = [(i, j) for n, i in enumerate(moving) for j in moving[n + 1 :]]
-        candidates += [(i, j) for i in moving for j, b in enumerate(self.bodies) if b.joint == 0 and b.owner != "scene"]
+        base = [k for k, b in enumerate(self.bodies) if b.joint == 0 and b.owner != "scene"]
+        candidates += [(i, j) for i in moving for j in base]
         self.pairs = [
             (i, j)
             for i, j in candidates
@@ -74,15 +75,15 @@ class Sweep:
         ]
         scene = [j for j, b in enumerate(self.bodies) if b.owner == "scene"]
         self.pairs += [(i, j) for i in moving for j in scene]
-        self.pairs += [(j, i) for j in drifting for i, b in enumerate(self.bodies) if b.joint == 0 and b.owner != "scene"]
-        self.required = required_clearances(problem, self.bodies, self.pairs)
+        self.pairs += [(j, i) for j in drifting for i in base]
         self.bounding = Bounding(self.bodies, self.pairs)
+        self.required = required_clearances(problem, self.bodies, self.bounding.first, self.bounding.second)
         self.chain, self.reach = self.bounding.levers(self.model)
         self.turns = turning_joints(self.model)
         self._local_axes = self._joint_axes()
         touching = {contact.obstacle for contact in problem.scene.allowed_contacts}
-        touched = [k for k, (_, j) in enumerate(self.pairs) if self.bodies[j].group in touching]
-        self.fade = {k: ends for k in touched if (ends := self._fades(k))}
+        touched = np.array([b.group in touching for b in self.bodies])[self.bounding.second]
+        self.fade = {int(k): ends for k in np.nonzero(touched)[0] if (ends := self._fades(int(k)))}
         items = [k for k, b in enumerate(self.bodies) if b.owner == "item"]
         self.of_item = {frame.joint: [k for k in items if self.bodies[k].joint == frame.joint] for frame in self.frames}
         self.request, self.result = coal.DistanceRequest(), coal.DistanceResult()
