@@ -116,7 +116,7 @@ def _obstacle(obstacle: Obstacle, joint: int, tolerance: float) -> list[Body]:
 
 
 def required_clearances(problem: TransferProblem, bodies: Sequence[Body], first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """(P,) least distance of the bodies of pairs [m]: the problem's clearance, and how far both may be from where they are believed."""
+    """(P,) least distance of each pair [m]: the problem's clearance, and how far both bodies may be from where believed."""
     spread = np.array([b.spread for b in bodies])
     return np.asarray(problem.clearance + spread[first] + spread[second])
 
