@@ -42,11 +42,16 @@ def plan_batch(problems: Iterable[TransferProblem], jobs: int = 1, options: Opti
     """Solutions in the order of the problems; one bad problem never hurts another (its status is REFUSED).
 
     Args:
-        jobs: processes.
+        jobs: processes; with several `options.progress` is not called.
     """
     asked = list(problems)
     with _workers(min(jobs, len(asked))) as mapped:
-        return mapped(partial(_planned, options=options), asked)
+        return mapped(partial(_planned, options=_silent(options, jobs)), asked)
+
+
+def _silent(options: Options | None, jobs: int) -> Options | None:
+    """Without a function that other processes could not call."""
+    return replace(options, progress=None) if options is not None and jobs > 1 else options
 
 
 def _planned(problem: TransferProblem, options: Options | None) -> Solution:
@@ -171,8 +176,8 @@ def rank_grasps(
         regret: share of the duration by which the first may be slower than the best of all; with 0.01 far fewer are planned.
 
     Raises:
-        InputError: the problem holds nothing, its goal places the tool, two grasps have the same id, one a `start_q` of another
-            robot, or the regret is no share.
+        InputError: the problem holds nothing, starts in motion, its goal places the tool, two grasps have the same id, one a
+            `start_q` of another robot or not finite, or the regret is no share.
     """
     if not problem.holds:
         raise InputError("problem", "holds no item; grasps are of an item")
@@ -186,6 +191,8 @@ def rank_grasps(
             raise InputError(
                 f"grasps: {grasp.id}.start_q", f"has {np.size(grasp.start_q)} numbers; {problem.robot.name} has {size} joints"
             )
+        if grasp.start_q is not None and not np.all(np.isfinite(grasp.start_q)):
+            raise InputError(f"grasps: {grasp.id}.start_q", "has numbers that are not finite [rad]")
     ends = ItemEnds.of(problem)
     with _workers(min(jobs, len(grasps))) as mapped:
         ranked: list[RankedGrasp] = mapped(partial(_bounded, problem, ends), grasps, CHUNK)
@@ -195,7 +202,7 @@ def rank_grasps(
             wave = [k for k in order[first : first + WAVE] if everything or ranked[k].lower_bound * (1 + regret) < best]
             if not wave:
                 break
-            solutions = mapped(partial(_planned, options=options), [ranked[k].problem for k in wave])
+            solutions = mapped(partial(_planned, options=_silent(options, jobs)), [ranked[k].problem for k in wave])
             for k, solution in zip(wave, solutions, strict=True):
                 ranked[k] = replace(ranked[k], solution=solution, reason="" if solution.ok else solution.detail)
                 best = min(best, solution.duration if solution.ok else best)
@@ -215,6 +222,8 @@ class ItemEnds:
 
     @staticmethod
     def of(problem: TransferProblem) -> ItemEnds:
+        if not problem.start.at_rest:
+            raise InputError("start", "moves; grasps are compared from rest (v and a are zero)")
         start = pose_at(problem, np.array(problem.start.q))
         if problem.goal.poses:
             region = problem.goal.poses[0]

@@ -90,7 +90,10 @@ def _to_rest(start: State, acceleration: Array, jerk: Array) -> ruckig.InputPara
 
 def _solved(request: ruckig.InputParameter, where: str, problem: str) -> ruckig.Trajectory:
     trajectory = ruckig.Trajectory(request.degrees_of_freedom)
-    result = ruckig.Ruckig(request.degrees_of_freedom).calculate(request, trajectory)
+    try:
+        result = ruckig.Ruckig(request.degrees_of_freedom).calculate(request, trajectory)
+    except ruckig.RuckigError as error:
+        raise InputError(where, f"{problem} ({error})") from None
     if result not in (ruckig.Result.Working, ruckig.Result.Finished):
         raise InputError(where, f"{problem} ({result})")
     return trajectory

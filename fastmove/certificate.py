@@ -37,6 +37,7 @@ KINDS = (
     "upright", "shock", "swing", "clearance", "allowed_contact", "corridor", "start", "goal", "grip_force", "grasp", "release",
 )  # fmt: skip
 LOADS = {"torque", "torque_rate", "hold", "pad_share", "tilt", "upright", "shock", "swing"}
+STEP_MAX = 0.01  # coarsest grid that may be asked for [s]
 JUMPS = (1e-9, 1e-6, 1e-3)  # of q, v, a at breakpoints: what rounding may leave [rad, rad/s, rad/s²]
 
 
@@ -45,12 +46,14 @@ def certify(problem: TransferProblem, trajectory: Trajectory, kinds: Collection[
 
     Args:
         kinds: which of `KINDS` to check.
-        step: grid of torque, torque rate and hold [s].
+        step: grid of torque, torque rate and hold, at most `STEP_MAX` [s].
 
     Raises:
-        InputError: unknown or no kinds, or a trajectory of other joints.
+        InputError: unknown or no kinds, a step that is no grid, or a trajectory of other joints.
     """
     kinds = _requested(kinds)
+    if not 0 < step <= STEP_MAX:
+        raise InputError("step", f"is {step} s; allowed: above 0, to {STEP_MAX:g} s")
     if not isinstance(trajectory, Trajectory):
         raise InputError("trajectory", f"is {type(trajectory).__name__}; a motion is needed (did the plan fail?)")
     if trajectory.joint_names != problem.robot.joint_names:

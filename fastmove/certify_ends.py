@@ -29,7 +29,7 @@ def check_ends(
 ) -> dict[str, Entry]:
     """Kinds start, goal, grip_force, corridor, grasp and release, those of `kinds`."""
     found = _states(problem, assembly, trajectory, kinds)
-    if "corridor" in kinds and problem.scene.corridors and problem.holds:
+    if "corridor" in kinds and problem.corridors and problem.holds:
         found["corridor"] = _corridors(problem, assembly, trajectory, step, profile)
     if "grasp" in kinds:
         found["grasp"] = _grasp(assembly)
@@ -96,9 +96,13 @@ def _grasp(assembly: Assembly) -> Entry:
 
 def _release(problem: TransferProblem, trajectory: Trajectory) -> Entry:
     """The opened hand against the scene, where the motion begins and ends at rest."""
-    ends = [(trajectory.duration, trajectory.motion()(trajectory.duration, "left")[0])]
+    ends = []
     if problem.start.at_rest:  # a hand in flight does not open
-        ends.insert(0, (0.0, trajectory.motion()(0.0)[0]))
+        ends.append((0.0, trajectory.motion()(0.0)[0]))
+    if problem.goal.releases:
+        ends.append((trajectory.duration, trajectory.motion()(trajectory.duration, "left")[0]))
+    if not ends:
+        return Entry(float("inf"), "m", float("inf"), 0.0, "the hand stays closed", "no limit")
     hand = OpenedHand(problem)
     margin, where, time = min((*hand.margin(q, time), time) for time, q in ends)
     return Entry(margin, "m", margin / max(problem.clearance, 1e-3), time, where or "nothing near", "exact")
@@ -116,7 +120,7 @@ def _corridors(
         for k, frame in enumerate(assembly.hold_frames):
             way[i, k] = data.oMi[frame.joint].act(frame.joint_T_grasp.translation)
     least = np.full(len(time), np.inf)
-    for corridor in problem.scene.corridors:
+    for corridor in problem.corridors:
         moved = way - way[0 if corridor.at == "start" else -1]
         height = moved @ corridor.direction
         aside = np.linalg.norm(np.cross(moved, corridor.direction), axis=2)

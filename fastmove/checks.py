@@ -70,7 +70,7 @@ class EndChecks:
             return Status.GOAL_UNREACHABLE, (
                 f"at the {end} {self._contact_sentence(margin, one, second)}; {away:.1f} mm more would free it"
             )
-        tight = self._open_hand(q)
+        tight = self._open_hand(q) if end == "start" or self.problem.goal.releases else ""
         if tight:
             return Status.GOAL_UNREACHABLE, f"at the {end} {tight}"
         use, sentence = self.static_use(q)

@@ -48,7 +48,7 @@ class Collision:
         self.moving = bool(assembly.motions)
         self._moves = np.pad(self.kinematics.moves, ((0, len(assembly.motions)), (0, 0)))  # of every frame, by every joint
         self._frames = assembly.hold_frames
-        self._allowed, self._corridors = problem.scene.allowed_contacts, problem.scene.corridors
+        self._allowed, self._corridors = problem.scene.allowed_contacts, problem.corridors
         self._bounding = Bounding(self.bodies, self.pairs)
         self.required = required_clearances(problem, self.bodies, self._bounding.first, self._bounding.second)
         self._joint = self._bounding.joint

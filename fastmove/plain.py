@@ -56,6 +56,8 @@ def describe(problem: TransferProblem) -> dict[str, object]:
     }
     if problem.goal.poses:
         result["goal_poses"] = [_describe_goal(g) for g in problem.goal.poses]
+    if not problem.goal.releases:
+        result["goal_releases"] = False
     for held in problem.holds[:1]:
         result |= _describe_hold(problem, held)
     if len(problem.holds) > 1:

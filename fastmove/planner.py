@@ -39,7 +39,7 @@ class Options:
     """Attributes:
     seed: of the path search; same problem, options and seed give the same bytes.
     path_seeds: path searches beside the straight line, until one is proven optimal; None = `PATHS`, or `PATHS_HELD` for a hold.
-    deadline: stop starting new searches after this time [s]; gives determinism up.
+    deadline: after this time [s] no new search is started, for this goal or another, but for the first; gives determinism up.
     explain: also price the limits, and plan for what is believed alone to price the set around it.
     progress: called with a few words whenever a new stage begins.
     """
@@ -71,6 +71,7 @@ class Planner:
         Raises:
             StartInCollision: the start touches something that it may not touch.
             GraspInvalid: the item overlaps the hand beyond its pads.
+            InputError: the start is one of the goals; there is nothing to move.
         """
         begin = time.perf_counter()
         try:
@@ -95,7 +96,7 @@ def plan(problem: TransferProblem, options: Options | None = None) -> Solution:
     """Plan one transfer.  Always a Solution; `solution.raise_for_status()` raises NoTransferFound.
 
     Raises:
-        StartInCollision: the start touches something that it may not touch.
+        StartInCollision, GraspInvalid, InputError: see `Planner.plan`.
     """
     return Planner(options).plan(problem)
 
@@ -233,7 +234,7 @@ class _Run:
         best: Solution | None = None
         tally, refusals = GoalTally(len(goals)), []
         for bound, k in bounds:
-            if self._enough(best, bound, tally):
+            if self._enough(best, bound, tally) or (best is not None and self._late()):
                 break
             with timed(self.timings, "checks"):
                 reason = self.shop.checks.refusal(goals[k])
@@ -267,6 +268,8 @@ class _Run:
         """Where only its goal's bound is in the way of a motion into a region: what comes of the configuration near that goal
         which can be reached soonest."""
         if not self.problem.goal.poses or not best.ok or best.trajectory is None or best.duration > WORTH * best.lower_bound:
+            return None
+        if self._late():
             return None
         with timed(self.timings, "checks"):
             goal = soonest(self.problem, best.trajectory.position(best.duration))

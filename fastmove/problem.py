@@ -11,7 +11,7 @@ from fastmove.errors import InputError, StateOutsideLimits
 from fastmove.grasp import Held, hold
 from fastmove.regions import GoalPose
 from fastmove.robot import LimitSet, RobotModel
-from fastmove.scene import ITEM, Scene
+from fastmove.scene import ITEM, Corridor, Scene
 from fastmove.spline import Array, locked
 from fastmove.uncertainty import affine_basis
 
@@ -48,10 +48,13 @@ class Goal:
     Attributes:
         configurations: (K, n_arm) [rad]; with poses, the configurations that planning found for them (none before).
         poses: regions of the item's or tool's pose; where there are any, they are what the certificate asks for.
+        releases: whether the hand opens there; where it only stops, holding, neither corridors of the goal nor a hand that is
+            free to open are asked for.
     """
 
     configurations: Array
     poses: tuple[GoalPose, ...] = ()
+    releases: bool = True
 
     def __post_init__(self) -> None:
         q = np.asarray(self.configurations, dtype=float)
@@ -107,6 +110,8 @@ class TransferProblem:
         found = self.goal.configurations
         if (len(found) and found.shape[1] != n) or not (len(found) or self.goal.poses):
             raise InputError("goal.q", f"needs {n} numbers, one per joint of {self.robot.name}")
+        if not np.all(np.isfinite(found)):
+            raise InputError("goal.q", "has numbers that are not finite [rad]")
         mass = sum(max(body.mass for body in held.bodies) for held in self.holds)
         if mass > self.robot.payload:
             raise InputError("item.mass", f"is {mass:g} kg; {self.robot.name} carries at most {self.robot.payload:g} kg")
@@ -136,6 +141,11 @@ class TransferProblem:
                 raise StateOutsideLimits(
                     f"start.{key}", f"of {names[i]} is {value[i]:.6g} {unit}; allowed: {low[i]:.6g} to {high[i]:.6g}"
                 )
+
+    @property
+    def corridors(self) -> tuple[Corridor, ...]:
+        """Those of the scene that are asked for: of the goal only where the hand opens there."""
+        return tuple(c for c in self.scene.corridors if c.at == "start" or self.goal.releases)
 
     @cached_property
     def limit_set(self) -> LimitSet:

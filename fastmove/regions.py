@@ -43,6 +43,9 @@ class GoalPose:
     def __post_init__(self) -> None:
         if self.of not in (ITEM, TOOL):
             raise InputError("of", f"is {self.of!r}; allowed: {ITEM}, {TOOL}")
+        parts = (self.axis, self.tolerance, self.span, self.placement.homogeneous, self.offset.homogeneous)
+        if [np.shape(part) for part in parts[:3]] != [(3,), (3,), (2,)] or not all(np.all(np.isfinite(part)) for part in parts):
+            raise InputError("goal pose", "needs finite numbers: two poses, three of axis and tolerance each, two of a range")
         axis = np.asarray(self.axis, dtype=float)
         length = float(np.linalg.norm(axis))
         object.__setattr__(self, "axis", locked(axis / length if length > 0 else axis))

@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fastmove.assembly import assemble
 from fastmove.attempt import Task
 from fastmove.bound import braking, early_breakpoints, lower_bound, warm_breakpoints
 from fastmove.certificate import certify
 from fastmove.errors import FastMoveError, InputError
 from fastmove.evidence import Certificate
 from fastmove.ik import reached
+from fastmove.kinematics import Kinematics
 from fastmove.planner import Options, Planner
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.repair import SHRINK
@@ -32,6 +34,8 @@ WARM_RADIUS = 0.1  # trust region of the first step [rad]
 WARM_STEPS = 8
 WARM_CONES_FROM = 0.95  # use of the hold from which a warm start sees its cones: most changes in flight leave it alone
 LONGER = 1.02  # than the bound, where the goal moved
+LEAST_LEFT = 1e-3  # of a motion, for anything to be changed about it [s]
+GRID = 1e-3  # on which the corridor of the start is looked for [s]
 BRAKES = (1.0, 0.7, 0.45)  # shares of acceleration and jerk with which the joints come to rest, tried in this order
 
 
@@ -64,8 +68,8 @@ def replan(
     begin = time.perf_counter()
     if solution.trajectory is None:
         raise InputError("solution", f"has no motion to leave ({solution.detail or solution.status.value})")
-    if not 0 < at < solution.duration:
-        raise InputError("at", f"is {at} s; allowed: inside the motion, 0 to {solution.duration:.3f} s")
+    if not 0 < at <= solution.duration - LEAST_LEFT:
+        raise InputError("at", f"is {at} s; allowed: inside the motion, above 0 to {solution.duration - LEAST_LEFT:.3f} s")
     old, trajectory = solution.problem, solution.trajectory
     start = State(*(trajectory.sample(at, order) for order in range(3)))
     where = _corridors_left(solution, at, scene or old.scene).after(at)
@@ -84,19 +88,31 @@ def replan(
 
 def _same_goal(old: TransferProblem, trajectory: Trajectory) -> Goal:
     """Where the motion ends now; of a region this one configuration in it."""
-    return Goal(trajectory.position(trajectory.duration)[None], old.goal.poses)
+    return replace(old.goal, configurations=trajectory.position(trajectory.duration)[None])
 
 
 def _corridors_left(solution: Solution, at: float, scene: Scene) -> Scene:
     """The scene without corridors of the start, once they are behind."""
-    behind = [c for c in scene.corridors if c.at == "start"]
-    if behind:
-        profile = solution.certificate.profile if solution.certificate is not None else {}
-        times, inside = profile.get("corridor_time", np.zeros(0)), profile.get("corridor", np.zeros(0))
-        still = times[np.isfinite(inside) & (times < solution.duration / 2)]
-        if len(still) and at < float(still.max()):
-            raise InputError("at", f"is {at:.3f} s; the corridor at the start is left at {float(still.max()):.3f} s only")
+    lengths = [c.length for c in solution.problem.corridors if c.at == "start"]
+    if lengths and solution.problem.holds:
+        time, moved = _way_of_grasps(solution, at)
+        past = np.all(moved >= max(lengths), axis=1)
+        if not past[0]:
+            when = f"is left at {time[int(np.argmax(past))]:.3f} s only" if np.any(past) else "is not left before the motion ends"
+            raise InputError("at", f"is {at:.3f} s; the corridor at the start {when}")
     return replace(scene, corridors=tuple(c for c in scene.corridors if c.at != "start"))
+
+
+def _way_of_grasps(solution: Solution, at: float) -> tuple[Array, Array]:
+    """Times (N,) from `at` on, and how far the origin of every grasp is then from where it was at the start (N, holds) [m]."""
+    assembly, trajectory = assemble(solution.problem), solution.trajectory
+    assert trajectory is not None
+    time = np.concatenate([[0.0], np.linspace(at, trajectory.duration, max(2, int(np.ceil((trajectory.duration - at) / GRID))))])
+    placed, ways = Kinematics(assembly.arm).placements(trajectory.motion()(time)), []
+    for frame in assembly.hold_frames:
+        point = placed.rotation[:, frame.joint] @ frame.joint_T_grasp.translation + placed.origin[:, frame.joint]
+        ways.append(np.linalg.norm(point[1:] - point[0], axis=1))
+    return time[1:], np.stack(ways, axis=1)
 
 
 def _task(problem: TransferProblem, goal: Array) -> Task:
@@ -110,7 +126,7 @@ def _nearest_goal(problem: TransferProblem, end: Array) -> TransferProblem:
         problem = reached(problem, 0)
     found = np.array(problem.goal.configurations)
     nearest = found[int(np.argmin(np.abs(found - end).max(axis=1)))]
-    return problem.with_(goal=Goal(nearest[None], problem.goal.poses))
+    return problem.with_(goal=replace(problem.goal, configurations=nearest[None]))
 
 
 def _warm(problem: TransferProblem, trajectory: Trajectory, at: float) -> Solution | None:
@@ -173,7 +189,7 @@ def _stopped(problem: TransferProblem, options: Options | None) -> Solution | No
     for share in BRAKES:
         try:
             rest = braking(problem.start, problem.limit_set, share)
-            found = _cold(problem.with_(goal=Goal(rest[None])), options)
+            found = _cold(problem.with_(goal=Goal(rest[None], releases=False)), options)
         except FastMoveError:
             continue
         if found is not None:

@@ -188,7 +188,7 @@ def _reach(near: _Tree, node: int, far: _Tree, valid: Validity) -> list[Array] |
 
 def _way_out(problem: TransferProblem, end: str, approach: Array) -> Array | None:
     """Direction in which an end is left: its corridor's; with an item against gravity; with an empty hand the way it came."""
-    for corridor in problem.scene.corridors:
+    for corridor in problem.corridors:
         if corridor.at == end:
             return np.array(corridor.direction)
     if not problem.holds:

@@ -129,6 +129,7 @@ class Sweep:
         intervals = np.stack([edges[:-1], edges[1:]], axis=1)
         active: Array | None = None  # all pairs on all intervals
         self.least: dict[bool, tuple[float, float, int]] = {}
+        self.unsure: dict[bool, tuple[float, float, int]] = {}  # of pairs that the finest intervals could not clear
         self.proven = {True: True, False: True}
         self.seen: list[tuple[Array, Array, Array]] = []
         self._look_at(np.array([0.0, duration]))
@@ -153,6 +154,8 @@ class Sweep:
                 return None
             return Least(float("inf"), 0.0, "nothing near", self.proven[False])
         margin, time, pair = self.least[allowed]
+        if margin >= 0 and allowed in self.unsure:  # that pair is in the way, not the nearest of all
+            margin, time, pair = self.unsure[allowed]
         return Least(margin, time, self._names(pair), self.proven[allowed])
 
     def _look_at(self, times: Array) -> None:
@@ -194,6 +197,7 @@ class Sweep:
             elif margin + RESOLUTION < room:
                 if last:
                     self.proven[fades] = False
+                    self.unsure[fades] = min(self.unsure.get(fades, (np.inf, 0.0, 0)), (margin, float(middle[row]), int(pair)))
                 else:
                     open_rows.append((row, pair))
         if len(rows):

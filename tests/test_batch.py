@@ -41,7 +41,10 @@ def test_a_batch_keeps_its_order_and_survives_a_bad_problem(panda: fm.RobotModel
     q = np.array(problems[1].start.q)
     wall = fm.Obstacle("wall", fm.shapes.Shape("box", size=np.ones(3) * 0.5, placement=fm.ik.pose_at(problems[1], q)))
     problems[1] = problems[1].with_(scene=fm.Scene((wall,)))
-    one, two = fm.plan_batch(problems), fm.plan_batch(problems, jobs=2)
+    told: list[str] = []
+    options = fm.Options(progress=lambda words: told.append(words))  # nothing that another process could call
+    one, two = fm.plan_batch(problems, options=options), fm.plan_batch(problems, jobs=2, options=options)
+    assert told
     assert [s.status for s in one] == [s.status for s in two]
     assert one[1].status is fm.Status.REFUSED and "wall" in one[1].detail and not one[1].ok
     for k in (0, 2):

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pinocchio as pin
 import pytest
 from conftest import BOOK
 from generators import block, free_space_pairs, pinched
@@ -104,6 +105,46 @@ def test_options_and_arguments() -> None:
     with pytest.raises(fm.InputError, match="no motion"):
         replan(failed, 0.1)
     assert solution.trajectory is not None
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_numbers_that_are_not_finite(bad: float) -> None:
+    problem = next(free_space_pairs("benchmark", 1, 0))
+    goal = np.array(problem.goal.configurations)
+    goal[0, 2] = bad
+    with pytest.raises(fm.InputError, match="goal"):
+        problem.with_(goal=fm.Goal(goal))
+    here = pin.SE3.Identity()
+    there = pin.SE3(np.eye(3), np.array([0.0, bad, 0.0]))
+    wrong = (
+        {"span": (-bad, bad)},
+        {"tolerance": [bad, 0.0, 0.0]},
+        {"axis": [bad, 0.0, 0.0]},
+        {"offset": there},
+        {"tolerance": [0.0]},
+    )
+    for arguments in wrong:
+        with pytest.raises(fm.InputError, match="finite"):
+            fm.GoalPose(here, **arguments)
+    with pytest.raises(fm.InputError, match="finite"):
+        fm.GoalPose(there)
+
+
+@pytest.mark.parametrize("step", [0.0, -1.0, float("nan"), float("inf"), 0.1])
+def test_a_grid_that_is_none(step: float) -> None:
+    problem = next(free_space_pairs("benchmark", 1, 0))
+    with pytest.raises(fm.InputError, match="step"):
+        certify(problem, fm.plan(problem, fm.Options(path_seeds=0)).trajectory, step=step)
+
+
+def test_grasps_that_cannot_be_compared() -> None:
+    problem = fm.load_problem(BULB)
+    own = problem.holds[0].grasp.tool_T_item
+    with pytest.raises(fm.InputError, match=r"a\.start_q: .*finite"):
+        fm.rank_grasps(problem, [fm.GraspCandidate("a", own, start_q=np.full(7, np.nan))])
+    moving = problem.with_(start=fm.State(problem.start.q, np.full(7, 0.1), np.zeros(7)))
+    with pytest.raises(fm.InputError, match="start: moves"):
+        fm.rank_grasps(moving, [fm.GraspCandidate("a", own)])
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,15 @@ def test_the_sweep_finds_a_plate_that_flies_through_between_samples(panda: fm.Ro
             assert "plate" in clear.where and abs(clear.time_s - 0.5058) < 0.0025
 
 
+def test_what_cannot_be_cleared_is_named_and_not_what_is_nearest(panda: fm.RobotModel) -> None:
+    """A box that is elsewhere within a nanosecond is never seen on its way."""
+    problem = held_arm(panda)
+    far = tuple(pin.SE3(np.eye(3), np.array([0.5, y, 0.5])) for y in (-0.9, 0.9))
+    there = box("jumping", (0.1, 0.1, 0.3), Motion(np.array([0.5, 0.5 + 1e-9]), far))
+    clear = certify(problem.with_(scene=Scene((there,))), still(problem, 1.0), ("clearance",)).kinds["clearance"]
+    assert not clear.ok and "jumping" in clear.where and clear.time_s == pytest.approx(0.5, abs=1e-3)
+
+
 def test_the_sweep_is_never_above_a_dense_look(panda: fm.RobotModel) -> None:
     rng = np.random.default_rng(8)
     clear = 0

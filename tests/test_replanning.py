@@ -1,5 +1,7 @@
 """Plans changed in flight: what is left is kept where it can be, bent where the goal moved, and ends in a held stop otherwise."""
 
+from dataclasses import replace
+
 import numpy as np
 import pinocchio as pin
 import pytest
@@ -13,8 +15,9 @@ from fastmove.certificate import certify
 from fastmove.collision import Collision
 from fastmove.errors import InputError
 from fastmove.ik import pose_at
+from fastmove.plain import describe
 from fastmove.problem import Goal, State, TransferProblem
-from fastmove.scene import Obstacle, Scene
+from fastmove.scene import Corridor, Obstacle, Scene
 from fastmove.shapes import Shape
 from fastmove.spline import Array
 
@@ -85,6 +88,55 @@ def test_a_goal_that_is_taken_ends_in_a_held_stop(planned: fm.Solution) -> None:
     joined(planned, at, new.solution)
     assert not np.any(np.abs(new.solution.trajectory.velocity(new.solution.duration)) > 1e-9)
     assert new.solution.duration < planned.duration - at
+
+
+def with_corridor(planned: fm.Solution, at: str, length: float) -> fm.Solution:
+    """The planned motion, as one that begins or ends in a corridor as wide as can be."""
+    up = Corridor(at, np.array([0.0, 0.0, 1.0]), length, np.radians(89.0))
+    return replace(planned, problem=planned.problem.with_(scene=replace(planned.problem.scene, corridors=(up,))))
+
+
+def test_a_stop_needs_neither_a_corridor_nor_room_to_open(planned: fm.Solution) -> None:
+    at = 0.4 * planned.duration
+    steep = Corridor("goal", np.array([0.0, 0.0, 1.0]), 0.05, np.radians(10.0))
+    old = replace(planned, problem=planned.problem.with_(scene=replace(planned.problem.scene, corridors=(steep,))))
+    scene = old.problem.scene.changed(add=[ball(planned, planned.duration, 0.05, 0.0)])
+    new = fm.replan(old, at, scene=scene)
+    assert new.solution.ok and new.stops
+    stop = new.solution.problem
+    assert not stop.goal.releases and stop.scene.corridors == (steep,)  # asked for again by whatever follows the stop
+    end = new.solution.trajectory.position(new.solution.duration)
+    opening = stop.with_(goal=Goal(end[None]))
+    assert not certify(opening, new.solution.trajectory, ("corridor",)).ok
+    assert certify(stop, new.solution.trajectory).kinds["release"].proof == "no limit"
+    assert describe(stop)["goal_releases"] is False and "goal_releases" not in describe(opening)
+
+
+def test_the_corridor_of_the_start_is_left_where_the_item_has_left_it(planned: fm.Solution) -> None:
+    trajectory, problem = planned.trajectory, planned.problem
+    time = np.linspace(0, planned.duration, 2000)
+    places = np.array([pose_at(problem, trajectory.position(t)).translation for t in time])
+    moved = np.linalg.norm(places - places[0], axis=1)  # this item's frame and its grasp's are at one point
+    length = min(0.5, 0.9 * float(moved.max()))
+    old = with_corridor(planned, "start", length)
+    for at in (0.1 * planned.duration, *time[(moved < 0.98 * length) & (time > 0)][::300]):
+        later = time[(time >= at) & (moved >= length)]
+        with pytest.raises(InputError, match="corridor at the start") as error:
+            fm.replan(old, float(at))
+        if len(later):
+            assert float(str(error.value).split("left at ")[1].split(" s")[0]) == pytest.approx(later[0], abs=2e-3)
+    free = float(time[moved > 1.02 * length][0])
+    new = fm.replan(old, free)
+    assert new.solution.ok and not new.solution.problem.scene.corridors
+    again = fm.replan(new.solution, 0.3 * new.solution.duration, scene=old.problem.scene)  # it is behind for good
+    assert again.solution.ok and not again.solution.problem.scene.corridors
+
+
+def test_a_motion_that_is_all_but_over_is_left_alone(planned: fm.Solution) -> None:
+    for left in (1e-13, 5e-10, 1e-6, 5e-4):
+        with pytest.raises(InputError, match="inside the motion"):
+            fm.replan(planned, planned.duration - left)
+    assert fm.replan(planned, planned.duration - 1.001e-3).solution.ok
 
 
 def test_where_not_even_a_stop_is_free_it_says_so(planned: fm.Solution) -> None:
