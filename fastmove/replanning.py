@@ -14,16 +14,18 @@ import numpy as np
 
 from fastmove.assembly import assemble
 from fastmove.attempt import Task
-from fastmove.bound import braking, early_breakpoints, lower_bound, warm_breakpoints
+from fastmove.bound import braking, early_breakpoints, lower_bound, switch_basis, warm_breakpoints
 from fastmove.certificate import certify
 from fastmove.errors import FastMoveError, InputError
 from fastmove.evidence import Certificate
 from fastmove.ik import reached
 from fastmove.kinematics import Kinematics
+from fastmove.optimiser import STEP_TOLERANCE
 from fastmove.planner import Options, Planner
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.repair import SHRINK
 from fastmove.scene import Scene
+from fastmove.seeds import moving
 from fastmove.solution import Solution, Status
 from fastmove.spline import Array, SplineBasis
 from fastmove.trajectory import Trajectory
@@ -37,6 +39,7 @@ LONGER = 1.02  # than the bound, where the goal moved
 LEAST_LEFT = 1e-3  # of a motion, for anything to be changed about it [s]
 GRID = 1e-3  # on which the corridor of the start is looked for [s]
 BRAKES = (1.0, 0.7, 0.45)  # shares of acceleration and jerk with which the joints come to rest, tried in this order
+STOPPED = 1e-2  # step tolerance of a stop: found soon is worth more than a little shorter
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,8 @@ def _warm(problem: TransferProblem, trajectory: Trajectory, at: float) -> Soluti
         task = _task(problem, goal)
     except FastMoveError:
         return None
+    if same and task.shop.collision.margins_at(goal, task.ends):  # something stands there now: nothing to bend
+        return None
     times = trajectory.motion().times
     early = early_breakpoints(problem.start, problem.limit_set)
     basis = SplineBasis(warm_breakpoints((times[times > at] - at) / left, early / left, left))
@@ -148,11 +153,19 @@ def _warm(problem: TransferProblem, trajectory: Trajectory, at: float) -> Soluti
     samples = Samples.standard(basis, tr.with_rate, hasty=True)
     free = _left_over(trajectory, at, basis, tr, goal - end)
     duration = left if same else max(left, LONGER * task.bound.duration)
-    draft = task.solve(tr, samples, free, duration, WARM_RADIUS, max_steps=WARM_STEPS, cones_from=WARM_CONES_FROM)
+    return _mended(task, tr, samples, free, duration)
+
+
+def _mended(
+    task: Task, tr: Transcription, samples: Samples, free: Array, duration: float, tolerance: float = STEP_TOLERANCE
+) -> Solution | None:
+    """What a few steps make of a guess; None where that is not certified."""
+    options = {"max_steps": WARM_STEPS, "cones_from": WARM_CONES_FROM, "step_tolerance": tolerance}
+    draft = task.solve(tr, samples, free, duration, WARM_RADIUS, **options)
     if draft is None:
         return None
     result = task.certified(draft)
-    return Solution.of(problem, *result, task.bound.duration) if result[1].ok else None
+    return Solution.of(task.problem, *result, task.bound.duration) if result[1].ok else None
 
 
 def _unchanged(problem: TransferProblem, trajectory: Trajectory, at: float) -> tuple[Trajectory, Certificate] | None:
@@ -185,13 +198,27 @@ def _cold(problem: TransferProblem, options: Options | None) -> Solution | None:
 
 
 def _stopped(problem: TransferProblem, options: Options | None) -> Solution | None:
-    """A certified stop: to where the joints come to rest when they brake, all together, with a share of what they can."""
-    for share in BRAKES:
-        try:
-            rest = braking(problem.start, problem.limit_set, share)
-            found = _cold(problem.with_(goal=Goal(rest[None], releases=False)), options)
-        except FastMoveError:
-            continue
-        if found is not None:
-            return replace(found, detail=f"the arm stops, holding, after {found.duration:.3f} s")
+    """A certified stop: to where the joints come to rest when they brake, all together, with a share of what they can; of those
+    the first that a few steps certify, else the first that the usual plan does."""
+    for way in (_braked, lambda stop: _cold(stop, options)):
+        for share in BRAKES:
+            try:
+                rest = braking(problem.start, problem.limit_set, share)
+                found = way(problem.with_(goal=Goal(rest[None], releases=False)))
+            except FastMoveError:
+                continue
+            if found is not None:
+                return replace(found, detail=f"the arm stops, holding, after {found.duration:.3f} s")
     return None
+
+
+def _braked(problem: TransferProblem) -> Solution | None:
+    """A few steps from Ruckig's own motion to where the arm shall stop."""
+    (rest,) = np.array(problem.goal.configurations)
+    task = _task(problem, rest)
+    if task.shop.checks.refusal(rest) is not None:
+        return None
+    basis = switch_basis(task.bound, at_rest=False, early=task.early)
+    tr = Transcription(problem, task.shop.dynamics, problem.start, rest, basis, SHRINK)
+    free, duration = moving(problem.start, rest, problem.limit_set, basis)
+    return _mended(task, tr, Samples.standard(basis, tr.with_rate, hasty=True), free, duration, STOPPED)
