@@ -123,6 +123,8 @@ def test_mujoco_agrees_on_torques_and_wrench(panda: fm.RobotModel) -> None:
 
 def mujoco_spec(mujoco, assembly):  # type: ignore[no-untyped-def]
     """The assembly's bodies and joints, number by number, as a MuJoCo model."""
+    from fastmove.drivers.simulation import set_inertia, wxyz
+
     spec = mujoco.MjSpec()
     spec.option.gravity = assembly.arm.gravity.linear
     spec.compiler.balanceinertia = False
@@ -144,15 +146,3 @@ def mujoco_spec(mujoco, assembly):  # type: ignore[no-untyped-def]
         for axis in np.eye(3):
             item.add_joint(type=kind, axis=axis)
     return spec
-
-
-def set_inertia(body, inertia: pin.Inertia) -> None:  # type: ignore[no-untyped-def]
-    body.explicitinertial = True
-    body.mass, body.ipos = inertia.mass, inertia.lever
-    matrix = inertia.inertia
-    body.fullinertia = [matrix[0, 0], matrix[1, 1], matrix[2, 2], matrix[0, 1], matrix[0, 2], matrix[1, 2]]
-
-
-def wxyz(rotation: np.ndarray) -> np.ndarray:
-    x, y, z, w = pin.Quaternion(rotation).coeffs()
-    return np.array([w, x, y, z])

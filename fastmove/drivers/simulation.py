@@ -102,7 +102,7 @@ class Simulation:
         """Put obstacles that move where they are at this time of the motion [s]."""
         for k, motion in self._movers:
             pose = motion.pose(time)
-            self.data.mocap_pos[k], self.data.mocap_quat[k] = pose.translation, _wxyz(pose.rotation)
+            self.data.mocap_pos[k], self.data.mocap_quat[k] = pose.translation, wxyz(pose.rotation)
 
     def command(self, q: Array, v: Array, feed_forward: Array) -> None:
         """The servo's reference for the next step: torque = feed-forward + kp (q − q_now) + kd (v − v_now)."""
@@ -221,8 +221,8 @@ def _arm(spec, problem: TransferProblem, assembly: Assembly):  # type: ignore[no
     bodies = {0: spec.worldbody}
     for k in range(1, arm.njoints):
         placement = arm.jointPlacements[k]
-        body = bodies[int(arm.parents[k])].add_body(name=arm.names[k], pos=placement.translation, quat=_wxyz(placement.rotation))
-        _set_inertia(body, arm.inertias[k])
+        body = bodies[int(arm.parents[k])].add_body(name=arm.names[k], pos=placement.translation, quat=wxyz(placement.rotation))
+        set_inertia(body, arm.inertias[k])
         slide = bool(axes.prismatic[k - 1])
         kind = mujoco.mjtJoint.mjJNT_SLIDE if slide else mujoco.mjtJoint.mjJNT_HINGE
         joint = body.add_joint(name=arm.names[k], type=kind, axis=axes.local_axis[k - 1])
@@ -242,7 +242,7 @@ def _hand(spec, parent, problem: TransferProblem, joint_T_grasp: pin.SE3) -> Non
     held = problem.holds[0]
     middle = held.tool_T_grasp.translation[[0, 2]]
     for side, name, patch in ((1.0, "left", held.patches[0]), (-1.0, "right", held.patches[1])):
-        finger = parent.add_body(name=name, pos=joint_T_grasp.translation, quat=_wxyz(joint_T_grasp.rotation))
+        finger = parent.add_body(name=name, pos=joint_T_grasp.translation, quat=wxyz(joint_T_grasp.rotation))
         finger.explicitinertial, finger.mass, finger.inertia = True, 1e-6, [1e-9] * 3
         joint = finger.add_joint(name=name, type=mujoco.mjtJoint.mjJNT_SLIDE, axis=[0.0, side, 0.0])
         joint.armature, joint.damping = FINGER_ARMATURE, [FINGER_DAMPING, 0.0, 0.0]
@@ -258,8 +258,8 @@ def _hand(spec, parent, problem: TransferProblem, joint_T_grasp: pin.SE3) -> Non
 
 def _item(spec, parent, problem: TransferProblem, joint_T_grasp: pin.SE3, member: int) -> list[str]:  # type: ignore[no-untyped-def]
     held = problem.holds[0]
-    body = parent.add_body(name="item", pos=joint_T_grasp.translation, quat=_wxyz(joint_T_grasp.rotation))
-    _set_inertia(body, held.bodies[min(member, len(held.bodies) - 1)])
+    body = parent.add_body(name="item", pos=joint_T_grasp.translation, quat=wxyz(joint_T_grasp.rotation))
+    set_inertia(body, held.bodies[min(member, len(held.bodies) - 1)])
     for axis in np.eye(3):
         body.add_joint(type=mujoco.mjtJoint.mjJNT_SLIDE, axis=axis)
     body.add_joint(type=mujoco.mjtJoint.mjJNT_BALL)
@@ -282,7 +282,7 @@ def _scene(spec, problem: TransferProblem, item_geoms: list[str]) -> None:  # ty
         parent = spec.worldbody
         if obstacle.motion is not None:
             pose = obstacle.motion.pose(0.0)
-            parent = parent.add_body(name=f"moving_{obstacle.name}", pos=pose.translation, quat=_wxyz(pose.rotation), mocap=True)
+            parent = parent.add_body(name=f"moving_{obstacle.name}", pos=pose.translation, quat=wxyz(pose.rotation), mocap=True)
         names = [f"scene_{obstacle.name}" + (f"_{k}" if k else "") for k in range(len(obstacle.shapes))]
         for name, shape in zip(names, obstacle.shapes, strict=True):
             _add_shape(spec, parent, name, shape, shape.placement)
@@ -297,7 +297,7 @@ def _add_shape(spec, body, name: str, shape: Shape, placement: pin.SE3) -> str: 
     if shape.type == "mesh":
         own = shape.hull_points() @ shape.placement.rotation - shape.placement.translation @ shape.placement.rotation
         spec.add_mesh(name=name, uservert=own.ravel())
-        geom = _geom(body, name, mujoco.mjtGeom.mjGEOM_MESH, np.zeros(3), placement.translation, _wxyz(placement.rotation))
+        geom = _geom(body, name, mujoco.mjtGeom.mjGEOM_MESH, np.zeros(3), placement.translation, wxyz(placement.rotation))
         geom.meshname = name
         return name
     kinds = {
@@ -307,7 +307,7 @@ def _add_shape(spec, body, name: str, shape: Shape, placement: pin.SE3) -> str: 
         "sphere": (mujoco.mjtGeom.mjGEOM_SPHERE, [shape.radius, 0, 0]),
     }
     kind, size = kinds[shape.type]
-    _geom(body, name, kind, size, placement.translation, _wxyz(placement.rotation))
+    _geom(body, name, kind, size, placement.translation, wxyz(placement.rotation))
     return name
 
 
@@ -319,13 +319,15 @@ def _geom(body, name, kind, size, position, quaternion=(1, 0, 0, 0)):  # type: i
     return geom
 
 
-def _set_inertia(body, inertia: pin.Inertia) -> None:  # type: ignore[no-untyped-def]
+def set_inertia(body, inertia: pin.Inertia) -> None:  # type: ignore[no-untyped-def]
+    """Give a body of a MuJoCo specification an inertia in its own frame."""
     body.explicitinertial = True
     body.mass, body.ipos = inertia.mass, inertia.lever
     m = inertia.inertia
     body.fullinertia = [m[0, 0], m[1, 1], m[2, 2], m[0, 1], m[0, 2], m[1, 2]]
 
 
-def _wxyz(rotation: Array) -> Array:
+def wxyz(rotation: Array) -> Array:
+    """(4,) quaternion of a rotation (3, 3) in MuJoCo's order."""
     x, y, z, w = pin.Quaternion(np.asarray(rotation)).coeffs()
     return np.array([w, x, y, z])
