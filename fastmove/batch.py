@@ -46,12 +46,7 @@ def plan_batch(problems: Iterable[TransferProblem], jobs: int = 1, options: Opti
     """
     asked = list(problems)
     with _workers(min(jobs, len(asked))) as mapped:
-        return mapped(partial(_planned, options=_silent(options, jobs)), asked)
-
-
-def _silent(options: Options | None, jobs: int) -> Options | None:
-    """Without a function that other processes could not call."""
-    return replace(options, progress=None) if options is not None and jobs > 1 else options
+        return mapped(partial(_planned, options=options), asked)
 
 
 def _planned(problem: TransferProblem, options: Options | None) -> Solution:
@@ -202,7 +197,7 @@ def rank_grasps(
             wave = [k for k in order[first : first + WAVE] if everything or ranked[k].lower_bound * (1 + regret) < best]
             if not wave:
                 break
-            solutions = mapped(partial(_planned, options=_silent(options, jobs)), [ranked[k].problem for k in wave])
+            solutions = mapped(partial(_planned, options=options), [ranked[k].problem for k in wave])
             for k, solution in zip(wave, solutions, strict=True):
                 ranked[k] = replace(ranked[k], solution=solution, reason="" if solution.ok else solution.detail)
                 best = min(best, solution.duration if solution.ok else best)
@@ -306,7 +301,7 @@ def plan_contacts(problem: TransferProblem, contact: str = "best", options: Opti
         contact: pinch, suction, or best for all of them.
 
     Raises:
-        InputError: the problem has no way to hold by that contact.
+        InputError: the problem has no way to hold by that contact, or has others to compare but starts in motion.
     """
     found = [RankedGrasp("pinch", problem=problem)] if contact in ("pinch", "best") else []
     ends = None

@@ -50,6 +50,10 @@ class Options:
     explain: bool = False
     progress: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
 
+    def __getstate__(self) -> dict[str, object]:
+        """Without a function that other processes could not call."""
+        return self.__dict__ | {"progress": None}
+
     def __post_init__(self) -> None:
         if self.seed < 0 or (self.path_seeds or 0) < 0:
             raise InputError(

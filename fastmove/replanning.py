@@ -2,7 +2,7 @@
 
 Warm: what is left of the motion is the first guess, on what is left of its breakpoints, so where nothing is in its way it is
 certified as it is.  A moved goal bends the guess towards itself.  Where that leads nowhere the usual search goes on from the
-moving start; where that fails, too, the arm stops: the fastest certified motion to where its joints come to rest by themselves.
+moving start; where that fails, too, the arm stops: a certified motion to where its joints come to rest by themselves.
 """
 
 from __future__ import annotations
@@ -111,11 +111,9 @@ def _way_of_grasps(solution: Solution, at: float) -> tuple[Array, Array]:
     assembly, trajectory = assemble(solution.problem), solution.trajectory
     assert trajectory is not None
     time = np.concatenate([[0.0], np.linspace(at, trajectory.duration, max(2, int(np.ceil((trajectory.duration - at) / GRID))))])
-    placed, ways = Kinematics(assembly.arm).placements(trajectory.motion()(time)), []
-    for frame in assembly.hold_frames:
-        point = placed.rotation[:, frame.joint] @ frame.joint_T_grasp.translation + placed.origin[:, frame.joint]
-        ways.append(np.linalg.norm(point[1:] - point[0], axis=1))
-    return time[1:], np.stack(ways, axis=1)
+    kinematics, q = Kinematics(assembly.arm), trajectory.motion()(time)
+    places = np.stack([kinematics.frame(q, frame.joint, frame.joint_T_grasp)[1] for frame in assembly.hold_frames], axis=1)
+    return time[1:], np.linalg.norm(places[1:] - places[0], axis=2)
 
 
 def _task(problem: TransferProblem, goal: Array) -> Task:
@@ -150,16 +148,14 @@ def _warm(problem: TransferProblem, trajectory: Trajectory, at: float) -> Soluti
     early = early_breakpoints(problem.start, problem.limit_set)
     basis = SplineBasis(warm_breakpoints((times[times > at] - at) / left, early / left, left))
     tr = Transcription(problem, task.shop.dynamics, problem.start, goal, basis, SHRINK)
-    samples = Samples.standard(basis, tr.with_rate, hasty=True)
     free = _left_over(trajectory, at, basis, tr, goal - end)
     duration = left if same else max(left, LONGER * task.bound.duration)
-    return _mended(task, tr, samples, free, duration)
+    return _mended(task, tr, free, duration)
 
 
-def _mended(
-    task: Task, tr: Transcription, samples: Samples, free: Array, duration: float, tolerance: float = STEP_TOLERANCE
-) -> Solution | None:
+def _mended(task: Task, tr: Transcription, free: Array, duration: float, tolerance: float = STEP_TOLERANCE) -> Solution | None:
     """What a few steps make of a guess; None where that is not certified."""
+    samples = Samples.standard(tr.basis, tr.with_rate, hasty=True)
     options = {"max_steps": WARM_STEPS, "cones_from": WARM_CONES_FROM, "step_tolerance": tolerance}
     draft = task.solve(tr, samples, free, duration, WARM_RADIUS, **options)
     if draft is None:
@@ -221,4 +217,4 @@ def _braked(problem: TransferProblem) -> Solution | None:
     basis = switch_basis(task.bound, at_rest=False, early=task.early)
     tr = Transcription(problem, task.shop.dynamics, problem.start, rest, basis, SHRINK)
     free, duration = moving(problem.start, rest, problem.limit_set, basis)
-    return _mended(task, tr, Samples.standard(basis, tr.with_rate, hasty=True), free, duration, STOPPED)
+    return _mended(task, tr, free, duration, STOPPED)

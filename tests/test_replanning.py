@@ -90,21 +90,22 @@ def test_a_goal_that_is_taken_ends_in_a_held_stop(planned: fm.Solution) -> None:
     assert new.solution.duration < planned.duration - at
 
 
-def with_corridor(planned: fm.Solution, at: str, length: float) -> fm.Solution:
-    """The planned motion, as one that begins or ends in a corridor as wide as can be."""
-    up = Corridor(at, np.array([0.0, 0.0, 1.0]), length, np.radians(89.0))
+def with_corridor(planned: fm.Solution, at: str, length: float, degrees: float) -> fm.Solution:
+    """The planned motion, as one that begins or ends in an upright corridor."""
+    up = Corridor(at, np.array([0.0, 0.0, 1.0]), length, np.radians(degrees))
     return replace(planned, problem=planned.problem.with_(scene=replace(planned.problem.scene, corridors=(up,))))
 
 
 def test_a_stop_needs_neither_a_corridor_nor_room_to_open(planned: fm.Solution) -> None:
     at = 0.4 * planned.duration
-    steep = Corridor("goal", np.array([0.0, 0.0, 1.0]), 0.05, np.radians(10.0))
-    old = replace(planned, problem=planned.problem.with_(scene=replace(planned.problem.scene, corridors=(steep,))))
+    old = with_corridor(planned, "goal", 0.05, 10.0)
     scene = old.problem.scene.changed(add=[ball(planned, planned.duration, 0.05, 0.0)])
     new = fm.replan(old, at, scene=scene)
     assert new.solution.ok and new.stops
     stop = new.solution.problem
-    assert not stop.goal.releases and stop.scene.corridors == (steep,)  # asked for again by whatever follows the stop
+    assert (
+        not stop.goal.releases and stop.scene.corridors == old.problem.scene.corridors
+    )  # asked for again by whatever follows the stop
     end = new.solution.trajectory.position(new.solution.duration)
     opening = stop.with_(goal=Goal(end[None]))
     assert not certify(opening, new.solution.trajectory, ("corridor",)).ok
@@ -118,7 +119,7 @@ def test_the_corridor_of_the_start_is_left_where_the_item_has_left_it(planned: f
     places = np.array([pose_at(problem, trajectory.position(t)).translation for t in time])
     moved = np.linalg.norm(places - places[0], axis=1)  # this item's frame and its grasp's are at one point
     length = min(0.5, 0.9 * float(moved.max()))
-    old = with_corridor(planned, "start", length)
+    old = with_corridor(planned, "start", length, 89.0)
     for at in (0.1 * planned.duration, *time[(moved < 0.98 * length) & (time > 0)][::300]):
         later = time[(time >= at) & (moved >= length)]
         with pytest.raises(InputError, match="corridor at the start") as error:
