@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow lint robust riding clean
 
 demo: $(VENV)/ready
 	$(BIN)/fastmove plan problems/book_to_tote.toml --out book_to_tote.npz
@@ -16,6 +16,14 @@ test: $(VENV)/ready lint
 
 test-slow: $(VENV)/ready
 	$(BIN)/python -m pytest -m slow -s
+
+# The same answer over perturbed starts, seeds and imitated processors (resumes; about an hour on two cores).
+robust: $(VENV)/ready
+	$(BIN)/python tests/robust.py --processors --out robust.jsonl
+
+# 200 plans that ride the limit of the hold, in physics (resumes; half an hour on one core).
+riding: $(VENV)/ready
+	$(BIN)/python tests/riding.py --out riding.jsonl
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

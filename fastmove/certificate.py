@@ -13,6 +13,8 @@ Where each kind holds (`proof`):
     corridor                                 grid 1 ms: the grasp's origin leaves and reaches its ends within their cones
     start, goal, grip_force, grasp           exact; grasp: the item does not overlap the hand beyond its pads
     release                                  exact: the hand, opened, keeps its clearance from the scene at both ends
+
+Assumed, and said in `Certificate.assumes`: the pads have closed flat on the item (hold, pad_share).
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from fastmove.certify_ends import check_ends
 from fastmove.certify_loads import check_loads
 from fastmove.errors import InputError
 from fastmove.evidence import ROUNDING, Certificate, Entry
+from fastmove.grasp import Held
 from fastmove.problem import TransferProblem
 from fastmove.spline import Array
 from fastmove.sweep import Sweep
@@ -69,7 +72,19 @@ def certify(problem: TransferProblem, trajectory: Trajectory, kinds: Collection[
     found |= check_ends(problem, assembly, trajectory, kinds, step, profile)
     for kind in kinds:
         found.setdefault(kind, Entry(float("inf"), "1", float("inf"), 0.0, "nothing to limit", "no limit"))
-    return Certificate({kind: found[kind] for kind in KINDS if kind in found}, profile)
+    return Certificate({kind: found[kind] for kind in KINDS if kind in found}, profile, _assumptions(problem, kinds))
+
+
+def _assumptions(problem: TransferProblem, kinds: Collection[str]) -> tuple[str, ...]:
+    """What the hold takes for granted."""
+    if not {"hold", "pad_share"} & set(kinds) or not problem.hold_active:
+        return ()
+    return tuple(_closing(held) for held in problem.holds if held.grasp.contact == "pinch")
+
+
+def _closing(held: Held) -> str:
+    evened = "" if np.isinf(held.closing_turn) else f"; they even out at most {np.degrees(held.closing_turn):.2g}°"
+    return f"the pads have closed flat on {held.item.name}{evened}"
 
 
 def _requested(kinds: Collection[str]) -> tuple[str, ...]:

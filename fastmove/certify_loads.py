@@ -22,6 +22,7 @@ from fastmove.trajectory import Trajectory
 from fastmove.uncertainty import affine_basis
 
 UTILISATION_LIMIT = 0.9
+TILTING, SHIFTED = 0.1, 0.4  # shares of the tilting lever that count: in S and R, in V (see `contact`; the certificate's own)
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,7 @@ def _utilisation(held: Held, wrench: Array, grip_force: Array) -> Array:
     a = sum(patch.a for patch in held.patches) / 2
     fx, fy, fz, mx, my, mz = wrench.T
     shear = np.sqrt(fx**2 + fz**2 + (my / c) ** 2) / (2 * mu * grip_force)
-    couples = np.hypot(mx, mz) / (grip_force * (a + mu * width))
+    couples = np.hypot(mx, mz) / (grip_force * (TILTING * a + mu * width))
     return np.asarray(np.hypot(shear, couples + np.abs(fy) / (2 * grip_force)))
 
 
@@ -229,7 +230,7 @@ def _cup_use(held: Held, wrench: Array, vacuum: Array) -> Array:
 def _pad_share(held: Held, wrench: Array, grip_force: Array) -> Array:
     """Largest of V, the share of a pad that the load along the closing axis lightens, and R, written out (see `contact`)."""
     mu, width = held.friction, held.width
-    ratio = 0.4 * sum(patch.a for patch in held.patches) / 2 / (mu * width)
+    ratio = SHIFTED * sum(patch.a for patch in held.patches) / 2 / (mu * width)
     fx, fy, fz, mx, _, mz = wrench.T
     first = np.hypot(fx - 2 * mz / width, fz + 2 * mx / width) / (2 * mu) + fy / 2
     second = np.hypot(fx + 2 * mz / width, fz - 2 * mx / width) / (2 * mu) - fy / 2
@@ -249,7 +250,7 @@ def _sliding_share(held: Held, wrench: Array, grip_force: Array) -> Array:
     for x, z in np.concatenate(pads):
         away = sum(np.hypot(pad[:, 0] - x, pad[:, 1] - z).mean() for pad in pads) / 2
         worst = np.maximum(worst, np.abs(my - z * fx + x * fz) / (2 * mu * away))
-    rest = (np.hypot(mx, mz) / (a + mu * width)) ** 2 + (fy / 2) ** 2
+    rest = (np.hypot(mx, mz) / (TILTING * a + mu * width)) ** 2 + (fy / 2) ** 2
     return np.asarray(np.sqrt(worst**2 + rest) / grip_force)
 
 

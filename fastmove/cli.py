@@ -248,7 +248,8 @@ def _check(options: argparse.Namespace) -> int:
     certificate = certify(problem, trajectory, kinds)
     same = planned_for(options.trajectory, problem)
     if options.json:
-        print(_json(certificate_json(certificate) | {"duration_s": trajectory.duration, "planned_for_this": same}))
+        said = {"duration_s": trajectory.duration, "planned_for_this": same, "assumes": list(certificate.assumes)}
+        print(_json(certificate_json(certificate) | said))
     else:
         print(f"{options.trajectory} for {problem.name}: {trajectory.duration:.4f} s, limits {problem.limits}")
         if same is False:

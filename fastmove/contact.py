@@ -8,12 +8,19 @@ torsion capacity under normal force F is μ F c) and a (its tilting lever):
 
     lin     = ‖(f_x, f_z, m_y / c)‖ / 2 μ F          tangential force and torsion share the friction of two pads
                                                      (ellipsoidal limit surface, Howe & Cutkosky, IJRR 15(6), 1996)
-    couples = ‖(m_x, m_z)‖ / F (a + μ w)             tilting, carried by shifted pressure and by opposed friction
+    couples = ‖(m_x, m_z)‖ / F (κ a + μ w)           tilting, carried by shifted pressure and by opposed friction
     normal  = |f_y| / 2 F                            one pad is about to lift off
     S       = hypot(lin, couples + normal)           utilisation; hold margin = 0.9 − S
 
 S is convex in W and S·F is convex in (W, F), so S ≤ 0.9 is a second-order cone.  The sum inside the hypot and the 0.9
 come from trials in rigid-body simulation: the plain maximum of the three lets 2–6 % of items slip.
+
+Pressure shifts only after the item has turned, so of the lever a only the share κ = 0.1 counts in S (and in R below).  With κ = 1
+plans that ride the limit for long slide in steps of 0.05° with every pad point saturated, and end up to 0.5° off; a lower limit
+than 0.9 costs more time and still lets them.  κ = 0.2 is enough in simulation with contacts of 2 and 4 ms, κ = 0.1 at 8 ms, too.
+`fastmove.pads.friction_left` says why: with normal forces shared as elastic pads share them, the points of such plans have no
+friction left.  Lines and discs have a = 0.  All this assumes that the pads have closed flat on the item (`closing_turn` says how
+far it may be turned before they close).
 
 S adds the friction of both pads up, and that is not all.  A load f_y along the closing axis presses the pads unevenly,
 N = F ∓ f_y/2, and how the tangential force f_t is shared between them, t = (f_t ± d)/2, is not free: the difference d acts
@@ -23,11 +30,11 @@ The lighter pad must find such a d with ‖f_t ± d‖/2 ≤ μ (F ∓ f_y/2), w
 
     V± = [ ‖f_t ± d0‖ / 2μ  ±  f_y / 2 ] / F (1 + κ a/(μ w))  ≤  1            share of the lighter pad; margin = 0.9 − V
 
-Both are cones, too.  Pressure that has shifted has moved friction's centre along, so not all of a counts.  Against the exact best
-share of load over the pads' points, with pressure linear over each pad, κ = 0.7 is nowhere optimistic (`pads`; 1,600 random
-wrenches; κ = 1: 9 %).  But that some share balances a load does not mean that the pads find it: of 90 transfers in rigid-body
-simulation one that V limits slipped at 1.04 times the grip that κ = 0.7 asks for; planned with κ = 0.5, at 1.002; with κ = 0.4
-none of them above 0.998.
+Both are cones, too, with a κ of their own.  Pressure that has shifted has moved friction's centre along, so not all of a counts
+here either.  Against the exact best share of load over the pads' points, with pressure linear over each pad, κ = 0.7 is nowhere
+optimistic (`pads`; 1,600 random wrenches; κ = 1: 9 %).  But that some share balances a load does not mean that the pads find it:
+of 90 transfers in rigid-body simulation one that V limits slipped at 1.04 times the grip that κ = 0.7 asks for; planned with
+κ = 0.5, at 1.002; with κ = 0.4 none of them above 0.998.
 
 S alone is up to 29 % optimistic between wide plane pads and 41 % where the pads touch along a line or at a point (a = 0).
 Torsion is left out of V: it may rest on the heavier pad.
@@ -55,7 +62,8 @@ from fastmove.errors import InputError
 from fastmove.spline import Array, locked
 
 UTILISATION_MAX = 0.9
-SHIFTED = 0.4  # κ
+TILTING = 0.1  # κ of S and R: share of the tilting lever that carries couples before the item has turned
+SHIFTED = 0.4  # κ of V
 
 
 @dataclass(frozen=True)
@@ -68,7 +76,7 @@ class Patch:
         size: plane: edges of the equivalent rectangle, short then long; line: (length,); disc: (radius,) [m].
         direction: (2,) unit vector of the line or of the long edge in tool x, z.
         c: mean radius about the centroid [m]; torsion capacity μ F c.
-        a: tilting lever [m]; pressure can shift by a/2 to either side.
+        a: tilting lever [m]; pressure can shift by a/2 to either side (how much of it counts: `TILTING`, `SHIFTED`).
     """
 
     kind: str
@@ -159,7 +167,7 @@ def pinch(
     linear[0, 0] = linear[1, 2] = 1 / (2 * friction)
     linear[2, 4] = 1 / (2 * friction * c)
     couples = np.zeros((2, 6))
-    couples[0, 3] = couples[1, 5] = 1 / (a + friction * width)
+    couples[0, 3] = couples[1, 5] = 1 / (TILTING * a + friction * width)
     spare, shares = 1 + SHIFTED * a / (friction * width), []
     for side in (1.0, -1.0):
         light = np.zeros((2, 6))
@@ -184,6 +192,30 @@ def _sliding(points: Array) -> list[Array]:
         row[0, 0], row[0, 2], row[0, 4] = -z, x, 1.0
         found.append(row / np.linalg.norm(points - [x, z], axis=1).mean())
     return found
+
+
+def closing_turn(patches: tuple[Patch, ...], friction: float, width: float, force: float, stiffness: float) -> float:
+    """How far an item may be turned about the two axes across the closing axis before the pads close, and still end up flat
+    between them [rad]; infinite where they turn it flat themselves.
+
+    A turned face meets each pad at an edge.  There the pads' pressure turns it flat with a couple of up to F b, b the lever
+    between the edges (a of a plane; 2 c of a line, whose points press at ± c; a disc has no edge), while their friction, at the
+    distance w from each other, keeps it turned with up to μ F w.  Where b ≥ μ w it comes to lie flat, else it stays wedged, but
+    for what the pads give: under the force F a pad of stiffness k gives F / k in the middle, so that a face turned by θ presses
+    everywhere along an extent L while θ L / 2 ≤ F / k.  The pressure's middle has moved by L / 6 at most then; together with the
+    share κ that S counts this stays below a / 2.
+
+    Args:
+        friction: the largest;  force: the least that surely presses each pad [N].
+        stiffness: of one pad along the closing axis [N/m]; infinite = rigid, or unknown.
+    """
+    found = np.inf
+    for patch in patches:
+        if patch.kind in ("plane", "line"):
+            lever = patch.a if patch.kind == "plane" else 2 * patch.c
+            flat = np.inf if lever >= friction * width else 2 * force / (stiffness * float(np.max(patch.size)))
+            found = min(found, flat)
+    return float(found)
 
 
 def suction(friction: float, radius: float, sure: float = 1.0, swing: float = 1.0) -> ConeContact:

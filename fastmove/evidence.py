@@ -38,10 +38,12 @@ class Certificate:
     profile: over `profile["time"]` (N,): use of each limit, 1 = at the limit ("velocity" (N, n) …, "hold" (N,)),
         "wrench" (N, 6 per hold) of the member that is worst there [N, Nm], "torque_Nm" (N, n);
         "clearance_time", "clearance", "clearance_pair" (K,): margins at the sweep's own times [m], and between what.
+    assumes: what was taken for granted and not checked, a sentence each.
     """
 
     kinds: dict[str, Entry]
     profile: dict[str, Array] = field(repr=False, default_factory=dict)
+    assumes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:

@@ -9,7 +9,7 @@ import coal
 import numpy as np
 import pinocchio as pin
 
-from fastmove.contact import ConeContact, Patch, clip_polygon, disc_patch, line_patch, pinch, plane_patch, suction
+from fastmove.contact import ConeContact, Patch, clip_polygon, closing_turn, disc_patch, line_patch, pinch, plane_patch, suction
 from fastmove.cup import SuctionCup, seal
 from fastmove.errors import GraspInvalid, InputError
 from fastmove.item import Inertial, Item
@@ -116,10 +116,22 @@ class Held:
         return self.given * (1 - self.uncertainty.grip_force)
 
     @cached_property
+    def closing_turn(self) -> float:
+        """How far the item may be turned in the open hand and still end up flat between the pads [rad] (see `contact`)."""
+        if isinstance(self.gripper, SuctionCup):
+            return float("inf")
+        friction, force = self.grasp.friction * (1 + self.uncertainty.friction), self.grasp.grip_force[0] * self.sure_grip
+        return closing_turn(self.patches, friction, self.width, float(force), self.gripper.pad_stiffness)
+
+    @cached_property
+    def hull_points(self) -> Array:
+        """(K, 3) points in the grasp frame whose convex hull encloses the item [m]."""
+        return self.item.hull_points() @ self.grasp_T_item.rotation.T + self.grasp_T_item.translation
+
+    @cached_property
     def spread(self) -> float:
         """How far any point of the item may be outside the shapes that it is believed to be, as they sit in the hand [m]."""
-        points = self.item.hull_points() @ self.grasp_T_item.rotation.T + self.grasp_T_item.translation
-        reach = float(np.linalg.norm(points, axis=1).max())
+        reach = float(np.linalg.norm(self.hull_points, axis=1).max())
         return np.sqrt(3) * self.uncertainty.placement + self.uncertainty.turn * reach + self.uncertainty.shape
 
     @property
@@ -201,7 +213,24 @@ def hold(gripper: Gripper | SuctionCup, item: Item, grasp: Grasp, uncertainty: U
     c, a = (patches[0].c + patches[1].c) / 2, (patches[0].a + patches[1].a) / 2
     sure = 1 - uncertainty.grip_force
     model = pinch(grasp.friction * (1 - uncertainty.friction), width, c, a, pressed(patches, frame), sure, item.tolerates.swing)
-    return Held(gripper, item, grasp, width, patches, frame, model, uncertainty)
+    held = Held(gripper, item, grasp, width, patches, frame, model, uncertainty)
+    _check_closing(held)
+    return held
+
+
+def _check_closing(held: Held) -> None:
+    """The item may not be turned further than the pads' pressure evens out: a wedged one is held at a few points."""
+    turn, allowed = held.uncertainty.turn, held.closing_turn
+    if turn > allowed:
+        stiffness = held.gripper.pad_stiffness if isinstance(held.gripper, Gripper) else np.inf
+        known = (
+            f"pads of {stiffness:g} N/m" if np.isfinite(stiffness) else "rigid pads (or unknown: `pad_stiffness` in robot.toml)"
+        )
+        raise InputError(
+            "uncertainty.turn_deg",
+            f"is {np.degrees(turn):g}; {known} even out at most {np.degrees(allowed):.2g}° of {held.item.name} when they close "
+            f"with {held.grasp.grip_force[0] * held.sure_grip:g} N, and what stays wedged between them is not held as certified",
+        )
 
 
 def _by_cup(cup: SuctionCup, item: Item, grasp: Grasp, uncertainty: Uncertainty) -> Held:

@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 
+from fastmove.contact import SHIFTED, TILTING
 from fastmove.grasp import Held
 from fastmove.problem import TransferProblem
 from fastmove.regions import GoalPose
@@ -106,6 +107,7 @@ def _describe_hold(problem: TransferProblem, held: Held) -> dict[str, object]:
             "friction_believed": grasp.friction,
             "grip_force": _plain(grasp.grip_force),
             "sure_grip": held.sure_grip,
+            "lever_share": {} if grasp.contact == "suction" else {"hold": TILTING, "pad_share": SHIFTED},
             "patches": [
                 {
                     "shape": p.kind,

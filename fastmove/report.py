@@ -117,7 +117,7 @@ def certificate_lines(certificate: Certificate) -> list[str]:
             continue  # nothing to limit
         flag, share = " " if e.ok else "!", f"{e.normalised:.2%}" if e.normalised > -9.995 else "< -999 %"
         lines.append(f"  {flag} {kind:<16} {e.margin:12.4g} {e.unit:<6} {share:>9} {e.time_s:10.3f}  {e.where} ({e.proof})")
-    return lines
+    return lines + [f"    assumes that {sentence}" for sentence in certificate.assumes]
 
 
 def solution_json(solution: Solution) -> dict[str, object]:
@@ -131,6 +131,7 @@ def solution_json(solution: Solution) -> dict[str, object]:
         "timings_s": solution.timings,
         "limits": solution.problem.limits,
         "certificate": None,
+        "assumes": [],
         "binding": [],
         "prices": [price.as_json() for price in solution.prices],  # type: ignore[attr-defined]
         "nominal_duration_s": solution.nominal_duration,
@@ -141,6 +142,7 @@ def solution_json(solution: Solution) -> dict[str, object]:
     }
     if solution.certificate is not None:
         result["certificate"] = certificate_json(solution.certificate)
+        result["assumes"] = list(solution.certificate.assumes)
         result["binding"] = binding_intervals(solution.problem, solution.certificate)
     return finite(result)  # type: ignore[return-value]
 

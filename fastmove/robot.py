@@ -74,6 +74,7 @@ class Gripper:
         opening: (2,) least and largest distance between the pads [m].
         force: (2,) least and largest grip force per pad [N].
         disc_radius: contact radius assumed on a round item [m].
+        pad_stiffness: of one pad along the closing axis [N/m]; infinite = rigid, or unknown.
     """
 
     name: str
@@ -88,6 +89,7 @@ class Gripper:
     opening: Array
     force: Array
     disc_radius: float
+    pad_stiffness: float = float("inf")
 
     def finger_positions(self, opening: float) -> dict[str, float]:
         """Joint positions of the fingers at this opening [m]."""
@@ -370,6 +372,7 @@ def _gripper(model: pin.Model, name: str, table: Table) -> Gripper:
         opening=locked(table.numbers("opening", 2)),
         force=locked(table.numbers("force", 2)),
         disc_radius=table.number("disc_radius", 0.003),
+        pad_stiffness=table.number("pad_stiffness", float("inf"), low=1.0),
     )
     for joint in gripper.finger_joints:
         if not model.existJointName(joint):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pinocchio as pin
@@ -11,16 +12,20 @@ from fastmove.assembly import assemble
 from fastmove.drivers.kinematic import KinematicDriver
 from fastmove.errors import InputError
 from fastmove.execution import Execution, RunReport, announce_payload
-from fastmove.judge import Verdict, verdict_of
+from fastmove.judge import Judgement, Verdict, judge, verdict_of, worst_of
 from fastmove.problem import TransferProblem
 from fastmove.solution import Solution
 from fastmove.spline import Array
+
+if TYPE_CHECKING:
+    from fastmove.drivers.mujoco import MujocoDriver
 
 
 @dataclass(frozen=True)
 class RunOutcome:
     """Attributes:
-    report: of the streaming loop;  verdict, slip [m], turn [rad]: of the item in the hand until the fingers open;
+    report: of the streaming loop;  judgement: of the item in the hand until the fingers open: the worst of what was streamed and
+        of the judge's own rollouts of the same motion (see `judge`);
     placed, turned: distance [m] and angle [rad] of the released item from its goal pose.  None without physics.
     item_poses: (time [s], the simulated item's frame in the world), every 10 ms and to rest after the release.
     """
@@ -28,16 +33,18 @@ class RunOutcome:
     name: str
     driver: str
     report: RunReport
-    verdict: Verdict | None = None
-    slip: float | None = None
-    turn: float | None = None
+    judgement: Judgement | None = None
     placed: float | None = None
     turned: float | None = None
     item_poses: tuple[tuple[float, pin.SE3], ...] = field(default=(), repr=False)
 
+    @property
+    def verdict(self) -> Verdict | None:
+        return None if self.judgement is None else self.judgement.verdict
+
     def as_json(self) -> dict[str, object]:
         """Plain numbers, SI units."""
-        r = self.report
+        r, j = self.report, self.judgement
         return {
             "driver": self.driver,
             "event": r.event.name.lower(),
@@ -46,8 +53,12 @@ class RunOutcome:
             "tracking_rad": r.tracking,
             "command_us": r.command_us,
             "verdict": None if self.verdict is None else self.verdict.name,
-            "slip_mm": None if self.slip is None else self.slip * 1e3,
-            "slip_deg": None if self.turn is None else float(np.degrees(self.turn)),
+            "slip_mm": None if j is None else j.slip * 1e3,
+            "slip_deg": None if j is None else float(np.degrees(j.turn)),
+            "farthest_mm": None if j is None else j.reach * 1e3,
+            "pad_points": None if j is None else [j.contacts, j.settling.points],
+            "settled": None if j is None else j.settling.ok,
+            "rollouts": 0 if j is None else len(j.verdicts),
             "placed_mm": None if self.placed is None else self.placed * 1e3,
             "placed_deg": None if self.turned is None else float(np.degrees(self.turned)),
             "replans": 0,
@@ -61,8 +72,8 @@ class RunOutcome:
             f"  {row['cycles']} cycles   largest joint error {self.report.tracking * 1e3:.2f} mrad   "
             f"a command costs {self.report.command_us:.0f} us"
         )
-        if self.verdict is not None:
-            lines.append(f"  {self.verdict.name}: {row['slip_mm']:.4f} mm, {row['slip_deg']:.4f}° in the hand")
+        if self.judgement is not None:
+            lines.append(f"  {self.judgement}")
         if self.placed is not None:
             lines.append(f"  released: at rest {row['placed_mm']:.2f} mm and {row['placed_deg']:.2f}° from its goal")
         return "\n".join(lines)
@@ -92,16 +103,26 @@ def _in_physics(problem: TransferProblem, solution: Solution) -> RunOutcome:
     with MujocoDriver(problem, along=along) as driver:
         announce_payload(driver, problem)
         report = Execution(driver, solution).run()
+        streamed = _streamed(problem, driver, report.tracking)
         if not report.ok:
-            return RunOutcome(problem.name, "mujoco", report, None, *driver.slip())
-        slip, turn = driver.worst_slip()
+            return RunOutcome(problem.name, "mujoco", report, streamed)
         driver.release()
         poses = tuple(driver.recorded)
         goal = _item_at(problem, solution.trajectory.position(solution.duration))
         error = goal.actInv(driver.item_in_world())
         placed, turned = float(np.linalg.norm(error.translation)), float(np.linalg.norm(pin.log3(error.rotation)))
-        verdict = verdict_of(slip, turn, report.tracking)
-        return RunOutcome(problem.name, "mujoco", report, verdict, slip, turn, placed, turned, poses)
+    judged = judge(problem, solution.trajectory, measure=False)
+    return RunOutcome(problem.name, "mujoco", report, worst_of([streamed, judged]), placed, turned, poses)
+
+
+def _streamed(problem: TransferProblem, driver: MujocoDriver, tracking: float) -> Judgement:
+    """The verdict on what was streamed."""
+    slip, turn, reach = driver.worst_slip()
+    settling, touching = driver.settling, driver.least_touching
+    verdict = Verdict.NOT_SETTLED
+    if settling.ok:
+        verdict = verdict_of(slip, turn, tracking, reach, problem.clearance, touching < settling.points)
+    return Judgement(verdict, slip, turn, reach, tracking, settling, touching, np.zeros(0), np.zeros((0, 6)))
 
 
 def _item_at(problem: TransferProblem, q: Array) -> pin.SE3:

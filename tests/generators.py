@@ -21,7 +21,7 @@ from fastmove.items import ItemFacts, known_items
 from fastmove.opened import OpenedHand
 from fastmove.optimiser import Optimiser
 from fastmove.problem import Goal, State, TransferProblem
-from fastmove.robot import RobotModel
+from fastmove.robot import Gripper, RobotModel, problems_folder
 from fastmove.scene import Scene
 from fastmove.seeds import straight
 from fastmove.shapes import Shape, pose
@@ -42,6 +42,11 @@ def pinched(robot: RobotModel, item: Item, grip_force: float, friction: float, o
     """The item held with its middle at this offset from the pads' centre in tool x, z [m]."""
     x, z = np.array(offset) + np.array(robot.gripper().pad_center)
     return hold(robot.gripper(), item, Grasp(pose([x, 0.0, z]), friction, np.array([grip_force, grip_force])))
+
+
+def soft_pads(gripper: Gripper) -> Gripper:
+    """The same with pads that give so much that they lie flat on items turned by tens of degrees."""
+    return replace(gripper, pad_stiffness=1e3)
 
 
 def end_is_usable(problem: TransferProblem, static_use: float = 1.0, hold_too: bool = True) -> bool:
@@ -267,3 +272,94 @@ def hold_bound(count: int, seed: int) -> Iterator[tuple[TransferProblem, fm.Solu
         if end_is_usable(problem, 0.95):
             found += 1
             yield problem, fm.plan(problem.with_(hold_active=False))
+
+
+RIDING = 0.85  # use of the hold, 1 = its limit, from which a plan rides it …
+RIDING_TIME = 0.3  # … for at least this share of its duration
+RIDING_REST = {"plane": (0.15, 0.4), "line": (0.15, 0.45), "disc": (0.35, 0.75)}  # with which most of their plans do
+RIDING_KINDS = tuple(RIDING_REST)
+
+
+def riding(count: int, seed: int, first: int = 0) -> Iterator[tuple[int, TransferProblem]]:
+    """Transfers over a wall that mostly ride the limit of the hold, numbered from `first`: books and boxes, bottles and balls in
+    turn, between two totes' places, shifted by up to 5 cm, turned by 20° and leaning by 10°; friction 0.3 to 0.6, at rest the
+    share `RIDING_REST` of the hold used.  Number k depends on the seed and k alone.
+
+    The centre of mass is up to 3 cm off the body's middle each way (inside the body, along the closing axis in its middle half),
+    which itself is off the pads' by where the body is pinched: books and bottles near their top, beside their middle.  That of a
+    ball is within 3 mm of its middle: further off, its torsion makes the simulation's friction creep by 0.2° in a second at a
+    time constant of 8 ms.
+    """
+    book = fm.load_problem(problems_folder() / "book_to_tote.toml")
+    wall = Scene(tuple(o for o in book.scene.obstacles if o.name in ("table", "wall")))
+    for k in range(first, first + count):
+        rng = np.random.default_rng([seed, k])
+        while True:
+            problem = _riding(book.with_(scene=wall), RIDING_KINDS[k % 3], k, rng)
+            if problem is not None:
+                yield k, problem
+                break
+
+
+def _rider(kind: str, rng: np.random.Generator) -> tuple[Shape, Array, Array]:
+    """A body, the half-ranges of its centre of mass, and where the pads' centre is in its frame [m] (z up)."""
+    if kind == "disc":
+        return Shape("sphere", radius=rng.uniform(0.018, 0.035)), np.full(3, 0.003), np.zeros(3)
+    height = rng.uniform(0.14, 0.24)
+    above = height / 2 - rng.uniform(0.02, 0.035)
+    if kind == "line":
+        return Shape("cylinder", radius=rng.uniform(0.015, 0.035), length=height), np.full(3, 0.03), np.array([0, 0, above])
+    size = np.array([rng.uniform(0.1, 0.17), rng.uniform(0.02, 0.05), height])
+    return Shape("box", size=size), np.full(3, 0.03), np.array([rng.uniform(-0.02, 0.02), 0.0, above])
+
+
+def _riding(book: TransferProblem, kind: str, k: int, rng: np.random.Generator) -> TransferProblem | None:
+    """One draw, or None where its ends or its grip cannot be."""
+    mass, friction, gripper = rng.uniform(0.1, 0.9), rng.uniform(0.3, 0.6), book.robot.gripper()
+    shape, off, pinched_at = _rider(kind, rng)
+    centre, inertia = solid_inertia((shape,), mass)
+    offset = np.minimum(off, shape.half_extents() * [0.85, 0.5, 0.85]) * rng.uniform(-1, 1, 3)
+    item = Item(kind, (shape,), (Inertial(mass, centre + offset, inertia),))
+    down = pin.utils.rotate("x", np.pi)  # the item stands upright below the hand
+    x, z = np.array(gripper.pad_center)
+    grasp = Grasp(pin.SE3(down, np.array([x, 0.0, z]) - down @ pinched_at), friction, np.array([40.0, 40.0]))
+    try:
+        held = hold(gripper, item, grasp)
+    except GraspInvalid:
+        return None
+    problem = book.with_(name=f"{kind} {k}", holds=(held,))
+    ends = [_beside(problem, q, rng) for q in (np.array(book.start.q), np.array(book.goal.configurations[0]))]
+    if ends[0] is None or ends[1] is None or min(hand_overlaps(assemble(problem)))[0] < 0:
+        return None
+    problem = problem.with_(start=State.rest(ends[0]), goal=Goal(ends[1][None]))
+    wrenches = Dynamics(problem, assemble(problem)).static(np.stack(ends))[:, 0, problem.robot.n_arm :]
+    force = held.contact_model.utilisation(wrenches, 1.0).max() / 0.9 / rng.uniform(*RIDING_REST[kind])
+    if not gripper.force[0] <= force <= gripper.force[1]:
+        return None
+    firm = problem.with_(holds=(hold(gripper, item, replace(grasp, grip_force=np.array([force, force]))),))
+    return firm if end_is_usable(firm, 0.9) else None
+
+
+def _beside(problem: TransferProblem, q: Array, rng: np.random.Generator) -> Array | None:
+    """A configuration near q with the item shifted, turned and leaning a little; None where IK finds none."""
+    here, axis = pose_at(problem, q), rng.normal(size=3)
+    lean = pin.exp3(axis / np.linalg.norm(axis) * np.radians(10) * rng.uniform())
+    turn = pin.exp3(np.array([0.0, 0.0, np.radians(20) * rng.uniform(-1, 1)]))
+    there = pin.SE3(lean @ turn @ here.rotation, here.translation + rng.uniform([-0.05, -0.05, 0.0], [0.05, 0.05, 0.1]))
+    found = configurations(problem, there, near=q)
+    return np.asarray(found[0]) if len(found) and np.abs(found[0] - q).max() < 0.6 else None
+
+
+def riding_share(solution: fm.Solution) -> float:
+    """Share of the duration for which S, V or R is used by at least `RIDING` of its limit."""
+    profile = solution.certificate.profile
+    time, use = profile["time"], np.maximum(profile["hold"], profile["pad_share"])
+    inside = (use[1:] >= RIDING) & (use[:-1] >= RIDING)
+    return float(np.diff(time)[inside].sum() / time[-1])
+
+
+def dominance(solution: fm.Solution) -> float:
+    """Share of torsion and tangential force in the peak S."""
+    profile, contact = solution.certificate.profile, solution.problem.holds[0].contact_model
+    wrench = profile["wrench"][int(np.argmax(profile["hold"]))]
+    return float(np.linalg.norm(contact.linear @ wrench) / contact.utilisation(wrench, 1.0))

@@ -6,11 +6,11 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.drivers.driver import Command, Driver, Reading
-from fastmove.drivers.simulation import SETTLE, Simulation, displacement, the_held
+from fastmove.drivers.simulation import Simulation, displacement, displacements, farthest, the_held
 from fastmove.problem import TransferProblem
 from fastmove.spline import Array
 
-BRAKE, RECORD = 0.25, 0.01  # [s]
+BRAKE, STILL, RECORD = 0.25, 0.2, 0.01  # [s]
 GRIP_TRAVEL = 0.003  # fingers farther from the item's faces than this hold nothing [m]
 OPENING_FORCE = 5.0  # [N]
 
@@ -41,8 +41,9 @@ class MujocoDriver(Driver):
         self.recorded.clear()
         start = np.array(self.problem.start.q)
         self.simulation.place(start)
-        self.simulation.settle(start, np.array(self.simulation.data.qfrc_bias[: self.simulation.n]))
-        self.reference, self.cycles, self._worst = self.simulation.item_pose(), 0, (0.0, 0.0)
+        self.settling = self.simulation.settle(start, np.array(self.simulation.data.qfrc_bias[: self.simulation.n]))
+        self.reference, self.cycles, self.least_touching = self.simulation.item_pose(), 0, self.settling.touching
+        self._poses: list[Array] = [self.reference]
 
     def payload(self, mass: float, com: Array, inertia: Array) -> None:
         """Known already: the feed-forward torque of every command includes it."""
@@ -58,8 +59,8 @@ class MujocoDriver(Driver):
             self.simulation.at(self.cycles * self.cycle + k * self.simulation.step_size)
             self.simulation.advance()
             self._record()
-            moved, turned = displacement(self.reference, self.simulation.item_pose())
-            self._worst = max(self._worst[0], moved), max(self._worst[1], turned)
+            self._poses.append(self.simulation.item_pose())
+            self.least_touching = min(self.least_touching, self.simulation.pads_in_touch())
         self.cycles += 1
         return command
 
@@ -71,7 +72,7 @@ class MujocoDriver(Driver):
             bias = np.array(self.simulation.data.qfrc_bias[: self.simulation.n])
             self.simulation.command(q + v * (t - t * t / (2 * BRAKE)), v * (1 - t / BRAKE), bias)
             self.simulation.advance()
-        self._hold(q + v * BRAKE / 2, SETTLE)
+        self._hold(q + v * BRAKE / 2, STILL)
 
     def release(self, seconds: float = 0.6) -> None:
         """Open the fingers, arm still, and let the item come to rest."""
@@ -83,9 +84,12 @@ class MujocoDriver(Driver):
         """Displacement [m] and rotation [rad] of the item in the hand since it settled."""
         return displacement(self.reference, self.simulation.item_pose())
 
-    def worst_slip(self) -> tuple[float, float]:
-        """The largest displacement [m] and rotation [rad] seen while streaming."""
-        return self._worst
+    def worst_slip(self) -> tuple[float, float, float]:
+        """The largest displacement [m] and rotation [rad] seen while streaming, and that of the item's farthest point [m]."""
+        poses = np.array(self._poses)
+        slip, turn = displacements(self.reference, poses)
+        reach = farthest(self.reference, poses, self.problem.holds[0].hull_points)
+        return float(slip.max()), float(turn.max()), float(reach.max())
 
     def item_in_world(self) -> pin.SE3:
         """Pose of the item's own frame in the world."""

@@ -1,13 +1,15 @@
 """Simulated hardware that can say no: the item held by friction alone, judged for slip.
 
 The recipe and every number in it were measured against closed forms (slip limits within 0.5 % of Coulomb, creep below 0.04 mm
-in 2 s at 95 % load).  Five obvious ways to build this model give wrong verdicts, and each is avoided here on purpose:
+in 2 s at 95 % load).  Six obvious ways to build this model give wrong verdicts, and each is avoided here on purpose:
 
     an item on a free joint in the world drifts at any margin       → a child of the hand: three slides and a ball
     implicit damping of servo gains gives false slips               → Euler, `eulerdamp` disabled
     box pads hold torsion 1.85 times too well                       → four spheres at the patch's own mean radius
     fingers that are not coupled cannot carry load along y          → an equality between them
     a loose solver tolerance creeps                                 → 1e-12, elliptic cones, impratio 100
+    convex collision lies at grazing contact (a cup on a saucer     → its tolerance 1e-12 within 1000 iterations, and supports
+    now and then is 60 mm deep for one step)                          that may be touched are 50 µm smaller all around
 
 The item's own joint coordinates are its slip.  Contact points come from the same patches that the planner uses; armature and
 damping are the robot's.  The servo's gains follow from the least effective inertia on the way, so that they are stable at the
@@ -17,9 +19,12 @@ time step whatever the arm.
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pinocchio as pin
+from scipy.spatial import ConvexHull, HalfspaceIntersection
 
 from fastmove.assembly import Assembly, assemble
 from fastmove.errors import InputError, MissingPackage
@@ -36,9 +41,17 @@ except ImportError as error:  # pragma: no cover
     raise MissingPackage("mujoco", "simulated hardware", "sim") from error
 
 PAD_RADIUS = 0.004  # [m]
-SOLREF, SOLIMP = (0.004, 1.0), (0.99, 0.999, 0.001, 0.5, 2.0)
+TIME_CONSTANT, SOLIMP = 0.004, (0.99, 0.999, 0.001, 0.5, 2.0)  # of contacts [s]; how stiff they are
+CCD_TOLERANCE, CCD_ITERATIONS = 1e-12, 1000
+SUPPORT_GAP = 5e-5  # by which supports are smaller all around [m]
 FINGER_ARMATURE, FINGER_DAMPING = 0.5, 20.0
-SETTLE, SETTLE_STEP = 0.2, 2.5e-4  # [s]
+CLOSE, LOAD, REST, SETTLE_STEP = 0.1, 0.1, 0.05, 2.5e-4  # phases of settling, and their step [s]
+CLOSED, DRAG = 0.8, 1e-3  # share of closing after which the grip is at its force; what slows the item down meanwhile [s]
+SETTLED_SLIP, SETTLED_TURN = 1e-4, np.radians(0.1)  # [m], [rad]
+# Friction that is a soft constraint creeps under a load that it holds, at a speed that grows with the time constant.  At the mean
+# radius of a full pad (6.9 mm) 1e-3 rad/s at `TIME_CONSTANT` [m/s]; healthy grasps creep at a tenth to three quarters of it.
+SETTLED_CREEP = 6.9e-6
+SETTLED_PRESS, SETTLED_WRENCH = 0.3, 0.02  # least of the mean normal force of all points; relative error of the wrench
 SERVO_RATE = 100.0  # [rad/s] natural frequency of the tracking error, critically damped
 
 
@@ -49,12 +62,67 @@ def the_held(problem: TransferProblem) -> Held:
     return problem.holds[0]
 
 
+@dataclass(frozen=True)
+class Settling:
+    """How the item sits in the closed hand before the motion: only what is at rest there, as planned, may be a reference.
+
+    Attributes:
+        slip, turn: how far it has moved [m] and turned [rad] from where the grasp says.
+        touching, points: pad points in touch, and how many there are.
+        lightest: least normal force of a point, as a share of the mean over all points.
+        wrench_error: of what the pads carry, against the weight of the body that is truly in the hand, relative.
+        creep: speed with which the item turns in the hand at the mean radius of its patches, over the time constant of contacts,
+            in shares of `TIME_CONSTANT` [m/s].
+    """
+
+    slip: float
+    turn: float
+    touching: int
+    points: int
+    lightest: float
+    wrench_error: float
+    creep: float
+
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong, in words; empty where it has settled."""
+        checks = (
+            (self.slip, SETTLED_SLIP, f"moved {self.slip * 1e3:.2f} mm"),
+            (self.turn, SETTLED_TURN, f"turned {np.degrees(self.turn):.2f}°"),
+            (self.points - self.touching, 0, f"{self.touching} of {self.points} pad points in touch"),
+            (-self.lightest, -SETTLED_PRESS, f"a pad point presses with {self.lightest:.2f} of the mean"),
+            (self.wrench_error, SETTLED_WRENCH, f"the pads carry {self.wrench_error:.0%} other than its weight"),
+            (self.creep, SETTLED_CREEP, f"still turns, at {self.creep * 1e6:.0f} µm/s where the pads press"),
+        )
+        return [words for value, most, words in checks if not value <= most]  # NaN is a fault
+
+    @property
+    def ok(self) -> bool:
+        return not self.faults
+
+
+@dataclass(frozen=True)
+class Played:
+    """What happened, one row per step.
+
+    Attributes:
+        joints: (N, n) [rad];  items: (N, 7) item poses in the grasp frame;  touching: (N,) pad points in touch.
+        wrench: (N, 6) what contacts exert on the item, in the grasp frame [N, Nm]; empty unless measured.
+    """
+
+    joints: Array
+    items: Array
+    touching: Array
+    wrench: Array
+
+
 class Simulation:
     """One held item on one arm in MuJoCo.
 
     Args:
         grip_force: per pad [N];  member: which body of the item's set is in the hand;  step: [s].
         gains_along: configurations (N, n) for which the servo must be stable.
+        time_constant: of contacts [s].
     """
 
     def __init__(
@@ -65,13 +133,15 @@ class Simulation:
         member: int = 0,
         step: float = 1e-3,
         friction: float | None = None,
+        time_constant: float = TIME_CONSTANT,
     ) -> None:
         if the_held(problem).grasp.contact != "pinch":
             raise InputError("grasp.contact", "is suction, which is not simulated; only pinched items are judged in physics")
-        self.problem, self.step_size, self.grip_force = problem, step, grip_force
+        self.problem, self.step_size, self.grip_force, self.time_constant = problem, step, grip_force, time_constant
         self.assembly = assemble(problem)
         self.n = problem.robot.n_arm
-        self.model = _spec(problem, self.assembly, member, step, friction).compile()
+        self.body = problem.holds[0].bodies[min(member, len(problem.holds[0].bodies) - 1)]
+        self.model = _spec(problem, self.assembly, self.body, step, friction, time_constant).compile()
         self.data = mujoco.MjData(self.model)
         self.kp, self.kd = self._gains(gains_along)
         self.model.actuator_biasprm[: self.n, 1], self.model.actuator_biasprm[: self.n, 2] = -self.kp, -self.kd
@@ -83,7 +153,6 @@ class Simulation:
             if o.motion is not None
         ]
         self._pads = [k for k in range(self.model.ngeom) if self.model.geom(k).name.startswith("pad_")]
-        self.least_contacts = len(self._pads)
         self.until = np.inf  # when obstacles that move are stopped [s]
         self.grip(grip_force)
 
@@ -98,6 +167,13 @@ class Simulation:
         self.grip(self.grip_force)
         mujoco.mj_forward(self.model, self.data)
 
+    def disturb(self, size: float, seed: int) -> None:
+        """Move the item by about this much in the open hand, the arm's joints too [m, rad]."""
+        rng = np.random.default_rng(seed)
+        self.data.qpos[: self.n] += size * rng.uniform(-1, 1, self.n)
+        self.data.qpos[self.item] += size * rng.uniform(-1, 1, 7)
+        mujoco.mj_normalizeQuat(self.model, self.data.qpos)
+
     def at(self, time: float) -> None:
         """Put obstacles that move where they are at this time of the motion [s]."""
         for k, motion in self._movers:
@@ -108,22 +184,93 @@ class Simulation:
         """The servo's reference for the next step: torque = feed-forward + kp (q − q_now) + kd (v − v_now)."""
         self.data.ctrl[: self.n] = feed_forward + self.kp * q + self.kd * v
 
-    def settle(self, q: Array, feed_forward: Array) -> None:
-        """Close the grip on the item with the arm still at q, until nothing moves; a finer step keeps every pad point in touch.
+    def settle(self, q: Array, feed_forward: Array, longer: float = 0.0, disturbance: float = 0.0, seed: int = 0) -> Settling:
+        """Close the grip on the item with the arm still at q, give it the item's weight, and wait until nothing moves.
 
-        Closing is an impact: at a step of 1 ms an eccentric item can end on fewer points than it has.
+        The pads close flat, as the certificate assumes: while they do, slowly, what the item stands on carries its weight and
+        keeps it from being thrown about, and then hands it over evenly.  Thrown onto pads that snap shut, an eccentric item
+        turns by a thousandth of a degree before they press, and stays wedged between a few of their points.
+
+        Args:
+            longer: than usual [s];  disturbance, seed: see `disturb`.
         """
         self.place(q)
+        if disturbance:
+            self.disturb(disturbance, seed)
         self.model.opt.timestep = min(SETTLE_STEP, self.step_size)
         self.command(q, np.zeros_like(q), feed_forward)
-        self.advance(round(SETTLE / self.model.opt.timestep))
+        weight = np.array(self.data.qfrc_bias[self.item_dofs])  # arm and item are at rest
+        closing, loading, resting = (round(seconds / self.model.opt.timestep) for seconds in (CLOSE, LOAD, REST + longer))
+        self.model.dof_damping[self.item_dofs] = self._drag
+        for k in range(closing):
+            self.grip(self.grip_force * min(1.0, (k + 1) / (CLOSED * closing)))
+            self._carried(weight, 1)
+        self.model.dof_damping[self.item_dofs] = 0.0
+        for k in range(loading):
+            self._carried(weight * (1 - (k + 1) / loading), 1)
+        self._carried(np.zeros(6), resting)
         self.model.opt.timestep = self.step_size
+        return self.settled()
 
-    def play(self, q: Array, v: Array, feed_forward: Array, measure: bool) -> tuple[Array, Array, Array]:
+    @cached_property
+    def _drag(self) -> Array:
+        """(6,) damping of the item in the hand while pads close [Ns/m, Nms]: at the middle of the grasp, where they push, so that
+        an item whose centre of mass is elsewhere is pushed but not turned."""
+        least = float(np.linalg.eigvalsh(np.array(self.body.inertia)).min())
+        return np.repeat([self.body.mass, least], 3) / DRAG
+
+    def _carried(self, force: Array, steps: int) -> None:
+        """So many steps with this generalized force on the item, which the arm feels as it does the item's weight."""
+        self.data.qfrc_applied[self.item_dofs] = force
+        self.advance(steps)
+
+    def settled(self) -> Settling:
+        """How the item sits in the hand now."""
+        mujoco.mj_forward(self.model, self.data)
+        there = np.array([0.0, 0, 0, 1, 0, 0, 0])
+        slip, turn = displacement(there, self.item_pose())
+        normal, wrench, expected = *self._pads_carry(), self._weight()
+        scale = np.linalg.norm(expected[:3])
+        radius = min(patch.c for patch in self.problem.holds[0].patches)
+        lever = max(float(np.linalg.norm(expected[3:]) / scale), radius)
+        error = (wrench - expected) / scale / np.repeat([1.0, lever], 3)
+        creep = float(np.linalg.norm(self.data.qvel[self.item_dofs][3:])) * radius * TIME_CONSTANT / self.time_constant
+        wrench_error = max(float(np.linalg.norm(error[:3])), float(np.linalg.norm(error[3:])))
+        lightest = float(normal.min() / normal.mean()) if normal.any() else 0.0
+        return Settling(slip, turn, self.pads_in_touch(), len(self._pads), lightest, wrench_error, creep)
+
+    def _pads_carry(self) -> tuple[Array, Array]:
+        """Normal force of every pad point [N], and the wrench (6,) of all of them on the item in the grasp frame [N, Nm]."""
+        normal, wrench, force = np.zeros(len(self._pads)), np.zeros(6), np.zeros(6)
+        frame, origin = self._grasp_frame()
+        for k, contact in enumerate(self.data.contact):
+            pads = [int(g) in self._pads for g in contact.geom]
+            if not any(pads):
+                continue
+            mujoco.mj_contactForce(self.model, self.data, k, force)
+            sign = 1.0 if pads[0] else -1.0  # the force is that of the first geom on the second
+            axes = contact.frame.reshape(3, 3)
+            push, twist = sign * frame.T @ (axes.T @ force[:3]), sign * frame.T @ (axes.T @ force[3:])
+            wrench += np.concatenate([push, np.cross(frame.T @ (contact.pos - origin), push) + twist])
+            normal[self._pads.index(int(contact.geom[0 if pads[0] else 1]))] += force[0]
+        return normal, wrench
+
+    def _weight(self) -> Array:
+        """(6,) wrench that holds the body in the hand against gravity at rest, in the grasp frame [N, Nm]."""
+        push = -self.body.mass * self._grasp_frame()[0].T @ np.array(self.problem.gravity)
+        return np.concatenate([push, np.cross(self.body.lever, push)])
+
+    def _grasp_frame(self) -> tuple[Array, Array]:
+        """Rotation (3, 3) and origin (3,) of the grasp frame in the world."""
+        finger = self.data.body("left")  # slides along the closing axis only
+        origin = finger.xpos - finger.xmat.reshape(3, 3)[:, 1] * self.data.qpos[self.n]
+        return finger.xmat.reshape(3, 3), origin
+
+    def play(self, q: Array, v: Array, feed_forward: Array, measure: bool) -> Played:
         """Send all references (N, n) from the present state, one per step.
 
-        Returns:
-            joints (N, n), item poses (N, 7) after every step, and contact wrenches (N, 6), empty unless measured.
+        Args:
+            measure: the contact wrench; without it the whole run is one call of MuJoCo's own loop.
         """
         control = np.empty((len(q), self.model.nu))
         control[:, : self.n] = feed_forward + self.kp * q + self.kd * v
@@ -132,21 +279,21 @@ class Simulation:
             spec = mujoco.mjtState.mjSTATE_FULLPHYSICS
             initial = np.empty(mujoco.mj_stateSize(self.model, spec))
             mujoco.mj_getState(self.model, self.data, initial, spec)
-            states, _ = rollout.rollout(self.model, self.data, initial[None], control[None])
+            states, sensed = rollout.rollout(self.model, self.data, initial[None], control[None])
             qpos = states[0, :, 1 : 1 + self.model.nq]
-            return qpos[:, : self.n], qpos[:, self.item], np.zeros((0, 6))
-        qpos, wrench = np.empty((len(q), self.model.nq)), np.empty((len(q), 6))
+            return Played(qpos[:, : self.n], qpos[:, self.item], np.count_nonzero(sensed[0], axis=1), np.zeros((0, 6)))
+        qpos, wrench, touching = np.empty((len(q), self.model.nq)), np.empty((len(q), 6)), np.empty(len(q), dtype=int)
         for k in range(len(q)):
             self.data.ctrl[:] = control[k]
             self.at(min(k * self.step_size, self.until))
             mujoco.mj_step(self.model, self.data)
             qpos[k], wrench[k] = self.data.qpos, self.data.qfrc_constraint[self.item_dofs]
-            self.least_contacts = min(self.least_contacts, self.pads_in_touch())
-        return qpos[:, : self.n], qpos[:, self.item], wrench
+            touching[k] = self.pads_in_touch()
+        return Played(qpos[:, : self.n], qpos[:, self.item], touching, wrench)
 
     def pads_in_touch(self) -> int:
-        """How many pad points touch the item now."""
-        return int(np.count_nonzero(np.isin(self.data.contact.geom, self._pads).any(axis=1)))
+        """How many pad points touch the item, where contacts were last looked for."""
+        return int(np.count_nonzero(self.data.sensordata))
 
     def advance(self, steps: int = 1) -> None:
         mujoco.mj_step(self.model, self.data, nstep=steps)
@@ -180,6 +327,17 @@ def displacements(reference: Array, poses: Array) -> tuple[Array, Array]:
     return np.linalg.norm(poses[:, :3] - reference[:3], axis=1), 2 * np.arccos(cosine)
 
 
+def farthest(reference: Array, poses: Array, points: Array) -> Array:
+    """(N,) largest distance [m] that any of the points (K, 3) of an item moves between a reference pose (7,) and poses (N, 7)."""
+    there = points @ pin.Quaternion(*reference[3:]).toRotationMatrix().T + reference[:3]
+    w, u = poses[:, None, 3:4], poses[:, None, 4:]
+    once = 2 * np.cross(u, points[None])
+    now = (
+        points[None] + w * once + np.cross(u, once) + poses[:, None, :3]
+    )  # a unit quaternion turns p by 2 w u × p + 2 u × (u × p)
+    return np.asarray(np.linalg.norm(now - there, axis=2).max(axis=1))
+
+
 def displacement(reference: Array, now: Array) -> tuple[float, float]:
     """The same for one pose."""
     distance, angle = displacements(reference, now[None])
@@ -192,15 +350,17 @@ def displacement(reference: Array, now: Array) -> tuple[float, float]:
 def _spec(
     problem: TransferProblem,
     assembly: Assembly,
-    member: int,
+    body: pin.Inertia,
     step: float,
     friction: float | None,
+    time_constant: float,
 ) -> mujoco.MjSpec:
     spec = mujoco.MjSpec()
     option = spec.option
     option.gravity, option.timestep = problem.gravity, step
     option.cone, option.impratio = mujoco.mjtCone.mjCONE_ELLIPTIC, 100.0
     option.solver, option.iterations, option.tolerance = mujoco.mjtSolver.mjSOL_NEWTON, 200, 1e-12
+    option.ccd_tolerance, option.ccd_iterations = CCD_TOLERANCE, CCD_ITERATIONS
     option.integrator = mujoco.mjtIntegrator.mjINT_EULER
     option.disableflags |= mujoco.mjtDisableBit.mjDSBL_EULERDAMP
     spec.compiler.boundmass = spec.compiler.boundinertia = 0.0
@@ -208,10 +368,10 @@ def _spec(
     bodies = _arm(spec, problem, assembly)
     frame = assembly.hold_frames[0]
     _hand(spec, bodies[frame.joint], problem, frame.joint_T_grasp)
-    item_geoms = _item(spec, bodies[frame.joint], problem, frame.joint_T_grasp, member)
+    item_geoms = _item(spec, bodies[frame.joint], problem, frame.joint_T_grasp, body)
     mu = problem.holds[0].grasp.friction if friction is None else friction
-    _pad_contacts(spec, problem, item_geoms, mu)
-    _scene(spec, problem, item_geoms)
+    _pad_contacts(spec, problem, item_geoms, mu, time_constant)
+    _scene(spec, problem, item_geoms, time_constant)
     return spec
 
 
@@ -256,17 +416,18 @@ def _hand(spec, parent, problem: TransferProblem, joint_T_grasp: pin.SE3) -> Non
     mimic.solref[:2], mimic.solimp[:3] = [0.002, 1.0], [0.99, 0.999, 0.001]
 
 
-def _item(spec, parent, problem: TransferProblem, joint_T_grasp: pin.SE3, member: int) -> list[str]:  # type: ignore[no-untyped-def]
+def _item(spec, parent, problem: TransferProblem, joint_T_grasp: pin.SE3, inertia: pin.Inertia) -> list[str]:  # type: ignore[no-untyped-def]
     held = problem.holds[0]
     body = parent.add_body(name="item", pos=joint_T_grasp.translation, quat=wxyz(joint_T_grasp.rotation))
-    set_inertia(body, held.bodies[min(member, len(held.bodies) - 1)])
+    set_inertia(body, inertia)
     for axis in np.eye(3):
         body.add_joint(type=mujoco.mjtJoint.mjJNT_SLIDE, axis=axis)
     body.add_joint(type=mujoco.mjtJoint.mjJNT_BALL)
     return [_add_shape(spec, body, f"item_{k}", s, held.grasp_T_item * s.placement) for k, s in enumerate(held.item.shapes)]
 
 
-def _pad_contacts(spec, problem: TransferProblem, item_geoms: list[str], mu: float) -> None:  # type: ignore[no-untyped-def]
+def _pad_contacts(spec, problem: TransferProblem, item_geoms: list[str], mu: float, constant: float) -> None:  # type: ignore[no-untyped-def]
+    """Contacts of every pad point with the item, and a sensor for each that says whether it touches."""
     held = problem.holds[0]
     for name, patch in (("left", held.patches[0]), ("right", held.patches[1])):
         for k in range(len(patch.points())):
@@ -274,10 +435,15 @@ def _pad_contacts(spec, problem: TransferProblem, item_geoms: list[str], mu: flo
                 pair = spec.add_pair(geomname1=f"pad_{name}_{k}", geomname2=geom)
                 pair.condim = 4 if patch.kind == "disc" else 3
                 pair.friction = [mu, mu, mu * patch.c, 0.0001, 0.0001]
-                pair.solref[:2], pair.solimp[:5] = SOLREF, SOLIMP
+                pair.solref[:2], pair.solimp[:5] = (constant, 1.0), SOLIMP
+            touch = spec.add_sensor(name=f"touch_{name}_{k}", type=mujoco.mjtSensor.mjSENS_CONTACT)
+            touch.objtype, touch.objname = mujoco.mjtObj.mjOBJ_GEOM, f"pad_{name}_{k}"
+            touch.reftype, touch.refname = mujoco.mjtObj.mjOBJ_BODY, "item"
+            touch.intprm[:3] = [1 << int(mujoco.mjtConDataField.mjCONDATA_FOUND), 0, 1]
 
 
-def _scene(spec, problem: TransferProblem, item_geoms: list[str]) -> None:  # type: ignore[no-untyped-def]
+def _scene(spec, problem: TransferProblem, item_geoms: list[str], constant: float) -> None:  # type: ignore[no-untyped-def]
+    supports = {allowed.obstacle for allowed in problem.scene.allowed_contacts}
     for obstacle in problem.scene.obstacles:
         parent = spec.worldbody
         if obstacle.motion is not None:
@@ -285,30 +451,40 @@ def _scene(spec, problem: TransferProblem, item_geoms: list[str]) -> None:  # ty
             parent = parent.add_body(name=f"moving_{obstacle.name}", pos=pose.translation, quat=wxyz(pose.rotation), mocap=True)
         names = [f"scene_{obstacle.name}" + (f"_{k}" if k else "") for k in range(len(obstacle.shapes))]
         for name, shape in zip(names, obstacle.shapes, strict=True):
-            _add_shape(spec, parent, name, shape, shape.placement)
+            gap = SUPPORT_GAP if obstacle.name in supports else 0.0
+            _add_shape(spec, parent, name, shape, shape.placement, gap)
         for geom, name in itertools.product(item_geoms, names):
             pair = spec.add_pair(geomname1=geom, geomname2=name)
             pair.condim, pair.friction = 3, [0.5, 0.5, 0.005, 0.0001, 0.0001]
-            pair.solref[:2], pair.solimp[:5] = SOLREF, SOLIMP
+            pair.solref[:2], pair.solimp[:5] = (constant, 1.0), SOLIMP
 
 
-def _add_shape(spec, body, name: str, shape: Shape, placement: pin.SE3) -> str:  # type: ignore[no-untyped-def]
-    """A shape as a geom; a mesh is its convex hull, as it is everywhere."""
+def _add_shape(spec, body, name: str, shape: Shape, placement: pin.SE3, gap: float = 0.0) -> str:  # type: ignore[no-untyped-def]
+    """A shape as a geom, its surface `gap` further in [m]; a mesh is its convex hull, as it is everywhere."""
     if shape.type == "mesh":
         own = shape.hull_points() @ shape.placement.rotation - shape.placement.translation @ shape.placement.rotation
-        spec.add_mesh(name=name, uservert=own.ravel())
+        spec.add_mesh(name=name, uservert=(_inset(own, gap) if gap else own).ravel())
         geom = _geom(body, name, mujoco.mjtGeom.mjGEOM_MESH, np.zeros(3), placement.translation, wxyz(placement.rotation))
         geom.meshname = name
         return name
+    gap = min(gap, float(shape.half_extents().min()) / 4)
     kinds = {
-        "box": (mujoco.mjtGeom.mjGEOM_BOX, shape.half_extents()),
-        "cylinder": (mujoco.mjtGeom.mjGEOM_CYLINDER, [shape.radius, shape.length / 2, 0]),
-        "capsule": (mujoco.mjtGeom.mjGEOM_CAPSULE, [shape.radius, shape.length / 2, 0]),
-        "sphere": (mujoco.mjtGeom.mjGEOM_SPHERE, [shape.radius, 0, 0]),
+        "box": (mujoco.mjtGeom.mjGEOM_BOX, shape.half_extents() - gap),
+        "cylinder": (mujoco.mjtGeom.mjGEOM_CYLINDER, [shape.radius - gap, shape.length / 2 - gap, 0]),
+        "capsule": (mujoco.mjtGeom.mjGEOM_CAPSULE, [shape.radius - gap, shape.length / 2, 0]),
+        "sphere": (mujoco.mjtGeom.mjGEOM_SPHERE, [shape.radius - gap, 0, 0]),
     }
     kind, size = kinds[shape.type]
     _geom(body, name, kind, size, placement.translation, wxyz(placement.rotation))
     return name
+
+
+def _inset(points: Array, gap: float) -> Array:
+    """(K, 3) corners of the convex hull of points with every face `gap` further in [m], at most half of the way to its middle."""
+    planes, middle = ConvexHull(points).equations.copy(), points.mean(axis=0)
+    depth = -(planes[:, :3] @ middle + planes[:, 3])
+    planes[:, 3] += np.minimum(gap, depth / 2)
+    return np.asarray(HalfspaceIntersection(planes, middle).intersections)
 
 
 def _geom(body, name, kind, size, position, quaternion=(1, 0, 0, 0)):  # type: ignore[no-untyped-def]
