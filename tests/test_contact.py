@@ -8,11 +8,11 @@ from scipy.integrate import dblquad
 from scipy.spatial import ConvexHull
 
 import fastmove as fm
-from fastmove.contact import clip_polygon, disc_patch, line_patch, pinch, plane_patch
+from fastmove.contact import clip_polygon, closing_turn, disc_patch, line_patch, pinch, plane_patch
 from fastmove.errors import GraspInvalid
 from fastmove.grasp import Grasp, hold
 from fastmove.item import Inertial, Item, solid_inertia
-from fastmove.pads import least_grip
+from fastmove.pads import friction_left, least_grip
 from fastmove.shapes import Shape, pose
 
 
@@ -165,6 +165,48 @@ def test_pads_share_pure_loads_in_closed_form(panda: fm.RobotModel) -> None:
     weight[0, 1], weight[1, 1], weight[2, 0], weight[3, 2] = 7.0, -7.0, 5.0, 5.0
     expected = [3.5, 3.5, 5.0 / (2 * 0.7), 5.0 / (2 * 0.7)]
     np.testing.assert_allclose(least_grip(held, weight), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["plane", "line"])
+def test_friction_left_has_its_closed_forms_and_bounds_the_least_grip(panda: fm.RobotModel, kind: str) -> None:
+    """Of one load alone: along the patch t / 2 μ F, torsion m / 2 μ F c, along the closing axis a lighter pad; and where springs
+    leave friction, some share of load balances it."""
+    held, force = wide(panda, kind), 20.0
+    mu, c = held.friction, held.patches[0].c
+    loads_alone = np.zeros((4, 6))
+    loads_alone[0, 0], loads_alone[1, 2], loads_alone[2, 4], loads_alone[3, [0, 1]] = 5.0, 7.0, 0.06, (3.0, 8.0)
+    expected = [1 - 5 / (2 * mu * force), 1 - 7 / (2 * mu * force), 1 - 0.06 / (2 * mu * force * c)]
+    for ratio in (0.1, 1.0, 10.0):
+        left = friction_left(held, loads_alone, force, ratio)
+        np.testing.assert_allclose(left[:3], expected, atol=1e-6)
+        assert left[3] == pytest.approx(1 - 3 / (2 * mu * force), abs=1e-6)  # both pads share t as they are pressed
+    wrench = loads(held, 100, 6)
+    left, least = friction_left(held, wrench, force), least_grip(held, wrench)
+    assert np.any(left > 0) and np.any(left < 0) and np.all(least[left >= 0] <= force * (1 + 1e-6))
+
+
+def test_plans_with_all_of_the_lever_have_no_friction_left_and_ours_have(panda: fm.RobotModel) -> None:
+    """A couple that S of 0.9 allowed with κ = 1: pressure would have to shift before anything has moved."""
+    held = pinched(panda, block(0.3, size=(0.06, 0.02, 0.06)), 20.0, 0.4)
+    mu, width, a = held.friction, held.width, held.patches[0].a
+    couple = np.array([[0.0, 0.0, 0.0, 1.0, 0.0, 0.0]]) * 0.9 * 20.0
+    assert (
+        friction_left(held, couple * (a + mu * width), 20.0)[0]
+        < 0
+        < friction_left(held, couple * (0.1 * a + mu * width), 20.0)[0]
+    )
+
+
+def test_how_far_an_item_may_be_turned_before_the_pads_close() -> None:
+    plane = plane_patch(rectangle(0.02, 0.01))
+    both, narrow, wide_apart = (plane, plane), 0.9 * plane.a / 0.5, 1.1 * plane.a / 0.5
+    assert np.isinf(closing_turn(both, 0.5, narrow, 20.0, 1e5))
+    assert closing_turn(both, 0.5, wide_apart, 20.0, 1e5) == pytest.approx(2 * 20.0 / (1e5 * 0.02))
+    assert closing_turn(both, 0.5, wide_apart, 20.0, np.inf) == 0.0
+    line = line_patch(np.array([-0.01, 0.0]), np.array([0.01, 0.0]))
+    assert closing_turn((line, line), 0.5, 0.03, 20.0, 1e5) == pytest.approx(2 * 20.0 / (1e5 * 0.02))
+    assert np.isinf(closing_turn((line, line), 0.5, 0.015, 20.0, 1e5))
+    assert np.isinf(closing_turn((disc_patch(np.zeros(2), 0.003),) * 2, 0.5, 0.08, 20.0, np.inf))
 
 
 def test_four_centimetres_off_centre_needs_five_times_the_grip(panda: fm.RobotModel) -> None:

@@ -68,7 +68,7 @@ def test_a_light_pad_that_cannot_carry_its_share_rattles(monkeypatch: pytest.Mon
 
 
 def test_a_much_weaker_grip_holds_nothing(transfers: list[fm.Solution]) -> None:
-    """F1 = the grip at which the peak S is 1; at 0.6 F1 no item is held (what 0.8 of a plan's grip does, `make riding` prints)."""
+    """F1 = the grip at which the peak S is 1; at 0.6 F1 nothing is held (what 0.8 of a plan's grip does `make riding` prints)."""
     for solution in transfers:
         peak = 0.9 * float(solution.certificate.profile["hold"].max())
         verdict = judge(solution.problem, solution.trajectory, grip_force=0.6 * peak * solution.grip_force[0], rollouts=1).verdict

@@ -110,12 +110,18 @@ def test_little_is_gained_from_the_planners_motion(number: int, planned: dict[in
     assert certificate.ok, certificate.worst()
 
 
-def test_where_the_hold_at_rest_is_in_the_way_bent_lines_are_tried(
-    planned: dict[int, tuple[TransferProblem, fm.Solution]],
+def test_where_only_the_hold_at_rest_is_in_the_way_bent_lines_are_tried(
+    planned: dict[int, tuple[TransferProblem, fm.Solution]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Straight lines and searched paths end 19 % above the bound there."""
-    _, solution = planned[17]
-    assert solution.duration < 1.1 * solution.lower_bound
+    """Whether a straight line gets stuck there depends on the last bit; that others are tried where it does, and cost nothing
+    but time, does not."""
+    problem, solution = planned[17]
+    monkeypatch.setattr("fastmove.attempt.Task.obstructed", lambda *_: True)
+    monkeypatch.setattr("fastmove.attempt.Task.turned", lambda *_: True)
+    tried: list[str] = []
+    found = fm.plan(problem, fm.Options(progress=tried.append))
+    assert {f"bent line {k}" for k in range(1, 5)} <= {said.split(": ")[1] for said in tried}
+    assert found.ok and found.duration <= solution.duration * (1 + 2e-3)
 
 
 def test_every_member_of_a_set_and_the_torque_rate_count(panda: fm.RobotModel) -> None:

@@ -182,6 +182,7 @@ def test_file_and_describe(tmp_path) -> None:  # type: ignore[no-untyped-def]
     assert len(plain["item"]["members"]) == 6 and plain["obstacle_tolerance"] == 0.001
     assert plain["grasp"]["friction"] == pytest.approx(0.8 * problem.holds[0].grasp.friction)
     assert plain["grasp"]["sure_grip"] == pytest.approx(0.95)
+    assert plain["grasp"]["lever_share"] == {"hold": 0.1, "pad_share": 0.4}
     assert unknown.holds[0].uncertainty.mass == 0.05 and np.all(unknown.holds[0].uncertainty.com > 0)
     nominal = problem.nominal()
     assert nominal.members == 1 and nominal.scene.tolerance == 0.0
