@@ -179,7 +179,7 @@ def test_friction_left_has_its_closed_forms_and_bounds_the_least_grip(panda: fm.
     for ratio in (0.1, 1.0, 10.0):
         left = friction_left(held, loads_alone, force, ratio)
         np.testing.assert_allclose(left[:3], expected, atol=1e-6)
-        assert left[3] == pytest.approx(1 - 3 / (2 * mu * force), abs=1e-6)  # both pads share t as they are pressed
+        assert left[3] == pytest.approx(1 - 1.5 / (mu * (force - 4.0)), abs=1e-6)  # evenly shared, or the item turns
     wrench = loads(held, 100, 6)
     left, least = friction_left(held, wrench, force), least_grip(held, wrench)
     assert np.any(left > 0) and np.any(left < 0) and np.all(least[left >= 0] <= force * (1 + 1e-6))
