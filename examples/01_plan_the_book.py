@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import fastmove as fm
-from fastmove.trajectory_file import save_trajectory
 
 problem = fm.load_problem(Path(__file__).parent.parent / "problems" / "book_to_tote.toml")
 solution = fm.plan(problem).raise_for_status()
@@ -11,4 +10,4 @@ print(solution)
 print(solution.explain())
 
 for ending in ("npz", "csv", "yaml"):
-    save_trajectory(f"book.{ending}", problem, solution.trajectory)
+    fm.save_trajectory(f"book.{ending}", problem, solution.trajectory)

@@ -5,8 +5,6 @@ from pathlib import Path
 import numpy as np
 
 import fastmove as fm
-from fastmove.grasp import Grasp, hold
-from fastmove.shapes import pose
 
 problem = fm.load_problem(Path(__file__).parent.parent / "problems" / "book_to_tote.toml")
 problem = problem.with_(scene=fm.Scene(), limits="benchmark")  # in free space: arm and hold alone decide
@@ -15,8 +13,8 @@ item, gripper, planner = problem.holds[0].item, problem.robot.gripper(), fm.Plan
 print("pads beside the centre   grip   duration   bound    what limits it")
 for beside in (0.0, 0.015, 0.03, 0.05):
     for force in (30.0, 60.0):
-        grasp = Grasp(pose((beside, 0.0, 0.085), (1, 0, 0, 0)), 0.5, np.array([force, force]))
-        solution = planner.plan(problem.with_(holds=(hold(gripper, item, grasp),)))
+        grasp = fm.Grasp(fm.pose((beside, 0.0, 0.085), (1, 0, 0, 0)), 0.5, np.array([force, force]))
+        solution = planner.plan(problem.with_(holds=(fm.hold(gripper, item, grasp),)))
         verdict = f"{solution.duration:7.3f} s {solution.lower_bound:7.3f} s  " if solution.ok else "refused: "
         reason = fm.limiting_shares(solution)[0][0] if solution.ok else solution.detail
         print(f"{beside * 1e3:16.0f} mm {force:9.0f} N {verdict} {reason}")

@@ -3,9 +3,8 @@
 import numpy as np
 
 import fastmove as fm
-from fastmove.robot import example_robot_data
 
-data = example_robot_data()
+data = fm.example_robot_data()
 config = {
     "limits": {"sdk": {
         "position_min": [-6.28, -2.05, -6.28, -0.19, -6.28, -1.69, -6.28],

@@ -1,50 +1,157 @@
 """FastMove: pinched items moved as fast as physics allows, without dropping them.
 
 `problem = load_problem(path)`, `solution = plan(problem)`, `print(solution)`.
+
+Names are loaded when they are first asked for (PEP 562), so that importing the package costs nothing.
 """
 
-from fastmove.arms import together as together
-from fastmove.batch import GraspCandidate as GraspCandidate
-from fastmove.batch import plan_batch as plan_batch
-from fastmove.batch import plan_contacts as plan_contacts
-from fastmove.batch import rank_grasps as rank_grasps
-from fastmove.batch import read_grasps as read_grasps
-from fastmove.certificate import certify as certify
-from fastmove.cover import cover_heights as cover_heights
-from fastmove.cover import cover_mesh as cover_mesh
-from fastmove.cover import cover_points as cover_points
-from fastmove.cover import points_of_depth as points_of_depth
-from fastmove.errors import FastMoveError as FastMoveError
-from fastmove.errors import InputError as InputError
-from fastmove.errors import NoTransferFound as NoTransferFound
-from fastmove.evidence import Certificate as Certificate
-from fastmove.ik import on_robot as on_robot
-from fastmove.items import item_facts as item_facts
-from fastmove.items import known_items as known_items
-from fastmove.motion import Motion as Motion
-from fastmove.plain import describe as describe
-from fastmove.planner import Options as Options
-from fastmove.planner import Planner as Planner
-from fastmove.planner import plan as plan
-from fastmove.problem import Goal as Goal
-from fastmove.problem import State as State
-from fastmove.problem import TransferProblem as TransferProblem
-from fastmove.problem_file import load_problem as load_problem
-from fastmove.regions import GoalPose as GoalPose
-from fastmove.relax import relaxation as relaxation
-from fastmove.replanning import Replan as Replan
-from fastmove.replanning import replan as replan
-from fastmove.report import limiting_shares as limiting_shares
-from fastmove.retiming import retime as retime
-from fastmove.robot import RobotModel as RobotModel
-from fastmove.robot import load_robot as load_robot
-from fastmove.scene import AllowedContact as AllowedContact
-from fastmove.scene import Corridor as Corridor
-from fastmove.scene import Obstacle as Obstacle
-from fastmove.scene import Scene as Scene
-from fastmove.solution import Solution as Solution
-from fastmove.solution import Status as Status
-from fastmove.trajectory import Trajectory as Trajectory
-from fastmove.uncertainty import Uncertainty as Uncertainty
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastmove.arms import together as together
+    from fastmove.batch import GraspCandidate as GraspCandidate
+    from fastmove.batch import plan_batch as plan_batch
+    from fastmove.batch import plan_contacts as plan_contacts
+    from fastmove.batch import rank_grasps as rank_grasps
+    from fastmove.batch import read_grasps as read_grasps
+    from fastmove.certificate import certify as certify
+    from fastmove.contact import Patch as Patch
+    from fastmove.contact import disc_patch as disc_patch
+    from fastmove.contact import line_patch as line_patch
+    from fastmove.contact import plane_patch as plane_patch
+    from fastmove.cover import cover_heights as cover_heights
+    from fastmove.cover import cover_mesh as cover_mesh
+    from fastmove.cover import cover_points as cover_points
+    from fastmove.cover import points_of_depth as points_of_depth
+    from fastmove.cup import SuctionCup as SuctionCup
+    from fastmove.errors import DriverFailed as DriverFailed
+    from fastmove.errors import FastMoveError as FastMoveError
+    from fastmove.errors import GoalOutOfReach as GoalOutOfReach
+    from fastmove.errors import GraspInvalid as GraspInvalid
+    from fastmove.errors import InputError as InputError
+    from fastmove.errors import MissingPackage as MissingPackage
+    from fastmove.errors import NoTransferFound as NoTransferFound
+    from fastmove.errors import StartInCollision as StartInCollision
+    from fastmove.errors import StateOutsideLimits as StateOutsideLimits
+    from fastmove.errors import TrajectoryFileError as TrajectoryFileError
+    from fastmove.errors import UnknownName as UnknownName
+    from fastmove.evidence import Certificate as Certificate
+    from fastmove.evidence import Entry as Entry
+    from fastmove.execution import Event as Event
+    from fastmove.execution import Execution as Execution
+    from fastmove.execution import RunReport as RunReport
+    from fastmove.grasp import Grasp as Grasp
+    from fastmove.grasp import Held as Held
+    from fastmove.grasp import hold as hold
+    from fastmove.ik import on_robot as on_robot
+    from fastmove.item import Inertial as Inertial
+    from fastmove.item import Item as Item
+    from fastmove.item import solid_inertia as solid_inertia
+    from fastmove.items import item_facts as item_facts
+    from fastmove.items import known_items as known_items
+    from fastmove.judge import Judgement as Judgement
+    from fastmove.judge import Verdict as Verdict
+    from fastmove.judge import judge_batch as judge_batch
+    from fastmove.motion import Motion as Motion
+    from fastmove.plain import describe as describe
+    from fastmove.planner import Options as Options
+    from fastmove.planner import Planner as Planner
+    from fastmove.planner import plan as plan
+    from fastmove.problem import Goal as Goal
+    from fastmove.problem import State as State
+    from fastmove.problem import TransferProblem as TransferProblem
+    from fastmove.problem_file import load_problem as load_problem
+    from fastmove.regions import GoalPose as GoalPose
+    from fastmove.relax import relaxation as relaxation
+    from fastmove.replanning import Replan as Replan
+    from fastmove.replanning import replan as replan
+    from fastmove.report import limiting_shares as limiting_shares
+    from fastmove.retiming import retime as retime
+    from fastmove.robot import Gripper as Gripper
+    from fastmove.robot import LimitSet as LimitSet
+    from fastmove.robot import RobotModel as RobotModel
+    from fastmove.robot import example_robot_data as example_robot_data
+    from fastmove.robot import known_robots as known_robots
+    from fastmove.robot import load_robot as load_robot
+    from fastmove.robot import problems_folder as problems_folder
+    from fastmove.run import RunOutcome as RunOutcome
+    from fastmove.run import run_transfer as run_transfer
+    from fastmove.scene import AllowedContact as AllowedContact
+    from fastmove.scene import Corridor as Corridor
+    from fastmove.scene import Obstacle as Obstacle
+    from fastmove.scene import Scene as Scene
+    from fastmove.shapes import Shape as Shape
+    from fastmove.shapes import pose as pose
+    from fastmove.solution import Solution as Solution
+    from fastmove.solution import Status as Status
+    from fastmove.tolerance import Tolerance as Tolerance
+    from fastmove.trajectory import Trajectory as Trajectory
+    from fastmove.trajectory_file import load_trajectory as load_trajectory
+    from fastmove.trajectory_file import save_trajectory as save_trajectory
+    from fastmove.uncertainty import Uncertainty as Uncertainty
+    from fastmove.viewer import write_preview as write_preview
 
 __version__ = "0.1.0"
+
+# where each public name is defined; a test holds this against what type checkers read above
+_HOMES = {
+    "arms": "together",
+    "batch": "GraspCandidate plan_batch plan_contacts rank_grasps read_grasps",
+    "certificate": "certify",
+    "contact": "Patch disc_patch line_patch plane_patch",
+    "cover": "cover_heights cover_mesh cover_points points_of_depth",
+    "cup": "SuctionCup",
+    "errors": "DriverFailed FastMoveError GoalOutOfReach GraspInvalid InputError MissingPackage NoTransferFound StartInCollision "
+    "StateOutsideLimits TrajectoryFileError UnknownName",
+    "evidence": "Certificate Entry",
+    "execution": "Event Execution RunReport",
+    "grasp": "Grasp Held hold",
+    "ik": "on_robot",
+    "item": "Inertial Item solid_inertia",
+    "items": "item_facts known_items",
+    "judge": "Judgement Verdict judge_batch",
+    "motion": "Motion",
+    "plain": "describe",
+    "planner": "Options Planner plan",
+    "problem": "Goal State TransferProblem",
+    "problem_file": "load_problem",
+    "regions": "GoalPose",
+    "relax": "relaxation",
+    "replanning": "Replan replan",
+    "report": "limiting_shares",
+    "retiming": "retime",
+    "robot": "Gripper LimitSet RobotModel example_robot_data known_robots load_robot problems_folder",
+    "run": "RunOutcome run_transfer",
+    "scene": "AllowedContact Corridor Obstacle Scene",
+    "shapes": "Shape pose",
+    "solution": "Solution Status",
+    "tolerance": "Tolerance",
+    "trajectory": "Trajectory",
+    "trajectory_file": "load_trajectory save_trajectory",
+    "uncertainty": "Uncertainty",
+    "viewer": "write_preview",
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
+_PARTS = ("drivers", "judge")  # modules that are public themselves
+__all__ = sorted((*_HOME, *_PARTS))
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """A public name, or a module of the package, loaded now."""
+        if name in _HOME:
+            found = getattr(import_module(f"fastmove.{_HOME[name]}"), name)
+            globals()[name] = found
+            return found
+        try:
+            return import_module(f"fastmove.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"fastmove.{name}":
+                raise
+        raise AttributeError(f"module 'fastmove' has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return [*__all__, "__version__"]

@@ -31,7 +31,7 @@ class Entry:
         return bool(self.margin >= 0.0 and self.normalised >= 0.0)  # NaN is never safe
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Certificate:
     """Attributes:
     kinds: worst margin of each kind that was checked.
@@ -44,6 +44,15 @@ class Certificate:
     kinds: dict[str, Entry]
     profile: dict[str, Array] = field(repr=False, default_factory=dict)
     assumes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        if not self.kinds:
+            return "Certificate(of nothing)"
+        kind, entry = self.worst()
+        return (
+            f"Certificate({'ok' if self.ok else 'NOT OK'} in {len(self.kinds)} kinds; least margin: {kind} {entry.margin:.3g} "
+            f"{entry.unit} of {entry.where} at {entry.time_s:.3f} s)"
+        )
 
     @property
     def ok(self) -> bool:

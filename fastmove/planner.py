@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from fastmove.explain import with_prices
 from fastmove.ik import reached
 from fastmove.optimiser import PROVEN
 from fastmove.problem import TransferProblem
+from fastmove.problem_file import load_problem
 from fastmove.solution import GoalTally, Solution, Status
 from fastmove.soonest import soonest
 from fastmove.spline import Array
@@ -96,13 +98,16 @@ class Planner:
         return replace(solution, timings=solution.timings | {"explain": took, "total": solution.timings["total"] + took})
 
 
-def plan(problem: TransferProblem, options: Options | None = None) -> Solution:
+def plan(problem: TransferProblem | str | Path, options: Options | None = None) -> Solution:
     """Plan one transfer.  Always a Solution; `solution.raise_for_status()` raises NoTransferFound.
 
+    Args:
+        problem: or the file that it is in.
+
     Raises:
-        StartInCollision, GraspInvalid, InputError: see `Planner.plan`.
+        StartInCollision, GraspInvalid, InputError: see `Planner.plan` and `load_problem`.
     """
-    return Planner(options).plan(problem)
+    return Planner(options).plan(problem if isinstance(problem, TransferProblem) else load_problem(problem))
 
 
 @dataclass

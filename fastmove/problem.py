@@ -52,7 +52,7 @@ class Goal:
             free to open are asked for.
     """
 
-    configurations: Array
+    configurations: Array = field(default_factory=lambda: np.zeros((0, 0)))
     poses: tuple[GoalPose, ...] = ()
     releases: bool = True
 
@@ -66,7 +66,7 @@ class Goal:
         return Goal(np.zeros((0, 0)), poses)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TransferProblem:
     """One transfer.
 
@@ -120,6 +120,16 @@ class TransferProblem:
             if obstacle.name in taken:
                 raise InputError("obstacles.name", f"{obstacle.name!r} is a part of the robot or the item; give it another name")
         self._check_start(self.limit_set)
+
+    def __repr__(self) -> str:
+        holds = " and ".join(f"{h.item.name} ({h.item.members[0].mass:g} kg, {h.grasp.contact})" for h in self.holds)
+        poses, configurations = len(self.goal.poses), len(self.goal.configurations)
+        return (
+            f"TransferProblem({self.name!r}: {self.robot.name} with limits {self.limits}, holding {holds or 'nothing'}, "
+            f"{len(self.scene.obstacles)} obstacles, clearance {self.clearance * 1e3:g} mm, from a start "
+            f"{'at rest' if self.start.at_rest else 'in motion'} to "
+            f"{f'{poses} goal poses' if poses else f'{configurations} goal configurations'})"
+        )
 
     def _check_start(self, limits: LimitSet) -> None:
         """The start satisfies position, velocity and acceleration limits, and can stay inside the velocity limit.

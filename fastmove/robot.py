@@ -107,7 +107,7 @@ class LinkShape:
     geometry: coal.CollisionGeometry
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RobotModel:
     """Arm and hand, immutable.  `model` is pinocchio's, fingers included; do not write to it.
 
@@ -132,6 +132,9 @@ class RobotModel:
     payload: float = float("inf")
     T_world_base: pin.SE3 = field(default_factory=pin.SE3.Identity)
     package_dirs: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"RobotModel({self.name!r}: {self.n_arm} joints, hands {list(self.grippers)}, limits {list(self.limits)})"
 
     @property
     def n_arm(self) -> int:

@@ -48,7 +48,7 @@ class Phase:
         return self.motion.duration
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Trajectory:
     """q(t) for 0 ≤ t ≤ duration, C² within 1e-9 across phases.
 
@@ -68,6 +68,13 @@ class Trajectory:
                 if gap > JOIN_TOLERANCE:
                     raise TrajectoryFileError("phases", f"jump by {gap:.3g} in {name} where they join; at most 1e-9")
                 one, other = one.derivative(), other.derivative()
+
+    def __repr__(self) -> str:
+        grips = ", ".join(f"{force:g}" for force in self.phases[0].grip_force) if self.phases else ""
+        return (
+            f"Trajectory({self.duration:.4f} s in {len(self.phases)} phases of {len(self.joint_names)} joints"
+            f"{f', grip {grips} N' if grips else ''})"
+        )
 
     @property
     def duration(self) -> float:

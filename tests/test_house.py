@@ -144,6 +144,43 @@ def test_no_asserts_on_user_input_and_no_long_functions() -> None:
     assert max(lengths)[0] <= 70, max(lengths)
 
 
+def test_public_names_are_what_type_checkers_read_and_nothing_else() -> None:
+    """One table for people who import, one for their type checkers; every name is there, and importing loads nothing heavy."""
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    read = {(n.module.removeprefix("fastmove."), a.name) for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module
+            for a in n.names if n.module.startswith("fastmove.")}  # fmt: skip
+    assert read == {(module, name) for name, module in fastmove._HOME.items()}
+    assert sorted(dir(fastmove)) == sorted([*fastmove.__all__, "__version__"])
+    for name in fastmove.__all__:
+        assert getattr(fastmove, name) is not None
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = fastmove.nonsense
+    said = "import sys, fastmove; print([m for m in ('numpy', 'pinocchio', 'coal', 'casadi', 'scipy') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_examples_and_readme_import_the_package_alone() -> None:
+    texts = [path.read_text() for path in sorted((ROOT / "examples").glob("*.py"))]
+    texts += re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    for text in texts:
+        assert not re.search(r"^\s*(from fastmove|import fastmove\.)", text, re.MULTILINE), text
+
+
+def test_a_file_is_planned_and_what_comes_prints_itself_briefly(tmp_path: Path) -> None:
+    problem = fastmove.load_problem(ROOT / "problems" / "heavy_jar.toml").with_(scene=fastmove.Scene())
+    there = fastmove.GoalPose(fastmove.pose((0.5, 0.0, 0.4), (1, 0, 0, 0)), of="tool")
+    region = problem.with_(holds=(), goal=fastmove.Goal(poses=(there,)))
+    solution = fastmove.plan(region).raise_for_status()
+    for thing in (problem, region, problem.robot, solution.trajectory, solution.certificate):
+        assert len(repr(thing).splitlines()) <= 10 and len(repr(thing)) < 400, repr(thing)
+    with pytest.raises(fastmove.InputError, match="no_such"):
+        fastmove.plan(tmp_path / "no_such.toml")
+    assert (
+        fastmove.plan(ROOT / "problems" / "heavy_jar.toml", fastmove.Options(path_seeds=0)).problem.name
+        == "heavy jar into a crate"
+    )
+
+
 def test_readme_runs_as_pasted_and_prints_what_it_says() -> None:
     text = (ROOT / "README.md").read_text()
     code = re.search(r"```python\n(.*?)```", text, re.DOTALL)

@@ -1,1 +1,27 @@
 """Hardware, real or simulated, behind one small interface."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastmove.drivers.driver import Command as Command
+    from fastmove.drivers.driver import Driver as Driver
+    from fastmove.drivers.driver import Reading as Reading
+    from fastmove.drivers.kinematic import KinematicDriver as KinematicDriver
+    from fastmove.drivers.mujoco import MujocoDriver as MujocoDriver
+
+_HOME = {"Command": "driver", "Driver": "driver", "Reading": "driver", "KinematicDriver": "kinematic", "MujocoDriver": "mujoco"}
+__all__ = sorted(_HOME)
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """A driver, loaded now: that of simulated hardware needs mujoco."""
+        if name in _HOME:
+            return getattr(import_module(f"fastmove.drivers.{_HOME[name]}"), name)
+        raise AttributeError(f"module 'fastmove.drivers' has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return __all__
