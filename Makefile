@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint robust riding clean
+.PHONY: demo test test-slow lint robust riding same-bytes clean
 
 demo: $(VENV)/ready
 	$(BIN)/fastmove plan problems/book_to_tote.toml --out book_to_tote.npz
@@ -24,6 +24,10 @@ robust: $(VENV)/ready
 # 200 plans that ride the limit of the hold, in physics (resumes; half an hour on one core).
 riding: $(VENV)/ready
 	$(BIN)/python tests/riding.py --out riding.jsonl
+
+# Whether a change of the code changed any plan: BEFORE=file of an earlier `make same-bytes` to compare with.
+same-bytes: $(VENV)/ready
+	$(BIN)/python tests/same_bytes.py $(if $(BEFORE),--against $(BEFORE),--out bytes.json)
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

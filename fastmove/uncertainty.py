@@ -40,9 +40,9 @@ class Uncertainty:
         mass, inertia, friction, grip_force: relative (0.2 = ± 20 %).  Inertia is about the centre of mass, at a given mass.
         com: (3,) of the centre of mass along the item's axes [m].
         placement: along each of the item's axes [m];  turn: about any axis through the grasp's middle [rad]: where the item
-            sits in the hand.  Both move the centre of mass and widen the item's clearances, a turn leans the item, and may not be
-            more than the pads even out when they close (see `contact.closing_turn`); patches and axes of inertia are taken as they
-            are.
+            sits in the hand.  Both move the centre of mass and widen the item's clearances, a turn leans the item; patches
+            and axes of inertia are taken as they are.  A turn may not be more than the pads even out when they close (see
+            `contact.closing_turn`).
         shape: how far the item's surface may be outside its shapes [m]; widens its clearances.
     """
 

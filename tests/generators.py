@@ -9,6 +9,7 @@ import numpy as np
 import pinocchio as pin
 
 import fastmove as fm
+from fastmove.arms import together
 from fastmove.assembly import assemble, hand_overlaps
 from fastmove.bound import lower_bound, switch_basis
 from fastmove.collision import Collision
@@ -363,3 +364,39 @@ def dominance(solution: fm.Solution) -> float:
     profile, contact = solution.certificate.profile, solution.problem.holds[0].contact_model
     wrench = profile["wrench"][int(np.argmax(profile["hold"]))]
     return float(np.linalg.norm(contact.linear @ wrench) / contact.utilisation(wrench, 1.0))
+
+
+HOME = np.array([0.0, -0.4, 0.0, -2.2, 0.0, 1.8, 0.8])
+
+
+def two_pandas() -> RobotModel:
+    """Two Pandas 0.8 m apart, looking the same way."""
+    panda = fm.load_robot("panda")
+    return together({"left": panda.at(pose((0.0, 0.4, 0.0))), "right": panda.at(pose((0.0, -0.4, 0.0)))})
+
+
+def holding(two: fm.RobotModel, start: np.ndarray, goal: np.ndarray) -> TransferProblem:
+    grasp = Grasp(pose(), 0.5, np.array([30.0, 30.0]))
+    holds = tuple(hold(two.gripper(f"{arm}_hand"), block(0.3), grasp) for arm in ("left", "right"))
+    return TransferProblem("two", two, holds, Scene(), State.rest(start), Goal(goal[None]), "benchmark")
+
+
+def crossing(two: fm.RobotModel, count: int, seed: int) -> Iterator[TransferProblem]:
+    """Both items change sides, and on the straight way between the ends the arms would meet."""
+    rng, found = np.random.default_rng(seed), 0
+    probe = holding(two, np.concatenate([HOME, HOME]), np.concatenate([HOME + 0.1, HOME + 0.1]))
+    collision = Collision(probe, assemble(probe))
+    spread = np.array([0.0, 0.5, 0.2, 0.4, 0.3, 0.3, 0.5])
+    while found < count:
+        ends = []
+        for side in (1.0, -1.0):  # at the start each on its own side of the middle, at the goal on the other's
+            left, right = (HOME + spread * rng.uniform(-1, 1, 7) for _ in range(2))
+            left[0], right[0] = rng.uniform(-0.2, 0.3), rng.uniform(-0.3, 0.2)
+            if side < 0:
+                left[0], right[0] = rng.uniform(-1.1, -0.7), rng.uniform(0.7, 1.1)
+            ends.append(np.concatenate([left, right]))
+        line = np.linspace(ends[0], ends[1], 40)
+        near = collision.query(line, collision.ends(*ends), 0.0)
+        if len(near.sample) and near.sample.min() > 0 and near.sample.max() < 39 and near.distance.min() < -0.02:
+            found += 1
+            yield holding(two, *ends)

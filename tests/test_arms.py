@@ -1,13 +1,12 @@
 """Two arms as one robot: the same arms, side by side; crossing ways planned as one problem of fourteen joints."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pinocchio as pin
 import pytest
-from generators import block
+from generators import HOME, block, crossing, holding, two_pandas
 
 import fastmove as fm
 from fastmove.arms import together
@@ -21,40 +20,10 @@ from fastmove.problem import Goal, State, TransferProblem
 from fastmove.scene import Scene
 from fastmove.shapes import pose
 
-HOME = np.array([0.0, -0.4, 0.0, -2.2, 0.0, 1.8, 0.8])
-
 
 @pytest.fixture(scope="module")
-def two(panda: fm.RobotModel) -> fm.RobotModel:
-    """Two Pandas 0.8 m apart, looking the same way."""
-    return together({"left": panda.at(pose((0.0, 0.4, 0.0))), "right": panda.at(pose((0.0, -0.4, 0.0)))})
-
-
-def holding(two: fm.RobotModel, start: np.ndarray, goal: np.ndarray) -> TransferProblem:
-    grasp = Grasp(pose(), 0.5, np.array([30.0, 30.0]))
-    holds = tuple(hold(two.gripper(f"{arm}_hand"), block(0.3), grasp) for arm in ("left", "right"))
-    return TransferProblem("two", two, holds, Scene(), State.rest(start), Goal(goal[None]), "benchmark")
-
-
-def crossing(two: fm.RobotModel, count: int, seed: int) -> Iterator[TransferProblem]:
-    """Both items change sides, and on the straight way between the ends the arms would meet."""
-    rng, found = np.random.default_rng(seed), 0
-    probe = holding(two, np.concatenate([HOME, HOME]), np.concatenate([HOME + 0.1, HOME + 0.1]))
-    collision = Collision(probe, assemble(probe))
-    spread = np.array([0.0, 0.5, 0.2, 0.4, 0.3, 0.3, 0.5])
-    while found < count:
-        ends = []
-        for side in (1.0, -1.0):  # at the start each on its own side of the middle, at the goal on the other's
-            left, right = (HOME + spread * rng.uniform(-1, 1, 7) for _ in range(2))
-            left[0], right[0] = rng.uniform(-0.2, 0.3), rng.uniform(-0.3, 0.2)
-            if side < 0:
-                left[0], right[0] = rng.uniform(-1.1, -0.7), rng.uniform(0.7, 1.1)
-            ends.append(np.concatenate([left, right]))
-        line = np.linspace(ends[0], ends[1], 40)
-        near = collision.query(line, collision.ends(*ends), 0.0)
-        if len(near.sample) and near.sample.min() > 0 and near.sample.max() < 39 and near.distance.min() < -0.02:
-            found += 1
-            yield holding(two, *ends)
+def two() -> fm.RobotModel:
+    return two_pandas()
 
 
 def test_each_arm_is_the_arm_it_was(two: fm.RobotModel, panda: fm.RobotModel) -> None:
