@@ -84,7 +84,8 @@ def _assumptions(problem: TransferProblem, kinds: Collection[str]) -> tuple[str,
 
 def _closing(held: Held) -> str:
     evened = "" if np.isinf(held.closing_turn) else f"; they even out at most {np.degrees(held.closing_turn):.2g}°"
-    return f"the pads have closed flat on {held.item.name}{evened}"
+    tilted = f", whose faces are turned {np.degrees(held.tilt):.2g}° from them" if held.tilt > held.closing_turn else ""
+    return f"the pads have closed flat on {held.item.name}{tilted}{evened}"
 
 
 def _requested(kinds: Collection[str]) -> tuple[str, ...]:

@@ -64,6 +64,7 @@ from fastmove.spline import Array, locked
 UTILISATION_MAX = 0.9
 TILTING = 0.1  # κ of S and R: share of the tilting lever that carries couples before the item has turned
 SHIFTED = 0.4  # κ of V
+WEDGED_MAX = np.radians(0.2)  # by how much a wedged item may be turned: what the judge of physics calls held
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class Patch:
         direction: (2,) unit vector of the line or of the long edge in tool x, z.
         c: mean radius about the centroid [m]; torsion capacity μ F c.
         a: tilting lever [m]; pressure can shift by a/2 to either side (how much of it counts: `TILTING`, `SHIFTED`).
+        tilt: by how much the item's face, as it is grasped, is turned from the pad [rad].
     """
 
     kind: str
@@ -85,6 +87,7 @@ class Patch:
     direction: Array
     c: float
     a: float
+    tilt: float = 0.0
 
     def points(self) -> Array:
         """(K, 2) points in tool x, z that carry the pad's force at its mean radius: what a simulation may touch with."""
@@ -201,9 +204,10 @@ def closing_turn(patches: tuple[Patch, ...], friction: float, width: float, forc
     A turned face meets each pad at an edge.  There the pads' pressure turns it flat with a couple of up to F b, b the lever
     between the edges (a of a plane; 2 c of a line, whose points press at ± c; a disc has no edge), while their friction, at the
     distance w from each other, keeps it turned with up to μ F w.  Where b ≥ μ w it comes to lie flat, else it stays wedged, but
-    for what the pads give: under the force F a pad of stiffness k gives F / k in the middle, so that a face turned by θ presses
-    everywhere along an extent L while θ L / 2 ≤ F / k.  The pressure's middle has moved by L / 6 at most then; together with the
-    share κ that S counts this stays below a / 2.
+    for what the pads give.  A pad of stiffness k along an extent L, pressed with F on a face turned by θ, presses everywhere
+    while θ L / 2 ≤ F / k, and its pressure's middle is off by k θ L² / 12 F, on the two pads to opposite sides: a couple
+    k θ L² / 6 that friction carries before there is any load.  It may take what S leaves free, (1 − 0.9) F (κ a + μ w).  A load
+    that slides the item flat after all must not turn it by more than it may turn in the hand, 0.2°.
 
     Args:
         friction: the largest;  force: the least that surely presses each pad [N].
@@ -211,10 +215,10 @@ def closing_turn(patches: tuple[Patch, ...], friction: float, width: float, forc
     """
     found = np.inf
     for patch in patches:
-        if patch.kind in ("plane", "line"):
-            lever = patch.a if patch.kind == "plane" else 2 * patch.c
-            flat = np.inf if lever >= friction * width else 2 * force / (stiffness * float(np.max(patch.size)))
-            found = min(found, flat)
+        lever, extent = patch.a if patch.kind == "plane" else 2 * patch.c, float(np.max(patch.size))
+        if patch.kind in ("plane", "line") and lever < friction * width:
+            spare = 6 * (1 - UTILISATION_MAX) * (TILTING * patch.a + friction * width) / extent
+            found = min(found, min(2.0, spare) * force / (stiffness * extent), WEDGED_MAX)
     return float(found)
 
 

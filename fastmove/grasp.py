@@ -21,6 +21,8 @@ from fastmove.uncertainty import EXACT, Uncertainty, drawn, shares, vertices
 
 # A face may be turned by this much from the pads and still count as flat on them; compliant pads take it up.
 FACE_TOLERANCE = np.radians(3.0)
+# Below this a face is flat on the pads: poses are written with a few digits [rad].
+FLAT = np.radians(0.03)
 # Pads close symmetrically: the item's middle may be off the tool's by this much before the item would be pushed [m].
 CENTRE_TOLERANCE = 1e-3
 # An explicit patch lies within this of the item's surface; two patches face each other within this [m].
@@ -114,6 +116,11 @@ class Held:
     def sure_grip(self) -> float:
         """Share of a commanded grip force that is surely there."""
         return self.given * (1 - self.uncertainty.grip_force)
+
+    @property
+    def tilt(self) -> float:
+        """By how much the item's faces, as it is grasped, are turned from the pads [rad]; 0 where patches are given."""
+        return max((patch.tilt for patch in self.patches), default=0.0)
 
     @cached_property
     def closing_turn(self) -> float:
@@ -220,17 +227,18 @@ def hold(gripper: Gripper | SuctionCup, item: Item, grasp: Grasp, uncertainty: U
 
 def _check_closing(held: Held) -> None:
     """The item may not be turned further than the pads' pressure evens out: a wedged one is held at a few points."""
-    turn, allowed = held.uncertainty.turn, held.closing_turn
-    if turn > allowed:
-        stiffness = held.gripper.pad_stiffness if isinstance(held.gripper, Gripper) else np.inf
-        known = (
-            f"pads of {stiffness:g} N/m" if np.isfinite(stiffness) else "rigid pads (or unknown: `pad_stiffness` in robot.toml)"
-        )
-        raise InputError(
-            "uncertainty.turn_deg",
-            f"is {np.degrees(turn):g}; {known} even out at most {np.degrees(allowed):.2g}° of {held.item.name} when they close "
-            f"with {held.grasp.grip_force[0] * held.sure_grip:g} N, and what stays wedged between them is not held as certified",
-        )
+    turn, tilt, allowed = held.uncertainty.turn, held.tilt, held.closing_turn
+    stiffness = held.gripper.pad_stiffness if isinstance(held.gripper, Gripper) else np.inf
+    known = f"pads of {stiffness:g} N/m" if np.isfinite(stiffness) else "rigid pads (or unknown: `pad_stiffness` in robot.toml)"
+    even = (
+        f"{known} even out at most {np.degrees(allowed):.2g}° of {held.item.name} when they close with "
+        f"{held.grasp.grip_force[0] * held.sure_grip:g} N, and what stays wedged between them is not held as certified"
+    )
+    if turn > 0 and turn + tilt > allowed:
+        besides = f", and its faces are {np.degrees(tilt):.2g}° from the pads as it is grasped" if tilt > FLAT else ""
+        raise InputError("uncertainty.turn_deg", f"is {np.degrees(turn):g}{besides}; {even}")
+    if tilt > max(allowed, FLAT) and np.isfinite(stiffness):
+        raise GraspInvalid("grasp.tool_T_item", f"the item's face is turned {np.degrees(tilt):.2g}° from the pads; {even}")
 
 
 def _by_cup(cup: SuctionCup, item: Item, grasp: Grasp, uncertainty: Uncertainty) -> Held:
@@ -343,7 +351,7 @@ def _touch_box(
         face + su * rotation[:, u] * edges[u] + sv * rotation[:, v] * edges[v] for su, sv in ((1, 1), (-1, 1), (-1, -1), (1, -1))
     ]
     polygon = clip_polygon(np.array(corners)[:, [0, 2]], half, center)
-    return (float(face[1]), plane_patch(polygon)) if len(polygon) >= 3 else None
+    return (float(face[1]), replace(plane_patch(polygon), tilt=float(tilt))) if len(polygon) >= 3 else None
 
 
 def _touch_round(gripper: Gripper, shape: Shape, rotation: Array, origin: Array, side: float) -> tuple[float, Patch] | None:
@@ -359,14 +367,15 @@ def _touch_round(gripper: Gripper, shape: Shape, rotation: Array, origin: Array,
         angles = np.linspace(0, 2 * np.pi, 64, endpoint=False)
         circle = origin[[0, 2]] + shape.radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
         polygon = clip_polygon(circle, half, center)
-        return (float(y), plane_patch(polygon)) if len(polygon) >= 3 else None
+        tilt = float(np.arccos(min(along, 1.0)))
+        return (float(y), replace(plane_patch(polygon), tilt=tilt)) if len(polygon) >= 3 else None
     if along > np.sin(FACE_TOLERANCE):
         tilt = np.degrees(np.arcsin(along))
         raise GraspInvalid("grasp.tool_T_item", f"the {shape.type}'s axis is {tilt:.1f}° from lying across or along the pads")
     ends = [(origin + s * axis * shape.length / 2)[[0, 2]] for s in (-1, 1)]
     clipped = _clip_segment(ends[0], ends[1], half, center)
     y = origin[1] + side * shape.radius
-    return (float(y), line_patch(*clipped)) if clipped is not None else None
+    return (float(y), replace(line_patch(*clipped), tilt=float(np.arcsin(along)))) if clipped is not None else None
 
 
 def _clip_segment(start: Array, end: Array, half: Array, center: Array) -> tuple[Array, Array] | None:

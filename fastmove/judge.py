@@ -3,7 +3,7 @@
 The plan is streamed at the simulation's own step to simulated hardware in which friction alone holds the item
 (`drivers.simulation`), with torque feed-forward and the payload known.
 
-A verdict is the worst of several rollouts that differ by a millionth in where arm and item are, in how long the grip closes and
+A verdict is the worst of several rollouts that differ by a millionth in where arm and item are, in how long the item settles and
 in the step: what the last bits decide is not held.  Each begins with an item that has settled in the hand as planned, or has no
 verdict but that it has not.
 """
@@ -45,10 +45,10 @@ class Verdict(Enum):
     """What physics says of one transfer, from best to worst: all but the first count as failures."""
 
     HELD = "the item moved at most 0.2 mm and 0.2° in the hand, its farthest point at most half the clearance"
+    NOT_SETTLED = "the item did not come to rest in the closed hand as planned; nothing worse was seen of the motion"
     BORDERLINE = "the item moved more than may be, less than 1 mm and 1°"
     LOST_TOUCH = "a pad point lost touch with the item"
     NOT_TRACKABLE = "a joint was more than 5 mrad off: neither held nor slipped"
-    NOT_SETTLED = "the item did not come to rest in the closed hand as planned: the motion was not tried"
     SLIPPED = "the item moved more than 1 mm or 1° in the hand"
 
     @property
@@ -140,7 +140,7 @@ def _rollout(simulation: Simulation, plan: _References, number: int, measure: bo
 
     disturbed, longer, _ = VARIATIONS[number]
     simulation.step_size = plan.step
-    settling = simulation.settle(plan.q[0], plan.torque[0], longer, DISTURBANCE if disturbed else 0.0, number)
+    settling = simulation.settle(plan.q[0], longer, DISTURBANCE if disturbed else 0.0, number)
     if not settling.ok:
         nothing, nan = np.zeros((0, 6)), float("nan")
         return Judgement(Verdict.NOT_SETTLED, nan, nan, nan, nan, settling, -1, plan.time[:0], nothing)
@@ -185,15 +185,13 @@ def _checked(
     rollouts: int,
     time_constant: float,
 ) -> None:
+    if not 0 < step <= 2e-3:
+        raise InputError("step", f"is {step}; allowed: above 0, to 0.002")
     if rollouts not in range(1, ROLLOUTS + 1):
         raise InputError("rollouts", f"are {rollouts}; allowed: 1 to {ROLLOUTS}")
-    numbers = (
-        ("grip_force", grip_force, 1e4),
-        ("step", step, 2e-3),
-        ("friction", friction, 10.0),
-        ("time_constant", time_constant, 0.02),
-    )
-    for key, value, most in numbers:
+    if not 2 * step <= time_constant <= 0.02:
+        raise InputError("time_constant", f"is {time_constant}; allowed: two steps, {2 * step:g}, to 0.02 s")
+    for key, value, most in (("grip_force", grip_force, 1e4), ("friction", friction, 10.0)):
         if value is not None and not 0 < value <= most:
             raise InputError(key, f"is {value}; allowed: above 0, to {most:g}")
     if not 0 <= member < len(held.bodies):

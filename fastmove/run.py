@@ -40,7 +40,18 @@ class RunOutcome:
 
     @property
     def verdict(self) -> Verdict | None:
-        return None if self.judgement is None else self.judgement.verdict
+        """None where nothing was judged: without physics, or where the motion was not streamed to its end."""
+        return self.judgement.verdict if self.judgement is not None and self.report.ok else None
+
+    @property
+    def slip(self) -> float | None:
+        """Largest displacement of the item in the hand [m]."""
+        return None if self.judgement is None else self.judgement.slip
+
+    @property
+    def turn(self) -> float | None:
+        """Largest rotation of the item in the hand [rad]."""
+        return None if self.judgement is None else self.judgement.turn
 
     def as_json(self) -> dict[str, object]:
         """Plain numbers, SI units."""
@@ -72,8 +83,11 @@ class RunOutcome:
             f"  {row['cycles']} cycles   largest joint error {self.report.tracking * 1e3:.2f} mrad   "
             f"a command costs {self.report.command_us:.0f} us"
         )
-        if self.judgement is not None:
+        if self.judgement is not None and self.report.ok:
             lines.append(f"  {self.judgement}")
+        elif self.judgement is not None:
+            moved = f"{self.judgement.slip * 1e3:.3f} mm, {np.degrees(self.judgement.turn):.3f}°"
+            lines.append(f"  no verdict, since the motion was not streamed to its end; until then {moved} in the hand")
         if self.placed is not None:
             lines.append(f"  released: at rest {row['placed_mm']:.2f} mm and {row['placed_deg']:.2f}° from its goal")
         return "\n".join(lines)

@@ -45,9 +45,9 @@ def pinched(robot: RobotModel, item: Item, grip_force: float, friction: float, o
     return hold(robot.gripper(), item, Grasp(pose([x, 0.0, z]), friction, np.array([grip_force, grip_force])))
 
 
-def soft_pads(gripper: Gripper) -> Gripper:
-    """The same with pads that give so much that they lie flat on items turned by tens of degrees."""
-    return replace(gripper, pad_stiffness=1e3)
+def held_however(gripper: Gripper, item: Item, grasp: Grasp, uncertainty: Uncertainty) -> Held:
+    """As `hold`, without asking whether the pads even out a turn: for what a set of turned items means."""
+    return replace(hold(gripper, item, grasp, replace(uncertainty, turn=0.0)), uncertainty=uncertainty)
 
 
 def end_is_usable(problem: TransferProblem, static_use: float = 1.0, hold_too: bool = True) -> bool:

@@ -90,7 +90,10 @@ def table(rows: list[dict[str, Any]], wanted: int) -> str:
             turn = np.degrees(max((row["judged"][j]["turn"] for row in own), default=0.0))
             lines.append(f"  {kind:5s} {1e3 * constant:g} ms: {dict(verdicts)}, worst turn {turn:.3f}°")
     whole = [row for row in riders if "whole_lever" in row]
-    ratios = np.array([row["duration"] / row["whole_lever"]["duration"] for row in whole] + [1.0] * (len(riders) - len(whole)))
+    ratios = np.array(
+        [row["duration"] / row["whole_lever"]["duration"] for row in whole]
+        + [1.0] * sum(row["kind"] != "plane" for row in riders)
+    )
     for j, constant in enumerate(CONSTANTS):
         verdicts = Counter(row["whole_lever"]["judged"][j]["verdict"] for row in whole)
         lines.append(f"  planes with all of the lever, {1e3 * constant:g} ms: {dict(verdicts)}")
@@ -112,7 +115,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("riding.jsonl"))
     options = parser.parse_args()
     which, shards = (int(x) for x in options.shard.split("/"))
-    path = options.out.with_suffix(f".{which}of{shards}.jsonl")
+    stem = f"{options.out.stem}-{options.seed}-{options.share:g}"
+    path = options.out.with_name(f"{stem}.{which}of{shards}.jsonl")
     rows = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
     k = rows[-1]["k"] + shards if rows else which
     while sum("judged" in row for row in rows) < -(-options.plans // shards):
@@ -121,7 +125,7 @@ def main() -> int:
         with path.open("a") as file:
             file.write(json.dumps(rows[-1]) + "\n")
         k += shards
-    everything = [json.loads(x) for p in options.out.parent.glob(f"{options.out.stem}.*of{shards}.jsonl") for x in p.open()]
+    everything = [json.loads(x) for p in options.out.parent.glob(f"{stem}.*of{shards}.jsonl") for x in p.open()]
     print(table(sorted(everything, key=lambda row: row["k"]), options.plans))
     return 0
 

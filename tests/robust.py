@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 
 import numpy as np
@@ -45,11 +45,20 @@ def perturbed(problem: Any, start: int, size: list[float]) -> Any:
 
 
 def planned(job: dict[str, Any]) -> dict[str, Any]:
-    """Plan, certify, judge; joints at equal shares of the time."""
+    """Plan, certify, judge; joints at equal shares of the time.  What raises is a row, too."""
+    import fastmove as fm
+
+    begin = time.process_time()
+    try:
+        return _planned(job, begin)
+    except fm.FastMoveError as error:
+        return job | {"status": type(error).__name__, "detail": str(error), "cpu": time.process_time() - begin}
+
+
+def _planned(job: dict[str, Any], begin: float) -> dict[str, Any]:
     import fastmove as fm
     from fastmove.judge import judge
 
-    begin = time.process_time()
     problem = perturbed(fm.load_problem(fm.robot.problems_folder() / f"{job['problem']}.toml"), job["start"], job["size"])
     solution = fm.plan(problem, fm.Options(seed=job["seed"]))
     row = job | {"status": solution.status.name, "detail": solution.detail, "cpu": time.process_time() - begin}
@@ -91,8 +100,8 @@ def run(name: str, jobs: list[dict[str, Any]], path: Path) -> None:
     text = "".join(json.dumps(job) + "\n" for job in jobs)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True) as worker:
         assert worker.stdin is not None and worker.stdout is not None
-        worker.stdin.write(text)
-        worker.stdin.close()
+        feeding = Thread(target=lambda: (worker.stdin.write(text), worker.stdin.close()))  # else both pipes may fill
+        feeding.start()
         for line in worker.stdout:
             with WRITING, path.open("a") as file:
                 file.write(line)
@@ -158,7 +167,7 @@ def main() -> int:
         work()
         return 0
     done = [json.loads(line) for line in options.out.open()] if options.out.is_file() else []
-    key = lambda row: (row["problem"], row["start"], row["seed"], row["processor"])  # noqa: E731
+    key = lambda row: (row["problem"], row["start"], row["seed"], row["processor"], *row["size"])  # noqa: E731
     known = {key(row) for row in done}
     jobs = [
         {"problem": problem, "start": start, "seed": seed, "size": options.size, "processor": HERE}

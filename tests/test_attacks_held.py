@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pinocchio as pin
 import pytest
-from generators import block, free_space_pairs, pinched, soft_pads
+from generators import block, free_space_pairs, held_however, pinched
 
 import fastmove as fm
 from fastmove.arms import together
@@ -123,16 +123,16 @@ def test_a_turned_item_leans_by_as_much(panda: fm.RobotModel, simple: TransferPr
     frame, held = assembly.hold_frames[0], simple.holds[0]
     up = (data.oMi[frame.joint] * frame.joint_T_grasp * held.grasp_T_item).rotation.T @ np.array([0.0, 0.0, 1.0])
     item = replace(held.item, tolerates=Tolerance(upright=np.radians(10), tilt=np.radians(20), up=up))
-    goal, soft = HOME + np.array([0.3, 0, 0, 0, 0, 0, 0]), soft_pads(held.gripper)
+    goal = HOME + np.array([0.3, 0, 0, 0, 0, 0, 0])
     for turn, ok in ((0.0, True), (5.0, True), (9.4, True)):
-        turned = hold(soft, item, held.grasp, Uncertainty(turn=np.radians(turn)))
+        turned = held_however(held.gripper, item, held.grasp, Uncertainty(turn=np.radians(turn)))
         problem = transfer(panda, (turned,), goal)
         margins = certify(problem, line(problem, 4.0, [40.0])).kinds
         assert margins["upright"].normalised == pytest.approx(1 - turn / 10, abs=1e-6) and margins["upright"].ok is ok
         assert margins["tilt"].normalised < 1 - turn / 20 + 1e-6
     with pytest.raises(InputError, match="turn_deg"):
-        hold(soft, item, held.grasp, Uncertainty(turn=np.radians(20)))
-    planned = fm.plan(transfer(panda, (hold(soft, item, held.grasp, Uncertainty(turn=np.radians(5))),), goal))
+        hold(held.gripper, item, held.grasp, Uncertainty(turn=np.radians(20)))
+    planned = fm.plan(transfer(panda, (held_however(held.gripper, item, held.grasp, Uncertainty(turn=np.radians(5))),), goal))
     assert planned.ok and planned.certificate is not None and planned.certificate.kinds["upright"].margin >= 0
 
 
@@ -140,7 +140,7 @@ def test_a_turned_item_leans_by_as_much(panda: fm.RobotModel, simple: TransferPr
 def test_a_centre_of_mass_that_is_off_and_turned_is_in_the_set(panda: fm.RobotModel, seed: int) -> None:
     rng = np.random.default_rng(seed)
     unsure = Uncertainty(com=rng.uniform(0, 0.03, 3), placement=2e-3, turn=np.radians(20))
-    held = hold(soft_pads(panda.gripper()), block(0.5), pinched(panda, block(0.5), 40.0, 0.5, (0.01, 0.005)).grasp, unsure)
+    held = held_however(panda.gripper(), block(0.5), pinched(panda, block(0.5), 40.0, 0.5, (0.01, 0.005)).grasp, unsure)
     body, exact = held.item.members[0], replace(unsure, placement=0.0, turn=0.0)
     room = unsure.com_range(held.lever(body))
     for _ in range(200):

@@ -198,14 +198,17 @@ def test_plans_with_all_of_the_lever_have_no_friction_left_and_ours_have(panda: 
 
 
 def test_how_far_an_item_may_be_turned_before_the_pads_close() -> None:
+    """Everything where the pads turn it flat; where it stays wedged, what they give while friction has to spare, up to 0.2°."""
     plane = plane_patch(rectangle(0.02, 0.01))
     both, narrow, wide_apart = (plane, plane), 0.9 * plane.a / 0.5, 1.1 * plane.a / 0.5
-    assert np.isinf(closing_turn(both, 0.5, narrow, 20.0, 1e5))
-    assert closing_turn(both, 0.5, wide_apart, 20.0, 1e5) == pytest.approx(2 * 20.0 / (1e5 * 0.02))
+    assert np.isinf(closing_turn(both, 0.5, narrow, 20.0, 1e6))
+    spare = 6 * 0.1 * (0.1 * plane.a + 0.5 * wide_apart) / 0.02
+    assert spare < 2 and closing_turn(both, 0.5, wide_apart, 20.0, 1e6) == pytest.approx(spare * 20.0 / (1e6 * 0.02))
     assert closing_turn(both, 0.5, wide_apart, 20.0, np.inf) == 0.0
+    assert closing_turn(both, 0.5, wide_apart, 20.0, 1e3) == pytest.approx(np.radians(0.2))
     line = line_patch(np.array([-0.01, 0.0]), np.array([0.01, 0.0]))
-    assert closing_turn((line, line), 0.5, 0.03, 20.0, 1e5) == pytest.approx(2 * 20.0 / (1e5 * 0.02))
-    assert np.isinf(closing_turn((line, line), 0.5, 0.015, 20.0, 1e5))
+    assert closing_turn((line, line), 0.9, 0.08, 20.0, 1e6) == pytest.approx(2 * 20.0 / (1e6 * 0.02))
+    assert np.isinf(closing_turn((line, line), 0.5, 0.015, 20.0, 1e6))
     assert np.isinf(closing_turn((disc_patch(np.zeros(2), 0.003),) * 2, 0.5, 0.08, 20.0, np.inf))
 
 

@@ -155,7 +155,7 @@ def settled(solution: fm.Solution, force: float) -> Simulation:
     q = np.array(solution.problem.start.q)
     sim = Simulation(solution.problem, force, q[None])
     sim.model.opt.gravity[:] = 0.0
-    sim.settle(q, np.zeros(7))
+    sim.settle(q)
     return sim
 
 
@@ -187,7 +187,7 @@ def test_static_friction_limit_is_coulombs(transfers: list[fm.Solution]) -> None
         assert (moved < 0.2e-3) is held, (share, moved)
 
 
-LOST = {Verdict.SLIPPED, Verdict.NOT_TRACKABLE, Verdict.NOT_SETTLED}  # an item that swings in the hand takes the arm along
+LOST = {Verdict.SLIPPED, Verdict.NOT_TRACKABLE}  # an item that swings in the hand takes the arm along
 
 
 # -- the large sets -------------------------------------------------------------------------------------------------------
@@ -253,7 +253,7 @@ def test_verdicts_at_three_steps_on_fifty_cases(dominated: list[fm.Solution]) ->
             judge(solution.problem, solution.trajectory, grip, step=s, measure=False, rollouts=1).verdict
             for s in (5e-4, 1e-3, 2e-3)
         }
-        same += len(verdicts) == 1 or verdicts <= LOST
+        same += len(verdicts) == 1 or verdicts <= LOST | {Verdict.NOT_SETTLED}
     print(f"\nsame verdict at 0.5, 1 and 2 ms: {same} of 50")
     assert same == 50
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pinocchio as pin
 import pytest
-from generators import block, hold_limited, pinched, soft_pads, uncertain_transfers
+from generators import block, held_however, hold_limited, pinched, uncertain_transfers
 
 import fastmove as fm
 from fastmove.assembly import assemble
@@ -24,7 +24,7 @@ WIDE = Uncertainty(
 
 def uncertain(problem: TransferProblem, uncertainty: Uncertainty) -> TransferProblem:
     held = problem.holds[0]
-    return problem.with_(holds=(hold(soft_pads(held.gripper), held.item, held.grasp, uncertainty),))
+    return problem.with_(holds=(held_however(held.gripper, held.item, held.grasp, uncertainty),))
 
 
 def wrench_of(body: pin.Inertia, velocity: pin.Motion, acceleration: pin.Motion) -> np.ndarray:

@@ -41,7 +41,7 @@ class MujocoDriver(Driver):
         self.recorded.clear()
         start = np.array(self.problem.start.q)
         self.simulation.place(start)
-        self.settling = self.simulation.settle(start, np.array(self.simulation.data.qfrc_bias[: self.simulation.n]))
+        self.settling = self.simulation.settle(start)
         self.reference, self.cycles, self.least_touching = self.simulation.item_pose(), 0, self.settling.touching
         self._poses: list[Array] = [self.reference]
 

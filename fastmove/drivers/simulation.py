@@ -51,7 +51,7 @@ SETTLED_SLIP, SETTLED_TURN = 1e-4, np.radians(0.1)  # [m], [rad]
 # Friction that is a soft constraint creeps under a load that it holds, at a speed that grows with the time constant.  At the mean
 # radius of a full pad (6.9 mm) 1e-3 rad/s at `TIME_CONSTANT` [m/s]; healthy grasps creep at a tenth to three quarters of it.
 SETTLED_CREEP = 6.9e-6
-SETTLED_PRESS, SETTLED_WRENCH = 0.3, 0.02  # least of the mean normal force of all points; relative error of the wrench
+SETTLED_PRESS, SETTLED_WRENCH = 0.3, 0.02  # least normal force over the mean of all points; relative error of the wrench
 SERVO_RATE = 100.0  # [rad/s] natural frequency of the tracking error, critically damped
 
 
@@ -69,7 +69,8 @@ class Settling:
     Attributes:
         slip, turn: how far it has moved [m] and turned [rad] from where the grasp says.
         touching, points: pad points in touch, and how many there are.
-        lightest: least normal force of a point, as a share of the mean over all points.
+        lightest: least normal force of a point, as a share of the mean over all points, times 1 − |f_y| / 2 F where the weight
+            pulls along the closing axis.
         wrench_error: of what the pads carry, against the weight of the body that is truly in the hand, relative.
         creep: speed with which the item turns in the hand at the mean radius of its patches, over the time constant of contacts,
             in shares of `TIME_CONSTANT` [m/s].
@@ -184,12 +185,13 @@ class Simulation:
         """The servo's reference for the next step: torque = feed-forward + kp (q − q_now) + kd (v − v_now)."""
         self.data.ctrl[: self.n] = feed_forward + self.kp * q + self.kd * v
 
-    def settle(self, q: Array, feed_forward: Array, longer: float = 0.0, disturbance: float = 0.0, seed: int = 0) -> Settling:
+    def settle(self, q: Array, longer: float = 0.0, disturbance: float = 0.0, seed: int = 0) -> Settling:
         """Close the grip on the item with the arm still at q, give it the item's weight, and wait until nothing moves.
 
         The pads close flat, as the certificate assumes: while they do, slowly, what the item stands on carries its weight and
         keeps it from being thrown about, and then hands it over evenly.  Thrown onto pads that snap shut, an eccentric item
-        turns by a thousandth of a degree before they press, and stays wedged between a few of their points.
+        turns by a thousandth of a degree before they press, and stays wedged between a few of their points.  The servo is given
+        the torque that arm and item, as they truly are, need at rest.
 
         Args:
             longer: than usual [s];  disturbance, seed: see `disturb`.
@@ -198,8 +200,8 @@ class Simulation:
         if disturbance:
             self.disturb(disturbance, seed)
         self.model.opt.timestep = min(SETTLE_STEP, self.step_size)
-        self.command(q, np.zeros_like(q), feed_forward)
-        weight = np.array(self.data.qfrc_bias[self.item_dofs])  # arm and item are at rest
+        self.command(q, np.zeros_like(q), np.array(self.data.qfrc_bias[: self.n]))  # arm and item are at rest
+        weight = np.array(self.data.qfrc_bias[self.item_dofs])
         closing, loading, resting = (round(seconds / self.model.opt.timestep) for seconds in (CLOSE, LOAD, REST + longer))
         self.model.dof_damping[self.item_dofs] = self._drag
         for k in range(closing):
@@ -230,13 +232,15 @@ class Simulation:
         there = np.array([0.0, 0, 0, 1, 0, 0, 0])
         slip, turn = displacement(there, self.item_pose())
         normal, wrench, expected = *self._pads_carry(), self._weight()
-        scale = np.linalg.norm(expected[:3])
-        radius = min(patch.c for patch in self.problem.holds[0].patches)
+        held = self.problem.holds[0]
+        scale = max(float(np.linalg.norm(expected[:3])), 0.1 * held.friction * self.grip_force)  # there may be no gravity
+        radius = min(patch.c for patch in held.patches)
         lever = max(float(np.linalg.norm(expected[3:]) / scale), radius)
         error = (wrench - expected) / scale / np.repeat([1.0, lever], 3)
         creep = float(np.linalg.norm(self.data.qvel[self.item_dofs][3:])) * radius * TIME_CONSTANT / self.time_constant
         wrench_error = max(float(np.linalg.norm(error[:3])), float(np.linalg.norm(error[3:])))
-        lightest = float(normal.min() / normal.mean()) if normal.any() else 0.0
+        lighter = 1 - min(abs(expected[1]) / (2 * self.grip_force), 0.95)  # mean of the pad that the weight lightens, over all
+        lightest = float(normal.min() / (normal.mean() * lighter)) if normal.any() else 0.0
         return Settling(slip, turn, self.pads_in_touch(), len(self._pads), lightest, wrench_error, creep)
 
     def _pads_carry(self) -> tuple[Array, Array]:
