@@ -34,7 +34,7 @@ Both are cones, too, with a κ of their own.  Pressure that has shifted has move
 here either.  Against the exact best share of load over the pads' points, with pressure linear over each pad, κ = 0.7 is nowhere
 optimistic (`pads`; 1,600 random wrenches; κ = 1: 9 %).  But that some share balances a load does not mean that the pads find it:
 of 90 transfers in rigid-body simulation one that V limits slipped at 1.04 times the grip that κ = 0.7 asks for; planned with
-κ = 0.5, at 1.002; with κ = 0.4 none of them above 0.998.
+κ = 0.5, at 1.002; with κ = 0.4 none that V limits above 0.998 (0.983 on plans of today, 0.985 by S, V and R together).
 
 S alone is up to 29 % optimistic between wide plane pads and 41 % where the pads touch along a line or at a point (a = 0).
 Torsion is left out of V: it may rest on the heavier pad.
