@@ -36,6 +36,17 @@ def cup() -> tuple[fm.TransferProblem, fm.Trajectory]:
     return problem, fm.plan(there).raise_for_status().trajectory
 
 
+def from_ready(held: Held) -> fm.TransferProblem:
+    """A Panda with this item, from one configuration to another nearby, in free space."""
+    ends = fm.State.rest(READY), fm.Goal(READY[None] + 0.1)
+    return fm.TransferProblem("from ready", fm.load_robot("panda"), (held,), fm.Scene(), *ends, "benchmark")
+
+
+def planned(held: Held) -> tuple[fm.TransferProblem, fm.Trajectory]:
+    problem = from_ready(held)
+    return problem, fm.plan(problem).raise_for_status().trajectory
+
+
 # -- verdicts -----------------------------------------------------------------------------------------------------------
 
 
@@ -139,9 +150,7 @@ def test_a_cup_that_is_kicked_while_settling_is_not_settled(
 def test_what_carries_the_weight_instead_of_the_pads_is_noticed(panda: fm.RobotModel) -> None:
     """The body that is truly in the hand counts, not the one that was planned for."""
     held = pinched(panda, block(0.5), 40.0, 0.5)
-    problem = fm.TransferProblem(
-        "still", panda, (held,), fm.Scene(), fm.State.rest(READY), fm.Goal(READY[None] + 0.1), "benchmark"
-    )
+    problem = from_ready(held)
     sim = Simulation(problem, 40.0, READY[None])
     sim.settle(READY)
     assert sim.settled().ok
@@ -153,9 +162,7 @@ def test_what_carries_the_weight_instead_of_the_pads_is_noticed(panda: fm.RobotM
 def test_a_load_along_the_closing_axis_lightens_a_pad_and_is_settled_all_the_same(panda: fm.RobotModel) -> None:
     """Gravity along the closing axis: one pad presses with F + mg/2, the other with F − mg/2, down to a fifth of the mean."""
     held = pinched(panda, block(0.5), 40.0, 0.5)
-    problem = fm.TransferProblem(
-        "side", panda, (held,), fm.Scene(), fm.State.rest(READY), fm.Goal(READY[None] + 0.1), "benchmark"
-    )
+    problem = from_ready(held)
     sim = Simulation(problem, 40.0, READY[None])
     sim.place(READY)
     closing = sim.data.body("left").xmat.reshape(3, 3)[:, 1]
@@ -320,10 +327,7 @@ def test_a_false_depth_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def closed_on(held: Held, turn: float, axis: np.ndarray, force: float) -> Settling:
     """How an item settles that is turned by this angle before the pads close."""
-    robot = fm.load_robot("panda")
-    problem = fm.TransferProblem(
-        "turned", robot, (held,), fm.Scene(), fm.State.rest(READY), fm.Goal(READY[None] + 0.1), "benchmark"
-    )
+    problem = from_ready(held)
     sim = Simulation(problem, force, READY[None], friction=held.friction)
     place = sim.place
 
@@ -358,12 +362,5 @@ def test_a_turn_that_the_pads_do_not_even_out_is_refused(panda: fm.RobotModel) -
     tilted = replace(wide.grasp, tool_T_item=wide.grasp.tool_T_item * pin.SE3(pin.utils.rotate("z", 1.1 * most), np.zeros(3)))
     with pytest.raises(GraspInvalid, match=r"turned .*° from the pads; pads of 500000 N/m even out"):
         hold(wide.gripper, wide.item, tilted)
-    assert "whose faces are turned" in fm.certify(*still(panda, hold(rigid, wide.item, tilted))).assumes[0]
-    assert "closed flat on block; they even out at most" in fm.certify(*still(panda, wide)).assumes[0]
-
-
-def still(panda: fm.RobotModel, held: Held) -> tuple[fm.TransferProblem, fm.Trajectory]:
-    problem = fm.TransferProblem(
-        "still", panda, (held,), fm.Scene(), fm.State.rest(READY), fm.Goal(READY[None] + 0.1), "benchmark"
-    )
-    return problem, fm.plan(problem).raise_for_status().trajectory
+    assert "whose faces are turned" in fm.certify(*planned(hold(rigid, wide.item, tilted))).assumes[0]
+    assert "closed flat on block; they even out at most" in fm.certify(*planned(wide)).assumes[0]

@@ -40,7 +40,6 @@ class MujocoDriver(Driver):
         self.cycles, self._clock = 0, 0.0
         self.recorded.clear()
         start = np.array(self.problem.start.q)
-        self.simulation.place(start)
         self.settling = self.simulation.settle(start)
         self.reference, self.cycles, self.least_touching = self.simulation.item_pose(), 0, self.settling.touching
         self._poses: list[Array] = [self.reference]

@@ -336,9 +336,8 @@ def farthest(reference: Array, poses: Array, points: Array) -> Array:
     there = points @ pin.Quaternion(*reference[3:]).toRotationMatrix().T + reference[:3]
     w, u = poses[:, None, 3:4], poses[:, None, 4:]
     once = 2 * np.cross(u, points[None])
-    now = (
-        points[None] + w * once + np.cross(u, once) + poses[:, None, :3]
-    )  # a unit quaternion turns p by 2 w u × p + 2 u × (u × p)
+    # a unit quaternion (w, u) turns p by 2 w u × p + 2 u × (u × p)
+    now = points[None] + w * once + np.cross(u, once) + poses[:, None, :3]
     return np.asarray(np.linalg.norm(now - there, axis=2).max(axis=1))
 
 
