@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from fastmove.replanning import Replan as Replan
     from fastmove.replanning import replan as replan
     from fastmove.report import limiting_shares as limiting_shares
+    from fastmove.resources import problems_folder as problems_folder
     from fastmove.retiming import retime as retime
     from fastmove.robot import Gripper as Gripper
     from fastmove.robot import LimitSet as LimitSet
@@ -76,7 +77,6 @@ if TYPE_CHECKING:
     from fastmove.robot import example_robot_data as example_robot_data
     from fastmove.robot import known_robots as known_robots
     from fastmove.robot import load_robot as load_robot
-    from fastmove.robot import problems_folder as problems_folder
     from fastmove.run import RunOutcome as RunOutcome
     from fastmove.run import run_transfer as run_transfer
     from fastmove.scene import AllowedContact as AllowedContact
@@ -104,8 +104,8 @@ _HOMES = {
     "contact": "Patch disc_patch line_patch plane_patch",
     "cover": "cover_heights cover_mesh cover_points points_of_depth",
     "cup": "SuctionCup",
-    "errors": "DriverFailed FastMoveError GoalOutOfReach GraspInvalid InputError MissingPackage NoTransferFound StartInCollision "
-    "StateOutsideLimits TrajectoryFileError UnknownName",
+    "errors": "DriverFailed FastMoveError GoalOutOfReach GraspInvalid InputError MissingPackage NoTransferFound "
+    "StartInCollision StateOutsideLimits TrajectoryFileError UnknownName",
     "evidence": "Certificate Entry",
     "execution": "Event Execution RunReport",
     "grasp": "Grasp Held hold",
@@ -122,8 +122,9 @@ _HOMES = {
     "relax": "relaxation",
     "replanning": "Replan replan",
     "report": "limiting_shares",
+    "resources": "problems_folder",
     "retiming": "retime",
-    "robot": "Gripper LimitSet RobotModel example_robot_data known_robots load_robot problems_folder",
+    "robot": "Gripper LimitSet RobotModel example_robot_data known_robots load_robot",
     "run": "RunOutcome run_transfer",
     "scene": "AllowedContact Corridor Obstacle Scene",
     "shapes": "Shape pose",

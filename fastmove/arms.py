@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import locked
 from fastmove.cup import SuctionCup
 from fastmove.errors import InputError
 from fastmove.robot import LIMIT_KEYS, LimitSet, LinkShape, RobotModel
-from fastmove.spline import locked
 
 
 def together(arms: Mapping[str, RobotModel]) -> RobotModel:

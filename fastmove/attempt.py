@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastmove.arrays import Array
 from fastmove.bound import MOVING_FIRST_SPAN, Bound, cosine_breakpoints, early_breakpoints, lower_bound, switch_basis
 from fastmove.draft import Draft, Sketch
 from fastmove.evidence import Certificate
@@ -17,7 +18,7 @@ from fastmove.proximity import Contacts, Ends
 from fastmove.repair import SHRINK, Repair
 from fastmove.roadmap import Validity, alike, connect
 from fastmove.seeds import along_path, bent, moving, straight, timed_by
-from fastmove.spline import Array, SplineBasis
+from fastmove.spline import SplineBasis
 from fastmove.sqp import FIRST_GAIN, Descent
 from fastmove.trajectory import Trajectory
 from fastmove.transcription import STATIC_MAX, Samples, Transcription

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import Array, locked
 from fastmove.bound import lower_bound
 from fastmove.errors import FastMoveError, InputError
-from fastmove.fields import Table
 from fastmove.grasp import Grasp, Held, hold
 from fastmove.ik import Reach, pose_at
 from fastmove.planner import Options, Planner
@@ -29,7 +29,7 @@ from fastmove.report import solution_json
 from fastmove.robot import LimitSet
 from fastmove.shapes import pose
 from fastmove.solution import Solution, Status
-from fastmove.spline import Array, locked
+from fastmove.tables import Table
 from fastmove.workshop import Workshop
 
 WAVE = 4  # grasps planned before the next look whether another can still win

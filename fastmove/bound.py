@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import ruckig
 
+from fastmove.arrays import Array
 from fastmove.errors import InputError
 from fastmove.problem import INSIDE, State
 from fastmove.robot import LimitSet
-from fastmove.spline import Array, SplineBasis
+from fastmove.spline import SplineBasis
 
 MOVING_FIRST_SPAN = 3e-3  # [s]
 ALONE, ARRIVING, STRAIGHT = ruckig.Synchronization.No, ruckig.Synchronization.Time, ruckig.Synchronization.Phase

@@ -12,8 +12,8 @@ import coal
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import Array
 from fastmove.assembly import Body
-from fastmove.spline import Array
 
 LEAF = 4  # boxes in a leaf of the tree over what never moves …
 FEW = 64  # … which is not used for so few

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import Array
 from fastmove.assembly import Assembly
 from fastmove.collision import Collision
-from fastmove.spline import Array
 
 FEW = 64  # bodies: up to here comparing all boxes takes less time than keeping a tree of them
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastmove.arrays import Array
 from fastmove.contact import UTILISATION_MAX, ConeContact
 from fastmove.problem import TransferProblem
-from fastmove.spline import Array
 from fastmove.tolerance import Care
 
 

@@ -23,6 +23,7 @@ from collections.abc import Collection
 
 import numpy as np
 
+from fastmove.arrays import Array
 from fastmove.assembly import Assembly, assemble
 from fastmove.certify_ends import check_ends
 from fastmove.certify_loads import check_loads
@@ -30,7 +31,6 @@ from fastmove.errors import InputError
 from fastmove.evidence import ROUNDING, Certificate, Entry
 from fastmove.grasp import Held
 from fastmove.problem import TransferProblem
-from fastmove.spline import Array
 from fastmove.sweep import Sweep
 from fastmove.trajectory import Trajectory
 

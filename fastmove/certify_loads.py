@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import Array
 from fastmove.assembly import Assembly, HoldFrame
 from fastmove.evidence import Entry, worst_row, worst_use
 from fastmove.grasp import Held
 from fastmove.inverse import InverseDynamics
 from fastmove.problem import TransferProblem
-from fastmove.spline import Array
 from fastmove.trajectory import Trajectory
 from fastmove.uncertainty import affine_basis
 

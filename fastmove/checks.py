@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from fastmove.arrays import Array
 from fastmove.assembly import HAND_OVERLAP, Assembly, hand_overlaps
 from fastmove.carry import Carry
 from fastmove.collision import Collision
@@ -16,7 +17,6 @@ from fastmove.grasp import Held
 from fastmove.opened import OpenedHand
 from fastmove.problem import TransferProblem
 from fastmove.solution import Status
-from fastmove.spline import Array
 
 
 class EndChecks:

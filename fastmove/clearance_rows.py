@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastmove.arrays import Array
 from fastmove.conic import Cones
 from fastmove.layout import Layout
 from fastmove.proximity import Contacts
-from fastmove.spline import Array
 from fastmove.transcription import Samples, Transcription
 
 

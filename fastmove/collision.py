@@ -17,6 +17,7 @@ from dataclasses import replace
 import coal
 import numpy as np
 
+from fastmove.arrays import Array
 from fastmove.assembly import Assembly, required_clearances
 from fastmove.bounding import Bounding, Placed
 from fastmove.kinematics import Kinematics, Placements
@@ -25,7 +26,6 @@ from fastmove.manifold import Faces
 from fastmove.problem import TransferProblem
 from fastmove.proximity import Aisle, Contacts, Ends, Fade, Fading, Lane, Reach
 from fastmove.scene import CONTACT_DEPTH, FADE_DISTANCE
-from fastmove.spline import Array
 
 FADE_WEIGHT_MAX = 30.0
 FADE_POINTS = 4

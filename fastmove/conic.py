@@ -10,7 +10,7 @@ import numpy as np
 import piqp
 from scipy import sparse
 
-from fastmove.spline import Array
+from fastmove.arrays import Array
 
 DEAREST = 0.1  # cost of a variable in the units that the solver sees, at most
 ALMOST = 10.0  # times the precision: what is still taken where no step leads nearer

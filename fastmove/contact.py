@@ -58,8 +58,8 @@ from functools import cached_property
 import casadi as ca
 import numpy as np
 
+from fastmove.arrays import Array, locked
 from fastmove.errors import InputError
-from fastmove.spline import Array, locked
 
 UTILISATION_MAX = 0.9
 TILTING = 0.1  # κ of S and R: share of the tilting lever that carries couples before the item has turned

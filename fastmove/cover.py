@@ -14,9 +14,9 @@ import numpy as np
 import pinocchio as pin
 from scipy.spatial import ConvexHull, QhullError
 
+from fastmove.arrays import Array
 from fastmove.errors import InputError
 from fastmove.shapes import Shape
-from fastmove.spline import Array
 
 RESOLUTION = 0.03  # [m]
 FLAT = 0.5  # thickness of a flat box in shares of the resolution: what a sensor's noise makes of a plane fits

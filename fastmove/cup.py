@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import Array, locked
 from fastmove.contact import Patch
 from fastmove.errors import GraspInvalid, InputError
 from fastmove.item import Item
 from fastmove.shapes import Shape
-from fastmove.spline import Array, locked
 
 FLAT = np.radians(3.0)  # a face may be turned by this much from the lip
 TOUCH = 1e-3  # the lip lies within this of a face [m]

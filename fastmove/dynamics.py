@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import Array
 from fastmove.assembly import Assembly
 from fastmove.inverse import InverseDynamics
 from fastmove.problem import TransferProblem
-from fastmove.spline import Array
 
 
 @dataclass(frozen=True)

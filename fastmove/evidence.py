@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fastmove.spline import Array
+from fastmove.arrays import Array
 
 ROUNDING = 1e-9  # joint limits widened by this, relative
 

@@ -16,6 +16,7 @@ from enum import Enum
 
 import numpy as np
 
+from fastmove.arrays import Array
 from fastmove.assembly import assemble
 from fastmove.certificate import KINDS
 from fastmove.drivers.driver import Command, Driver
@@ -23,7 +24,6 @@ from fastmove.dynamics import Dynamics
 from fastmove.errors import InputError
 from fastmove.problem import State, TransferProblem
 from fastmove.solution import Solution
-from fastmove.spline import Array
 from fastmove.trajectory import Trajectory
 
 TRACKING_MAX = 0.02  # joint error from which the arm is stopped [rad]

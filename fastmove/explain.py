@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fastmove.arrays import Array
 from fastmove.errors import FastMoveError, InputError
 from fastmove.loosen import Limit, changed, limits_of
 from fastmove.optimiser import Optimiser, Point
@@ -19,7 +20,7 @@ from fastmove.problem import TransferProblem
 from fastmove.repair import SHRINK
 from fastmove.report import binding_intervals
 from fastmove.solution import Solution
-from fastmove.spline import Array, SplineBasis
+from fastmove.spline import SplineBasis
 from fastmove.sqp import run
 from fastmove.transcription import Samples, Transcription
 from fastmove.workshop import Workshop

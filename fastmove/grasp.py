@@ -9,13 +9,13 @@ import coal
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import Array, locked
 from fastmove.contact import ConeContact, Patch, clip_polygon, closing_turn, disc_patch, line_patch, pinch, plane_patch, suction
 from fastmove.cup import SuctionCup, seal
 from fastmove.errors import GraspInvalid, InputError
 from fastmove.item import Inertial, Item
 from fastmove.robot import Gripper
 from fastmove.shapes import Shape
-from fastmove.spline import Array, locked
 from fastmove.tolerance import Care
 from fastmove.uncertainty import EXACT, Uncertainty, drawn, shares, vertices
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fastmove.arrays import Array
 from fastmove.conic import Cones, SparseRows
 from fastmove.contact import ConeContact
 from fastmove.layout import Layout
-from fastmove.spline import Array
 from fastmove.tolerance import Care
 from fastmove.transcription import ROW_MEMBERS, STATIC_TARGET, Transcription
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import Array
 from fastmove.assembly import assemble, goal_frame, hand_overlaps
 from fastmove.bound import lower_bound
 from fastmove.collision import Collision
@@ -24,7 +25,6 @@ from fastmove.proximity import Ends
 from fastmove.regions import GoalPose
 from fastmove.robot import RobotModel
 from fastmove.scene import Scene
-from fastmove.spline import Array
 
 STARTS = 96
 FRESH = 12  # new starts at every further sample of a region

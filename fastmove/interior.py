@@ -13,11 +13,12 @@ import casadi as ca
 import numpy as np
 from scipy.sparse import coo_matrix
 
+from fastmove.arrays import Array
 from fastmove.contact import UTILISATION_MAX
 from fastmove.problem import INSIDE, TransferProblem
 from fastmove.proximity import Contacts
 from fastmove.repair import SHRINK
-from fastmove.spline import Array, SplineBasis
+from fastmove.spline import SplineBasis
 from fastmove.transcription import STATIC_TARGET, Samples
 
 CENTIMETRE = 0.01  # unit of clearance rows [m]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pinocchio as pin
 
-from fastmove.spline import Array
+from fastmove.arrays import Array
 
 
 class InverseDynamics:

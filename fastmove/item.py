@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import Array, locked
 from fastmove.errors import InputError
 from fastmove.shapes import Shape
-from fastmove.spline import Array, locked
 from fastmove.tolerance import Tolerance
 
 

@@ -7,12 +7,12 @@ from functools import lru_cache
 
 import numpy as np
 
+from fastmove.arrays import Array, locked
 from fastmove.errors import UnknownName
-from fastmove.fields import Table, read_toml
 from fastmove.item import Inertial, Item, solid_inertia
-from fastmove.robot import problems_folder
+from fastmove.resources import problems_folder
 from fastmove.shapes import Shape
-from fastmove.spline import Array, locked
+from fastmove.tables import Table, read_toml
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fastmove.arrays import Array
 from fastmove.assembly import assemble
 from fastmove.contact import UTILISATION_MAX
 from fastmove.dynamics import Dynamics
 from fastmove.errors import InputError
 from fastmove.grasp import Held
 from fastmove.problem import TransferProblem
-from fastmove.spline import Array
 from fastmove.trajectory import Trajectory
 
 if TYPE_CHECKING:

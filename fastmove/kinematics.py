@@ -12,8 +12,8 @@ from functools import cached_property
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import Array
 from fastmove.errors import InputError
-from fastmove.spline import Array
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastmove.arrays import Array
 from fastmove.kinematics import Placements
 from fastmove.proximity import Lane
 from fastmove.scene import CORRIDOR_TIP
-from fastmove.spline import Array
 
 INNER_TIP = 0.8 * CORRIDOR_TIP  # what the planner uses of it [m]
 

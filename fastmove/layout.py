@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from fastmove.spline import Array
+from fastmove.arrays import Array
 
 
 @dataclass(frozen=True)

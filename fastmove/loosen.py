@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fastmove.arrays import locked
 from fastmove.grasp import Held, hold
 from fastmove.item import Inertial
 from fastmove.problem import TransferProblem
-from fastmove.spline import locked
 
 JOINT_KINDS = {"velocity": "rad/s", "acceleration": "rad/s²", "jerk": "rad/s³", "torque": "Nm", "torque_rate": "Nm/s"}
 FIELDS = {"torque": "effort", "torque_rate": "effort_rate"}

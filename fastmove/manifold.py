@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import coal
 import numpy as np
 
+from fastmove.arrays import Array
 from fastmove.assembly import Body
 from fastmove.bounding import Bounding, Placed
-from fastmove.spline import Array
 
 CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=float)
 _TURN = np.arange(8) * np.pi / 4

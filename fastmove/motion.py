@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import Array, locked
 from fastmove.errors import InputError
 from fastmove.shapes import is_pose, pose_dict
-from fastmove.spline import Array, locked
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import casadi as ca
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import Array
 from fastmove.assembly import Assembly
 from fastmove.kinematics import Kinematics
 from fastmove.problem import TransferProblem
-from fastmove.spline import Array
 
 
 def body_parameters(body: pin.Inertia) -> Array:

@@ -9,10 +9,10 @@ import coal
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import Array
 from fastmove.assembly import Body, assemble
 from fastmove.bounding import own_box
 from fastmove.problem import TransferProblem
-from fastmove.spline import Array
 
 
 class OpenedHand:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fastmove.arrays import Array
 from fastmove.collision import Collision
 from fastmove.dynamics import Linearised
 from fastmove.proximity import Contacts, Ends, Reach
-from fastmove.spline import Array
 from fastmove.subproblem import RATE_STEP, WEIGHT_CLEARANCE, WEIGHT_STATIC, WEIGHT_VIOLATION, Here, Step, Subproblem, likely_share
 from fastmove.transcription import Flow, Samples, Transcription, static_lack
 

@@ -26,9 +26,9 @@ import numpy as np
 import pinocchio as pin
 from scipy import sparse
 
+from fastmove.arrays import Array
 from fastmove.errors import InputError
 from fastmove.grasp import Held
-from fastmove.spline import Array
 
 
 def least_grip(held: Held, wrenches: Array) -> Array:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fastmove.spline import Array, SplineBasis
+from fastmove.arrays import Array
+from fastmove.spline import SplineBasis
 
 PLACES = 48  # steps of the grid along a motion, and as many in time
 LATEST = 480  # steps of time that are looked at at most

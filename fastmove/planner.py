@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fastmove.arrays import Array
 from fastmove.attempt import Task
 from fastmove.bound import lower_bound
 from fastmove.draft import Draft, Sketch
@@ -21,7 +22,6 @@ from fastmove.problem import TransferProblem
 from fastmove.problem_file import load_problem
 from fastmove.solution import GoalTally, Solution, Status
 from fastmove.soonest import soonest
-from fastmove.spline import Array
 from fastmove.trajectory import Trajectory
 from fastmove.workshop import Workshop, timed
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastmove.arrays import Array
 from fastmove.contact import UTILISATION_MAX
 from fastmove.solution import Solution
-from fastmove.spline import Array
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 395, 104, 34, 16
 BINDING = 0.98  # share of a limit from which the curve is coloured

@@ -7,12 +7,12 @@ from functools import cached_property
 
 import numpy as np
 
+from fastmove.arrays import Array, locked
 from fastmove.errors import InputError, StateOutsideLimits
 from fastmove.grasp import Held, hold
 from fastmove.regions import GoalPose
 from fastmove.robot import LimitSet, RobotModel
 from fastmove.scene import ITEM, Corridor, Scene
-from fastmove.spline import Array, locked
 from fastmove.uncertainty import affine_basis
 
 # The planner works this much inside every joint limit (relative), so that rounding never costs a certificate.

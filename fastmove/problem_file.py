@@ -45,10 +45,10 @@ from pathlib import Path
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import Array, locked
 from fastmove.contact import Patch, disc_patch, line_patch, plane_patch
 from fastmove.cover import RESOLUTION, cover_heights, cover_mesh, cover_points, points_of_depth
 from fastmove.errors import InputError
-from fastmove.fields import Table, read_table
 from fastmove.grasp import Grasp, Held, hold
 from fastmove.item import Inertial, Item, solid_inertia
 from fastmove.motion import Motion
@@ -57,7 +57,7 @@ from fastmove.regions import ITEM, TOOL, GoalPose
 from fastmove.robot import RobotModel, load_robot
 from fastmove.scene import AllowedContact, Corridor, Obstacle, Scene
 from fastmove.shapes import TYPES, Shape, pose
-from fastmove.spline import Array, locked
+from fastmove.tables import Table, read_table
 from fastmove.tolerance import Tolerance
 from fastmove.uncertainty import EXACT, LENGTHS, RELATIVE, Uncertainty
 

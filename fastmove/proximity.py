@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastmove.arrays import Array
 from fastmove.scene import Corridor
-from fastmove.spline import Array
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.optimize import brentq
 
+from fastmove.arrays import Array
 from fastmove.assembly import assemble
 from fastmove.collision import Collision
 from fastmove.errors import InputError
@@ -41,7 +42,7 @@ from fastmove.newton import efforts_function, members_parameters
 from fastmove.problem import TransferProblem
 from fastmove.proximity import Contacts
 from fastmove.seeds import bent
-from fastmove.spline import Array, SplineBasis
+from fastmove.spline import SplineBasis
 from fastmove.trajectory import Phase, Trajectory
 from fastmove.transcription import Samples
 

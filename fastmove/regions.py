@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import Array, locked
 from fastmove.errors import InputError
-from fastmove.spline import Array, locked
 
 ITEM, TOOL = "item", "tool"
 STEP = np.radians(15.0)  # between samples of a free angle

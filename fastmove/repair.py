@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fastmove.arrays import Array
 from fastmove.certificate import certify
 from fastmove.contact import UTILISATION_MAX
 from fastmove.draft import Draft
 from fastmove.evidence import Certificate
 from fastmove.optimiser import Point
-from fastmove.spline import Array
 from fastmove.trajectory import Phase, Trajectory
 from fastmove.transcription import Samples, Transcription
 from fastmove.workshop import Workshop, timed

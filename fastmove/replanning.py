@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fastmove.arrays import Array
 from fastmove.assembly import assemble
 from fastmove.attempt import Task
 from fastmove.bound import braking, early_breakpoints, lower_bound, switch_basis, warm_breakpoints
@@ -27,7 +28,7 @@ from fastmove.repair import SHRINK
 from fastmove.scene import Scene
 from fastmove.seeds import moving
 from fastmove.solution import Solution, Status
-from fastmove.spline import Array, SplineBasis
+from fastmove.spline import SplineBasis
 from fastmove.trajectory import Trajectory
 from fastmove.transcription import Samples, Transcription
 from fastmove.workshop import Workshop

@@ -18,6 +18,7 @@ import numpy as np
 from scipy import sparse
 from scipy.interpolate import CubicSpline
 
+from fastmove.arrays import Array
 from fastmove.attempt import Task
 from fastmove.bound import Bound, cosine_breakpoints, lower_bound, switch_basis
 from fastmove.conic import ConicProgram
@@ -29,7 +30,6 @@ from fastmove.problem import TransferProblem
 from fastmove.proximity import Ends
 from fastmove.repair import SHRINK
 from fastmove.solution import Solution, Status
-from fastmove.spline import Array
 from fastmove.sqp import run
 from fastmove.subproblem import Here, Step, Subproblem
 from fastmove.trajectory import Trajectory

@@ -20,6 +20,7 @@ from itertools import islice
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import Array, locked
 from fastmove.assembly import goal_frame
 from fastmove.broadphase import Broadphase
 from fastmove.carry import Carry
@@ -31,7 +32,6 @@ from fastmove.regions import TOOL, GoalPose
 from fastmove.robot import LimitSet
 from fastmove.scene import FADE_DISTANCE
 from fastmove.seeds import on_polyline
-from fastmove.spline import Array, locked
 
 STEP = 0.05  # resolution of edge checks [rad]
 EXTENSION = 1.0  # longest new edge [rad]: of 218 problems, 0.8 to 1.2 took the least time

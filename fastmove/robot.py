@@ -17,11 +17,12 @@ import coal
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import Array, locked
 from fastmove.cup import SuctionCup
 from fastmove.errors import InputError, MissingPackage, UnknownName
-from fastmove.fields import Table, read_toml
+from fastmove.resources import robots_folder
 from fastmove.shapes import extent_directions, polytope, pose
-from fastmove.spline import Array, locked
+from fastmove.tables import Table, read_toml
 from fastmove.urdf import adjacent_pairs, revolute_for_continuous, srdf_pairs
 
 LIMIT_KEYS = ("position_min", "position_max", "velocity", "acceleration", "jerk", "effort", "effort_rate")
@@ -217,24 +218,6 @@ class RobotModel:
             pairs |= srdf_pairs(Path(srdf))
         beside = path.parent if config is None or isinstance(config, Mapping) else Path(config).parent
         return _assemble(model, visuals, path, table, pairs, tuple(folders), beside)
-
-
-def robots_folder() -> Path:
-    """Where the shipped robots are: beside the package in a checkout, inside it in a wheel."""
-    return _data_folder("robots")
-
-
-def problems_folder() -> Path:
-    """Where the shipped problems and the table of items are."""
-    return _data_folder("problems")
-
-
-def _data_folder(name: str) -> Path:
-    here = Path(__file__).resolve().parent
-    for folder in (here / name, here.parent / name):
-        if folder.is_dir():
-            return folder
-    raise InputError(name, "the folder is missing from this installation; reinstall fastmove")
 
 
 def known_robots() -> tuple[str, ...]:

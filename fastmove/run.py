@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import Array
 from fastmove.assembly import assemble
 from fastmove.drivers.kinematic import KinematicDriver
 from fastmove.errors import InputError
@@ -15,7 +16,6 @@ from fastmove.execution import Execution, RunReport, announce_payload
 from fastmove.judge import Judgement, Verdict, judge, verdict_of, worst_of
 from fastmove.problem import TransferProblem
 from fastmove.solution import Solution
-from fastmove.spline import Array
 
 if TYPE_CHECKING:
     from fastmove.drivers.mujoco import MujocoDriver

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import Array, locked
 from fastmove.errors import InputError
 from fastmove.motion import Motion
 from fastmove.shapes import Shape
-from fastmove.spline import Array, locked
 
 ITEM = "item"
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastmove.arrays import Array
 from fastmove.bound import ARRIVING, Bound, joint_motions
 from fastmove.problem import State
 from fastmove.robot import LimitSet
-from fastmove.spline import Array, SplineBasis
+from fastmove.spline import SplineBasis
 
 
 def straight(start: Array, goal: Array, knots: Bound, basis: SplineBasis) -> Array:

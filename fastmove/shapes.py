@@ -15,8 +15,8 @@ import coal
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import Array, locked
 from fastmove.errors import InputError
-from fastmove.spline import Array, locked
 
 TYPES = ("box", "cylinder", "capsule", "sphere", "mesh")
 

@@ -9,20 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from math import copysign, factorial, sqrt
-from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from fastmove.arrays import Array, locked
 
 DEGREE = 3
-
-
-def locked(values: object) -> Array:
-    """A read-only float64 copy, so that value objects cannot be changed behind their back."""
-    array = np.array(values, dtype=float)
-    array.flags.writeable = False
-    return array
 
 
 @dataclass(frozen=True)

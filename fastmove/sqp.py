@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fastmove.arrays import Array
 from fastmove.optimiser import Optimiser, Point
-from fastmove.spline import Array
 from fastmove.subproblem import Here, Step
 
 LARGEST_DECREASE = 0.6  # of the duration in one step, as long as steps are that long

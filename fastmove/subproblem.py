@@ -20,13 +20,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fastmove.arrays import Array
 from fastmove.clearance_rows import ClearanceRows
 from fastmove.conic import Cones, ConicProgram, SparseRows, solve
 from fastmove.dynamics import Linearised
 from fastmove.hold_cones import EffortRows, HoldCones
 from fastmove.layout import Layout
 from fastmove.proximity import Contacts
-from fastmove.spline import Array
 from fastmove.transcription import STATIC_MAX, STATIC_TARGET, Flow, Samples, Transcription, static_lack
 
 STATIC_FROM = 0.6  # static use from which a sample gets rows at rest, too

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from fastmove.arrays import Array, locked
 from fastmove.errors import InputError
-from fastmove.spline import Array, locked
 
 GRAVITY = 9.81
 

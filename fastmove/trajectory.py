@@ -8,8 +8,9 @@ from math import comb
 
 import numpy as np
 
+from fastmove.arrays import Array, locked
 from fastmove.errors import TrajectoryFileError
-from fastmove.spline import Array, PiecewisePolynomial, SplineBasis, locked
+from fastmove.spline import PiecewisePolynomial, SplineBasis
 
 JOIN_TOLERANCE = 1e-9
 

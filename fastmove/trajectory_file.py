@@ -17,12 +17,13 @@ import numpy as np
 import yaml
 from scipy.interpolate import CubicSpline
 
+from fastmove.arrays import Array
 from fastmove.assembly import assemble
 from fastmove.dynamics import Dynamics
 from fastmove.errors import InputError, TrajectoryFileError
 from fastmove.plain import problem_sha256
 from fastmove.problem import TransferProblem
-from fastmove.spline import Array, PiecewisePolynomial, SplineBasis, quintic_hermite
+from fastmove.spline import PiecewisePolynomial, SplineBasis, quintic_hermite
 from fastmove.trajectory import Phase, Trajectory
 
 FORMAT = 1

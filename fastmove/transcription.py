@@ -17,11 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq
 
+from fastmove.arrays import Array
 from fastmove.carry import Carry
 from fastmove.contact import UTILISATION_MAX
 from fastmove.dynamics import Dynamics, Efforts
 from fastmove.problem import INSIDE, State, TransferProblem
-from fastmove.spline import Array, PiecewisePolynomial, SplineBasis
+from fastmove.spline import PiecewisePolynomial, SplineBasis
 
 # A sample whose hold or torque is used up beyond this at rest no longer bounds the duration; it is a matter of geometry.
 STATIC_MAX = 0.98

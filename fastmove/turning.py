@@ -15,10 +15,10 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import minimum_spanning_tree, shortest_path
 from scipy.spatial import cKDTree
 
+from fastmove.arrays import Array
 from fastmove.contact import UTILISATION_MAX
 from fastmove.grasp import Held
 from fastmove.shapes import even_directions
-from fastmove.spline import Array
 
 POINTS = 6000
 COVERING = 3.0  # covering radius of the lattice times √POINTS (2.73 found numerically)

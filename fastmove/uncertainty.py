@@ -23,9 +23,9 @@ from itertools import product
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import Array, locked
 from fastmove.errors import InputError
 from fastmove.item import Inertial, Item
-from fastmove.spline import Array, locked
 
 RELATIVE = ("mass", "inertia", "friction", "grip_force")
 LENGTHS = ("placement", "shape")  # [m]

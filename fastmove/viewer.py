@@ -19,12 +19,12 @@ import coal
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import Array
 from fastmove.assembly import Body, assemble
 from fastmove.errors import InputError, MissingPackage
 from fastmove.plots import cone_svg, cursor_data, plots_svg
 from fastmove.problem import TransferProblem
 from fastmove.solution import Solution
-from fastmove.spline import Array
 from fastmove.trajectory_file import write_whole
 
 try:

@@ -10,6 +10,7 @@ import pinocchio as pin
 
 import fastmove as fm
 from fastmove.arms import together
+from fastmove.arrays import Array
 from fastmove.assembly import assemble, hand_overlaps
 from fastmove.bound import lower_bound, switch_basis
 from fastmove.collision import Collision
@@ -22,11 +23,11 @@ from fastmove.items import ItemFacts, known_items
 from fastmove.opened import OpenedHand
 from fastmove.optimiser import Optimiser
 from fastmove.problem import Goal, State, TransferProblem
-from fastmove.robot import Gripper, RobotModel, problems_folder
+from fastmove.resources import problems_folder
+from fastmove.robot import Gripper, RobotModel
 from fastmove.scene import Scene
 from fastmove.seeds import straight
 from fastmove.shapes import Shape, pose
-from fastmove.spline import Array
 from fastmove.transcription import Samples, Transcription
 from fastmove.uncertainty import Uncertainty
 from fastmove.workshop import Workshop

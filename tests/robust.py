@@ -59,7 +59,7 @@ def _planned(job: dict[str, Any], begin: float) -> dict[str, Any]:
     import fastmove as fm
     from fastmove.judge import judge
 
-    problem = perturbed(fm.load_problem(fm.robot.problems_folder() / f"{job['problem']}.toml"), job["start"], job["size"])
+    problem = perturbed(fm.load_problem(fm.problems_folder() / f"{job['problem']}.toml"), job["start"], job["size"])
     solution = fm.plan(problem, fm.Options(seed=job["seed"]))
     row = job | {"status": solution.status.name, "detail": solution.detail, "cpu": time.process_time() - begin}
     if not solution.ok:

@@ -3,9 +3,9 @@
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import Array
 from fastmove.scene import Obstacle
 from fastmove.shapes import Shape
-from fastmove.spline import Array
 
 
 def furniture() -> list[Shape]:

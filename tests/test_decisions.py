@@ -11,6 +11,7 @@ import pytest
 from generators import block, free_space_pairs, pinched
 
 import fastmove as fm
+from fastmove.arrays import Array
 from fastmove.assembly import assemble
 from fastmove.bound import lower_bound, switch_basis
 from fastmove.certificate import certify
@@ -20,7 +21,6 @@ from fastmove.item import Inertial
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.scene import Scene
 from fastmove.shapes import pose
-from fastmove.spline import Array
 from fastmove.trajectory import Phase, Trajectory
 from fastmove.transcription import Samples, Transcription
 

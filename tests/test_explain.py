@@ -153,7 +153,7 @@ def test_the_command_line_says_all_this(tmp_path, capsys) -> None:  # type: igno
 
     from fastmove.cli import main
 
-    text = (fm.robot.problems_folder() / "open_cup.toml").read_text().replace("tolerates =", "#")
+    text = (fm.problems_folder() / "open_cup.toml").read_text().replace("tolerates =", "#")
     quick = tmp_path / "cup.toml"
     quick.write_text(text + "\n[uncertainty]\nmass = 0.05\n")
     assert main(["plan", str(quick), "--explain", "--limits", "benchmark", "--json"]) == 0

@@ -31,7 +31,7 @@ def transfer() -> fm.Solution:
 @pytest.fixture(scope="module")
 def cup() -> tuple[fm.TransferProblem, fm.Trajectory]:
     """The open cup, lifted and set down again where it stands: no plan is needed to settle it."""
-    problem = fm.load_problem(fm.robot.problems_folder() / "open_cup.toml")
+    problem = fm.load_problem(fm.problems_folder() / "open_cup.toml")
     there = problem.with_(goal=fm.Goal(np.array(problem.start.q)[None] + 1e-3), hold_active=False, scene=fm.Scene())
     return problem, fm.plan(there).raise_for_status().trajectory
 

@@ -94,7 +94,7 @@ def test_plans_without_the_hold_are_not_held(transfers: list[fm.Solution]) -> No
 
 def test_the_book_is_held_and_placed() -> None:
     """As the command line does it, in a process of its own."""
-    command = [sys.executable, "-m", "fastmove", "run", str(fm.robot.problems_folder() / "book_to_tote.toml"), "--json"]
+    command = [sys.executable, "-m", "fastmove", "run", str(fm.problems_folder() / "book_to_tote.toml"), "--json"]
     said = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
     assert said["verdict"] == "HELD" and said["event"] == "done" and said["settled"] is True
     assert said["rollouts"] == 6 and said["pad_points"] == [8, 8]  # what was streamed, and five of the judge's

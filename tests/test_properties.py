@@ -9,9 +9,9 @@ from generators import hold_bound
 from test_certificate import behind_a_post
 
 import fastmove as fm
+from fastmove.arrays import locked
 from fastmove.loosen import Limit, changed, limits_of
 from fastmove.problem import TransferProblem
-from fastmove.spline import locked
 
 TOLERANCE = 5e-3  # a local solver ends within this of itself
 

@@ -9,6 +9,7 @@ from generators import block, free_space_pairs, pinched
 from scenes import furniture, named
 
 import fastmove as fm
+from fastmove.arrays import Array
 from fastmove.assembly import assemble
 from fastmove.bound import braking
 from fastmove.certificate import certify
@@ -19,7 +20,6 @@ from fastmove.plain import describe
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.scene import Corridor, Obstacle, Scene
 from fastmove.shapes import Shape
-from fastmove.spline import Array
 
 
 @pytest.fixture(scope="module")

@@ -143,7 +143,7 @@ def test_named_errors(wrong: dict[str, object], key: str) -> None:
 
 
 def test_file_and_describe(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    text = (fm.robot.problems_folder() / "heavy_jar.toml").read_text()
+    text = (fm.problems_folder() / "heavy_jar.toml").read_text()
     wanted = "max_pinch_force = 80.0\ntolerates = {tilt_deg = 25.0, shock = 18.0, swing = 0.5}\n"
     (tmp_path / "jar.toml").write_text(text.replace("max_pinch_force = 80.0\n", wanted))
     problem = fm.load_problem(tmp_path / "jar.toml")

@@ -173,7 +173,7 @@ def test_file_and_describe(tmp_path) -> None:  # type: ignore[no-untyped-def]
     from fastmove.plain import describe
     from fastmove.problem_file import load_problem
 
-    text = (fm.robot.problems_folder() / "book_to_tote.toml").read_text()
+    text = (fm.problems_folder() / "book_to_tote.toml").read_text()
     given = "\n[uncertainty]\nmass = 0.1\ncom = [0.01, 0.0, 0.0]\nfriction = 0.2\ngrip_force = 0.05\nobstacles = 0.001\n"
     (tmp_path / "given.toml").write_text(text + given)
     (tmp_path / "unknown.toml").write_text(text + "\n[uncertainty]\nunknown = true\nmass = 0.05\n")

@@ -22,13 +22,13 @@ import numpy as np
 import pinocchio as pin
 import yaml
 
+from fastmove.arrays import locked
 from fastmove.errors import InputError
 from fastmove.ik import pose_at
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.robot import RobotModel, load_robot
 from fastmove.scene import Obstacle, Scene
 from fastmove.shapes import Shape, pose
-from fastmove.spline import locked
 
 CLEARANCE = 0.002  # [m]
 LIMITS = "benchmark"

@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from fastmove.arrays import Array
 from fastmove.bound import STRAIGHT, joint_motions, lower_bound
 from fastmove.certificate import certify
 from fastmove.errors import MissingPackage
 from fastmove.problem import State, TransferProblem
 from fastmove.roadmap import Validity, connect
 from fastmove.solution import Solution, Status
-from fastmove.spline import Array, PiecewisePolynomial, quintic_hermite
+from fastmove.spline import PiecewisePolynomial, quintic_hermite
 from fastmove.trajectory import Phase, Trajectory
 from fastmove.workshop import Workshop
 

@@ -11,11 +11,11 @@ from itertools import product
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import Array
 from fastmove.errors import InputError
 from fastmove.motion import Motion
 from fastmove.problem import TransferProblem
 from fastmove.scene import CONTACT_DEPTH
-from fastmove.spline import Array
 from fastmove.trajectory import Trajectory
 
 FINER = 10  # times as many configurations as the certificate's grid of 1 ms has, per second

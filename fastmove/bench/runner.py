@@ -21,11 +21,11 @@ from fastmove.bench.motionbenchmaker import Entry, is_motionbenchmaker, read_mot
 from fastmove.bench.planners import PLANNERS
 from fastmove.bench.recheck import raw_hits
 from fastmove.errors import FastMoveError, InputError
-from fastmove.fields import Table
 from fastmove.plain import problem_sha256
 from fastmove.problem_file import load_problem, problem_from_table
 from fastmove.report import solution_json
 from fastmove.robot import load_robot
+from fastmove.tables import Table
 
 IN_FLIGHT = 4  # problems handed out per process and not yet answered
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from fastmove.spline import Array
+from fastmove.arrays import Array
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastmove.arrays import Array
 from fastmove.drivers.driver import Command, Driver, Reading
 from fastmove.problem import TransferProblem
-from fastmove.spline import Array
 
 
 class KinematicDriver(Driver):

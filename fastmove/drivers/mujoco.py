@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import Array
 from fastmove.drivers.driver import Command, Driver, Reading
 from fastmove.drivers.simulation import Simulation, displacement, displacements, farthest, the_held
 from fastmove.problem import TransferProblem
-from fastmove.spline import Array
 
 BRAKE, STILL, RECORD = 0.25, 0.2, 0.01  # [s]
 GRIP_TRAVEL = 0.003  # fingers farther from the item's faces than this hold nothing [m]

@@ -26,13 +26,13 @@ import numpy as np
 import pinocchio as pin
 from scipy.spatial import ConvexHull, HalfspaceIntersection
 
+from fastmove.arrays import Array
 from fastmove.assembly import Assembly, assemble
 from fastmove.errors import InputError, MissingPackage
 from fastmove.grasp import Held
 from fastmove.kinematics import Kinematics
 from fastmove.problem import TransferProblem
 from fastmove.shapes import Shape
-from fastmove.spline import Array
 
 try:
     import mujoco
