@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from fastmove.contact import disc_patch as disc_patch
     from fastmove.contact import line_patch as line_patch
     from fastmove.contact import plane_patch as plane_patch
-    from fastmove.cover import cover_heights as cover_heights
-    from fastmove.cover import cover_mesh as cover_mesh
-    from fastmove.cover import cover_points as cover_points
-    from fastmove.cover import points_of_depth as points_of_depth
     from fastmove.cup import SuctionCup as SuctionCup
     from fastmove.errors import DriverFailed as DriverFailed
     from fastmove.errors import FastMoveError as FastMoveError
@@ -43,6 +39,13 @@ if TYPE_CHECKING:
     from fastmove.execution import Event as Event
     from fastmove.execution import Execution as Execution
     from fastmove.execution import RunReport as RunReport
+    from fastmove.geometry.box_cover import cover_heights as cover_heights
+    from fastmove.geometry.box_cover import cover_mesh as cover_mesh
+    from fastmove.geometry.box_cover import cover_points as cover_points
+    from fastmove.geometry.box_cover import points_of_depth as points_of_depth
+    from fastmove.geometry.pose_trajectory import Motion as Motion
+    from fastmove.geometry.poses import pose as pose
+    from fastmove.geometry.shapes import Shape as Shape
     from fastmove.grasp import Grasp as Grasp
     from fastmove.grasp import Held as Held
     from fastmove.grasp import hold as hold
@@ -55,7 +58,6 @@ if TYPE_CHECKING:
     from fastmove.judge import Judgement as Judgement
     from fastmove.judge import Verdict as Verdict
     from fastmove.judge import judge_batch as judge_batch
-    from fastmove.motion import Motion as Motion
     from fastmove.plain import describe as describe
     from fastmove.planner import Options as Options
     from fastmove.planner import Planner as Planner
@@ -83,8 +85,6 @@ if TYPE_CHECKING:
     from fastmove.scene import Corridor as Corridor
     from fastmove.scene import Obstacle as Obstacle
     from fastmove.scene import Scene as Scene
-    from fastmove.shapes import Shape as Shape
-    from fastmove.shapes import pose as pose
     from fastmove.solution import Solution as Solution
     from fastmove.solution import Status as Status
     from fastmove.tolerance import Tolerance as Tolerance
@@ -102,18 +102,20 @@ _HOMES = {
     "batch": "GraspCandidate plan_batch plan_contacts rank_grasps read_grasps",
     "certificate": "certify",
     "contact": "Patch disc_patch line_patch plane_patch",
-    "cover": "cover_heights cover_mesh cover_points points_of_depth",
     "cup": "SuctionCup",
     "errors": "DriverFailed FastMoveError GoalOutOfReach GraspInvalid InputError MissingPackage NoTransferFound "
     "StartInCollision StateOutsideLimits TrajectoryFileError UnknownName",
     "evidence": "Certificate Entry",
     "execution": "Event Execution RunReport",
+    "geometry.box_cover": "cover_heights cover_mesh cover_points points_of_depth",
+    "geometry.pose_trajectory": "Motion",
+    "geometry.poses": "pose",
+    "geometry.shapes": "Shape",
     "grasp": "Grasp Held hold",
     "ik": "on_robot",
     "item": "Inertial Item solid_inertia",
     "items": "item_facts known_items",
     "judge": "Judgement Verdict judge_batch",
-    "motion": "Motion",
     "plain": "describe",
     "planner": "Options Planner plan",
     "problem": "Goal State TransferProblem",
@@ -127,7 +129,6 @@ _HOMES = {
     "robot": "Gripper LimitSet RobotModel example_robot_data known_robots load_robot",
     "run": "RunOutcome run_transfer",
     "scene": "AllowedContact Corridor Obstacle Scene",
-    "shapes": "Shape pose",
     "solution": "Solution Status",
     "tolerance": "Tolerance",
     "trajectory": "Trajectory",

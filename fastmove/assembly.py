@@ -15,8 +15,8 @@ import pinocchio as pin
 
 from fastmove.cup import SuctionCup
 from fastmove.errors import InputError
+from fastmove.geometry.pose_trajectory import Motion
 from fastmove.grasp import Held
-from fastmove.motion import Motion
 from fastmove.problem import TransferProblem
 from fastmove.regions import GoalPose
 from fastmove.robot import RobotModel

@@ -20,6 +20,7 @@ import pinocchio as pin
 from fastmove.arrays import Array, locked
 from fastmove.bound import lower_bound
 from fastmove.errors import FastMoveError, InputError
+from fastmove.geometry.poses import pose
 from fastmove.grasp import Grasp, Held, hold
 from fastmove.ik import Reach, pose_at
 from fastmove.planner import Options, Planner
@@ -27,7 +28,6 @@ from fastmove.problem import Goal, State, TransferProblem
 from fastmove.regions import ITEM
 from fastmove.report import solution_json
 from fastmove.robot import LimitSet
-from fastmove.shapes import pose
 from fastmove.solution import Solution, Status
 from fastmove.tables import Table
 from fastmove.workshop import Workshop

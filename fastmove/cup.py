@@ -15,8 +15,8 @@ import pinocchio as pin
 from fastmove.arrays import Array, locked
 from fastmove.contact import Patch
 from fastmove.errors import GraspInvalid, InputError
+from fastmove.geometry.shapes import Shape
 from fastmove.item import Item
-from fastmove.shapes import Shape
 
 FLAT = np.radians(3.0)  # a face may be turned by this much from the lip
 TOUCH = 1e-3  # the lip lies within this of a face [m]

@@ -13,9 +13,9 @@ from fastmove.arrays import Array, locked
 from fastmove.contact import ConeContact, Patch, clip_polygon, closing_turn, disc_patch, line_patch, pinch, plane_patch, suction
 from fastmove.cup import SuctionCup, seal
 from fastmove.errors import GraspInvalid, InputError
+from fastmove.geometry.shapes import Shape
 from fastmove.item import Inertial, Item
 from fastmove.robot import Gripper
-from fastmove.shapes import Shape
 from fastmove.tolerance import Care
 from fastmove.uncertainty import EXACT, Uncertainty, drawn, shares, vertices
 

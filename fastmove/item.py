@@ -9,7 +9,7 @@ import pinocchio as pin
 
 from fastmove.arrays import Array, locked
 from fastmove.errors import InputError
-from fastmove.shapes import Shape
+from fastmove.geometry.shapes import Shape
 from fastmove.tolerance import Tolerance
 
 

@@ -8,11 +8,12 @@ import json
 import numpy as np
 
 from fastmove.contact import SHIFTED, TILTING
+from fastmove.geometry.poses import pose_dict
+from fastmove.geometry.shapes import Shape
 from fastmove.grasp import Held
 from fastmove.problem import TransferProblem
 from fastmove.regions import GoalPose
 from fastmove.scene import Obstacle
-from fastmove.shapes import Shape, pose_dict
 from fastmove.urdf import canonical_urdf
 
 

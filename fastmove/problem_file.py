@@ -47,16 +47,17 @@ import pinocchio as pin
 
 from fastmove.arrays import Array, locked
 from fastmove.contact import Patch, disc_patch, line_patch, plane_patch
-from fastmove.cover import RESOLUTION, cover_heights, cover_mesh, cover_points, points_of_depth
 from fastmove.errors import InputError
+from fastmove.geometry.box_cover import RESOLUTION, cover_heights, cover_mesh, cover_points, points_of_depth
+from fastmove.geometry.pose_trajectory import Motion
+from fastmove.geometry.poses import pose
+from fastmove.geometry.shapes import TYPES, Shape
 from fastmove.grasp import Grasp, Held, hold
 from fastmove.item import Inertial, Item, solid_inertia
-from fastmove.motion import Motion
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.regions import ITEM, TOOL, GoalPose
 from fastmove.robot import RobotModel, load_robot
 from fastmove.scene import AllowedContact, Corridor, Obstacle, Scene
-from fastmove.shapes import TYPES, Shape, pose
 from fastmove.tables import Table, read_table
 from fastmove.tolerance import Tolerance
 from fastmove.uncertainty import EXACT, LENGTHS, RELATIVE, Uncertainty

@@ -20,8 +20,9 @@ import pinocchio as pin
 from fastmove.arrays import Array, locked
 from fastmove.cup import SuctionCup
 from fastmove.errors import InputError, MissingPackage, UnknownName
+from fastmove.geometry.polytope import extent_directions, polytope
+from fastmove.geometry.poses import pose
 from fastmove.resources import robots_folder
-from fastmove.shapes import extent_directions, polytope, pose
 from fastmove.tables import Table, read_toml
 from fastmove.urdf import adjacent_pairs, revolute_for_continuous, srdf_pairs
 

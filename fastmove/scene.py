@@ -10,8 +10,8 @@ import pinocchio as pin
 
 from fastmove.arrays import Array, locked
 from fastmove.errors import InputError
-from fastmove.motion import Motion
-from fastmove.shapes import Shape
+from fastmove.geometry.pose_trajectory import Motion
+from fastmove.geometry.shapes import Shape
 
 ITEM = "item"
 

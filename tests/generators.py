@@ -16,6 +16,8 @@ from fastmove.bound import lower_bound, switch_basis
 from fastmove.collision import Collision
 from fastmove.dynamics import Dynamics
 from fastmove.errors import GraspInvalid
+from fastmove.geometry.poses import pose
+from fastmove.geometry.shapes import Shape
 from fastmove.grasp import Grasp, Held, hold
 from fastmove.ik import configurations, pose_at
 from fastmove.item import Inertial, Item, solid_inertia
@@ -27,7 +29,6 @@ from fastmove.resources import problems_folder
 from fastmove.robot import Gripper, RobotModel
 from fastmove.scene import Scene
 from fastmove.seeds import straight
-from fastmove.shapes import Shape, pose
 from fastmove.transcription import Samples, Transcription
 from fastmove.uncertainty import Uncertainty
 from fastmove.workshop import Workshop

@@ -4,8 +4,8 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
+from fastmove.geometry.shapes import Shape
 from fastmove.scene import Obstacle
-from fastmove.shapes import Shape
 
 
 def furniture() -> list[Shape]:

@@ -15,10 +15,10 @@ from fastmove.certificate import certify
 from fastmove.collision import Collision
 from fastmove.dynamics import Dynamics
 from fastmove.errors import InputError
+from fastmove.geometry.poses import pose
 from fastmove.grasp import Grasp, hold
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.scene import Scene
-from fastmove.shapes import pose
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,11 @@ from fastmove.certificate import certify
 from fastmove.cli import main
 from fastmove.contact import plane_patch
 from fastmove.errors import GraspInvalid
+from fastmove.geometry.poses import pose
+from fastmove.geometry.shapes import Shape
 from fastmove.grasp import Grasp, hold
 from fastmove.item import Inertial, Item, solid_inertia
 from fastmove.scene import Obstacle, Scene
-from fastmove.shapes import Shape, pose
 from fastmove.spline import PiecewisePolynomial
 from fastmove.trajectory import Phase, Trajectory
 from fastmove.trajectory_file import load_trajectory, save_trajectory

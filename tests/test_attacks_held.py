@@ -21,6 +21,8 @@ from fastmove.certificate import certify
 from fastmove.drivers.kinematic import KinematicDriver
 from fastmove.errors import InputError
 from fastmove.execution import Event, Execution
+from fastmove.geometry.poses import pose
+from fastmove.geometry.shapes import Shape
 from fastmove.grasp import Grasp, Held, hold
 from fastmove.ik import Reach, pose_at
 from fastmove.problem import Goal, State, TransferProblem
@@ -28,7 +30,6 @@ from fastmove.regions import GoalPose
 from fastmove.retiming import Way
 from fastmove.robot import RobotModel
 from fastmove.scene import AllowedContact, Obstacle, Scene
-from fastmove.shapes import Shape, pose
 from fastmove.solution import Solution, Status
 from fastmove.spline import SplineBasis, quintic_hermite
 from fastmove.sweep import Sweep

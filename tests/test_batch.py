@@ -14,6 +14,7 @@ from scenes import furniture, named
 import fastmove as fm
 from fastmove.batch import GraspCandidate, RankedGrasp
 from fastmove.cli import main
+from fastmove.ik import pose_at
 
 ROOT = Path(__file__).parent.parent
 
@@ -39,7 +40,7 @@ def grasps(problem: fm.TransferProblem, count: int) -> list[GraspCandidate]:
 def test_a_batch_keeps_its_order_and_survives_a_bad_problem(panda: fm.RobotModel) -> None:
     problems = list(free_space_pairs("benchmark", 3, 9, pinched(panda, block(0.3), 30.0, 0.5)))
     q = np.array(problems[1].start.q)
-    wall = fm.Obstacle("wall", fm.shapes.Shape("box", size=np.ones(3) * 0.5, placement=fm.ik.pose_at(problems[1], q)))
+    wall = fm.Obstacle("wall", fm.Shape("box", size=np.ones(3) * 0.5, placement=pose_at(problems[1], q)))
     problems[1] = problems[1].with_(scene=fm.Scene((wall,)))
     told: list[str] = []
     options = fm.Options(progress=lambda words: told.append(words))  # nothing that another process could call
@@ -64,7 +65,7 @@ def test_the_first_of_a_ranking_is_the_fastest_of_all(problem: fm.TransferProble
     assert sum(g.solution is not None for g in some) < len(planned)  # what cannot win is not planned
     best = everything[0]
     assert fm.certify(best.problem, best.solution.trajectory).ok
-    ends = [fm.ik.pose_at(p, np.array(q)) for p in (problem, best.problem) for q in (p.start.q, p.goal.configurations[0])]
+    ends = [pose_at(p, np.array(q)) for p in (problem, best.problem) for q in (p.start.q, p.goal.configurations[0])]
     for here, there in zip(ends[:2], ends[2:], strict=True):  # whatever the grasp, the item goes the same way
         np.testing.assert_allclose(here.homogeneous, there.homogeneous, atol=1e-6)
 
@@ -84,7 +85,7 @@ def test_a_hundred_grasps_among_furniture_in_seconds(panda: fm.RobotModel) -> No
         problem = pair.with_(scene=fm.Scene(named(furniture())))
         try:
             own = fm.plan(problem)
-        except fm.errors.FastMoveError:
+        except fm.FastMoveError:
             continue
         straight = own.ok and own.duration <= 1.005 * own.lower_bound
         if not own.ok or (straight and len(rates) - blocked >= 6) or (not straight and blocked >= 4):
@@ -119,7 +120,7 @@ def test_each_refused_grasp_has_its_reason(problem: fm.TransferProblem) -> None:
     assert ranked["own"].duration > 0 and ranked["own"].static_use < 1
     with pytest.raises(fm.InputError, match="twice"):
         fm.rank_grasps(problem, [weak, replace(weak, friction=0.3)])
-    here = fm.ik.pose_at(problem, np.array(problem.goal.configurations[0]))
+    here = pose_at(problem, np.array(problem.goal.configurations[0]))
     aside = pin.SE3(np.eye(3), np.array([0.0, 0.02, 0.0]))
     region = problem.with_(goal=fm.Goal.at(fm.GoalPose(here * aside, offset=aside)))  # the same place, said otherwise
     (same,) = fm.rank_grasps(region, [GraspCandidate("own", own)], most=1)

@@ -19,6 +19,7 @@ from fastmove.bench.planners import slowdown, without_hold
 from fastmove.bench.recheck import raw_hits
 from fastmove.bench.runner import Job, read_results, read_set, run
 from fastmove.cli import main
+from fastmove.ik import pose_at
 
 PROBLEMS = Path(__file__).parent.parent / "problems"
 
@@ -97,7 +98,7 @@ def test_moveit_archives_are_read_as_they_are(tmp_path: Path) -> None:
     (folder / "scene0001.yaml").write_text(json.dumps({"world": {"collision_objects": [can]}}))
     try:
         (entry,) = read_set(tmp_path)
-    except fm.errors.MissingPackage as error:
+    except fm.MissingPackage as error:
         pytest.skip(str(error))
     assert entry.id == "panda/shelf/0001" and entry.scene == "shelf" and entry.problem.limits == "benchmark"
     (obstacle,) = entry.problem.scene.obstacles
@@ -160,13 +161,13 @@ def test_a_recheck_on_raw_meshes_sees_what_touches_and_nothing_else(panda: fm.Ro
     problem = fm.TransferProblem("r", hulls, (held,), fm.Scene(), fm.State.rest(start), fm.Goal([goal]), "benchmark")
     solution = fm.plan(problem).raise_for_status()
     assert raw_hits(problem, solution.trajectory, 1e-3) == 0
-    middle = fm.ik.pose_at(problem, solution.trajectory.position(solution.duration / 2))  # of the item
+    middle = pose_at(problem, solution.trajectory.position(solution.duration / 2))  # of the item
     count = len(solution.trajectory.grid(1e-3))
     for below, touches in ((0.035, True), (0.045, False)):  # the item reaches 30 mm below its middle
-        at = fm.shapes.pose(middle.translation - [0.0, 0.0, below])
-        post = fm.Obstacle("post", fm.shapes.Shape("sphere", radius=0.01, placement=at))
+        at = fm.pose(middle.translation - [0.0, 0.0, below])
+        post = fm.Obstacle("post", fm.Shape("sphere", radius=0.01, placement=at))
         hits = raw_hits(problem.with_(scene=fm.Scene((post,))), solution.trajectory, 1e-3)
         assert (0 < hits < count / 2) if touches else hits == 0
-    above = fm.shapes.pose(middle.translation + np.array([0.0, 0.0, 0.2]))
-    wrist = fm.Obstacle("wrist", fm.shapes.Shape("sphere", radius=0.02, placement=above))
+    above = fm.pose(middle.translation + np.array([0.0, 0.0, 0.2]))
+    wrist = fm.Obstacle("wrist", fm.Shape("sphere", radius=0.02, placement=above))
     assert raw_hits(problem.with_(scene=fm.Scene((wrist,))), solution.trajectory, 1e-3) > 0

@@ -15,11 +15,12 @@ from fastmove import dynamics, transcription
 from fastmove.assembly import assemble
 from fastmove.bound import lower_bound
 from fastmove.certificate import Certificate, Entry, certify
+from fastmove.geometry.poses import pose
+from fastmove.geometry.shapes import Shape
 from fastmove.plain import describe
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.robot import LimitSet
 from fastmove.scene import Obstacle, Scene
-from fastmove.shapes import Shape, pose
 from fastmove.trajectory_file import save_trajectory
 
 

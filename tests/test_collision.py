@@ -13,13 +13,14 @@ from fastmove.bounding import segment_distance
 from fastmove.broadphase import Broadphase
 from fastmove.certificate import certify
 from fastmove.collision import Collision
+from fastmove.geometry.poses import pose
+from fastmove.geometry.shapes import Shape
 from fastmove.kinematics import Kinematics
 from fastmove.opened import OpenedHand
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.proximity import Reach
 from fastmove.scene import AllowedContact, Obstacle, Scene
 from fastmove.seeds import straight
-from fastmove.shapes import Shape, pose
 from fastmove.trajectory import Phase, Trajectory
 
 READY = np.array([0, -0.785, 0, -2.356, 0, 1.571, 0.785])
@@ -191,7 +192,7 @@ def test_lifting_off_passes_and_dragging_is_refused(panda: fm.RobotModel) -> Non
 
 
 def test_without_the_allowance_the_start_is_in_collision(panda: fm.RobotModel) -> None:
-    with pytest.raises(fm.errors.StartInCollision, match="item and table"):
+    with pytest.raises(fm.StartInCollision, match="item and table"):
         fm.plan(on_table(panda, np.array([0.0, 0.0, 0.15]), allowed=False))
 
 

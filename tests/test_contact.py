@@ -10,10 +10,11 @@ from scipy.spatial import ConvexHull
 import fastmove as fm
 from fastmove.contact import clip_polygon, closing_turn, disc_patch, line_patch, pinch, plane_patch
 from fastmove.errors import GraspInvalid
+from fastmove.geometry.poses import pose
+from fastmove.geometry.shapes import Shape
 from fastmove.grasp import Grasp, hold
 from fastmove.item import Inertial, Item, solid_inertia
 from fastmove.pads import friction_left, least_grip
-from fastmove.shapes import Shape, pose
 
 
 def rectangle(x: float, z: float, turn: float = 0.0) -> np.ndarray:
@@ -123,7 +124,7 @@ def test_pure_loads_have_their_closed_forms() -> None:
     assert contact.utilisation(both, force) > 1.1
 
 
-def wide(panda: fm.RobotModel, kind: str) -> fm.grasp.Held:
+def wide(panda: fm.RobotModel, kind: str) -> fm.Held:
     """A wide item between the pads: planes, or lines of contact."""
     if kind == "plane":
         return pinched(panda, block(0.3, size=(0.06, 0.07, 0.06)), 20.0, 0.7)
@@ -131,7 +132,7 @@ def wide(panda: fm.RobotModel, kind: str) -> fm.grasp.Held:
     return hold(panda.gripper(), item, Grasp(pose((0, 0, 0)), 0.7, np.array([20.0, 20.0])))
 
 
-def loads(held: fm.grasp.Held, count: int, seed: int) -> np.ndarray:
+def loads(held: fm.Held, count: int, seed: int) -> np.ndarray:
     """Random wrenches (count, 6) [N, Nm], half of them nearly without moments, where load along the closing axis decides."""
     rng = np.random.default_rng(seed)
     contact, wrench = held.contact_model, rng.normal(size=(count, 6))

@@ -12,11 +12,11 @@ from scipy.spatial import cKDTree
 import fastmove as fm
 from fastmove.assembly import assemble
 from fastmove.collision import Collision
-from fastmove.cover import cover_heights, cover_mesh, cover_points, cover_triangles, points_of_depth
 from fastmove.errors import InputError
+from fastmove.geometry.box_cover import cover_heights, cover_mesh, cover_points, cover_triangles, points_of_depth
+from fastmove.geometry.shapes import Shape
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.scene import Obstacle, Scene
-from fastmove.shapes import Shape
 
 
 def outside(shapes, points: np.ndarray) -> np.ndarray:  # type: ignore[no-untyped-def]
@@ -112,7 +112,7 @@ def test_bad_data_is_named(call, message: str) -> None:  # type: ignore[no-untyp
 
 
 def test_a_scene_after_a_change() -> None:
-    scene = Scene(named(furniture()), (fm.scene.AllowedContact("part0"), fm.scene.AllowedContact("part1")))
+    scene = Scene(named(furniture()), (fm.AllowedContact("part0"), fm.AllowedContact("part1")))
     shift = pin.SE3(np.eye(3), np.array([0.0, 0.0, 0.03]))
     new = scene.changed(add=[Obstacle("cup", furniture()[0])], remove=["part0"], move={"part1": shift})
     assert [o.name for o in new.obstacles] == [*(f"part{k}" for k in range(1, 10)), "cup"]

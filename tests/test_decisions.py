@@ -16,11 +16,11 @@ from fastmove.assembly import assemble
 from fastmove.bound import lower_bound, switch_basis
 from fastmove.certificate import certify
 from fastmove.dynamics import Dynamics
+from fastmove.geometry.poses import pose
 from fastmove.grasp import Grasp, hold
 from fastmove.item import Inertial
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.scene import Scene
-from fastmove.shapes import pose
 from fastmove.trajectory import Phase, Trajectory
 from fastmove.transcription import Samples, Transcription
 

@@ -10,8 +10,8 @@ import pytest
 from scipy.spatial import ConvexHull
 
 import fastmove as fm
+from fastmove.geometry.polytope import extent_directions, polytope
 from fastmove.robot import LinkShape, example_robot_data, load_robot
-from fastmove.shapes import extent_directions, polytope
 
 LINKS = (*(f"panda_link{k}" for k in range(8)), "panda_hand", "panda_leftfinger", "panda_rightfinger")
 SURFACE_POINTS = 20_000  # on each mesh, besides its vertices
@@ -24,7 +24,7 @@ WASTE = 8e-3  # [m], 95th percentile
 def hulls() -> tuple[LinkShape, ...]:
     try:
         example_robot_data()
-    except fm.errors.MissingPackage as error:
+    except fm.MissingPackage as error:
         pytest.skip(str(error))
     return load_robot("panda", geometry="hulls").shapes
 

@@ -8,7 +8,9 @@ import pytest
 from generators import block, end_is_usable, hold_bound, pinched
 
 import fastmove as fm
+from fastmove.bound import lower_bound
 from fastmove.explain import STEP, Price, _Place, prices
+from fastmove.ik import pose_at
 from fastmove.loosen import Limit, changed, limits_of
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.relax import Relaxation, frees, relaxation
@@ -47,7 +49,7 @@ def test_prices_of_a_motion_at_its_bound_are_those_of_the_slowest_joint() -> Non
     problem, free = next(hold_bound(1, 1))
     found = prices(free)
     joints = {price.limit.name for price in found}
-    bound = fm.bound.lower_bound(problem.start, np.array(problem.goal.configurations[0]), problem.limit_set)
+    bound = lower_bound(problem.start, np.array(problem.goal.configurations[0]), problem.limit_set)
     assert joints == {problem.robot.joint_names[bound.joint]}
     speed = next(price for price in found if price.limit.kind == "velocity")
     assert speed.looser < 0 and speed.tighter < 0
@@ -112,8 +114,8 @@ def tightened(problem: TransferProblem, kind: str, rng: np.random.Generator) -> 
         return problem.with_(clearance=float(rng.uniform(0.01, 0.1)))
     if kind == "upright":
         item = replace(held.item, tolerates=Tolerance(upright=float(rng.uniform(0.1, 1.4)), up=rng.normal(0, 1, 3)))
-        return problem.with_(holds=(fm.grasp.hold(held.gripper, item, held.grasp),))
-    wall = fm.Obstacle("wall", fm.shapes.Shape("box", size=np.array([0.05, 0.05, 0.02]), placement=_beside(problem, rng)))
+        return problem.with_(holds=(fm.hold(held.gripper, item, held.grasp),))
+    wall = fm.Obstacle("wall", fm.Shape("box", size=np.array([0.05, 0.05, 0.02]), placement=_beside(problem, rng)))
     return problem.with_(scene=fm.Scene((wall,)), release_opening=float(rng.uniform(0.01, 0.02)))
 
 
@@ -121,7 +123,7 @@ def _beside(problem: TransferProblem, rng: np.random.Generator):  # type: ignore
     """A wall beside the fingers at the goal, along the closing axis."""
     import pinocchio as pin
 
-    tool = fm.ik.pose_at(problem, problem.goal.configurations[0])
+    tool = pose_at(problem, problem.goal.configurations[0])
     side = float(rng.choice([-1.0, 1.0]))
     away = 0.03 + float(rng.uniform(0.025, 0.05))
     return tool * pin.SE3(pin.utils.rotate("x", np.pi / 2), np.array([0.0, side * away, 0.02]))

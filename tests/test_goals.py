@@ -50,9 +50,7 @@ def test_a_full_turn_is_sampled_once_and_a_pose_alone_once() -> None:
 
 def test_after_the_deadline_no_other_goal_is_begun(panda: fm.RobotModel) -> None:
     ready = np.array([0, -0.785, 0, -2.356, 0, 1.571, 0.785])
-    wall = fm.Obstacle(
-        "wall", fm.shapes.Shape("box", (0.6, 0.04, 0.5), placement=pin.SE3(np.eye(3), np.array([0.45, 0.3, 0.25])))
-    )
+    wall = fm.Obstacle("wall", fm.Shape("box", (0.6, 0.04, 0.5), placement=pin.SE3(np.eye(3), np.array([0.45, 0.3, 0.25]))))
     near = ready + 2.4 * np.eye(7)[0] + np.array([0.0, 1e-4, -1e-4])[:, None]
     problem = fm.TransferProblem("wall", panda, (), fm.Scene((wall,)), fm.State.rest(ready), Goal(near), "fer")
     whole, late = fm.plan(problem), fm.plan(problem, fm.Options(deadline=1e-9))

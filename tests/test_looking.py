@@ -11,12 +11,13 @@ import fastmove as fm
 from fastmove.assembly import assemble
 from fastmove.bounding import Bounding
 from fastmove.collision import Collision
+from fastmove.geometry.poses import pose
+from fastmove.geometry.shapes import Shape
 from fastmove.manifold import CORNERS, MANIFOLD_BAND, MANIFOLD_OVERHANG, Faces
 from fastmove.optimiser import Optimiser
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.roadmap import BESIDE, STEP, Validity, _shortcut, alike, connect
 from fastmove.scene import Obstacle, Scene
-from fastmove.shapes import Shape, pose
 from fastmove.sqp import Descent
 from fastmove.transcription import Samples
 from fastmove.workshop import Workshop

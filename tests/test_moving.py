@@ -15,11 +15,12 @@ from fastmove.bench.recheck import raw_hits
 from fastmove.bound import lower_bound
 from fastmove.certificate import certify
 from fastmove.collision import Collision
-from fastmove.motion import Motion
+from fastmove.geometry.pose_trajectory import Motion
+from fastmove.geometry.poses import pose
+from fastmove.geometry.shapes import Shape
 from fastmove.plain import describe, problem_sha256
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.scene import AllowedContact, Obstacle, Scene
-from fastmove.shapes import Shape, pose
 from fastmove.spline import SplineBasis
 from fastmove.trajectory import Phase, Trajectory
 

@@ -100,7 +100,7 @@ def test_one_that_comes_for_the_robot_itself_is_named(panda: fm.RobotModel) -> N
     ram = box("ram", (0.2, 0.2, 0.2), straight_by((-1.0, 0, 0.1), (0.0, 0, 0.1), 0.0, 0.3))
     solution = fm.plan(held_arm(panda, ram))
     assert not solution.ok and (solution.certificate is None or "ram" in solution.certificate.kinds["clearance"].where)
-    with pytest.raises(fm.errors.StartInCollision, match="ram"):
+    with pytest.raises(fm.StartInCollision, match="ram"):
         fm.plan(held_arm(panda, box("ram", (0.2, 0.2, 0.2), straight_by((0, 0, 0.1), (0, 0, 0.1), 0.0, 0.3))))
 
 

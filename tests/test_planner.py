@@ -13,9 +13,10 @@ from generators import block, free_space_pairs, hold_limited, moving_starts, pin
 from test_certificate import behind_a_post
 
 import fastmove as fm
+from fastmove.geometry.poses import pose
+from fastmove.geometry.shapes import Shape
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.scene import Obstacle, Scene
-from fastmove.shapes import Shape, pose
 from fastmove.trajectory import Trajectory
 from fastmove.trajectory_file import load_trajectory, save_trajectory
 

@@ -49,7 +49,7 @@ def test_what_another_robot_cannot_do_is_refused_by_name() -> None:
     bulb = fm.load_problem(PROBLEMS[0].parent / "light_bulb.toml")
     with pytest.raises(fm.InputError, match="at least 20 N"):
         on_robot(bulb, fm.load_robot("ur5e"))
-    far = bulb.robot.at(fm.robot.pose([3.0, 0, 0], [0, 0, 0, 1]))
+    far = bulb.robot.at(fm.pose([3.0, 0, 0], [0, 0, 0, 1]))
     with pytest.raises(fm.InputError, match="out of reach"):
         on_robot(bulb, far)
 

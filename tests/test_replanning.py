@@ -15,11 +15,11 @@ from fastmove.bound import braking
 from fastmove.certificate import certify
 from fastmove.collision import Collision
 from fastmove.errors import InputError
+from fastmove.geometry.shapes import Shape
 from fastmove.ik import pose_at
 from fastmove.plain import describe
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.scene import Corridor, Obstacle, Scene
-from fastmove.shapes import Shape
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,14 @@ import pytest
 from generators import block
 
 import fastmove as fm
+from fastmove.assembly import assemble
 from fastmove.batch import plan_contacts
 from fastmove.certificate import certify
 from fastmove.contact import suction
 from fastmove.errors import GraspInvalid, InputError
+from fastmove.geometry.shapes import Shape
 from fastmove.grasp import Grasp, hold
 from fastmove.problem import Goal, State, TransferProblem
-from fastmove.shapes import Shape
 
 PANDA = fm.load_robot("panda")
 V, R = float(PANDA.cup().force[0]), PANDA.cup().radius
@@ -104,9 +105,9 @@ def test_what_the_cup_cannot_hold_at_rest_is_named() -> None:
 
 
 def test_the_stem_is_part_of_the_robot_while_it_holds() -> None:
-    names = {body.group for body in fm.assembly.assemble(moving(held())).bodies}
+    names = {body.group for body in assemble(moving(held())).bodies}
     assert "cup" in names
-    assert "cup" not in {body.group for body in fm.assembly.assemble(fm.load_problem("problems/cereal_box.toml")).bodies}
+    assert "cup" not in {body.group for body in assemble(fm.load_problem("problems/cereal_box.toml")).bodies}
 
 
 def test_pads_and_cup_on_the_same_box() -> None:

@@ -8,6 +8,7 @@ import pytest
 from generators import block, pinched
 
 import fastmove as fm
+from fastmove.assembly import assemble
 from fastmove.bench.planners import slowdown
 from fastmove.certificate import certify
 from fastmove.errors import InputError
@@ -83,7 +84,7 @@ def test_the_certificate_measures_angles_by_itself() -> None:
     problem = carrying(Tolerance(tilt=np.radians(30), upright=np.radians(30), up=DOWN))
     solution = fm.plan(problem).raise_for_status()
     certificate, held = solution.certificate, problem.holds[0]
-    assembly = fm.assembly.assemble(problem)
+    assembly = assemble(problem)
     frame, data = assembly.hold_frames[0], assembly.arm.createData()
     lever = held.bodies[0].lever
 
@@ -115,7 +116,7 @@ def test_tilting_the_hand_with_the_acceleration_is_faster_than_keeping_the_cup_u
     upright = replace(held.item, tolerates=replace(held.item.tolerates, upright=np.radians(2)))
     stiff = problem.with_(holds=(hold(held.gripper, upright, held.grasp),))
     tilting, straight = fm.plan(problem).raise_for_status(), fm.plan(stiff).raise_for_status()
-    assembly = fm.assembly.assemble(problem)
+    assembly = assemble(problem)
     frame, data, leans = assembly.hold_frames[0], assembly.arm.createData(), []
     for q in tilting.trajectory.position(np.linspace(0, tilting.duration, 200)):
         pin.forwardKinematics(assembly.arm, data, q)

@@ -7,8 +7,8 @@ from generators import block, pinched
 from scipy.spatial import cKDTree
 
 import fastmove as fm
+from fastmove.geometry.polytope import even_directions
 from fastmove.grasp import hold
-from fastmove.shapes import even_directions
 from fastmove.turning import COVERING, POINTS, bottleneck, rest_use
 
 

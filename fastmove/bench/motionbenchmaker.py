@@ -24,11 +24,12 @@ import yaml
 
 from fastmove.arrays import locked
 from fastmove.errors import InputError
+from fastmove.geometry.poses import pose
+from fastmove.geometry.shapes import Shape
 from fastmove.ik import pose_at
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.robot import RobotModel, load_robot
 from fastmove.scene import Obstacle, Scene
-from fastmove.shapes import Shape, pose
 
 CLEARANCE = 0.002  # [m]
 LIMITS = "benchmark"

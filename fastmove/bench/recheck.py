@@ -13,7 +13,7 @@ import pinocchio as pin
 
 from fastmove.arrays import Array
 from fastmove.errors import InputError
-from fastmove.motion import Motion
+from fastmove.geometry.pose_trajectory import Motion
 from fastmove.problem import TransferProblem
 from fastmove.scene import CONTACT_DEPTH
 from fastmove.trajectory import Trajectory

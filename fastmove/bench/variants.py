@@ -17,6 +17,7 @@ import pinocchio as pin
 from fastmove.arrays import Array, locked
 from fastmove.bench.motionbenchmaker import Entry
 from fastmove.errors import FastMoveError, InputError
+from fastmove.geometry.shapes import Shape
 from fastmove.grasp import Grasp, Held, hold
 from fastmove.ik import pose_at
 from fastmove.item import Inertial, Item, solid_inertia
@@ -25,7 +26,6 @@ from fastmove.problem import Goal, State, TransferProblem
 from fastmove.regions import TOOL, GoalPose
 from fastmove.robot import Gripper
 from fastmove.scene import AllowedContact, Obstacle, Scene
-from fastmove.shapes import Shape
 
 HALF_TURN = pin.utils.rotate("z", np.pi)  # of a two-finger gripper about its approach axis
 SPARE = (1.2, 2.5)  # grip force over what the weight alone asks for, drawn between these

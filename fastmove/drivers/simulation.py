@@ -29,10 +29,10 @@ from scipy.spatial import ConvexHull, HalfspaceIntersection
 from fastmove.arrays import Array
 from fastmove.assembly import Assembly, assemble
 from fastmove.errors import InputError, MissingPackage
+from fastmove.geometry.shapes import Shape
 from fastmove.grasp import Held
 from fastmove.kinematics import Kinematics
 from fastmove.problem import TransferProblem
-from fastmove.shapes import Shape
 
 try:
     import mujoco

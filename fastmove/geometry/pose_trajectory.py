@@ -10,7 +10,7 @@ import pinocchio as pin
 
 from fastmove.arrays import Array, locked
 from fastmove.errors import InputError
-from fastmove.shapes import is_pose, pose_dict
+from fastmove.geometry.poses import is_pose, pose_dict
 
 
 @dataclass(frozen=True)

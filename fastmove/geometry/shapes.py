@@ -17,84 +17,10 @@ import pinocchio as pin
 
 from fastmove.arrays import Array, locked
 from fastmove.errors import InputError
+from fastmove.geometry.polytope import convex_hull
+from fastmove.geometry.poses import is_pose, pose_dict
 
 TYPES = ("box", "cylinder", "capsule", "sphere", "mesh")
-
-
-def pose(position: object = (0.0, 0.0, 0.0), quaternion_xyzw: object = (0.0, 0.0, 0.0, 1.0)) -> pin.SE3:
-    """A pose from a position [m] and a quaternion (x, y, z, w), normalised."""
-    quaternion = np.asarray(quaternion_xyzw, dtype=float)
-    norm = float(np.linalg.norm(quaternion))
-    if not 0.99 < norm < 1.01:
-        raise InputError("quaternion_xyzw", f"has length {norm:.4g}; a rotation needs length 1 (order x, y, z, w)")
-    return pin.XYZQUATToSE3(np.concatenate([np.asarray(position, dtype=float), quaternion / norm]))
-
-
-def is_pose(placement: pin.SE3) -> bool:
-    """Whether all numbers are finite and the rotation is one."""
-    turn = np.asarray(placement.rotation)
-    right = np.abs(turn @ turn.T - np.eye(3)).max() < 1e-6 and np.linalg.det(turn) > 0
-    return bool(right and np.all(np.isfinite(placement.translation)))
-
-
-def pose_dict(placement: pin.SE3) -> dict[str, list[float]]:
-    """The pose as plain numbers; the quaternion's sign is normalised (w ≥ 0)."""
-    values = pin.SE3ToXYZQUAT(placement)
-    quaternion = values[3:] if values[6] >= 0 else -values[3:]
-    return {"position": [float(x) for x in values[:3]], "quaternion_xyzw": [float(x) for x in quaternion]}
-
-
-def convex_hull(path: str | Path) -> coal.ConvexBase:
-    """The convex hull of a mesh file (STL, OBJ, DAE).  Raises InputError where it cannot be read."""
-    try:
-        mesh = coal.MeshLoader().load(str(path), np.ones(3))
-        mesh.buildConvexHull(True, "Qt")
-    except Exception as error:  # coal throws whatever assimp throws
-        raise InputError(str(path), f"cannot be read as a mesh ({str(error).splitlines()[0]})") from error
-    return mesh.convex
-
-
-def even_directions(count: int) -> Array:
-    """(count, 3) unit vectors, evenly spread: a Fibonacci lattice (Swinbank & Purser, Q. J. R. Meteorol. Soc. 132, 2006)."""
-    k = np.arange(count)
-    z, turn = 1 - (2 * k + 1) / count, k * np.pi * (3 - np.sqrt(5))
-    ring = np.sqrt(1 - z * z)
-    return np.stack([ring * np.cos(turn), ring * np.sin(turn), z], axis=1)
-
-
-def extent_directions() -> Array:
-    """(162, 3) unit vectors along which a link is measured: towards faces, edges and corners of a cube, then evenly spread."""
-    cube = np.array([v for v in np.ndindex(3, 3, 3) if v != (1, 1, 1)], dtype=float) - 1
-    return np.concatenate([cube / np.linalg.norm(cube, axis=1)[:, None], even_directions(136)])
-
-
-def polytope(extents: Array) -> coal.CollisionGeometry:
-    """The convex body of all points x with n·x ≤ h for each of `extent_directions`; extents h (162,) [m].
-
-    By duality: around an inner point c the planes are points n / (h − n·c), and every facet of their hull is a corner.
-
-    Raises:
-        InputError: the middle of the extents along x, y, z is not inside.
-    """
-    normals, h = extent_directions(), np.asarray(extents, dtype=float)
-    reach = np.array([[h[np.argmax(normals @ axis)], h[np.argmax(-normals @ axis)]] for axis in np.eye(3)])
-    middle = (reach[:, 0] - reach[:, 1]) / 2
-    room = h - normals @ middle
-    if np.any(room < 1e-6):
-        raise InputError("extents", "enclose no body around their middle")
-    dual = coal.Convex.convexHull(_points(normals / room[:, None]), True, "Qt")
-    facets = np.array([[t[0], t[1], t[2]] for t in (dual.polygons(k) for k in range(dual.num_polygons))])
-    planes = np.asarray(dual.points()).reshape(-1, 3)[facets]
-    flat = np.abs(np.linalg.det(planes)) < 1e-9 * np.prod(np.linalg.norm(planes, axis=2), axis=1)
-    corners = np.linalg.solve(planes[~flat], np.ones((int((~flat).sum()), 3, 1)))[:, :, 0] + middle
-    return coal.Convex.convexHull(_points(corners), True, "Qt")
-
-
-def _points(rows: Array) -> coal.StdVec_Vec3s:
-    points = coal.StdVec_Vec3s()
-    for row in rows:
-        points.append(row)
-    return points
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Geometry: shapes, poses, and how poses move; knows neither robots nor items."""
