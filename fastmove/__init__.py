@@ -88,7 +88,7 @@ if TYPE_CHECKING:
     from fastmove.solution import Solution as Solution
     from fastmove.solution import Status as Status
     from fastmove.tolerance import Tolerance as Tolerance
-    from fastmove.trajectory import Trajectory as Trajectory
+    from fastmove.trajectory.trajectory import Trajectory as Trajectory
     from fastmove.trajectory_file import load_trajectory as load_trajectory
     from fastmove.trajectory_file import save_trajectory as save_trajectory
     from fastmove.uncertainty import Uncertainty as Uncertainty
@@ -131,7 +131,7 @@ _HOMES = {
     "scene": "AllowedContact Corridor Obstacle Scene",
     "solution": "Solution Status",
     "tolerance": "Tolerance",
-    "trajectory": "Trajectory",
+    "trajectory.trajectory": "Trajectory",
     "trajectory_file": "load_trajectory save_trajectory",
     "uncertainty": "Uncertainty",
     "viewer": "write_preview",

@@ -18,9 +18,9 @@ from fastmove.proximity import Contacts, Ends
 from fastmove.repair import SHRINK, Repair
 from fastmove.roadmap import Validity, alike, connect
 from fastmove.seeds import along_path, bent, moving, straight, timed_by
-from fastmove.spline import SplineBasis
 from fastmove.sqp import FIRST_GAIN, Descent
-from fastmove.trajectory import Trajectory
+from fastmove.trajectory.bspline import SplineBasis
+from fastmove.trajectory.trajectory import Trajectory
 from fastmove.transcription import STATIC_MAX, Samples, Transcription
 from fastmove.turning import bottleneck
 from fastmove.workshop import Workshop, timed

@@ -15,7 +15,7 @@ from fastmove.arrays import Array
 from fastmove.errors import InputError
 from fastmove.problem import INSIDE, State
 from fastmove.robot import LimitSet
-from fastmove.spline import SplineBasis
+from fastmove.trajectory.bspline import SplineBasis
 
 MOVING_FIRST_SPAN = 3e-3  # [s]
 ALONE, ARRIVING, STRAIGHT = ruckig.Synchronization.No, ruckig.Synchronization.Time, ruckig.Synchronization.Phase

@@ -32,7 +32,7 @@ from fastmove.evidence import ROUNDING, Certificate, Entry
 from fastmove.grasp import Held
 from fastmove.problem import TransferProblem
 from fastmove.sweep import Sweep
-from fastmove.trajectory import Trajectory
+from fastmove.trajectory.trajectory import Trajectory
 
 KINDS = (
     "continuity",

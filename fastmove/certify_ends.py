@@ -13,7 +13,7 @@ from fastmove.evidence import ROUNDING, Entry
 from fastmove.opened import OpenedHand
 from fastmove.problem import TransferProblem
 from fastmove.scene import CORRIDOR_TIP
-from fastmove.trajectory import Trajectory
+from fastmove.trajectory.trajectory import Trajectory
 
 END_TOLERANCE = 1e-9  # end states in q, v, a
 POSE_TOLERANCE = 1e-6  # end poses, where the goal is a region [m], [rad]

@@ -18,7 +18,7 @@ from fastmove.evidence import Entry, worst_row, worst_use
 from fastmove.grasp import Held
 from fastmove.inverse import InverseDynamics
 from fastmove.problem import TransferProblem
-from fastmove.trajectory import Trajectory
+from fastmove.trajectory.trajectory import Trajectory
 from fastmove.uncertainty import affine_basis
 
 UTILISATION_LIMIT = 0.9

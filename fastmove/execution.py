@@ -24,7 +24,7 @@ from fastmove.dynamics import Dynamics
 from fastmove.errors import InputError
 from fastmove.problem import State, TransferProblem
 from fastmove.solution import Solution
-from fastmove.trajectory import Trajectory
+from fastmove.trajectory.trajectory import Trajectory
 
 TRACKING_MAX = 0.02  # joint error from which the arm is stopped [rad]
 STALL = 0.25  # a call that takes longer counts as a stall [s]

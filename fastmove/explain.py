@@ -20,8 +20,8 @@ from fastmove.problem import TransferProblem
 from fastmove.repair import SHRINK
 from fastmove.report import binding_intervals
 from fastmove.solution import Solution
-from fastmove.spline import SplineBasis
 from fastmove.sqp import run
+from fastmove.trajectory.bspline import SplineBasis
 from fastmove.transcription import Samples, Transcription
 from fastmove.workshop import Workshop
 

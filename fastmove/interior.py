@@ -18,7 +18,7 @@ from fastmove.contact import UTILISATION_MAX
 from fastmove.problem import INSIDE, TransferProblem
 from fastmove.proximity import Contacts
 from fastmove.repair import SHRINK
-from fastmove.spline import SplineBasis
+from fastmove.trajectory.bspline import SplineBasis
 from fastmove.transcription import STATIC_TARGET, Samples
 
 CENTIMETRE = 0.01  # unit of clearance rows [m]

@@ -24,7 +24,7 @@ from fastmove.dynamics import Dynamics
 from fastmove.errors import InputError
 from fastmove.grasp import Held
 from fastmove.problem import TransferProblem
-from fastmove.trajectory import Trajectory
+from fastmove.trajectory.trajectory import Trajectory
 
 if TYPE_CHECKING:
     from fastmove.drivers.simulation import Settling, Simulation

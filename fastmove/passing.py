@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.spline import SplineBasis
+from fastmove.trajectory.bspline import SplineBasis
 
 PLACES = 48  # steps of the grid along a motion, and as many in time
 LATEST = 480  # steps of time that are looked at at most

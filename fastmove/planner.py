@@ -22,7 +22,7 @@ from fastmove.problem import TransferProblem
 from fastmove.problem_file import load_problem
 from fastmove.solution import GoalTally, Solution, Status
 from fastmove.soonest import soonest
-from fastmove.trajectory import Trajectory
+from fastmove.trajectory.trajectory import Trajectory
 from fastmove.workshop import Workshop, timed
 
 PATHS, PATHS_HELD = 3, 4  # searches; of 210 problems a fourth makes 3 more than 1 % shorter where nothing is held, and all slower

@@ -42,8 +42,8 @@ from fastmove.newton import efforts_function, members_parameters
 from fastmove.problem import TransferProblem
 from fastmove.proximity import Contacts
 from fastmove.seeds import bent
-from fastmove.spline import SplineBasis
-from fastmove.trajectory import Phase, Trajectory
+from fastmove.trajectory.bspline import SplineBasis
+from fastmove.trajectory.trajectory import Phase, Trajectory
 from fastmove.transcription import Samples
 
 REACH = 0.04  # contacts with less margin than this get rows [m]

@@ -16,7 +16,7 @@ from fastmove.contact import UTILISATION_MAX
 from fastmove.draft import Draft
 from fastmove.evidence import Certificate
 from fastmove.optimiser import Point
-from fastmove.trajectory import Phase, Trajectory
+from fastmove.trajectory.trajectory import Phase, Trajectory
 from fastmove.transcription import Samples, Transcription
 from fastmove.workshop import Workshop, timed
 

@@ -28,8 +28,8 @@ from fastmove.repair import SHRINK
 from fastmove.scene import Scene
 from fastmove.seeds import moving
 from fastmove.solution import Solution, Status
-from fastmove.spline import SplineBasis
-from fastmove.trajectory import Trajectory
+from fastmove.trajectory.bspline import SplineBasis
+from fastmove.trajectory.trajectory import Trajectory
 from fastmove.transcription import Samples, Transcription
 from fastmove.workshop import Workshop
 

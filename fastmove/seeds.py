@@ -8,7 +8,7 @@ from fastmove.arrays import Array
 from fastmove.bound import ARRIVING, Bound, joint_motions
 from fastmove.problem import State
 from fastmove.robot import LimitSet
-from fastmove.spline import SplineBasis
+from fastmove.trajectory.bspline import SplineBasis
 
 
 def straight(start: Array, goal: Array, knots: Bound, basis: SplineBasis) -> Array:

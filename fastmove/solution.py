@@ -9,7 +9,7 @@ from fastmove.errors import NoTransferFound
 from fastmove.evidence import Certificate
 from fastmove.problem import TransferProblem
 from fastmove.report import binding_intervals, robustness, screenful
-from fastmove.trajectory import Trajectory
+from fastmove.trajectory.trajectory import Trajectory
 
 
 class Status(Enum):

@@ -20,7 +20,7 @@ from fastmove.assembly import Assembly, Body, HoldFrame, required_clearances
 from fastmove.bounding import Bounding, Placed, turning_joints
 from fastmove.problem import TransferProblem
 from fastmove.scene import CONTACT_DEPTH, FADE_DISTANCE
-from fastmove.trajectory import Trajectory
+from fastmove.trajectory.trajectory import Trajectory
 
 RESOLUTION = 1e-6  # [m]
 FIRST_STEP = 0.02  # [s]

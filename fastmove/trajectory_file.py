@@ -23,8 +23,9 @@ from fastmove.dynamics import Dynamics
 from fastmove.errors import InputError, TrajectoryFileError
 from fastmove.plain import problem_sha256
 from fastmove.problem import TransferProblem
-from fastmove.spline import PiecewisePolynomial, SplineBasis, quintic_hermite
-from fastmove.trajectory import Phase, Trajectory
+from fastmove.trajectory.bspline import SplineBasis
+from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial, quintic_hermite
+from fastmove.trajectory.trajectory import Phase, Trajectory
 
 FORMAT = 1
 DURATION_MAX = 600.0  # [s]

@@ -22,7 +22,8 @@ from fastmove.carry import Carry
 from fastmove.contact import UTILISATION_MAX
 from fastmove.dynamics import Dynamics, Efforts
 from fastmove.problem import INSIDE, State, TransferProblem
-from fastmove.spline import PiecewisePolynomial, SplineBasis
+from fastmove.trajectory.bspline import SplineBasis
+from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial
 
 # A sample whose hold or torque is used up beyond this at rest no longer bounds the duration; it is a matter of geometry.
 STATIC_MAX = 0.98

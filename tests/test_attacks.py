@@ -19,8 +19,8 @@ from fastmove.geometry.shapes import Shape
 from fastmove.grasp import Grasp, hold
 from fastmove.item import Inertial, Item, solid_inertia
 from fastmove.scene import Obstacle, Scene
-from fastmove.spline import PiecewisePolynomial
-from fastmove.trajectory import Phase, Trajectory
+from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial
+from fastmove.trajectory.trajectory import Phase, Trajectory
 from fastmove.trajectory_file import load_trajectory, save_trajectory
 
 

@@ -27,14 +27,15 @@ from fastmove.grasp import Grasp, Held, hold
 from fastmove.ik import Reach, pose_at
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.regions import GoalPose
-from fastmove.retiming import Way
 from fastmove.robot import RobotModel
 from fastmove.scene import AllowedContact, Obstacle, Scene
 from fastmove.solution import Solution, Status
-from fastmove.spline import SplineBasis, quintic_hermite
 from fastmove.sweep import Sweep
 from fastmove.tolerance import Tolerance
-from fastmove.trajectory import Phase, Trajectory
+from fastmove.trajectory.bspline import SplineBasis
+from fastmove.trajectory.path_curve import Way
+from fastmove.trajectory.piecewise_polynomial import quintic_hermite
+from fastmove.trajectory.trajectory import Phase, Trajectory
 from fastmove.trajectory_file import load_trajectory, save_trajectory
 from fastmove.uncertainty import Uncertainty, drawn
 

@@ -21,7 +21,7 @@ from fastmove.problem import Goal, State, TransferProblem
 from fastmove.proximity import Reach
 from fastmove.scene import AllowedContact, Obstacle, Scene
 from fastmove.seeds import straight
-from fastmove.trajectory import Phase, Trajectory
+from fastmove.trajectory.trajectory import Phase, Trajectory
 
 READY = np.array([0, -0.785, 0, -2.356, 0, 1.571, 0.785])
 

@@ -21,7 +21,7 @@ from fastmove.grasp import Grasp, hold
 from fastmove.item import Inertial
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.scene import Scene
-from fastmove.trajectory import Phase, Trajectory
+from fastmove.trajectory.trajectory import Phase, Trajectory
 from fastmove.transcription import Samples, Transcription
 
 READY = np.array([0, -0.785, 0, -2.356, 0, 1.571, 0.785])

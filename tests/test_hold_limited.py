@@ -11,8 +11,9 @@ from fastmove.bound import lower_bound
 from fastmove.certificate import certify
 from fastmove.errors import InputError
 from fastmove.problem import TransferProblem
-from fastmove.retiming import Way, deviation, retime
-from fastmove.spline import SplineBasis
+from fastmove.retiming import deviation, retime
+from fastmove.trajectory.bspline import SplineBasis
+from fastmove.trajectory.path_curve import Way
 from fastmove.transcription import Samples, Transcription
 from fastmove.workshop import Workshop
 

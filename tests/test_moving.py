@@ -21,8 +21,8 @@ from fastmove.geometry.shapes import Shape
 from fastmove.plain import describe, problem_sha256
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.scene import AllowedContact, Obstacle, Scene
-from fastmove.spline import SplineBasis
-from fastmove.trajectory import Phase, Trajectory
+from fastmove.trajectory.bspline import SplineBasis
+from fastmove.trajectory.trajectory import Phase, Trajectory
 
 UP = pose((0.0, 0.0, 0.0))
 OUT = np.array([0, 0.3, 0, -1.9, 0, 2.2, 0.785])  # the arm stretched out, the item 0.6 m in front of it

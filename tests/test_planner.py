@@ -17,7 +17,7 @@ from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.scene import Obstacle, Scene
-from fastmove.trajectory import Trajectory
+from fastmove.trajectory.trajectory import Trajectory
 from fastmove.trajectory_file import load_trajectory, save_trajectory
 
 ROOT = Path(__file__).parent.parent

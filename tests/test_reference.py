@@ -19,8 +19,8 @@ from fastmove.problem import Goal, State, TransferProblem
 from fastmove.reference import Oracle, best_of, reference
 from fastmove.scene import Scene
 from fastmove.seeds import bent
-from fastmove.spline import SplineBasis
-from fastmove.trajectory import Phase, Trajectory
+from fastmove.trajectory.bspline import SplineBasis
+from fastmove.trajectory.trajectory import Phase, Trajectory
 
 KINDS = (
     "continuity",

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.interpolate import BSpline
 
-from fastmove.spline import PiecewisePolynomial, SplineBasis, _real_roots, quintic_hermite
+from fastmove.trajectory.bspline import SplineBasis
+from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial, _real_roots, quintic_hermite
 
 
 def random_basis(rng: np.random.Generator, spans: int = 9) -> SplineBasis:

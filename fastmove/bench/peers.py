@@ -21,8 +21,8 @@ from fastmove.errors import MissingPackage
 from fastmove.problem import State, TransferProblem
 from fastmove.roadmap import Validity, connect
 from fastmove.solution import Solution, Status
-from fastmove.spline import PiecewisePolynomial, quintic_hermite
-from fastmove.trajectory import Phase, Trajectory
+from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial, quintic_hermite
+from fastmove.trajectory.trajectory import Phase, Trajectory
 from fastmove.workshop import Workshop
 
 KINEMATIC = ("continuity", "position", "velocity", "acceleration", "jerk", "clearance", "allowed_contact", "start", "goal")

@@ -14,7 +14,7 @@ from fastmove.planner import plan
 from fastmove.problem import TransferProblem
 from fastmove.retiming import REST_SAMPLES, retime
 from fastmove.solution import Solution, Status
-from fastmove.trajectory import Trajectory
+from fastmove.trajectory.trajectory import Trajectory
 from fastmove.workshop import Workshop
 
 SLOWEST = 64.0  # times the duration

@@ -16,7 +16,7 @@ from fastmove.errors import InputError
 from fastmove.geometry.pose_trajectory import Motion
 from fastmove.problem import TransferProblem
 from fastmove.scene import CONTACT_DEPTH
-from fastmove.trajectory import Trajectory
+from fastmove.trajectory.trajectory import Trajectory
 
 FINER = 10  # times as many configurations as the certificate's grid of 1 ms has, per second
 

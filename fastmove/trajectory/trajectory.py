@@ -10,7 +10,8 @@ import numpy as np
 
 from fastmove.arrays import Array, locked
 from fastmove.errors import TrajectoryFileError
-from fastmove.spline import PiecewisePolynomial, SplineBasis
+from fastmove.trajectory.bspline import SplineBasis
+from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial
 
 JOIN_TOLERANCE = 1e-9
 

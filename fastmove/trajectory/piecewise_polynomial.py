@@ -1,131 +1,13 @@
-"""Piecewise-polynomial motion: cubic B-splines over s in [0, 1] and exact extrema.  numpy only.
-
-A jerk-limited time-optimal motion has piecewise constant jerk, so it *is* a cubic spline whose breakpoints are
-the switching times.  `SplineBasis` holds the breakpoints, `PiecewisePolynomial` is what everybody else samples.
-"""
+"""Piecewise polynomials in Taylor form: values, derivatives, exact extremes, quintic Hermite pieces."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from math import copysign, factorial, sqrt
 
 import numpy as np
 
 from fastmove.arrays import Array, locked
-
-DEGREE = 3
-
-
-@dataclass(frozen=True)
-class SplineBasis:
-    """Clamped cubic B-splines on breakpoints 0 = β_0 < … < β_m = 1; m + 3 basis functions.
-
-    Attributes:
-        breakpoints: (m + 1,), strictly increasing, from 0 to 1.
-    """
-
-    breakpoints: Array
-
-    def __post_init__(self) -> None:
-        beta = locked(self.breakpoints)
-        if beta.ndim != 1 or len(beta) < 2 or beta[0] != 0.0 or beta[-1] != 1.0 or np.any(np.diff(beta) <= 0):
-            raise ValueError(f"breakpoints must increase strictly from 0 to 1, got {beta}")
-        object.__setattr__(self, "breakpoints", beta)
-
-    @property
-    def spans(self) -> int:
-        return len(self.breakpoints) - 1
-
-    @property
-    def size(self) -> int:
-        """Number of basis functions, i.e. of control points."""
-        return self.spans + DEGREE
-
-    @cached_property
-    def knots(self) -> Array:
-        """(m + 7,) breakpoints with the ends repeated to multiplicity 4."""
-        return np.concatenate([np.zeros(DEGREE), self.breakpoints, np.ones(DEGREE)])
-
-    def span_of(self, s: Array, side: str = "right") -> Array:
-        """Index of the span that s lies in; at a breakpoint the one to its right (or left)."""
-        index = np.searchsorted(self.breakpoints, s, side="right" if side == "right" else "left") - 1
-        return np.clip(index, 0, self.spans - 1)
-
-    def matrix(self, s: object, order: int = 0, side: str = "right") -> Array:
-        """(N, size) values at s of the `order`-th derivative with respect to s of every basis function.
-
-        Cox–de Boor recursion for the functions of degree 3 − order, then the derivative as differences of
-        control points (de Boor, A Practical Guide to Splines, ch. X).  The third derivative jumps at
-        breakpoints: `side` says which limit is meant.
-        """
-        s = np.atleast_1d(np.asarray(s, dtype=float))
-        values = self._recursion(s, self.span_of(s, side), DEGREE - order)
-        return values if order == 0 else values @ self._differences[order]
-
-    def _recursion(self, s: Array, span: Array, degree: int) -> Array:
-        knots = self.knots[DEGREE - degree : len(self.knots) - (DEGREE - degree)]
-        around = knots[span[:, None] + np.arange(1, 2 * degree + 1)]  # the `degree` knots before s, and those after
-        after, before = around[:, degree:] - s[:, None], s[:, None] - around[:, :degree]
-        local = np.ones((len(s), 1))
-        for k in range(1, degree + 1):
-            high, low = after[:, :k], before[:, degree - k :]
-            ratio = local / (high + low)
-            local = np.zeros((len(s), k + 1))
-            local[:, :-1] = ratio * high
-            local[:, 1:] += ratio * low
-        values = np.zeros((len(s), self.spans + degree))
-        values[np.arange(len(s))[:, None], span[:, None] + np.arange(degree + 1)] = local
-        return values
-
-    @cached_property
-    def _differences(self) -> list[Array]:
-        """Matrices from control points to those of the derivative of every order."""
-        found = [np.eye(self.size)]
-        for k in range(DEGREE):
-            found.append(self._slope(found[-1], k))
-        return found
-
-    def _slope(self, points: Array, order: int) -> Array:
-        """Control points of the derivative of a curve that already is an `order`-th derivative."""
-        degree = DEGREE - order
-        if degree == 0:
-            return np.zeros_like(points[1:])
-        knots = self.knots[order : len(self.knots) - order]
-        width = knots[degree + 1 : -1] - knots[1 : -degree - 1]
-        return (degree / width)[:, None] * np.diff(points, axis=0)
-
-    def refined(self, breakpoints: object) -> SplineBasis:
-        """The basis with these breakpoints added (those closer than 1e-9 to an old one are dropped)."""
-        new = np.asarray(breakpoints, dtype=float)
-        gap = np.abs(new[:, None] - self.breakpoints[None, :]).min(axis=1) if len(new) else new
-        return SplineBasis(np.unique(np.concatenate([self.breakpoints, new[gap > 1e-9]])))
-
-    def insertion_matrix(self, finer: SplineBasis) -> Array:
-        """(finer.size, size): control points of the same curve on a finer basis (knot insertion, exact).
-
-        The finer space contains the curve, so interpolating it at the finer Greville sites is exact.
-        """
-        sites = finer.greville()
-        return np.asarray(np.linalg.solve(finer.matrix(sites), self.matrix(sites)))
-
-    def greville(self) -> Array:
-        """(size,) Greville sites: interpolation there is always well posed."""
-        k = self.knots
-        return (k[1:-3] + k[2:-2] + k[3:-1]) / 3.0
-
-    def polynomial(self, control_points: Array, duration: float) -> PiecewisePolynomial:
-        """The curve as a piecewise polynomial of time t = s·duration [s].
-
-        Derivatives come from differences of control points, so equal ones at an end give exactly zero there.
-        """
-        left = self.breakpoints[:-1]
-        span, points, terms = self.span_of(left), np.asarray(control_points), []
-        for k in range(DEGREE + 1):
-            values = self._recursion(left, span, DEGREE - k) @ points
-            terms.append(values / (factorial(k) * duration**k))
-            points = self._slope(points, k)
-        return PiecewisePolynomial(self.breakpoints * duration, np.stack(terms, axis=1))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Trajectories: B-splines, piecewise polynomials, phases joined in time."""
