@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from fastmove.batch import rank_grasps as rank_grasps
     from fastmove.batch import read_grasps as read_grasps
     from fastmove.certificate import certify as certify
-    from fastmove.contact import Patch as Patch
-    from fastmove.contact import disc_patch as disc_patch
-    from fastmove.contact import line_patch as line_patch
-    from fastmove.contact import plane_patch as plane_patch
+    from fastmove.contact.patch import Patch as Patch
+    from fastmove.contact.patch import disc_patch as disc_patch
+    from fastmove.contact.patch import line_patch as line_patch
+    from fastmove.contact.patch import plane_patch as plane_patch
     from fastmove.cup import SuctionCup as SuctionCup
     from fastmove.errors import DriverFailed as DriverFailed
     from fastmove.errors import FastMoveError as FastMoveError
@@ -101,7 +101,7 @@ _HOMES = {
     "arms": "together",
     "batch": "GraspCandidate plan_batch plan_contacts rank_grasps read_grasps",
     "certificate": "certify",
-    "contact": "Patch disc_patch line_patch plane_patch",
+    "contact.patch": "Patch disc_patch line_patch plane_patch",
     "cup": "SuctionCup",
     "errors": "DriverFailed FastMoveError GoalOutOfReach GraspInvalid InputError MissingPackage NoTransferFound "
     "StartInCollision StateOutsideLimits TrajectoryFileError UnknownName",

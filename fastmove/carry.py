@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.contact import UTILISATION_MAX, ConeContact
+from fastmove.contact.wrench_cone import UTILISATION_MAX, ConeContact
 from fastmove.problem import TransferProblem
 from fastmove.tolerance import Care
 

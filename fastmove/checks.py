@@ -10,7 +10,7 @@ from fastmove.arrays import Array
 from fastmove.assembly import HAND_OVERLAP, Assembly, hand_overlaps
 from fastmove.carry import Carry
 from fastmove.collision import Collision
-from fastmove.contact import UTILISATION_MAX
+from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.dynamics import Dynamics
 from fastmove.errors import GraspInvalid, StartInCollision
 from fastmove.grasp import Held

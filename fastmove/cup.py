@@ -13,7 +13,7 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array, locked
-from fastmove.contact import Patch
+from fastmove.contact.patch import Patch
 from fastmove.errors import GraspInvalid, InputError
 from fastmove.geometry.shapes import Shape
 from fastmove.item import Item

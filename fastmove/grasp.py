@@ -10,7 +10,10 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array, locked
-from fastmove.contact import ConeContact, Patch, clip_polygon, closing_turn, disc_patch, line_patch, pinch, plane_patch, suction
+from fastmove.contact.patch import Patch, clip_polygon, disc_patch, line_patch, plane_patch
+from fastmove.contact.pinch import closing_turn, pinch
+from fastmove.contact.suction import suction
+from fastmove.contact.wrench_cone import ConeContact
 from fastmove.cup import SuctionCup, seal
 from fastmove.errors import GraspInvalid, InputError
 from fastmove.geometry.shapes import Shape

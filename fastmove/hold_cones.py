@@ -16,7 +16,7 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.conic import Cones, SparseRows
-from fastmove.contact import ConeContact
+from fastmove.contact.wrench_cone import ConeContact
 from fastmove.layout import Layout
 from fastmove.tolerance import Care
 from fastmove.transcription import ROW_MEMBERS, STATIC_TARGET, Transcription

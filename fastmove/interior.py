@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 
 from fastmove.arrays import Array
-from fastmove.contact import UTILISATION_MAX
+from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.problem import INSIDE, TransferProblem
 from fastmove.proximity import Contacts
 from fastmove.repair import SHRINK

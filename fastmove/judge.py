@@ -19,7 +19,7 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.assembly import assemble
-from fastmove.contact import UTILISATION_MAX
+from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.dynamics import Dynamics
 from fastmove.errors import InputError
 from fastmove.grasp import Held

@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 
-from fastmove.contact import SHIFTED, TILTING
+from fastmove.contact.pinch import SHIFTED, TILTING
 from fastmove.geometry.poses import pose_dict
 from fastmove.geometry.shapes import Shape
 from fastmove.grasp import Held

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.contact import UTILISATION_MAX
+from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.solution import Solution
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 395, 104, 34, 16

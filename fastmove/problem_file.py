@@ -46,7 +46,7 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array, locked
-from fastmove.contact import Patch, disc_patch, line_patch, plane_patch
+from fastmove.contact.patch import Patch, disc_patch, line_patch, plane_patch
 from fastmove.errors import InputError
 from fastmove.geometry.box_cover import RESOLUTION, cover_heights, cover_mesh, cover_points, points_of_depth
 from fastmove.geometry.pose_trajectory import Motion

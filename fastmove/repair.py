@@ -12,7 +12,7 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.certificate import certify
-from fastmove.contact import UTILISATION_MAX
+from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.draft import Draft
 from fastmove.evidence import Certificate
 from fastmove.optimiser import Point

@@ -19,7 +19,7 @@ from scipy.optimize import brentq
 
 from fastmove.arrays import Array
 from fastmove.carry import Carry
-from fastmove.contact import UTILISATION_MAX
+from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.dynamics import Dynamics, Efforts
 from fastmove.problem import INSIDE, State, TransferProblem
 from fastmove.trajectory.bspline import SplineBasis

@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import minimum_spanning_tree, shortest_path
 from scipy.spatial import cKDTree
 
 from fastmove.arrays import Array
-from fastmove.contact import UTILISATION_MAX
+from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.geometry.polytope import even_directions
 from fastmove.grasp import Held
 

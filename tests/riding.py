@@ -20,7 +20,8 @@ import numpy as np
 from generators import RIDING_TIME, dominance, riding, riding_share
 
 import fastmove as fm
-from fastmove import certify_loads, contact
+from fastmove import certify_loads
+from fastmove.contact import pinch as contact
 from fastmove.grasp import hold
 from fastmove.judge import Judgement, Verdict, judge
 from fastmove.problem import TransferProblem

@@ -12,7 +12,7 @@ from test_certificate import behind_a_post
 import fastmove as fm
 from fastmove.certificate import certify
 from fastmove.cli import main
-from fastmove.contact import plane_patch
+from fastmove.contact.patch import plane_patch
 from fastmove.errors import GraspInvalid
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape

@@ -8,7 +8,8 @@ from scipy.integrate import dblquad
 from scipy.spatial import ConvexHull
 
 import fastmove as fm
-from fastmove.contact import clip_polygon, closing_turn, disc_patch, line_patch, pinch, plane_patch
+from fastmove.contact.patch import clip_polygon, disc_patch, line_patch, plane_patch
+from fastmove.contact.pinch import closing_turn, pinch
 from fastmove.errors import GraspInvalid
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape

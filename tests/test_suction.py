@@ -11,7 +11,7 @@ import fastmove as fm
 from fastmove.assembly import assemble
 from fastmove.batch import plan_contacts
 from fastmove.certificate import certify
-from fastmove.contact import suction
+from fastmove.contact.suction import suction
 from fastmove.errors import GraspInvalid, InputError
 from fastmove.geometry.shapes import Shape
 from fastmove.grasp import Grasp, hold

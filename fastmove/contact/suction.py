@@ -1,0 +1,31 @@
+"""The suction cup: a ring that slides or peels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastmove.contact.wrench_cone import UTILISATION_MAX, ConeContact
+
+
+def suction(friction: float, radius: float, sure: float = 1.0, swing: float = 1.0) -> ConeContact:
+    """A suction cup with lip radius r [m]; its "grip force" is the vacuum force V [N], z its approach.
+
+    With N = V + f_z what the ring presses with (f_z < 0 where the item hangs below the cup):
+
+        slide   ‖(f_x, f_y, m_z / r)‖ ≤ μ N            ellipsoid instead of the three separate bounds of Dex-Net 3.0
+        peel    ‖(m_x, m_y)‖ ≤ N r / 2                 linear pressure along the ring, p = N/2πr + M cos θ/πr², never below 0
+
+    Both are shares ‖A W‖ + b·W ≤ 0.9 V.  Dex-Net bounds the moments by what its ring bears elastically; that the lip opens
+    nowhere needs no constant of its material.
+    """
+    slide, peel = np.zeros((3, 6)), np.zeros((2, 6))
+    slide[0, 0] = slide[1, 1] = 1 / friction
+    slide[2, 5] = 1 / (friction * radius)
+    peel[0, 3] = peel[1, 4] = 2 / radius
+    pull = np.array([0, 0, -1.0, 0, 0, 0])
+    shares = [(slide / sure, pull / sure), (peel / sure, pull / sure)]
+    if swing < 1:
+        turning = np.zeros((1, 6))
+        turning[0, 5] = UTILISATION_MAX / (friction * radius * swing * sure)
+        shares.append((turning, np.zeros(6)))
+    return ConeContact("suction", np.zeros((1, 6)), np.zeros((1, 6)), np.zeros(6), tuple(shares))
