@@ -11,7 +11,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fastmove.arms import together as together
     from fastmove.batch import GraspCandidate as GraspCandidate
     from fastmove.batch import plan_batch as plan_batch
     from fastmove.batch import plan_contacts as plan_contacts
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from fastmove.contact.patch import disc_patch as disc_patch
     from fastmove.contact.patch import line_patch as line_patch
     from fastmove.contact.patch import plane_patch as plane_patch
-    from fastmove.cup import SuctionCup as SuctionCup
     from fastmove.errors import DriverFailed as DriverFailed
     from fastmove.errors import FastMoveError as FastMoveError
     from fastmove.errors import GoalOutOfReach as GoalOutOfReach
@@ -73,12 +71,14 @@ if TYPE_CHECKING:
     from fastmove.report import limiting_shares as limiting_shares
     from fastmove.resources import problems_folder as problems_folder
     from fastmove.retiming import retime as retime
-    from fastmove.robot import Gripper as Gripper
-    from fastmove.robot import LimitSet as LimitSet
-    from fastmove.robot import RobotModel as RobotModel
-    from fastmove.robot import example_robot_data as example_robot_data
-    from fastmove.robot import known_robots as known_robots
-    from fastmove.robot import load_robot as load_robot
+    from fastmove.robot.gripper import Gripper as Gripper
+    from fastmove.robot.joint_limits import LimitSet as LimitSet
+    from fastmove.robot.model import RobotModel as RobotModel
+    from fastmove.robot.multi_arm import together as together
+    from fastmove.robot.shipped import example_robot_data as example_robot_data
+    from fastmove.robot.shipped import known_robots as known_robots
+    from fastmove.robot.shipped import load_robot as load_robot
+    from fastmove.robot.suction_cup import SuctionCup as SuctionCup
     from fastmove.run import RunOutcome as RunOutcome
     from fastmove.run import run_transfer as run_transfer
     from fastmove.scene import AllowedContact as AllowedContact
@@ -98,11 +98,9 @@ __version__ = "0.1.0"
 
 # where each public name is defined; a test holds this against what type checkers read above
 _HOMES = {
-    "arms": "together",
     "batch": "GraspCandidate plan_batch plan_contacts rank_grasps read_grasps",
     "certificate": "certify",
     "contact.patch": "Patch disc_patch line_patch plane_patch",
-    "cup": "SuctionCup",
     "errors": "DriverFailed FastMoveError GoalOutOfReach GraspInvalid InputError MissingPackage NoTransferFound "
     "StartInCollision StateOutsideLimits TrajectoryFileError UnknownName",
     "evidence": "Certificate Entry",
@@ -126,7 +124,12 @@ _HOMES = {
     "report": "limiting_shares",
     "resources": "problems_folder",
     "retiming": "retime",
-    "robot": "Gripper LimitSet RobotModel example_robot_data known_robots load_robot",
+    "robot.gripper": "Gripper",
+    "robot.joint_limits": "LimitSet",
+    "robot.model": "RobotModel",
+    "robot.multi_arm": "together",
+    "robot.shipped": "example_robot_data known_robots load_robot",
+    "robot.suction_cup": "SuctionCup",
     "run": "RunOutcome run_transfer",
     "scene": "AllowedContact Corridor Obstacle Scene",
     "solution": "Solution Status",

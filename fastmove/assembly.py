@@ -13,13 +13,13 @@ import coal
 import numpy as np
 import pinocchio as pin
 
-from fastmove.cup import SuctionCup
 from fastmove.errors import InputError
 from fastmove.geometry.pose_trajectory import Motion
 from fastmove.grasp import Held
 from fastmove.problem import TransferProblem
 from fastmove.regions import GoalPose
-from fastmove.robot import RobotModel
+from fastmove.robot.model import RobotModel
+from fastmove.robot.suction_cup import SuctionCup
 from fastmove.scene import ITEM, Obstacle
 
 HAND_OVERLAP = 0.0005  # [m]

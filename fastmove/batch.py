@@ -27,7 +27,7 @@ from fastmove.planner import Options, Planner
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.regions import ITEM
 from fastmove.report import solution_json
-from fastmove.robot import LimitSet
+from fastmove.robot.joint_limits import LimitSet
 from fastmove.solution import Solution, Status
 from fastmove.tables import Table
 from fastmove.workshop import Workshop

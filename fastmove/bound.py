@@ -14,7 +14,7 @@ import ruckig
 from fastmove.arrays import Array
 from fastmove.errors import InputError
 from fastmove.problem import INSIDE, State
-from fastmove.robot import LimitSet
+from fastmove.robot.joint_limits import LimitSet
 from fastmove.trajectory.bspline import SplineBasis
 
 MOVING_FIRST_SPAN = 3e-3  # [s]

@@ -33,7 +33,7 @@ from fastmove.progress import meter
 from fastmove.reference import reference
 from fastmove.relax import relaxation
 from fastmove.report import certificate_json, certificate_lines, finite, solution_json
-from fastmove.robot import known_robots, load_robot
+from fastmove.robot.shipped import known_robots, load_robot
 from fastmove.solution import Solution, Status
 from fastmove.trajectory_file import load_trajectory, planned_for, save_trajectory
 

@@ -14,11 +14,11 @@ from fastmove.contact.patch import Patch, clip_polygon, disc_patch, line_patch, 
 from fastmove.contact.pinch import closing_turn, pinch
 from fastmove.contact.suction import suction
 from fastmove.contact.wrench_cone import ConeContact
-from fastmove.cup import SuctionCup, seal
 from fastmove.errors import GraspInvalid, InputError
 from fastmove.geometry.shapes import Shape
 from fastmove.item import Inertial, Item
-from fastmove.robot import Gripper
+from fastmove.robot.gripper import Gripper
+from fastmove.robot.suction_cup import SuctionCup, seal
 from fastmove.tolerance import Care
 from fastmove.uncertainty import EXACT, Uncertainty, drawn, shares, vertices
 

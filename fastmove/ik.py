@@ -23,7 +23,7 @@ from fastmove.opened import OpenedHand
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.proximity import Ends
 from fastmove.regions import GoalPose
-from fastmove.robot import RobotModel
+from fastmove.robot.model import RobotModel
 from fastmove.scene import Scene
 
 STARTS = 96

@@ -13,8 +13,8 @@ from fastmove.geometry.shapes import Shape
 from fastmove.grasp import Held
 from fastmove.problem import TransferProblem
 from fastmove.regions import GoalPose
+from fastmove.robot.urdf import canonical_urdf
 from fastmove.scene import Obstacle
-from fastmove.urdf import canonical_urdf
 
 
 def describe(problem: TransferProblem) -> dict[str, object]:

@@ -11,7 +11,8 @@ from fastmove.arrays import Array, locked
 from fastmove.errors import InputError, StateOutsideLimits
 from fastmove.grasp import Held, hold
 from fastmove.regions import GoalPose
-from fastmove.robot import LimitSet, RobotModel
+from fastmove.robot.joint_limits import LimitSet
+from fastmove.robot.model import RobotModel
 from fastmove.scene import ITEM, Corridor, Scene
 from fastmove.uncertainty import affine_basis
 

@@ -56,7 +56,8 @@ from fastmove.grasp import Grasp, Held, hold
 from fastmove.item import Inertial, Item, solid_inertia
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.regions import ITEM, TOOL, GoalPose
-from fastmove.robot import RobotModel, load_robot
+from fastmove.robot.model import RobotModel
+from fastmove.robot.shipped import load_robot
 from fastmove.scene import AllowedContact, Corridor, Obstacle, Scene
 from fastmove.tables import Table, read_table
 from fastmove.tolerance import Tolerance

@@ -29,7 +29,7 @@ from fastmove.dynamics import Dynamics
 from fastmove.problem import TransferProblem
 from fastmove.proximity import Ends
 from fastmove.regions import TOOL, GoalPose
-from fastmove.robot import LimitSet
+from fastmove.robot.joint_limits import LimitSet
 from fastmove.scene import FADE_DISTANCE
 from fastmove.seeds import on_polyline
 

@@ -9,7 +9,6 @@ import numpy as np
 import pinocchio as pin
 
 import fastmove as fm
-from fastmove.arms import together
 from fastmove.arrays import Array
 from fastmove.assembly import assemble, hand_overlaps
 from fastmove.bound import lower_bound, switch_basis
@@ -26,7 +25,9 @@ from fastmove.opened import OpenedHand
 from fastmove.optimiser import Optimiser
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.resources import problems_folder
-from fastmove.robot import Gripper, RobotModel
+from fastmove.robot.gripper import Gripper
+from fastmove.robot.model import RobotModel
+from fastmove.robot.multi_arm import together
 from fastmove.scene import Scene
 from fastmove.seeds import straight
 from fastmove.transcription import Samples, Transcription

@@ -9,7 +9,6 @@ import pytest
 from generators import HOME, block, crossing, holding, two_pandas
 
 import fastmove as fm
-from fastmove.arms import together
 from fastmove.assembly import assemble
 from fastmove.certificate import certify
 from fastmove.collision import Collision
@@ -18,6 +17,7 @@ from fastmove.errors import InputError
 from fastmove.geometry.poses import pose
 from fastmove.grasp import Grasp, hold
 from fastmove.problem import Goal, State, TransferProblem
+from fastmove.robot.multi_arm import together
 from fastmove.scene import Scene
 
 

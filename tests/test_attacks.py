@@ -240,7 +240,7 @@ def test_a_broken_urdf_is_one_sentence(tmp_path: Path, text: str) -> None:
 
 
 def test_hulls_of_the_real_meshes_serve_for_distances() -> None:
-    from fastmove.robot import example_robot_data
+    from fastmove.robot.shipped import example_robot_data
 
     try:
         example_robot_data()

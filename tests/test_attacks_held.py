@@ -15,7 +15,6 @@ import pytest
 from generators import block, free_space_pairs, held_however, pinched
 
 import fastmove as fm
-from fastmove.arms import together
 from fastmove.assembly import assemble, goal_frame
 from fastmove.certificate import certify
 from fastmove.drivers.kinematic import KinematicDriver
@@ -27,7 +26,8 @@ from fastmove.grasp import Grasp, Held, hold
 from fastmove.ik import Reach, pose_at
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.regions import GoalPose
-from fastmove.robot import RobotModel
+from fastmove.robot.model import RobotModel
+from fastmove.robot.multi_arm import together
 from fastmove.scene import AllowedContact, Obstacle, Scene
 from fastmove.solution import Solution, Status
 from fastmove.sweep import Sweep

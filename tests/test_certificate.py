@@ -19,7 +19,7 @@ from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
 from fastmove.plain import describe
 from fastmove.problem import Goal, State, TransferProblem
-from fastmove.robot import LimitSet
+from fastmove.robot.joint_limits import LimitSet
 from fastmove.scene import Obstacle, Scene
 from fastmove.trajectory_file import save_trajectory
 

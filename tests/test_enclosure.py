@@ -11,7 +11,8 @@ from scipy.spatial import ConvexHull
 
 import fastmove as fm
 from fastmove.geometry.polytope import extent_directions, polytope
-from fastmove.robot import LinkShape, example_robot_data, load_robot
+from fastmove.robot.link_geometry import LinkShape
+from fastmove.robot.shipped import example_robot_data, load_robot
 
 LINKS = (*(f"panda_link{k}" for k in range(8)), "panda_hand", "panda_leftfinger", "panda_rightfinger")
 SURFACE_POINTS = 20_000  # on each mesh, besides its vertices

@@ -13,7 +13,9 @@ from fastmove.assembly import assemble, hand_overlaps
 from fastmove.collision import Collision
 from fastmove.errors import MissingPackage
 from fastmove.problem import Goal, State, TransferProblem
-from fastmove.robot import LinkShape, RobotModel, example_robot_data
+from fastmove.robot.link_geometry import LinkShape
+from fastmove.robot.model import RobotModel
+from fastmove.robot.shipped import example_robot_data
 from fastmove.scene import Scene
 
 # Denavit–Hartenberg: a [m], d [m], α [rad] per joint, as Universal Robots publishes them.

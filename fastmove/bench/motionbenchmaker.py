@@ -28,7 +28,8 @@ from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
 from fastmove.ik import pose_at
 from fastmove.problem import Goal, State, TransferProblem
-from fastmove.robot import RobotModel, load_robot
+from fastmove.robot.model import RobotModel
+from fastmove.robot.shipped import load_robot
 from fastmove.scene import Obstacle, Scene
 
 CLEARANCE = 0.002  # [m]

@@ -24,7 +24,7 @@ from fastmove.errors import FastMoveError, InputError
 from fastmove.plain import problem_sha256
 from fastmove.problem_file import load_problem, problem_from_table
 from fastmove.report import solution_json
-from fastmove.robot import load_robot
+from fastmove.robot.shipped import load_robot
 from fastmove.tables import Table
 
 IN_FLIGHT = 4  # problems handed out per process and not yet answered

@@ -24,7 +24,7 @@ from fastmove.item import Inertial, Item, solid_inertia
 from fastmove.items import ItemFacts, known_items
 from fastmove.problem import Goal, State, TransferProblem
 from fastmove.regions import TOOL, GoalPose
-from fastmove.robot import Gripper
+from fastmove.robot.gripper import Gripper
 from fastmove.scene import AllowedContact, Obstacle, Scene
 
 HALF_TURN = pin.utils.rotate("z", np.pi)  # of a two-finger gripper about its approach axis

@@ -10,9 +10,11 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import locked
-from fastmove.cup import SuctionCup
 from fastmove.errors import InputError
-from fastmove.robot import LIMIT_KEYS, LimitSet, LinkShape, RobotModel
+from fastmove.robot.joint_limits import LIMIT_KEYS, LimitSet
+from fastmove.robot.link_geometry import LinkShape
+from fastmove.robot.model import RobotModel
+from fastmove.robot.suction_cup import SuctionCup
 
 
 def together(arms: Mapping[str, RobotModel]) -> RobotModel:

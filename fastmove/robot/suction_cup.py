@@ -19,6 +19,8 @@ from fastmove.geometry.shapes import Shape
 from fastmove.item import Item
 
 FLAT = np.radians(3.0)  # a face may be turned by this much from the lip
+
+
 TOUCH = 1e-3  # the lip lies within this of a face [m]
 
 

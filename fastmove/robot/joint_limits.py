@@ -1,0 +1,43 @@
+"""Joint limits: one set of position, velocity, acceleration, jerk, effort and effort rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastmove.arrays import Array, locked
+from fastmove.errors import InputError
+
+LIMIT_KEYS = ("position_min", "position_max", "velocity", "acceleration", "jerk", "effort", "effort_rate")
+
+
+@dataclass(frozen=True)
+class LimitSet:
+    """Joint limits, (n_arm,) each, in joint order: [rad], [rad/s], [rad/s²], [rad/s³], [Nm], [Nm/s] (metres for
+    prismatic joints).  Infinite means no limit; velocity, acceleration and jerk must be finite."""
+
+    name: str
+    position_min: Array
+    position_max: Array
+    velocity: Array
+    acceleration: Array
+    jerk: Array
+    effort: Array
+    effort_rate: Array
+
+    def __post_init__(self) -> None:
+        for key in LIMIT_KEYS:
+            object.__setattr__(self, key, locked(getattr(self, key)))
+        size = len(self.position_min)
+        for key in LIMIT_KEYS:
+            if getattr(self, key).shape != (size,):
+                raise InputError(f"limits.{self.name}.{key}", f"needs {size} numbers, one per joint")
+        if np.any(self.position_min >= self.position_max):
+            raise InputError(f"limits.{self.name}.position_min", "must be below position_max for every joint")
+        for key in ("velocity", "acceleration", "jerk", "effort", "effort_rate"):
+            values = getattr(self, key)
+            if np.any(np.isnan(values)) or np.any(values <= 0):
+                raise InputError(f"limits.{self.name}.{key}", f"is {values.tolist()}; every limit must be positive")
+        if not all(np.all(np.isfinite(getattr(self, key))) for key in ("velocity", "acceleration", "jerk")):
+            raise InputError(f"limits.{self.name}", "velocity, acceleration and jerk must be finite")

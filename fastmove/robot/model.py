@@ -1,0 +1,184 @@
+"""The robot: kinematics and inertias (pinocchio), collision shapes, named limit sets and grippers.
+
+A robot is a URDF and a `robot.toml` beside it: joint order, tool frame, pads, limit sets, armature, damping and the
+pairs of links that need no check, each with its reason.  `load_robot("panda")` finds those that ship;
+`RobotModel.from_urdf` takes any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pinocchio as pin
+
+from fastmove.arrays import Array, locked
+from fastmove.errors import InputError, UnknownName
+from fastmove.robot.gripper import Gripper
+from fastmove.robot.joint_limits import LimitSet
+from fastmove.robot.link_geometry import LinkShape, link_shapes, with_extents
+from fastmove.robot.robot_file import cup_from_table, gripper_from_table, limit_set_from_table, urdf_limits
+from fastmove.robot.suction_cup import SuctionCup
+from fastmove.robot.urdf import adjacent_pairs, revolute_for_continuous, srdf_pairs
+from fastmove.tables import Table, read_toml
+
+
+@dataclass(frozen=True, repr=False)
+class RobotModel:
+    """Arm and hand, immutable.  `model` is pinocchio's, fingers included; do not write to it.
+
+    Attributes:
+        joint_names: arm joints in the order of every (n_arm,) array.
+        limits: named limit sets; the first is the default.
+        armature, damping: (n_arm,) [kg m²], [Nm s/rad]; the same numbers in planner, certificate and simulation.
+        unchecked_pairs: {frozenset of two links: reason}, the pairs of links that need no collision check.
+        T_world_base: where the base stands.
+    """
+
+    name: str
+    model: pin.Model
+    urdf: Path
+    joint_names: tuple[str, ...]
+    shapes: tuple[LinkShape, ...]
+    limits: Mapping[str, LimitSet]
+    grippers: Mapping[str, Gripper | SuctionCup]
+    armature: Array
+    damping: Array
+    unchecked_pairs: Mapping[frozenset[str], str]
+    payload: float = float("inf")
+    T_world_base: pin.SE3 = field(default_factory=pin.SE3.Identity)
+    package_dirs: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"RobotModel({self.name!r}: {self.n_arm} joints, hands {list(self.grippers)}, limits {list(self.limits)})"
+
+    @property
+    def n_arm(self) -> int:
+        return len(self.joint_names)
+
+    @property
+    def default_limits(self) -> str:
+        return next(iter(self.limits))
+
+    def limit_set(self, name: str | None = None) -> LimitSet:
+        """The named limit set, or the default.  Raises UnknownName."""
+        name = name or self.default_limits
+        if name not in self.limits:
+            raise UnknownName("limits", f"{name!r} is no limit set of {self.name}; it has {', '.join(self.limits)}")
+        return self.limits[name]
+
+    def gripper(self, name: str | None = None) -> Gripper:
+        """The named two-finger gripper, or the first one.  Raises UnknownName."""
+        found = self.holder(name)
+        if isinstance(found, SuctionCup):
+            raise UnknownName("gripper", f"{found.name!r} is a suction cup; a two-finger gripper is needed")
+        return found
+
+    def cup(self) -> SuctionCup:
+        """The first suction cup.  Raises UnknownName."""
+        for holder in self.grippers.values():
+            if isinstance(holder, SuctionCup):
+                return holder
+        raise UnknownName("gripper", f"{self.name} has no suction cup; give [suction.NAME] in its robot.toml")
+
+    def holder(self, name: str | None = None) -> Gripper | SuctionCup:
+        """The named gripper or suction cup, or the first one.  Raises UnknownName."""
+        name = name or next(iter(self.grippers), "")
+        if name not in self.grippers:
+            known = ", ".join(self.grippers) or "none"
+            raise UnknownName("gripper", f"{name!r} is no gripper of {self.name}; it has: {known}")
+        return self.grippers[name]
+
+    def at(self, T_world_base: pin.SE3) -> RobotModel:
+        """The same robot with its base there."""
+        return replace(self, T_world_base=T_world_base)
+
+    @staticmethod
+    def from_urdf(
+        urdf: str | Path,
+        srdf: str | Path | None = None,
+        packages: Sequence[str | Path] = (),
+        config: str | Path | Mapping[str, object] | None = None,
+    ) -> RobotModel:
+        """Any robot from its URDF.
+
+        Args:
+            urdf: file; continuous joints get the range ±2π·4.
+            srdf: MoveIt file; its `disable_collisions` join the pairs without a check.
+            packages: folders for `package://` names.  Collision meshes count as their convex hulls.
+            config: a robot.toml (or its content) with what a URDF cannot say; without one the limit set `urdf` has the
+                URDF's own position, velocity and effort, acceleration 10 rad/s², jerk 500 rad/s³ (our choice), and no
+                gripper.
+
+        Raises:
+            InputError, UnknownName: what is missing, where.
+        """
+        path = Path(urdf)
+        if not path.is_file():
+            raise InputError(str(path), "no such URDF file")
+        folders = [str(p) for p in packages]
+        try:
+            text = revolute_for_continuous(path.read_text())
+            model = pin.buildModelFromXML(text)
+            visuals = pin.buildGeomFromUrdfString(model, text, pin.GeometryType.COLLISION, package_dirs=folders)
+        except Exception as error:
+            raise InputError(str(path), f"is not a URDF that can be read ({str(error).splitlines()[0]})") from error
+        table = Table({}, "")
+        if isinstance(config, Mapping):
+            table = Table(dict(config), "robot")
+        elif config is not None:
+            table = read_toml(Path(config))
+        pairs = adjacent_pairs(text)
+        if srdf is not None:
+            pairs |= srdf_pairs(Path(srdf))
+        beside = path.parent if config is None or isinstance(config, Mapping) else Path(config).parent
+        return _assemble(model, visuals, path, table, pairs, tuple(folders), beside)
+
+
+def _assemble(
+    model: pin.Model,
+    visuals: pin.GeometryModel,
+    path: Path,
+    table: Table,
+    pairs: dict[frozenset[str], str],
+    folders: tuple[str, ...],
+    beside: Path,
+) -> RobotModel:
+    grippers: dict[str, Gripper | SuctionCup] = {
+        name: gripper_from_table(model, name, sub) for name, sub in table.tables("gripper").items()
+    }
+    grippers |= {name: cup_from_table(model, name, sub) for name, sub in table.tables("suction").items()}
+    fingers = {joint for gripper in grippers.values() for joint in gripper.finger_joints}
+    default = [n for n in list(model.names)[1:] if n not in fingers]
+    names = tuple(table.strings("joints", default))
+    for joint in names:
+        if not model.existJointName(joint):
+            raise UnknownName("joints", f"{joint!r} is no joint of {path.name}")
+    size = len(names)
+    limits = {name: limit_set_from_table(name, sub, size) for name, sub in table.tables("limits").items()}
+    if not limits:
+        limits = {"urdf": urdf_limits(model, names)}
+    for entry in table.list("unchecked"):
+        links = entry.strings("links")
+        for link in links:
+            if not model.existFrame(link):
+                raise UnknownName(entry.key("links"), f"{link!r} is no link of {path.name}")
+        pairs[frozenset(links)] = entry.string("reason")
+    robot = RobotModel(
+        name=table.string("name", model.name),
+        model=model,
+        urdf=path,
+        joint_names=names,
+        shapes=tuple(with_extents(link_shapes(model, visuals), model, table, beside)),
+        limits=limits,
+        grippers=grippers,
+        armature=locked(table.numbers("armature", size, default=[0.0] * size)),
+        damping=locked(table.numbers("damping", size, default=[0.0] * size)),
+        unchecked_pairs=pairs,
+        payload=table.number("payload", float("inf")),
+        package_dirs=folders,
+    )
+    table.ignore("urdf", "mesh_urdf", "about")
+    table.finish()
+    return robot

@@ -1,0 +1,73 @@
+"""Reading robot.toml: gripper, suction cup, limit sets."""
+
+from __future__ import annotations
+
+import numpy as np
+import pinocchio as pin
+
+from fastmove.arrays import locked
+from fastmove.errors import InputError, UnknownName
+from fastmove.geometry.poses import pose
+from fastmove.robot.gripper import Gripper
+from fastmove.robot.joint_limits import LIMIT_KEYS, LimitSet
+from fastmove.robot.suction_cup import SuctionCup
+from fastmove.tables import Table
+
+
+def gripper_from_table(model: pin.Model, name: str, table: Table) -> Gripper:
+    parent = table.string("link")
+    if not model.existFrame(parent):
+        raise UnknownName(table.key("link"), f"{parent!r} is no link of the URDF")
+    fingers = table.list("fingers")
+    tool = table.table("tool")
+    gripper = Gripper(
+        name=name,
+        parent_frame=parent,
+        parent_T_tool=pose(tool.numbers("position", 3), tool.numbers("quaternion_xyzw", 4)),
+        finger_joints=tuple(f.string("joint") for f in fingers),
+        finger_scale=locked([f.number("scale") for f in fingers]),
+        finger_offset=locked([f.number("offset", 0.0) for f in fingers]),
+        links=tuple(table.strings("links")),
+        pad_size=locked(table.numbers("pad_size", 2)),
+        pad_center=locked(table.numbers("pad_center", 2, default=[0.0, 0.0])),
+        opening=locked(table.numbers("opening", 2)),
+        force=locked(table.numbers("force", 2)),
+        disc_radius=table.number("disc_radius", 0.003),
+        pad_stiffness=table.number("pad_stiffness", float("inf"), low=1.0),
+    )
+    for joint in gripper.finger_joints:
+        if not model.existJointName(joint):
+            raise UnknownName(table.key("fingers"), f"{joint!r} is no joint of the URDF")
+    return gripper
+
+
+def cup_from_table(model: pin.Model, name: str, table: Table) -> SuctionCup:
+    parent, tool = table.string("link"), table.table("tool")
+    if not model.existFrame(parent):
+        raise UnknownName(table.key("link"), f"{parent!r} is no link of the URDF")
+    return SuctionCup(
+        name,
+        parent,
+        pose(tool.numbers("position", 3), tool.numbers("quaternion_xyzw", 4)),
+        table.number("radius"),
+        table.number("pressure"),
+        table.number("stem_radius"),
+        table.number("stem_length"),
+    )
+
+
+def limit_set_from_table(name: str, table: Table, size: int) -> LimitSet:
+    return LimitSet(name, *(locked(table.numbers(key, size, finite=False)) for key in LIMIT_KEYS))
+
+
+def urdf_limits(model: pin.Model, names: tuple[str, ...]) -> LimitSet:
+    index = [model.joints[model.getJointId(n)].idx_q for n in names]
+    speed = [model.joints[model.getJointId(n)].idx_v for n in names]
+    velocity = model.upperVelocityLimit[speed]
+    if np.any(velocity <= 0):
+        raise InputError("velocity", "the URDF has a joint without a velocity limit; give [limits.NAME] in robot.toml")
+    effort = np.where(model.upperEffortLimit[speed] > 0, model.upperEffortLimit[speed], np.inf)
+    size = len(names)
+    low, high = model.lowerPositionLimit[index], model.upperPositionLimit[index]
+    many = np.full(size, np.inf)
+    return LimitSet("urdf", low, high, velocity, np.full(size, 10.0), np.full(size, 500.0), effort, many)

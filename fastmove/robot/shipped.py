@@ -1,0 +1,53 @@
+"""Robots by name: the shipped ones and those of example-robot-data."""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from pathlib import Path
+
+from fastmove.errors import InputError, MissingPackage, UnknownName
+from fastmove.resources import robots_folder
+from fastmove.robot.model import RobotModel
+from fastmove.tables import read_toml
+
+
+def known_robots() -> tuple[str, ...]:
+    """Names of the shipped robots."""
+    return tuple(sorted(p.parent.name for p in robots_folder().glob("*/robot.toml")))
+
+
+def load_robot(name: str | Path, geometry: str = "primitives") -> RobotModel:
+    """A shipped robot by name, or the robot of a `robot.toml` by path.
+
+    Args:
+        name: e.g. "panda".
+        geometry: `primitives` = our own shapes; `hulls` = convex hulls of example-robot-data's collision meshes
+            (needs that package), which touch the real surface more closely.
+
+    Raises:
+        UnknownName: no such robot; the message lists those that ship.
+    """
+    path = Path(name)
+    if path.suffix != ".toml":
+        path = robots_folder() / str(name) / "robot.toml"
+    if not path.is_file():
+        raise UnknownName("robot", f"{str(name)!r} is not known; known: {', '.join(known_robots())}, or a robot.toml")
+    table = read_toml(path)
+    if geometry == "hulls":
+        folder = example_robot_data()
+        mesh_urdf = folder / table.string("mesh_urdf")
+        table.used.add("urdf")
+        return RobotModel.from_urdf(mesh_urdf, packages=[folder.parent], config=path)
+    if geometry != "primitives":
+        raise InputError("geometry", f"is {geometry!r}; allowed: primitives, hulls")
+    return RobotModel.from_urdf(path.parent / table.string("urdf"), config=path)
+
+
+def example_robot_data() -> Path:
+    """Folder `example-robot-data` of the installed package.  Raises MissingPackage."""
+    for root in (sysconfig.get_paths()["purelib"], os.environ.get("FASTMOVE_SHARE", "")):
+        folder = Path(root) / "cmeel.prefix" / "share" / "example-robot-data"
+        if folder.is_dir():
+            return folder
+    raise MissingPackage("example-robot-data", "geometry = 'hulls'", "meshes")
