@@ -11,7 +11,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fastmove.batch import GraspCandidate as GraspCandidate
     from fastmove.batch import plan_batch as plan_batch
     from fastmove.batch import plan_contacts as plan_contacts
     from fastmove.batch import rank_grasps as rank_grasps
@@ -44,27 +43,34 @@ if TYPE_CHECKING:
     from fastmove.geometry.pose_trajectory import Motion as Motion
     from fastmove.geometry.poses import pose as pose
     from fastmove.geometry.shapes import Shape as Shape
-    from fastmove.grasp import Grasp as Grasp
-    from fastmove.grasp import Held as Held
-    from fastmove.grasp import hold as hold
     from fastmove.ik import on_robot as on_robot
-    from fastmove.item import Inertial as Inertial
-    from fastmove.item import Item as Item
-    from fastmove.item import solid_inertia as solid_inertia
-    from fastmove.items import item_facts as item_facts
-    from fastmove.items import known_items as known_items
     from fastmove.judge import Judgement as Judgement
     from fastmove.judge import Verdict as Verdict
     from fastmove.judge import judge_batch as judge_batch
-    from fastmove.plain import describe as describe
     from fastmove.planner import Options as Options
     from fastmove.planner import Planner as Planner
     from fastmove.planner import plan as plan
-    from fastmove.problem import Goal as Goal
-    from fastmove.problem import State as State
-    from fastmove.problem import TransferProblem as TransferProblem
+    from fastmove.problem.describe import describe as describe
+    from fastmove.problem.goal import Goal as Goal
+    from fastmove.problem.goal import GoalPose as GoalPose
+    from fastmove.problem.goal import State as State
+    from fastmove.problem.grasp import Grasp as Grasp
+    from fastmove.problem.grasp import GraspCandidate as GraspCandidate
+    from fastmove.problem.grasp import Held as Held
+    from fastmove.problem.grasp import hold as hold
+    from fastmove.problem.item import Inertial as Inertial
+    from fastmove.problem.item import Item as Item
+    from fastmove.problem.item import solid_inertia as solid_inertia
+    from fastmove.problem.item_catalog import item_facts as item_facts
+    from fastmove.problem.item_catalog import known_items as known_items
+    from fastmove.problem.scene import AllowedContact as AllowedContact
+    from fastmove.problem.scene import Corridor as Corridor
+    from fastmove.problem.scene import Obstacle as Obstacle
+    from fastmove.problem.scene import Scene as Scene
+    from fastmove.problem.tolerance import Tolerance as Tolerance
+    from fastmove.problem.transfer import TransferProblem as TransferProblem
+    from fastmove.problem.uncertainty import Uncertainty as Uncertainty
     from fastmove.problem_file import load_problem as load_problem
-    from fastmove.regions import GoalPose as GoalPose
     from fastmove.relax import relaxation as relaxation
     from fastmove.replanning import Replan as Replan
     from fastmove.replanning import replan as replan
@@ -81,24 +87,18 @@ if TYPE_CHECKING:
     from fastmove.robot.suction_cup import SuctionCup as SuctionCup
     from fastmove.run import RunOutcome as RunOutcome
     from fastmove.run import run_transfer as run_transfer
-    from fastmove.scene import AllowedContact as AllowedContact
-    from fastmove.scene import Corridor as Corridor
-    from fastmove.scene import Obstacle as Obstacle
-    from fastmove.scene import Scene as Scene
     from fastmove.solution import Solution as Solution
     from fastmove.solution import Status as Status
-    from fastmove.tolerance import Tolerance as Tolerance
     from fastmove.trajectory.trajectory import Trajectory as Trajectory
     from fastmove.trajectory_file import load_trajectory as load_trajectory
     from fastmove.trajectory_file import save_trajectory as save_trajectory
-    from fastmove.uncertainty import Uncertainty as Uncertainty
     from fastmove.viewer import write_preview as write_preview
 
 __version__ = "0.1.0"
 
 # where each public name is defined; a test holds this against what type checkers read above
 _HOMES = {
-    "batch": "GraspCandidate plan_batch plan_contacts rank_grasps read_grasps",
+    "batch": "plan_batch plan_contacts rank_grasps read_grasps",
     "certificate": "certify",
     "contact.patch": "Patch disc_patch line_patch plane_patch",
     "errors": "DriverFailed FastMoveError GoalOutOfReach GraspInvalid InputError MissingPackage NoTransferFound "
@@ -109,16 +109,19 @@ _HOMES = {
     "geometry.pose_trajectory": "Motion",
     "geometry.poses": "pose",
     "geometry.shapes": "Shape",
-    "grasp": "Grasp Held hold",
     "ik": "on_robot",
-    "item": "Inertial Item solid_inertia",
-    "items": "item_facts known_items",
     "judge": "Judgement Verdict judge_batch",
-    "plain": "describe",
     "planner": "Options Planner plan",
-    "problem": "Goal State TransferProblem",
+    "problem.describe": "describe",
+    "problem.goal": "Goal GoalPose State",
+    "problem.grasp": "Grasp GraspCandidate Held hold",
+    "problem.item": "Inertial Item solid_inertia",
+    "problem.item_catalog": "item_facts known_items",
+    "problem.scene": "AllowedContact Corridor Obstacle Scene",
+    "problem.tolerance": "Tolerance",
+    "problem.transfer": "TransferProblem",
+    "problem.uncertainty": "Uncertainty",
     "problem_file": "load_problem",
-    "regions": "GoalPose",
     "relax": "relaxation",
     "replanning": "Replan replan",
     "report": "limiting_shares",
@@ -131,12 +134,9 @@ _HOMES = {
     "robot.shipped": "example_robot_data known_robots load_robot",
     "robot.suction_cup": "SuctionCup",
     "run": "RunOutcome run_transfer",
-    "scene": "AllowedContact Corridor Obstacle Scene",
     "solution": "Solution Status",
-    "tolerance": "Tolerance",
     "trajectory.trajectory": "Trajectory",
     "trajectory_file": "load_trajectory save_trajectory",
-    "uncertainty": "Uncertainty",
     "viewer": "write_preview",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}

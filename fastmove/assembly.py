@@ -15,12 +15,12 @@ import pinocchio as pin
 
 from fastmove.errors import InputError
 from fastmove.geometry.pose_trajectory import Motion
-from fastmove.grasp import Held
-from fastmove.problem import TransferProblem
-from fastmove.regions import GoalPose
+from fastmove.problem.goal import GoalPose
+from fastmove.problem.grasp import Held
+from fastmove.problem.scene import ITEM, Obstacle
+from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.model import RobotModel
 from fastmove.robot.suction_cup import SuctionCup
-from fastmove.scene import ITEM, Obstacle
 
 HAND_OVERLAP = 0.0005  # [m]
 

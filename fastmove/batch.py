@@ -21,11 +21,11 @@ from fastmove.arrays import Array, locked
 from fastmove.bound import lower_bound
 from fastmove.errors import FastMoveError, InputError
 from fastmove.geometry.poses import pose
-from fastmove.grasp import Grasp, Held, hold
 from fastmove.ik import Reach, pose_at
 from fastmove.planner import Options, Planner
-from fastmove.problem import Goal, State, TransferProblem
-from fastmove.regions import ITEM
+from fastmove.problem.goal import ITEM, Goal, State
+from fastmove.problem.grasp import Grasp, GraspCandidate, Held, hold
+from fastmove.problem.transfer import TransferProblem
 from fastmove.report import solution_json
 from fastmove.robot.joint_limits import LimitSet
 from fastmove.solution import Solution, Status
@@ -33,8 +33,14 @@ from fastmove.tables import Table
 from fastmove.workshop import Workshop
 
 WAVE = 4  # grasps planned before the next look whether another can still win
+
+
 CHUNK = 4  # grasps bounded per message to a process
+
+
 PAIRS = 80  # pairs of start and goal configurations that are bounded exactly
+
+
 GOALS = 3  # goal configurations given to the planner with a grasp
 
 
@@ -64,27 +70,6 @@ def _workers(jobs: int) -> Iterator[Callable[..., list[Any]]]:
         return
     with ProcessPoolExecutor(jobs) as pool:
         yield lambda function, questions, chunk=1: list(pool.map(function, questions, chunksize=chunk))
-
-
-# -- grasps ---------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class GraspCandidate:
-    """One way to hold the problem's item.
-
-    Attributes:
-        tool_T_item: the item's frame in the tool frame.
-        grip_force [N], friction: None = the problem's.  start_q: (n,) how the arm stands at the pick; None = any way.
-        contact: pinch, or suction by the robot's cup, whose tool frame then counts.
-    """
-
-    id: str
-    tool_T_item: pin.SE3
-    grip_force: float | None = None
-    friction: float | None = None
-    start_q: Array | None = None
-    contact: str = "pinch"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ import ruckig
 
 from fastmove.arrays import Array
 from fastmove.errors import InputError
-from fastmove.problem import INSIDE, State
+from fastmove.problem.goal import State
+from fastmove.problem.transfer import INSIDE
 from fastmove.robot.joint_limits import LimitSet
 from fastmove.trajectory.bspline import SplineBasis
 

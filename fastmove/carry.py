@@ -6,8 +6,8 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.contact.wrench_cone import UTILISATION_MAX, ConeContact
-from fastmove.problem import TransferProblem
-from fastmove.tolerance import Care
+from fastmove.problem.tolerance import Care
+from fastmove.problem.transfer import TransferProblem
 
 
 class Carry:

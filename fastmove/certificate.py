@@ -29,8 +29,8 @@ from fastmove.certify_ends import check_ends
 from fastmove.certify_loads import check_loads
 from fastmove.errors import InputError
 from fastmove.evidence import ROUNDING, Certificate, Entry
-from fastmove.grasp import Held
-from fastmove.problem import TransferProblem
+from fastmove.problem.grasp import Held
+from fastmove.problem.transfer import TransferProblem
 from fastmove.sweep import Sweep
 from fastmove.trajectory.trajectory import Trajectory
 

@@ -11,8 +11,8 @@ from fastmove.arrays import Array
 from fastmove.assembly import HAND_OVERLAP, Assembly, goal_frame, hand_overlaps
 from fastmove.evidence import ROUNDING, Entry
 from fastmove.opened import OpenedHand
-from fastmove.problem import TransferProblem
-from fastmove.scene import CORRIDOR_TIP
+from fastmove.problem.scene import CORRIDOR_TIP
+from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory
 
 END_TOLERANCE = 1e-9  # end states in q, v, a

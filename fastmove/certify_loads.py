@@ -15,11 +15,11 @@ import pinocchio as pin
 from fastmove.arrays import Array
 from fastmove.assembly import Assembly, HoldFrame
 from fastmove.evidence import Entry, worst_row, worst_use
-from fastmove.grasp import Held
 from fastmove.inverse import InverseDynamics
-from fastmove.problem import TransferProblem
+from fastmove.problem.grasp import Held
+from fastmove.problem.transfer import TransferProblem
+from fastmove.problem.uncertainty import affine_basis
 from fastmove.trajectory.trajectory import Trajectory
-from fastmove.uncertainty import affine_basis
 
 UTILISATION_LIMIT = 0.9
 TILTING, SHIFTED = 0.1, 0.4  # shares of the tilting lever that count: in S and R, in V (see `contact`; the certificate's own)

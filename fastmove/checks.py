@@ -13,9 +13,9 @@ from fastmove.collision import Collision
 from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.dynamics import Dynamics
 from fastmove.errors import GraspInvalid, StartInCollision
-from fastmove.grasp import Held
 from fastmove.opened import OpenedHand
-from fastmove.problem import TransferProblem
+from fastmove.problem.grasp import Held
+from fastmove.problem.transfer import TransferProblem
 from fastmove.solution import Status
 
 

@@ -25,9 +25,9 @@ from fastmove.bound import lower_bound
 from fastmove.certificate import KINDS, certify
 from fastmove.errors import DriverFailed, FastMoveError, InputError
 from fastmove.ik import on_robot
-from fastmove.plain import describe
 from fastmove.planner import Options, Planner
-from fastmove.problem import TransferProblem
+from fastmove.problem.describe import describe
+from fastmove.problem.transfer import TransferProblem
 from fastmove.problem_file import load_problem
 from fastmove.progress import meter
 from fastmove.reference import reference

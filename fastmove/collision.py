@@ -23,9 +23,9 @@ from fastmove.bounding import Bounding, Placed
 from fastmove.kinematics import Kinematics, Placements
 from fastmove.lanes import Pass
 from fastmove.manifold import Faces
-from fastmove.problem import TransferProblem
+from fastmove.problem.scene import CONTACT_DEPTH, FADE_DISTANCE
+from fastmove.problem.transfer import TransferProblem
 from fastmove.proximity import Aisle, Contacts, Ends, Fade, Fading, Lane, Reach
-from fastmove.scene import CONTACT_DEPTH, FADE_DISTANCE
 
 FADE_WEIGHT_MAX = 30.0
 FADE_POINTS = 4

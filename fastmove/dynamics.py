@@ -16,7 +16,7 @@ import pinocchio as pin
 from fastmove.arrays import Array
 from fastmove.assembly import Assembly
 from fastmove.inverse import InverseDynamics
-from fastmove.problem import TransferProblem
+from fastmove.problem.transfer import TransferProblem
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ from fastmove.certificate import KINDS
 from fastmove.drivers.driver import Command, Driver
 from fastmove.dynamics import Dynamics
 from fastmove.errors import InputError
-from fastmove.problem import State, TransferProblem
+from fastmove.problem.goal import State
+from fastmove.problem.transfer import TransferProblem
 from fastmove.solution import Solution
 from fastmove.trajectory.trajectory import Trajectory
 

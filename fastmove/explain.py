@@ -14,9 +14,9 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.errors import FastMoveError, InputError
-from fastmove.loosen import Limit, changed, limits_of
 from fastmove.optimiser import Optimiser, Point
-from fastmove.problem import TransferProblem
+from fastmove.problem.limit_edit import Limit, changed, limits_of
+from fastmove.problem.transfer import TransferProblem
 from fastmove.repair import SHRINK
 from fastmove.report import binding_intervals
 from fastmove.solution import Solution

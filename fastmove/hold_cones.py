@@ -18,7 +18,7 @@ from fastmove.arrays import Array
 from fastmove.conic import Cones, SparseRows
 from fastmove.contact.wrench_cone import ConeContact
 from fastmove.layout import Layout
-from fastmove.tolerance import Care
+from fastmove.problem.tolerance import Care
 from fastmove.transcription import ROW_MEMBERS, STATIC_TARGET, Transcription
 
 CONE_FROM = 0.35  # use of the hold from which a sample gets its cones

@@ -17,14 +17,14 @@ from fastmove.assembly import assemble, goal_frame, hand_overlaps
 from fastmove.bound import lower_bound
 from fastmove.collision import Collision
 from fastmove.errors import GoalOutOfReach, GraspInvalid, InputError
-from fastmove.grasp import Held, hold
 from fastmove.kinematics import Kinematics
 from fastmove.opened import OpenedHand
-from fastmove.problem import Goal, State, TransferProblem
+from fastmove.problem.goal import Goal, GoalPose, State
+from fastmove.problem.grasp import Held, hold
+from fastmove.problem.scene import Scene
+from fastmove.problem.transfer import TransferProblem
 from fastmove.proximity import Ends
-from fastmove.regions import GoalPose
 from fastmove.robot.model import RobotModel
-from fastmove.scene import Scene
 
 STARTS = 96
 FRESH = 12  # new starts at every further sample of a region

@@ -15,7 +15,7 @@ from scipy.sparse import coo_matrix
 
 from fastmove.arrays import Array
 from fastmove.contact.wrench_cone import UTILISATION_MAX
-from fastmove.problem import INSIDE, TransferProblem
+from fastmove.problem.transfer import INSIDE, TransferProblem
 from fastmove.proximity import Contacts
 from fastmove.repair import SHRINK
 from fastmove.trajectory.bspline import SplineBasis

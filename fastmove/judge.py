@@ -22,8 +22,8 @@ from fastmove.assembly import assemble
 from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.dynamics import Dynamics
 from fastmove.errors import InputError
-from fastmove.grasp import Held
-from fastmove.problem import TransferProblem
+from fastmove.problem.grasp import Held
+from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory
 
 if TYPE_CHECKING:

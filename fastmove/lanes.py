@@ -8,8 +8,8 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.kinematics import Placements
+from fastmove.problem.scene import CORRIDOR_TIP
 from fastmove.proximity import Lane
-from fastmove.scene import CORRIDOR_TIP
 
 INNER_TIP = 0.8 * CORRIDOR_TIP  # what the planner uses of it [m]
 

@@ -13,7 +13,7 @@ import pinocchio as pin
 from fastmove.arrays import Array
 from fastmove.assembly import Assembly
 from fastmove.kinematics import Kinematics
-from fastmove.problem import TransferProblem
+from fastmove.problem.transfer import TransferProblem
 
 
 def body_parameters(body: pin.Inertia) -> Array:

@@ -12,7 +12,7 @@ import pinocchio as pin
 from fastmove.arrays import Array
 from fastmove.assembly import Body, assemble
 from fastmove.bounding import own_box
-from fastmove.problem import TransferProblem
+from fastmove.problem.transfer import TransferProblem
 
 
 class OpenedHand:

@@ -18,7 +18,7 @@ from fastmove.evidence import Certificate
 from fastmove.explain import with_prices
 from fastmove.ik import reached
 from fastmove.optimiser import PROVEN
-from fastmove.problem import TransferProblem
+from fastmove.problem.transfer import TransferProblem
 from fastmove.problem_file import load_problem
 from fastmove.solution import GoalTally, Solution, Status
 from fastmove.soonest import soonest

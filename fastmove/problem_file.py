@@ -52,16 +52,16 @@ from fastmove.geometry.box_cover import RESOLUTION, cover_heights, cover_mesh, c
 from fastmove.geometry.pose_trajectory import Motion
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import TYPES, Shape
-from fastmove.grasp import Grasp, Held, hold
-from fastmove.item import Inertial, Item, solid_inertia
-from fastmove.problem import Goal, State, TransferProblem
-from fastmove.regions import ITEM, TOOL, GoalPose
+from fastmove.problem.goal import ITEM, TOOL, Goal, GoalPose, State
+from fastmove.problem.grasp import Grasp, Held, hold
+from fastmove.problem.item import Inertial, Item, solid_inertia
+from fastmove.problem.scene import AllowedContact, Corridor, Obstacle, Scene
+from fastmove.problem.tolerance import Tolerance
+from fastmove.problem.transfer import TransferProblem
+from fastmove.problem.uncertainty import EXACT, LENGTHS, RELATIVE, Uncertainty
 from fastmove.robot.model import RobotModel
 from fastmove.robot.shipped import load_robot
-from fastmove.scene import AllowedContact, Corridor, Obstacle, Scene
 from fastmove.tables import Table, read_table
-from fastmove.tolerance import Tolerance
-from fastmove.uncertainty import EXACT, LENGTHS, RELATIVE, Uncertainty
 
 SENSED = ("points", "heights", "depth")  # obstacles covered by boxes
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.scene import Corridor
+from fastmove.problem.scene import Corridor
 
 
 @dataclass(frozen=True)

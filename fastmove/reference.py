@@ -39,7 +39,7 @@ from fastmove.collision import Collision
 from fastmove.errors import InputError
 from fastmove.interior import PRICE, Limits, Local, Program, Setting, Sites, sample_rows, weights_at
 from fastmove.newton import efforts_function, members_parameters
-from fastmove.problem import TransferProblem
+from fastmove.problem.transfer import TransferProblem
 from fastmove.proximity import Contacts
 from fastmove.seeds import bent
 from fastmove.trajectory.bspline import SplineBasis

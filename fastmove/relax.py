@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastmove.errors import FastMoveError
-from fastmove.loosen import Limit, changed, limits_of
-from fastmove.problem import TransferProblem
+from fastmove.problem.limit_edit import Limit, changed, limits_of
+from fastmove.problem.transfer import TransferProblem
 from fastmove.workshop import Workshop
 
 LOOSER = 10.0  # a limit is loosened at most by this factor

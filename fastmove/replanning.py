@@ -23,9 +23,10 @@ from fastmove.ik import reached
 from fastmove.kinematics import Kinematics
 from fastmove.optimiser import STEP_TOLERANCE
 from fastmove.planner import Options, Planner
-from fastmove.problem import Goal, State, TransferProblem
+from fastmove.problem.goal import Goal, State
+from fastmove.problem.scene import Scene
+from fastmove.problem.transfer import TransferProblem
 from fastmove.repair import SHRINK
-from fastmove.scene import Scene
 from fastmove.seeds import moving
 from fastmove.solution import Solution, Status
 from fastmove.trajectory.bspline import SplineBasis

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastmove.evidence import Certificate
-from fastmove.problem import TransferProblem
+from fastmove.problem.transfer import TransferProblem
 
 if TYPE_CHECKING:
     from fastmove.solution import Solution

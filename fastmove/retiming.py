@@ -25,7 +25,7 @@ from fastmove.conic import solve as solve_program
 from fastmove.draft import Draft
 from fastmove.errors import InputError
 from fastmove.optimiser import Optimiser
-from fastmove.problem import TransferProblem
+from fastmove.problem.transfer import TransferProblem
 from fastmove.proximity import Ends
 from fastmove.repair import SHRINK
 from fastmove.solution import Solution, Status

@@ -26,11 +26,11 @@ from fastmove.broadphase import Broadphase
 from fastmove.carry import Carry
 from fastmove.collision import Collision
 from fastmove.dynamics import Dynamics
-from fastmove.problem import TransferProblem
+from fastmove.problem.goal import TOOL, GoalPose
+from fastmove.problem.scene import FADE_DISTANCE
+from fastmove.problem.transfer import TransferProblem
 from fastmove.proximity import Ends
-from fastmove.regions import TOOL, GoalPose
 from fastmove.robot.joint_limits import LimitSet
-from fastmove.scene import FADE_DISTANCE
 from fastmove.seeds import on_polyline
 
 STEP = 0.05  # resolution of edge checks [rad]

@@ -14,7 +14,7 @@ from fastmove.drivers.kinematic import KinematicDriver
 from fastmove.errors import InputError
 from fastmove.execution import Execution, RunReport, announce_payload
 from fastmove.judge import Judgement, Verdict, judge, verdict_of, worst_of
-from fastmove.problem import TransferProblem
+from fastmove.problem.transfer import TransferProblem
 from fastmove.solution import Solution
 
 if TYPE_CHECKING:

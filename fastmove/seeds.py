@@ -6,7 +6,7 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.bound import ARRIVING, Bound, joint_motions
-from fastmove.problem import State
+from fastmove.problem.goal import State
 from fastmove.robot.joint_limits import LimitSet
 from fastmove.trajectory.bspline import SplineBasis
 

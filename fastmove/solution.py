@@ -7,7 +7,7 @@ from enum import Enum
 
 from fastmove.errors import NoTransferFound
 from fastmove.evidence import Certificate
-from fastmove.problem import TransferProblem
+from fastmove.problem.transfer import TransferProblem
 from fastmove.report import binding_intervals, robustness, screenful
 from fastmove.trajectory.trajectory import Trajectory
 

@@ -17,8 +17,8 @@ from scipy.optimize import linprog
 from fastmove.arrays import Array
 from fastmove.bound import ALONE, joint_motions
 from fastmove.ik import Reach
-from fastmove.problem import TransferProblem
-from fastmove.regions import GoalPose
+from fastmove.problem.goal import GoalPose
+from fastmove.problem.transfer import TransferProblem
 
 INSIDE = 1e-6  # a configuration that is this near a region is in it [m], [rad]
 STEPS, RADIUS, SHRINK, LEAST = 8, 0.3, 0.25, 0.01  # of the region of trust [rad]

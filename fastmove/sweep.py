@@ -18,8 +18,8 @@ import pinocchio as pin
 from fastmove.arrays import Array
 from fastmove.assembly import Assembly, Body, HoldFrame, required_clearances
 from fastmove.bounding import Bounding, Placed, turning_joints
-from fastmove.problem import TransferProblem
-from fastmove.scene import CONTACT_DEPTH, FADE_DISTANCE
+from fastmove.problem.scene import CONTACT_DEPTH, FADE_DISTANCE
+from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory
 
 RESOLUTION = 1e-6  # [m]

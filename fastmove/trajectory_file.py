@@ -21,8 +21,8 @@ from fastmove.arrays import Array
 from fastmove.assembly import assemble
 from fastmove.dynamics import Dynamics
 from fastmove.errors import InputError, TrajectoryFileError
-from fastmove.plain import problem_sha256
-from fastmove.problem import TransferProblem
+from fastmove.problem.describe import problem_sha256
+from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial, quintic_hermite
 from fastmove.trajectory.trajectory import Phase, Trajectory

@@ -21,7 +21,8 @@ from fastmove.arrays import Array
 from fastmove.carry import Carry
 from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.dynamics import Dynamics, Efforts
-from fastmove.problem import INSIDE, State, TransferProblem
+from fastmove.problem.goal import State
+from fastmove.problem.transfer import INSIDE, TransferProblem
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial
 

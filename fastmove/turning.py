@@ -18,7 +18,7 @@ from scipy.spatial import cKDTree
 from fastmove.arrays import Array
 from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.geometry.polytope import even_directions
-from fastmove.grasp import Held
+from fastmove.problem.grasp import Held
 
 POINTS = 6000
 COVERING = 3.0  # covering radius of the lattice times √POINTS (2.73 found numerically)

@@ -23,7 +23,7 @@ from fastmove.arrays import Array
 from fastmove.assembly import Body, assemble
 from fastmove.errors import InputError, MissingPackage
 from fastmove.plots import cone_svg, cursor_data, plots_svg
-from fastmove.problem import TransferProblem
+from fastmove.problem.transfer import TransferProblem
 from fastmove.solution import Solution
 from fastmove.trajectory_file import write_whole
 

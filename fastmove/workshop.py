@@ -11,7 +11,7 @@ from fastmove.assembly import Assembly, assemble
 from fastmove.checks import EndChecks
 from fastmove.collision import Collision
 from fastmove.dynamics import Dynamics
-from fastmove.problem import TransferProblem
+from fastmove.problem.transfer import TransferProblem
 
 
 @dataclass(frozen=True)

@@ -17,21 +17,22 @@ from fastmove.dynamics import Dynamics
 from fastmove.errors import GraspInvalid
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
-from fastmove.grasp import Grasp, Held, hold
 from fastmove.ik import configurations, pose_at
-from fastmove.item import Inertial, Item, solid_inertia
-from fastmove.items import ItemFacts, known_items
 from fastmove.opened import OpenedHand
 from fastmove.optimiser import Optimiser
-from fastmove.problem import Goal, State, TransferProblem
+from fastmove.problem.goal import Goal, State
+from fastmove.problem.grasp import Grasp, Held, hold
+from fastmove.problem.item import Inertial, Item, solid_inertia
+from fastmove.problem.item_catalog import ItemFacts, known_items
+from fastmove.problem.scene import Scene
+from fastmove.problem.transfer import TransferProblem
+from fastmove.problem.uncertainty import Uncertainty
 from fastmove.resources import problems_folder
 from fastmove.robot.gripper import Gripper
 from fastmove.robot.model import RobotModel
 from fastmove.robot.multi_arm import together
-from fastmove.scene import Scene
 from fastmove.seeds import straight
 from fastmove.transcription import Samples, Transcription
-from fastmove.uncertainty import Uncertainty
 from fastmove.workshop import Workshop
 
 

@@ -22,9 +22,9 @@ from generators import RIDING_TIME, dominance, riding, riding_share
 import fastmove as fm
 from fastmove import certify_loads
 from fastmove.contact import pinch as contact
-from fastmove.grasp import hold
 from fastmove.judge import Judgement, Verdict, judge
-from fastmove.problem import TransferProblem
+from fastmove.problem.grasp import hold
+from fastmove.problem.transfer import TransferProblem
 
 CONSTANTS = (0.002, 0.004, 0.008)  # of contacts [s]
 DOMINATED = 0.95  # share of torsion and tangential force in a peak that they decide

@@ -37,7 +37,7 @@ def perturbed(problem: Any, start: int, size: list[float]) -> Any:
     """The problem with its start moved by up to the given size in every joint; the same for the same number."""
     if start == 0:
         return problem
-    from fastmove.problem import State
+    from fastmove.problem.goal import State
 
     rng = np.random.default_rng([5, start])
     by = np.exp(rng.uniform(np.log(size[0]), np.log(size[-1])))

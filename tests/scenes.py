@@ -5,7 +5,7 @@ import pinocchio as pin
 
 from fastmove.arrays import Array
 from fastmove.geometry.shapes import Shape
-from fastmove.scene import Obstacle
+from fastmove.problem.scene import Obstacle
 
 
 def furniture() -> list[Shape]:

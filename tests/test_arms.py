@@ -15,10 +15,11 @@ from fastmove.collision import Collision
 from fastmove.dynamics import Dynamics
 from fastmove.errors import InputError
 from fastmove.geometry.poses import pose
-from fastmove.grasp import Grasp, hold
-from fastmove.problem import Goal, State, TransferProblem
+from fastmove.problem.goal import Goal, State
+from fastmove.problem.grasp import Grasp, hold
+from fastmove.problem.scene import Scene
+from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.multi_arm import together
-from fastmove.scene import Scene
 
 
 @pytest.fixture(scope="module")

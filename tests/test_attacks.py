@@ -16,9 +16,9 @@ from fastmove.contact.patch import plane_patch
 from fastmove.errors import GraspInvalid
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
-from fastmove.grasp import Grasp, hold
-from fastmove.item import Inertial, Item, solid_inertia
-from fastmove.scene import Obstacle, Scene
+from fastmove.problem.grasp import Grasp, hold
+from fastmove.problem.item import Inertial, Item, solid_inertia
+from fastmove.problem.scene import Obstacle, Scene
 from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial
 from fastmove.trajectory.trajectory import Phase, Trajectory
 from fastmove.trajectory_file import load_trajectory, save_trajectory

@@ -22,22 +22,22 @@ from fastmove.errors import InputError
 from fastmove.execution import Event, Execution
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
-from fastmove.grasp import Grasp, Held, hold
 from fastmove.ik import Reach, pose_at
-from fastmove.problem import Goal, State, TransferProblem
-from fastmove.regions import GoalPose
+from fastmove.problem.goal import Goal, GoalPose, State
+from fastmove.problem.grasp import Grasp, Held, hold
+from fastmove.problem.scene import AllowedContact, Obstacle, Scene
+from fastmove.problem.tolerance import Tolerance
+from fastmove.problem.transfer import TransferProblem
+from fastmove.problem.uncertainty import Uncertainty, drawn
 from fastmove.robot.model import RobotModel
 from fastmove.robot.multi_arm import together
-from fastmove.scene import AllowedContact, Obstacle, Scene
 from fastmove.solution import Solution, Status
 from fastmove.sweep import Sweep
-from fastmove.tolerance import Tolerance
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.path_curve import Way
 from fastmove.trajectory.piecewise_polynomial import quintic_hermite
 from fastmove.trajectory.trajectory import Phase, Trajectory
 from fastmove.trajectory_file import load_trajectory, save_trajectory
-from fastmove.uncertainty import Uncertainty, drawn
 
 HOME = np.array([0.0, -0.4, 0.0, -2.2, 0.0, 1.8, 0.8])
 

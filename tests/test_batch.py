@@ -12,9 +12,10 @@ from generators import block, free_space_pairs, pinched
 from scenes import furniture, named
 
 import fastmove as fm
-from fastmove.batch import GraspCandidate, RankedGrasp
+from fastmove.batch import RankedGrasp
 from fastmove.cli import main
 from fastmove.ik import pose_at
+from fastmove.problem.grasp import GraspCandidate
 
 ROOT = Path(__file__).parent.parent
 

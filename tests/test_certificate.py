@@ -17,10 +17,11 @@ from fastmove.bound import lower_bound
 from fastmove.certificate import Certificate, Entry, certify
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
-from fastmove.plain import describe
-from fastmove.problem import Goal, State, TransferProblem
+from fastmove.problem.describe import describe
+from fastmove.problem.goal import Goal, State
+from fastmove.problem.scene import Obstacle, Scene
+from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.joint_limits import LimitSet
-from fastmove.scene import Obstacle, Scene
 from fastmove.trajectory_file import save_trajectory
 
 

@@ -17,9 +17,10 @@ from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
 from fastmove.kinematics import Kinematics
 from fastmove.opened import OpenedHand
-from fastmove.problem import Goal, State, TransferProblem
+from fastmove.problem.goal import Goal, State
+from fastmove.problem.scene import AllowedContact, Obstacle, Scene
+from fastmove.problem.transfer import TransferProblem
 from fastmove.proximity import Reach
-from fastmove.scene import AllowedContact, Obstacle, Scene
 from fastmove.seeds import straight
 from fastmove.trajectory.trajectory import Phase, Trajectory
 

@@ -14,7 +14,7 @@ import fastmove as fm
 from fastmove.collision import INNER_FADE, ROOM_DISTANCE
 from fastmove.conic import Cones, ConicProgram, SparseRows, solve
 from fastmove.optimiser import Optimiser, Point
-from fastmove.scene import FADE_DISTANCE
+from fastmove.problem.scene import FADE_DISTANCE
 from fastmove.subproblem import Subproblem
 from fastmove.workshop import Workshop
 

@@ -13,9 +13,9 @@ from fastmove.contact.pinch import closing_turn, pinch
 from fastmove.errors import GraspInvalid
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
-from fastmove.grasp import Grasp, hold
-from fastmove.item import Inertial, Item, solid_inertia
-from fastmove.pads import friction_left, least_grip
+from fastmove.problem.grasp import Grasp, hold
+from fastmove.problem.item import Inertial, Item, solid_inertia
+from fastmove.problem.min_grip import friction_left, least_grip
 
 
 def rectangle(x: float, z: float, turn: float = 0.0) -> np.ndarray:

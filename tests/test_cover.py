@@ -15,8 +15,9 @@ from fastmove.collision import Collision
 from fastmove.errors import InputError
 from fastmove.geometry.box_cover import cover_heights, cover_mesh, cover_points, cover_triangles, points_of_depth
 from fastmove.geometry.shapes import Shape
-from fastmove.problem import Goal, State, TransferProblem
-from fastmove.scene import Obstacle, Scene
+from fastmove.problem.goal import Goal, State
+from fastmove.problem.scene import Obstacle, Scene
+from fastmove.problem.transfer import TransferProblem
 
 
 def outside(shapes, points: np.ndarray) -> np.ndarray:  # type: ignore[no-untyped-def]

@@ -17,10 +17,11 @@ from fastmove.bound import lower_bound, switch_basis
 from fastmove.certificate import certify
 from fastmove.dynamics import Dynamics
 from fastmove.geometry.poses import pose
-from fastmove.grasp import Grasp, hold
-from fastmove.item import Inertial
-from fastmove.problem import Goal, State, TransferProblem
-from fastmove.scene import Scene
+from fastmove.problem.goal import Goal, State
+from fastmove.problem.grasp import Grasp, hold
+from fastmove.problem.item import Inertial
+from fastmove.problem.scene import Scene
+from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Phase, Trajectory
 from fastmove.transcription import Samples, Transcription
 

@@ -9,8 +9,9 @@ import fastmove as fm
 from fastmove.assembly import assemble
 from fastmove.dynamics import Dynamics
 from fastmove.inverse import InverseDynamics
-from fastmove.problem import Goal, State, TransferProblem
-from fastmove.scene import Scene
+from fastmove.problem.goal import Goal, State
+from fastmove.problem.scene import Scene
+from fastmove.problem.transfer import TransferProblem
 
 
 def problem_of(panda: fm.RobotModel, **changes: object) -> TransferProblem:

@@ -11,11 +11,12 @@ import fastmove as fm
 from fastmove.bound import lower_bound
 from fastmove.explain import STEP, Price, _Place, prices
 from fastmove.ik import pose_at
-from fastmove.loosen import Limit, changed, limits_of
-from fastmove.problem import Goal, State, TransferProblem
+from fastmove.problem.goal import Goal, State
+from fastmove.problem.limit_edit import Limit, changed, limits_of
+from fastmove.problem.tolerance import Tolerance
+from fastmove.problem.transfer import TransferProblem
 from fastmove.relax import Relaxation, frees, relaxation
 from fastmove.sqp import run
-from fastmove.tolerance import Tolerance
 
 KINDS = ("position", "torque", "hold", "clearance", "upright", "release_opening")
 

@@ -11,8 +11,7 @@ from generators import block, free_space_pairs, pinched
 import fastmove as fm
 from fastmove.bound import lower_bound
 from fastmove.ik import Reach, pose_at, reached
-from fastmove.problem import Goal
-from fastmove.regions import TOOL, GoalPose
+from fastmove.problem.goal import TOOL, Goal, GoalPose
 from fastmove.soonest import soonest
 
 HERE = pin.SE3(pin.utils.rotate("x", 0.4), np.array([0.5, 0.1, 0.3]))

@@ -10,7 +10,7 @@ from fastmove.bench.planners import slowdown
 from fastmove.bound import lower_bound
 from fastmove.certificate import certify
 from fastmove.errors import InputError
-from fastmove.problem import TransferProblem
+from fastmove.problem.transfer import TransferProblem
 from fastmove.retiming import deviation, retime
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.path_curve import Way

@@ -9,9 +9,9 @@ from generators import block, hold_limited, pinched
 
 import fastmove as fm
 from fastmove.errors import GraspInvalid, InputError
-from fastmove.grasp import Held, hold
 from fastmove.judge import Judgement, Verdict, judge, judge_batch, verdict_of, worst_of
-from fastmove.uncertainty import Uncertainty
+from fastmove.problem.grasp import Held, hold
+from fastmove.problem.uncertainty import Uncertainty
 
 pytest.importorskip("mujoco", reason="mujoco is not installed")
 import mujoco

@@ -15,9 +15,10 @@ from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
 from fastmove.manifold import CORNERS, MANIFOLD_BAND, MANIFOLD_OVERHANG, Faces
 from fastmove.optimiser import Optimiser
-from fastmove.problem import Goal, State, TransferProblem
+from fastmove.problem.goal import Goal, State
+from fastmove.problem.scene import Obstacle, Scene
+from fastmove.problem.transfer import TransferProblem
 from fastmove.roadmap import BESIDE, STEP, Validity, _shortcut, alike, connect
-from fastmove.scene import Obstacle, Scene
 from fastmove.sqp import Descent
 from fastmove.transcription import Samples
 from fastmove.workshop import Workshop

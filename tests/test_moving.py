@@ -18,9 +18,10 @@ from fastmove.collision import Collision
 from fastmove.geometry.pose_trajectory import Motion
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
-from fastmove.plain import describe, problem_sha256
-from fastmove.problem import Goal, State, TransferProblem
-from fastmove.scene import AllowedContact, Obstacle, Scene
+from fastmove.problem.describe import describe, problem_sha256
+from fastmove.problem.goal import Goal, State
+from fastmove.problem.scene import AllowedContact, Obstacle, Scene
+from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.trajectory import Phase, Trajectory
 

@@ -11,8 +11,8 @@ from fastmove.assembly import assemble
 from fastmove.bench.recheck import raw_hits
 from fastmove.certificate import certify
 from fastmove.explain import prices
+from fastmove.problem.scene import Obstacle, Scene
 from fastmove.reference import reference
-from fastmove.scene import Obstacle, Scene
 
 # -- laws of time --------------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from generators import dominance, hold_limited, random_loads
 import fastmove as fm
 from fastmove.evidence import Certificate, Entry
 from fastmove.judge import Judgement, Verdict, judge, judge_batch
-from fastmove.pads import least_grip
+from fastmove.problem.min_grip import least_grip
 
 pytest.importorskip("mujoco", reason="mujoco is not installed")
 from fastmove.drivers.mujoco import MujocoDriver

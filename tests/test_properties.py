@@ -10,8 +10,8 @@ from test_certificate import behind_a_post
 
 import fastmove as fm
 from fastmove.arrays import locked
-from fastmove.loosen import Limit, changed, limits_of
-from fastmove.problem import TransferProblem
+from fastmove.problem.limit_edit import Limit, changed, limits_of
+from fastmove.problem.transfer import TransferProblem
 
 TOLERANCE = 5e-3  # a local solver ends within this of itself
 

@@ -13,11 +13,12 @@ import fastmove as fm
 from fastmove.assembly import assemble
 from fastmove.dynamics import Dynamics
 from fastmove.errors import InputError
-from fastmove.item import Inertial, Item
 from fastmove.newton import efforts_function, members_parameters
-from fastmove.problem import Goal, State, TransferProblem
+from fastmove.problem.goal import Goal, State
+from fastmove.problem.item import Inertial, Item
+from fastmove.problem.scene import Scene
+from fastmove.problem.transfer import TransferProblem
 from fastmove.reference import Oracle, best_of, reference
-from fastmove.scene import Scene
 from fastmove.seeds import bent
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.trajectory import Phase, Trajectory

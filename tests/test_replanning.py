@@ -17,9 +17,10 @@ from fastmove.collision import Collision
 from fastmove.errors import InputError
 from fastmove.geometry.shapes import Shape
 from fastmove.ik import pose_at
-from fastmove.plain import describe
-from fastmove.problem import Goal, State, TransferProblem
-from fastmove.scene import Corridor, Obstacle, Scene
+from fastmove.problem.describe import describe
+from fastmove.problem.goal import Goal, State
+from fastmove.problem.scene import Corridor, Obstacle, Scene
+from fastmove.problem.transfer import TransferProblem
 
 
 @pytest.fixture(scope="module")

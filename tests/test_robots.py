@@ -12,11 +12,12 @@ import fastmove as fm
 from fastmove.assembly import assemble, hand_overlaps
 from fastmove.collision import Collision
 from fastmove.errors import MissingPackage
-from fastmove.problem import Goal, State, TransferProblem
+from fastmove.problem.goal import Goal, State
+from fastmove.problem.scene import Scene
+from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.link_geometry import LinkShape
 from fastmove.robot.model import RobotModel
 from fastmove.robot.shipped import example_robot_data
-from fastmove.scene import Scene
 
 # Denavit–Hartenberg: a [m], d [m], α [rad] per joint, as Universal Robots publishes them.
 TURNS = (np.pi / 2, 0.0, 0.0, np.pi / 2, -np.pi / 2, 0.0)

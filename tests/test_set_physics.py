@@ -10,7 +10,7 @@ from fastmove.certify_loads import _first_bodies, _grid, _item_wrench, _pad_shar
 from fastmove.contact.wrench_cone import ConeContact
 from fastmove.dynamics import Dynamics
 from fastmove.judge import SLIPPED_SLIP, SLIPPED_TURN, Judgement, Verdict, judge, verdict_of
-from fastmove.problem import TransferProblem
+from fastmove.problem.transfer import TransferProblem
 
 TRANSFERS = 200
 

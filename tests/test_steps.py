@@ -8,8 +8,9 @@ from generators import straight_line
 
 import fastmove as fm
 from fastmove.optimiser import Optimiser, Point
-from fastmove.problem import Goal, State, TransferProblem
-from fastmove.scene import Scene
+from fastmove.problem.goal import Goal, State
+from fastmove.problem.scene import Scene
+from fastmove.problem.transfer import TransferProblem
 from fastmove.seeds import bent
 from fastmove.sqp import FIRST_GAIN, Descent
 

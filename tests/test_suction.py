@@ -14,8 +14,9 @@ from fastmove.certificate import certify
 from fastmove.contact.suction import suction
 from fastmove.errors import GraspInvalid, InputError
 from fastmove.geometry.shapes import Shape
-from fastmove.grasp import Grasp, hold
-from fastmove.problem import Goal, State, TransferProblem
+from fastmove.problem.goal import Goal, State
+from fastmove.problem.grasp import Grasp, hold
+from fastmove.problem.transfer import TransferProblem
 
 PANDA = fm.load_robot("panda")
 V, R = float(PANDA.cup().force[0]), PANDA.cup().radius

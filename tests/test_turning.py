@@ -8,7 +8,7 @@ from scipy.spatial import cKDTree
 
 import fastmove as fm
 from fastmove.geometry.polytope import even_directions
-from fastmove.grasp import hold
+from fastmove.problem.grasp import hold
 from fastmove.turning import COVERING, POINTS, bottleneck, rest_use
 
 

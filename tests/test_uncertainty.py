@@ -13,9 +13,9 @@ from fastmove.certificate import certify
 from fastmove.collision import Collision
 from fastmove.dynamics import Dynamics
 from fastmove.errors import GraspInvalid, InputError
-from fastmove.grasp import hold
-from fastmove.problem import TransferProblem
-from fastmove.uncertainty import Uncertainty, affine_basis, drawn, vertices
+from fastmove.problem.grasp import hold
+from fastmove.problem.transfer import TransferProblem
+from fastmove.problem.uncertainty import Uncertainty, affine_basis, drawn, vertices
 
 WIDE = Uncertainty(
     mass=0.2, com=np.array([0.02, 0.01, 0.03]), inertia=0.3, friction=0.2, grip_force=0.1, placement=0.002, turn=0.05
@@ -170,7 +170,7 @@ def test_named_errors(wrong: dict[str, object]) -> None:
 
 
 def test_file_and_describe(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    from fastmove.plain import describe
+    from fastmove.problem.describe import describe
     from fastmove.problem_file import load_problem
 
     text = (fm.problems_folder() / "book_to_tote.toml").read_text()

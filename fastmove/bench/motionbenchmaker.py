@@ -27,10 +27,11 @@ from fastmove.errors import InputError
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
 from fastmove.ik import pose_at
-from fastmove.problem import Goal, State, TransferProblem
+from fastmove.problem.goal import Goal, State
+from fastmove.problem.scene import Obstacle, Scene
+from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.model import RobotModel
 from fastmove.robot.shipped import load_robot
-from fastmove.scene import Obstacle, Scene
 
 CLEARANCE = 0.002  # [m]
 LIMITS = "benchmark"

@@ -18,7 +18,8 @@ from fastmove.arrays import Array
 from fastmove.bound import STRAIGHT, joint_motions, lower_bound
 from fastmove.certificate import certify
 from fastmove.errors import MissingPackage
-from fastmove.problem import State, TransferProblem
+from fastmove.problem.goal import State
+from fastmove.problem.transfer import TransferProblem
 from fastmove.roadmap import Validity, connect
 from fastmove.solution import Solution, Status
 from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial, quintic_hermite

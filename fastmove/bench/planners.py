@@ -11,7 +11,7 @@ import numpy as np
 from fastmove.bench.peers import rrtc_ruckig, rrtc_toppra
 from fastmove.certificate import certify
 from fastmove.planner import plan
-from fastmove.problem import TransferProblem
+from fastmove.problem.transfer import TransferProblem
 from fastmove.retiming import REST_SAMPLES, retime
 from fastmove.solution import Solution, Status
 from fastmove.trajectory.trajectory import Trajectory

@@ -14,8 +14,8 @@ import pinocchio as pin
 from fastmove.arrays import Array
 from fastmove.errors import InputError
 from fastmove.geometry.pose_trajectory import Motion
-from fastmove.problem import TransferProblem
-from fastmove.scene import CONTACT_DEPTH
+from fastmove.problem.scene import CONTACT_DEPTH
+from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory
 
 FINER = 10  # times as many configurations as the certificate's grid of 1 ms has, per second

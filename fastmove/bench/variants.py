@@ -18,14 +18,14 @@ from fastmove.arrays import Array, locked
 from fastmove.bench.motionbenchmaker import Entry
 from fastmove.errors import FastMoveError, InputError
 from fastmove.geometry.shapes import Shape
-from fastmove.grasp import Grasp, Held, hold
 from fastmove.ik import pose_at
-from fastmove.item import Inertial, Item, solid_inertia
-from fastmove.items import ItemFacts, known_items
-from fastmove.problem import Goal, State, TransferProblem
-from fastmove.regions import TOOL, GoalPose
+from fastmove.problem.goal import TOOL, Goal, GoalPose, State
+from fastmove.problem.grasp import Grasp, Held, hold
+from fastmove.problem.item import Inertial, Item, solid_inertia
+from fastmove.problem.item_catalog import ItemFacts, known_items
+from fastmove.problem.scene import AllowedContact, Obstacle, Scene
+from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.gripper import Gripper
-from fastmove.scene import AllowedContact, Obstacle, Scene
 
 HALF_TURN = pin.utils.rotate("z", np.pi)  # of a two-finger gripper about its approach axis
 SPARE = (1.2, 2.5)  # grip force over what the weight alone asks for, drawn between these

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.drivers.driver import Command, Driver, Reading
-from fastmove.problem import TransferProblem
+from fastmove.problem.transfer import TransferProblem
 
 
 class KinematicDriver(Driver):

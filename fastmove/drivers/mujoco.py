@@ -8,7 +8,7 @@ import pinocchio as pin
 from fastmove.arrays import Array
 from fastmove.drivers.driver import Command, Driver, Reading
 from fastmove.drivers.simulation import Simulation, displacement, displacements, farthest, the_held
-from fastmove.problem import TransferProblem
+from fastmove.problem.transfer import TransferProblem
 
 BRAKE, STILL, RECORD = 0.25, 0.2, 0.01  # [s]
 GRIP_TRAVEL = 0.003  # fingers farther from the item's faces than this hold nothing [m]

@@ -30,9 +30,9 @@ from fastmove.arrays import Array
 from fastmove.assembly import Assembly, assemble
 from fastmove.errors import InputError, MissingPackage
 from fastmove.geometry.shapes import Shape
-from fastmove.grasp import Held
 from fastmove.kinematics import Kinematics
-from fastmove.problem import TransferProblem
+from fastmove.problem.grasp import Held
+from fastmove.problem.transfer import TransferProblem
 
 try:
     import mujoco

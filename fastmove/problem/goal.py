@@ -18,7 +18,57 @@ import pinocchio as pin
 from fastmove.arrays import Array, locked
 from fastmove.errors import InputError
 
+
+@dataclass(frozen=True)
+class State:
+    """A boundary state: configuration, velocity, acceleration, (n_arm,) each [rad], [rad/s], [rad/s²]."""
+
+    q: Array
+    v: Array
+    a: Array
+
+    def __post_init__(self) -> None:
+        for key in ("q", "v", "a"):
+            object.__setattr__(self, key, locked(getattr(self, key)))
+
+    @staticmethod
+    def rest(q: object) -> State:
+        q = np.asarray(q, dtype=float)
+        return State(q, np.zeros_like(q), np.zeros_like(q))
+
+    @property
+    def at_rest(self) -> bool:
+        return not (np.any(self.v) or np.any(self.a))
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Where the motion ends, at rest: any one of a finite set of configurations, or anywhere in a set of regions.
+
+    Attributes:
+        configurations: (K, n_arm) [rad]; with poses, the configurations that planning found for them (none before).
+        poses: regions of the item's or tool's pose; where there are any, they are what the certificate asks for.
+        releases: whether the hand opens there; where it only stops, holding, neither corridors of the goal nor a hand that is
+            free to open are asked for.
+    """
+
+    configurations: Array = field(default_factory=lambda: np.zeros((0, 0)))
+    poses: tuple[GoalPose, ...] = ()
+    releases: bool = True
+
+    def __post_init__(self) -> None:
+        q = np.asarray(self.configurations, dtype=float)
+        object.__setattr__(self, "configurations", locked(q.reshape(0, 0) if q.size == 0 else np.atleast_2d(q)))
+
+    @staticmethod
+    def at(*poses: GoalPose) -> Goal:
+        """Any of these regions, by any configuration."""
+        return Goal(poses=poses)
+
+
 ITEM, TOOL = "item", "tool"
+
+
 STEP = np.radians(15.0)  # between samples of a free angle
 
 

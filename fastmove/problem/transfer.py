@@ -9,62 +9,15 @@ import numpy as np
 
 from fastmove.arrays import Array, locked
 from fastmove.errors import InputError, StateOutsideLimits
-from fastmove.grasp import Held, hold
-from fastmove.regions import GoalPose
+from fastmove.problem.goal import Goal, State
+from fastmove.problem.grasp import Held, hold
+from fastmove.problem.scene import ITEM, Corridor, Scene
+from fastmove.problem.uncertainty import affine_basis
 from fastmove.robot.joint_limits import LimitSet
 from fastmove.robot.model import RobotModel
-from fastmove.scene import ITEM, Corridor, Scene
-from fastmove.uncertainty import affine_basis
 
 # The planner works this much inside every joint limit (relative), so that rounding never costs a certificate.
 INSIDE = 1e-6
-
-
-@dataclass(frozen=True)
-class State:
-    """A boundary state: configuration, velocity, acceleration, (n_arm,) each [rad], [rad/s], [rad/s²]."""
-
-    q: Array
-    v: Array
-    a: Array
-
-    def __post_init__(self) -> None:
-        for key in ("q", "v", "a"):
-            object.__setattr__(self, key, locked(getattr(self, key)))
-
-    @staticmethod
-    def rest(q: object) -> State:
-        q = np.asarray(q, dtype=float)
-        return State(q, np.zeros_like(q), np.zeros_like(q))
-
-    @property
-    def at_rest(self) -> bool:
-        return not (np.any(self.v) or np.any(self.a))
-
-
-@dataclass(frozen=True)
-class Goal:
-    """Where the motion ends, at rest: any one of a finite set of configurations, or anywhere in a set of regions.
-
-    Attributes:
-        configurations: (K, n_arm) [rad]; with poses, the configurations that planning found for them (none before).
-        poses: regions of the item's or tool's pose; where there are any, they are what the certificate asks for.
-        releases: whether the hand opens there; where it only stops, holding, neither corridors of the goal nor a hand that is
-            free to open are asked for.
-    """
-
-    configurations: Array = field(default_factory=lambda: np.zeros((0, 0)))
-    poses: tuple[GoalPose, ...] = ()
-    releases: bool = True
-
-    def __post_init__(self) -> None:
-        q = np.asarray(self.configurations, dtype=float)
-        object.__setattr__(self, "configurations", locked(q.reshape(0, 0) if q.size == 0 else np.atleast_2d(q)))
-
-    @staticmethod
-    def at(*poses: GoalPose) -> Goal:
-        """Any of these regions, by any configuration."""
-        return Goal(poses=poses)
 
 
 @dataclass(frozen=True, repr=False)

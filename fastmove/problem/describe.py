@@ -10,11 +10,11 @@ import numpy as np
 from fastmove.contact.pinch import SHIFTED, TILTING
 from fastmove.geometry.poses import pose_dict
 from fastmove.geometry.shapes import Shape
-from fastmove.grasp import Held
-from fastmove.problem import TransferProblem
-from fastmove.regions import GoalPose
+from fastmove.problem.goal import GoalPose
+from fastmove.problem.grasp import Held
+from fastmove.problem.scene import Obstacle
+from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.urdf import canonical_urdf
-from fastmove.scene import Obstacle
 
 
 def describe(problem: TransferProblem) -> dict[str, object]:

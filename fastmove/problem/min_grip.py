@@ -28,7 +28,7 @@ from scipy import sparse
 
 from fastmove.arrays import Array
 from fastmove.errors import InputError
-from fastmove.grasp import Held
+from fastmove.problem.grasp import Held
 
 
 def least_grip(held: Held, wrenches: Array) -> Array:

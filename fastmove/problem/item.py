@@ -10,7 +10,7 @@ import pinocchio as pin
 from fastmove.arrays import Array, locked
 from fastmove.errors import InputError
 from fastmove.geometry.shapes import Shape
-from fastmove.tolerance import Tolerance
+from fastmove.problem.tolerance import Tolerance
 
 
 @dataclass(frozen=True)

@@ -5,31 +5,47 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-import coal
 import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array, locked
-from fastmove.contact.patch import Patch, clip_polygon, disc_patch, line_patch, plane_patch
+from fastmove.contact.patch import Patch
 from fastmove.contact.pinch import closing_turn, pinch
 from fastmove.contact.suction import suction
 from fastmove.contact.wrench_cone import ConeContact
 from fastmove.errors import GraspInvalid, InputError
-from fastmove.geometry.shapes import Shape
-from fastmove.item import Inertial, Item
+from fastmove.problem.item import Inertial, Item
+from fastmove.problem.patch_detection import check_on_pad, check_touch, find_patches, seal
+from fastmove.problem.tolerance import Care
+from fastmove.problem.uncertainty import EXACT, Uncertainty, drawn, shares, vertices
 from fastmove.robot.gripper import Gripper
-from fastmove.robot.suction_cup import SuctionCup, seal
-from fastmove.tolerance import Care
-from fastmove.uncertainty import EXACT, Uncertainty, drawn, shares, vertices
+from fastmove.robot.suction_cup import SuctionCup
 
-# A face may be turned by this much from the pads and still count as flat on them; compliant pads take it up.
-FACE_TOLERANCE = np.radians(3.0)
+# -- grasps ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class GraspCandidate:
+    """One way to hold the problem's item.
+
+    Attributes:
+        tool_T_item: the item's frame in the tool frame.
+        grip_force [N], friction: None = the problem's.  start_q: (n,) how the arm stands at the pick; None = any way.
+        contact: pinch, or suction by the robot's cup, whose tool frame then counts.
+    """
+
+    id: str
+    tool_T_item: pin.SE3
+    grip_force: float | None = None
+    friction: float | None = None
+    start_q: Array | None = None
+    contact: str = "pinch"
+
+
 # Below this a face is flat on the pads: poses are written with a few digits [rad].
 FLAT = np.radians(0.03)
-# Pads close symmetrically: the item's middle may be off the tool's by this much before the item would be pushed [m].
-CENTRE_TOLERANCE = 1e-3
-# An explicit patch lies within this of the item's surface; two patches face each other within this [m].
-TOUCH_TOLERANCE = 1e-3
+
+
 OPPOSITE_TOLERANCE = 5e-4
 
 
@@ -202,10 +218,10 @@ def hold(gripper: Gripper | SuctionCup, item: Item, grasp: Grasp, uncertainty: U
             raise GraspInvalid("grasp.width", "is missing; explicit patches need the distance between them [m]")
         patches, width = grasp.patches, grasp.width
         for patch, side in zip(patches, (1.0, -1.0), strict=True):
-            _check_on_pad(gripper, patch)
-            _check_touch(item, grasp.tool_T_item, patch, side * width / 2)
+            check_on_pad(gripper, patch)
+            check_touch(item, grasp.tool_T_item, patch, side * width / 2)
     else:
-        patches, width = _find_patches(gripper, item, grasp.tool_T_item)
+        patches, width = find_patches(gripper, item, grasp.tool_T_item)
     low, high = gripper.opening
     if not low <= width <= high:
         raise GraspInvalid(
@@ -275,127 +291,3 @@ def _check_force(gripper: Gripper, item: Item, grasp: Grasp, uncertainty: Uncert
     most = high * (1 + uncertainty.grip_force)
     if most > item.max_pinch_force:
         raise GraspInvalid("grasp.grip_force", f"goes up to {most:g} N; the item bears {item.max_pinch_force:g} N per pad")
-
-
-def _check_on_pad(gripper: Gripper, patch: Patch) -> None:
-    """An explicit patch lies on the pad, all of it."""
-    across = np.array([-patch.direction[1], patch.direction[0]])
-    if patch.kind == "disc":
-        extent = np.full(2, float(patch.size[0]))
-    elif patch.kind == "line":
-        extent = np.abs(patch.direction) * patch.size[0] / 2
-    else:
-        extent = (np.abs(patch.direction) * patch.size[1] + np.abs(across) * patch.size[0]) / 2
-    if np.any(np.abs(patch.center - gripper.pad_center) + extent > np.asarray(gripper.pad_size) / 2 + 1e-9):
-        size = [round(float(x) * 1e3, 2) for x in gripper.pad_size]
-        raise GraspInvalid("grasp.patches", f"a {patch.kind} patch reaches beyond the pad of {size} mm")
-
-
-def _check_touch(item: Item, tool_T_item: pin.SE3, patch: Patch, y: float) -> None:
-    """The item's surface is where an explicit patch says."""
-    point = coal.Transform3s(np.eye(3), np.array([patch.center[0], y, patch.center[1]]))
-    probe, request = coal.Sphere(1e-6), coal.DistanceRequest()
-    gaps = []
-    for shape in item.shapes:
-        placement = tool_T_item * shape.placement
-        there = coal.Transform3s(placement.rotation, placement.translation)
-        gaps.append(coal.distance(shape.geometry(), there, probe, point, request, coal.DistanceResult()))
-    if abs(min(gaps)) > TOUCH_TOLERANCE:
-        raise GraspInvalid("grasp.patches", f"the item's surface is {min(gaps) * 1e3:.1f} mm from a patch; at most 1 mm")
-
-
-def _find_patches(gripper: Gripper, item: Item, tool_T_item: pin.SE3) -> tuple[tuple[Patch, Patch], float]:
-    sides = []
-    for side in (1.0, -1.0):
-        found = [
-            contact
-            for shape in item.shapes
-            if (contact := _touch(gripper, shape, tool_T_item * shape.placement, side)) is not None
-        ]
-        if not found:
-            raise GraspInvalid("grasp.tool_T_item", "no face of the item lies between the pads")
-        sides.append(max(found, key=lambda contact: side * contact[0]))
-    (top, patch_top), (bottom, patch_bottom) = sides
-    middle = (top + bottom) / 2
-    if abs(middle) > CENTRE_TOLERANCE:
-        raise GraspInvalid(
-            "grasp.tool_T_item",
-            f"the item's middle is {middle * 1e3:.1f} mm off the pads' along y; pads close symmetrically, at most 1 mm",
-        )
-    return (patch_top, patch_bottom), top - bottom
-
-
-def _touch(gripper: Gripper, shape: Shape, tool_T_shape: pin.SE3, side: float) -> tuple[float, Patch] | None:
-    """(y of the face, patch) where the pad at +y (side 1) or −y meets this shape, or None where it misses it."""
-    half, center = np.asarray(gripper.pad_size) / 2, np.asarray(gripper.pad_center)
-    rotation, origin = tool_T_shape.rotation, tool_T_shape.translation
-    if shape.type == "box":
-        return _touch_box(shape, rotation, origin, side, half, center)
-    if shape.type == "mesh":
-        raise GraspInvalid("grasp.patches", "is missing; a mesh item needs its two contact patches given")
-    if shape.type == "sphere":
-        inside = np.all(np.abs(origin[[0, 2]] - center) <= half)
-        y = origin[1] + side * shape.radius
-        return (float(y), disc_patch(origin[[0, 2]], gripper.disc_radius)) if inside else None
-    return _touch_round(gripper, shape, rotation, origin, side)
-
-
-def _touch_box(
-    shape: Shape, rotation: Array, origin: Array, side: float, half: Array, center: Array
-) -> tuple[float, Patch] | None:
-    axis = int(np.argmax(np.abs(rotation[1])))
-    tilt = np.arccos(np.clip(abs(rotation[1, axis]), 0, 1))
-    if tilt > FACE_TOLERANCE:
-        raise GraspInvalid("grasp.tool_T_item", f"the item's face is turned {np.degrees(tilt):.1f}° from the pads; at most 3°")
-    u, v = [k for k in range(3) if k != axis]
-    edges = np.asarray(shape.size) / 2
-    face = origin + side * np.sign(rotation[1, axis]) * rotation[:, axis] * edges[axis]
-    corners = [
-        face + su * rotation[:, u] * edges[u] + sv * rotation[:, v] * edges[v] for su, sv in ((1, 1), (-1, 1), (-1, -1), (1, -1))
-    ]
-    polygon = clip_polygon(np.array(corners)[:, [0, 2]], half, center)
-    return (float(face[1]), replace(plane_patch(polygon), tilt=float(tilt))) if len(polygon) >= 3 else None
-
-
-def _touch_round(gripper: Gripper, shape: Shape, rotation: Array, origin: Array, side: float) -> tuple[float, Patch] | None:
-    """Cylinder or capsule: along the closing axis its end is gripped, across it a line of its side."""
-    half, center = np.asarray(gripper.pad_size) / 2, np.asarray(gripper.pad_center)
-    axis = rotation[:, 2]
-    along = abs(axis[1])
-    if along >= np.cos(FACE_TOLERANCE):
-        y = origin[1] + side * shape.half_extents()[2]
-        if shape.type == "capsule":
-            inside = np.all(np.abs(origin[[0, 2]] - center) <= half)
-            return (float(y), disc_patch(origin[[0, 2]], gripper.disc_radius)) if inside else None
-        angles = np.linspace(0, 2 * np.pi, 64, endpoint=False)
-        circle = origin[[0, 2]] + shape.radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        polygon = clip_polygon(circle, half, center)
-        tilt = float(np.arccos(min(along, 1.0)))
-        return (float(y), replace(plane_patch(polygon), tilt=tilt)) if len(polygon) >= 3 else None
-    if along > np.sin(FACE_TOLERANCE):
-        tilt = np.degrees(np.arcsin(along))
-        raise GraspInvalid("grasp.tool_T_item", f"the {shape.type}'s axis is {tilt:.1f}° from lying across or along the pads")
-    ends = [(origin + s * axis * shape.length / 2)[[0, 2]] for s in (-1, 1)]
-    clipped = _clip_segment(ends[0], ends[1], half, center)
-    y = origin[1] + side * shape.radius
-    return (float(y), replace(line_patch(*clipped), tilt=float(np.arcsin(along)))) if clipped is not None else None
-
-
-def _clip_segment(start: Array, end: Array, half: Array, center: Array) -> tuple[Array, Array] | None:
-    """The part of a segment inside the rectangle center ± half (Liang–Barsky)."""
-    low, high = 0.0, 1.0
-    step = end - start
-    for axis in (0, 1):
-        for sign in (1.0, -1.0):
-            slope = sign * step[axis]
-            room = half[axis] - sign * (start[axis] - center[axis])
-            if abs(slope) < 1e-15:
-                if room < 0:
-                    return None
-            elif slope > 0:
-                high = min(high, room / slope)
-            else:
-                low = max(low, room / slope)
-    if high - low <= 1e-9:
-        return None
-    return start + low * step, start + high * step

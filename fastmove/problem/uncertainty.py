@@ -25,10 +25,14 @@ import pinocchio as pin
 
 from fastmove.arrays import Array, locked
 from fastmove.errors import InputError
-from fastmove.item import Inertial, Item
+from fastmove.problem.item import Inertial, Item
 
 RELATIVE = ("mass", "inertia", "friction", "grip_force")
+
+
 LENGTHS = ("placement", "shape")  # [m]
+
+
 UNKNOWN_FRICTION = 0.4  # the low end of a surface class is 0.5 to 0.67 of its middle (problems/items.toml)
 
 

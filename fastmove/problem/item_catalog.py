@@ -10,7 +10,7 @@ import numpy as np
 from fastmove.arrays import Array, locked
 from fastmove.errors import UnknownName
 from fastmove.geometry.shapes import Shape
-from fastmove.item import Inertial, Item, solid_inertia
+from fastmove.problem.item import Inertial, Item, solid_inertia
 from fastmove.resources import problems_folder
 from fastmove.tables import Table, read_toml
 

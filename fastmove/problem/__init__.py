@@ -1,0 +1,1 @@
+"""Problems: items, grasps, scenes, goals, and the transfer they make up."""
