@@ -6,8 +6,8 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
-from fastmove.assembly import Assembly
 from fastmove.collision import Collision
+from fastmove.multibody.assembly import Assembly
 
 FEW = 64  # bodies: up to here comparing all boxes takes less time than keeping a tree of them
 

@@ -24,11 +24,11 @@ from collections.abc import Collection
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.assembly import Assembly, assemble
 from fastmove.certify_ends import check_ends
 from fastmove.certify_loads import check_loads
 from fastmove.errors import InputError
 from fastmove.evidence import ROUNDING, Certificate, Entry
+from fastmove.multibody.assembly import Assembly, assemble
 from fastmove.problem.grasp import Held
 from fastmove.problem.transfer import TransferProblem
 from fastmove.sweep import Sweep

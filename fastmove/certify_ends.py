@@ -8,9 +8,9 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
-from fastmove.assembly import HAND_OVERLAP, Assembly, goal_frame, hand_overlaps
 from fastmove.evidence import ROUNDING, Entry
-from fastmove.opened import OpenedHand
+from fastmove.multibody.assembly import HAND_OVERLAP, Assembly, goal_frame, hand_overlaps
+from fastmove.multibody.open_hand import OpenedHand
 from fastmove.problem.scene import CORRIDOR_TIP
 from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory

@@ -13,9 +13,9 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
-from fastmove.assembly import Assembly, HoldFrame
 from fastmove.evidence import Entry, worst_row, worst_use
-from fastmove.inverse import InverseDynamics
+from fastmove.multibody.assembly import Assembly, HoldFrame
+from fastmove.multibody.batch_rnea import InverseDynamics
 from fastmove.problem.grasp import Held
 from fastmove.problem.transfer import TransferProblem
 from fastmove.problem.uncertainty import affine_basis

@@ -7,13 +7,13 @@ from functools import cached_property
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.assembly import HAND_OVERLAP, Assembly, hand_overlaps
 from fastmove.carry import Carry
 from fastmove.collision import Collision
 from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.dynamics import Dynamics
 from fastmove.errors import GraspInvalid, StartInCollision
-from fastmove.opened import OpenedHand
+from fastmove.multibody.assembly import HAND_OVERLAP, Assembly, hand_overlaps
+from fastmove.multibody.open_hand import OpenedHand
 from fastmove.problem.grasp import Held
 from fastmove.problem.transfer import TransferProblem
 from fastmove.solution import Status

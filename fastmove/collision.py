@@ -18,11 +18,11 @@ import coal
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.assembly import Assembly, required_clearances
-from fastmove.bounding import Bounding, Placed
 from fastmove.kinematics import Kinematics, Placements
 from fastmove.lanes import Pass
 from fastmove.manifold import Faces
+from fastmove.multibody.assembly import Assembly, required_clearances
+from fastmove.multibody.bounding_volumes import Bounding, Placed
 from fastmove.problem.scene import CONTACT_DEPTH, FADE_DISTANCE
 from fastmove.problem.transfer import TransferProblem
 from fastmove.proximity import Aisle, Contacts, Ends, Fade, Fading, Lane, Reach

@@ -14,8 +14,8 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
-from fastmove.assembly import Assembly
-from fastmove.inverse import InverseDynamics
+from fastmove.multibody.assembly import Assembly
+from fastmove.multibody.batch_rnea import InverseDynamics
 from fastmove.problem.transfer import TransferProblem
 
 

@@ -17,11 +17,11 @@ from enum import Enum
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.assembly import assemble
 from fastmove.certificate import KINDS
 from fastmove.drivers.driver import Command, Driver
 from fastmove.dynamics import Dynamics
 from fastmove.errors import InputError
+from fastmove.multibody.assembly import assemble
 from fastmove.problem.goal import State
 from fastmove.problem.transfer import TransferProblem
 from fastmove.solution import Solution

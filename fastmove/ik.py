@@ -13,12 +13,12 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
-from fastmove.assembly import assemble, goal_frame, hand_overlaps
 from fastmove.bound import lower_bound
 from fastmove.collision import Collision
 from fastmove.errors import GoalOutOfReach, GraspInvalid, InputError
 from fastmove.kinematics import Kinematics
-from fastmove.opened import OpenedHand
+from fastmove.multibody.assembly import assemble, goal_frame, hand_overlaps
+from fastmove.multibody.open_hand import OpenedHand
 from fastmove.problem.goal import Goal, GoalPose, State
 from fastmove.problem.grasp import Held, hold
 from fastmove.problem.scene import Scene

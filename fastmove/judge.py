@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.assembly import assemble
 from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.dynamics import Dynamics
 from fastmove.errors import InputError
+from fastmove.multibody.assembly import assemble
 from fastmove.problem.grasp import Held
 from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory

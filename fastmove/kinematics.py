@@ -14,6 +14,7 @@ import pinocchio as pin
 
 from fastmove.arrays import Array
 from fastmove.errors import InputError
+from fastmove.multibody.joint_axes import _axis
 
 
 @dataclass(frozen=True)
@@ -119,17 +120,3 @@ class Kinematics:
         sample, joint: (C,) indices; point, direction: (C, 3) in the world.
         """
         return np.asarray(self.line_gradient(frames, sample, point, direction) * self.moves[joint])
-
-
-def _axis(joint: pin.JointModel) -> Array | None:
-    """Axis of a revolute or prismatic joint in its own frame, or None."""
-    name = joint.shortname()
-    for kind in ("JointModelR", "JointModelP"):
-        if name in (kind + "X", kind + "Y", kind + "Z"):
-            return np.eye(3)["XYZ".index(name[-1])]
-    if name in ("JointModelRevoluteUnaligned", "JointModelPrismaticUnaligned"):
-        data = joint.createData()
-        joint.calc(data, np.zeros(1), np.ones(1))
-        motion = np.array(data.S).reshape(-1)
-        return np.asarray(motion[:3] if "Prismatic" in name else motion[3:])
-    return None

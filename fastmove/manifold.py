@@ -8,8 +8,8 @@ import coal
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.assembly import Body
-from fastmove.bounding import Bounding, Placed
+from fastmove.multibody.assembly import Body
+from fastmove.multibody.bounding_volumes import Bounding, Placed
 
 CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=float)
 _TURN = np.arange(8) * np.pi / 4

@@ -11,8 +11,8 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
-from fastmove.assembly import Assembly
 from fastmove.kinematics import Kinematics
+from fastmove.multibody.assembly import Assembly
 from fastmove.problem.transfer import TransferProblem
 
 

@@ -34,10 +34,10 @@ import numpy as np
 from scipy.optimize import brentq
 
 from fastmove.arrays import Array
-from fastmove.assembly import assemble
 from fastmove.collision import Collision
 from fastmove.errors import InputError
 from fastmove.interior import PRICE, Limits, Local, Program, Setting, Sites, sample_rows, weights_at
+from fastmove.multibody.assembly import assemble
 from fastmove.newton import efforts_function, members_parameters
 from fastmove.problem.transfer import TransferProblem
 from fastmove.proximity import Contacts

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.assembly import assemble
 from fastmove.attempt import Task
 from fastmove.bound import braking, early_breakpoints, lower_bound, switch_basis, warm_breakpoints
 from fastmove.certificate import certify
@@ -21,6 +20,7 @@ from fastmove.errors import FastMoveError, InputError
 from fastmove.evidence import Certificate
 from fastmove.ik import reached
 from fastmove.kinematics import Kinematics
+from fastmove.multibody.assembly import assemble
 from fastmove.optimiser import STEP_TOLERANCE
 from fastmove.planner import Options, Planner
 from fastmove.problem.goal import Goal, State

@@ -21,11 +21,11 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array, locked
-from fastmove.assembly import goal_frame
 from fastmove.broadphase import Broadphase
 from fastmove.carry import Carry
 from fastmove.collision import Collision
 from fastmove.dynamics import Dynamics
+from fastmove.multibody.assembly import goal_frame
 from fastmove.problem.goal import TOOL, GoalPose
 from fastmove.problem.scene import FADE_DISTANCE
 from fastmove.problem.transfer import TransferProblem

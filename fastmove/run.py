@@ -9,11 +9,11 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
-from fastmove.assembly import assemble
 from fastmove.drivers.kinematic import KinematicDriver
 from fastmove.errors import InputError
 from fastmove.execution import Execution, RunReport, announce_payload
 from fastmove.judge import Judgement, Verdict, judge, verdict_of, worst_of
+from fastmove.multibody.assembly import assemble
 from fastmove.problem.transfer import TransferProblem
 from fastmove.solution import Solution
 

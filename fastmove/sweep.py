@@ -16,8 +16,8 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
-from fastmove.assembly import Assembly, Body, HoldFrame, required_clearances
-from fastmove.bounding import Bounding, Placed, turning_joints
+from fastmove.multibody.assembly import Assembly, Body, HoldFrame, required_clearances
+from fastmove.multibody.bounding_volumes import Bounding, Placed, turning_joints
 from fastmove.problem.scene import CONTACT_DEPTH, FADE_DISTANCE
 from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory

@@ -18,9 +18,9 @@ import yaml
 from scipy.interpolate import CubicSpline
 
 from fastmove.arrays import Array
-from fastmove.assembly import assemble
 from fastmove.dynamics import Dynamics
 from fastmove.errors import InputError, TrajectoryFileError
+from fastmove.multibody.assembly import assemble
 from fastmove.problem.describe import problem_sha256
 from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.bspline import SplineBasis

@@ -20,8 +20,8 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
-from fastmove.assembly import Body, assemble
 from fastmove.errors import InputError, MissingPackage
+from fastmove.multibody.assembly import Body, assemble
 from fastmove.plots import cone_svg, cursor_data, plots_svg
 from fastmove.problem.transfer import TransferProblem
 from fastmove.solution import Solution

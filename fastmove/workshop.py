@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from fastmove.assembly import Assembly, assemble
 from fastmove.checks import EndChecks
 from fastmove.collision import Collision
 from fastmove.dynamics import Dynamics
+from fastmove.multibody.assembly import Assembly, assemble
 from fastmove.problem.transfer import TransferProblem
 
 

@@ -10,7 +10,6 @@ import pinocchio as pin
 
 import fastmove as fm
 from fastmove.arrays import Array
-from fastmove.assembly import assemble, hand_overlaps
 from fastmove.bound import lower_bound, switch_basis
 from fastmove.collision import Collision
 from fastmove.dynamics import Dynamics
@@ -18,7 +17,8 @@ from fastmove.errors import GraspInvalid
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
 from fastmove.ik import configurations, pose_at
-from fastmove.opened import OpenedHand
+from fastmove.multibody.assembly import assemble, hand_overlaps
+from fastmove.multibody.open_hand import OpenedHand
 from fastmove.optimiser import Optimiser
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.grasp import Grasp, Held, hold

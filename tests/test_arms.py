@@ -9,12 +9,12 @@ import pytest
 from generators import HOME, block, crossing, holding, two_pandas
 
 import fastmove as fm
-from fastmove.assembly import assemble
 from fastmove.certificate import certify
 from fastmove.collision import Collision
 from fastmove.dynamics import Dynamics
 from fastmove.errors import InputError
 from fastmove.geometry.poses import pose
+from fastmove.multibody.assembly import assemble
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.grasp import Grasp, hold
 from fastmove.problem.scene import Scene

@@ -15,7 +15,6 @@ import pytest
 from generators import block, free_space_pairs, held_however, pinched
 
 import fastmove as fm
-from fastmove.assembly import assemble, goal_frame
 from fastmove.certificate import certify
 from fastmove.drivers.kinematic import KinematicDriver
 from fastmove.errors import InputError
@@ -23,6 +22,7 @@ from fastmove.execution import Event, Execution
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
 from fastmove.ik import Reach, pose_at
+from fastmove.multibody.assembly import assemble, goal_frame
 from fastmove.problem.goal import Goal, GoalPose, State
 from fastmove.problem.grasp import Grasp, Held, hold
 from fastmove.problem.scene import AllowedContact, Obstacle, Scene

@@ -12,11 +12,11 @@ from test_collision import READY, on_table, straight_motion
 import fastmove as fm
 from fastmove import collision as collision_module
 from fastmove import dynamics, transcription
-from fastmove.assembly import assemble
 from fastmove.bound import lower_bound
 from fastmove.certificate import Certificate, Entry, certify
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
+from fastmove.multibody.assembly import assemble
 from fastmove.problem.describe import describe
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Obstacle, Scene

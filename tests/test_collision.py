@@ -7,16 +7,16 @@ import pytest
 from generators import block, pinched
 
 import fastmove as fm
-from fastmove.assembly import assemble
 from fastmove.bound import lower_bound, switch_basis
-from fastmove.bounding import segment_distance
 from fastmove.broadphase import Broadphase
 from fastmove.certificate import certify
 from fastmove.collision import Collision
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
 from fastmove.kinematics import Kinematics
-from fastmove.opened import OpenedHand
+from fastmove.multibody.assembly import assemble
+from fastmove.multibody.bounding_volumes import segment_distance
+from fastmove.multibody.open_hand import OpenedHand
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import AllowedContact, Obstacle, Scene
 from fastmove.problem.transfer import TransferProblem

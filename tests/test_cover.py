@@ -10,11 +10,11 @@ from scenes import depth_image, divided, furniture, looked_at, named
 from scipy.spatial import cKDTree
 
 import fastmove as fm
-from fastmove.assembly import assemble
 from fastmove.collision import Collision
 from fastmove.errors import InputError
 from fastmove.geometry.box_cover import cover_heights, cover_mesh, cover_points, cover_triangles, points_of_depth
 from fastmove.geometry.shapes import Shape
+from fastmove.multibody.assembly import assemble
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Obstacle, Scene
 from fastmove.problem.transfer import TransferProblem

@@ -12,11 +12,11 @@ from generators import block, free_space_pairs, pinched
 
 import fastmove as fm
 from fastmove.arrays import Array
-from fastmove.assembly import assemble
 from fastmove.bound import lower_bound, switch_basis
 from fastmove.certificate import certify
 from fastmove.dynamics import Dynamics
 from fastmove.geometry.poses import pose
+from fastmove.multibody.assembly import assemble
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.grasp import Grasp, hold
 from fastmove.problem.item import Inertial

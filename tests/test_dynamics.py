@@ -6,9 +6,9 @@ import pytest
 from generators import block, pinched
 
 import fastmove as fm
-from fastmove.assembly import assemble
 from fastmove.dynamics import Dynamics
-from fastmove.inverse import InverseDynamics
+from fastmove.multibody.assembly import assemble
+from fastmove.multibody.batch_rnea import InverseDynamics
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Scene
 from fastmove.problem.transfer import TransferProblem

@@ -8,12 +8,12 @@ import pytest
 from generators import block, pinched, straight_line
 
 import fastmove as fm
-from fastmove.assembly import assemble
-from fastmove.bounding import Bounding
 from fastmove.collision import Collision
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
 from fastmove.manifold import CORNERS, MANIFOLD_BAND, MANIFOLD_OVERHANG, Faces
+from fastmove.multibody.assembly import assemble
+from fastmove.multibody.bounding_volumes import Bounding
 from fastmove.optimiser import Optimiser
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Obstacle, Scene

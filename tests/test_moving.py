@@ -10,7 +10,6 @@ from generators import block, pinched
 from test_collision import READY, cluttered, quaternion, random_q, straight_motion
 
 import fastmove as fm
-from fastmove.assembly import assemble
 from fastmove.bench.recheck import raw_hits
 from fastmove.bound import lower_bound
 from fastmove.certificate import certify
@@ -18,6 +17,7 @@ from fastmove.collision import Collision
 from fastmove.geometry.pose_trajectory import Motion
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
+from fastmove.multibody.assembly import assemble
 from fastmove.problem.describe import describe, problem_sha256
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import AllowedContact, Obstacle, Scene

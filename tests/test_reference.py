@@ -10,9 +10,9 @@ import pytest
 from generators import block, free_space_pairs, hold_limited, pinched
 
 import fastmove as fm
-from fastmove.assembly import assemble
 from fastmove.dynamics import Dynamics
 from fastmove.errors import InputError
+from fastmove.multibody.assembly import assemble
 from fastmove.newton import efforts_function, members_parameters
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.item import Inertial, Item

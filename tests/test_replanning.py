@@ -10,13 +10,13 @@ from scenes import furniture, named
 
 import fastmove as fm
 from fastmove.arrays import Array
-from fastmove.assembly import assemble
 from fastmove.bound import braking
 from fastmove.certificate import certify
 from fastmove.collision import Collision
 from fastmove.errors import InputError
 from fastmove.geometry.shapes import Shape
 from fastmove.ik import pose_at
+from fastmove.multibody.assembly import assemble
 from fastmove.problem.describe import describe
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Corridor, Obstacle, Scene

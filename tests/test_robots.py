@@ -9,9 +9,9 @@ import pytest
 from generators import block, end_is_usable, pinched
 
 import fastmove as fm
-from fastmove.assembly import assemble, hand_overlaps
 from fastmove.collision import Collision
 from fastmove.errors import MissingPackage
+from fastmove.multibody.assembly import assemble, hand_overlaps
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Scene
 from fastmove.problem.transfer import TransferProblem

@@ -5,11 +5,11 @@ import pytest
 from generators import hold_bound, random_loads, uncertain_transfers
 
 import fastmove as fm
-from fastmove.assembly import assemble
 from fastmove.certify_loads import _first_bodies, _grid, _item_wrench, _pad_share, _utilisation
 from fastmove.contact.wrench_cone import ConeContact
 from fastmove.dynamics import Dynamics
 from fastmove.judge import SLIPPED_SLIP, SLIPPED_TURN, Judgement, Verdict, judge, verdict_of
+from fastmove.multibody.assembly import assemble
 from fastmove.problem.transfer import TransferProblem
 
 TRANSFERS = 200

@@ -8,12 +8,12 @@ import pytest
 from generators import block
 
 import fastmove as fm
-from fastmove.assembly import assemble
 from fastmove.batch import plan_contacts
 from fastmove.certificate import certify
 from fastmove.contact.suction import suction
 from fastmove.errors import GraspInvalid, InputError
 from fastmove.geometry.shapes import Shape
+from fastmove.multibody.assembly import assemble
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.grasp import Grasp, hold
 from fastmove.problem.transfer import TransferProblem

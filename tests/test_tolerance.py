@@ -8,10 +8,10 @@ import pytest
 from generators import block, pinched
 
 import fastmove as fm
-from fastmove.assembly import assemble
 from fastmove.bench.planners import slowdown
 from fastmove.certificate import certify
 from fastmove.errors import InputError
+from fastmove.multibody.assembly import assemble
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.grasp import hold
 from fastmove.problem.tolerance import Care, Tolerance

@@ -8,11 +8,11 @@ import pytest
 from generators import block, held_however, hold_limited, pinched, uncertain_transfers
 
 import fastmove as fm
-from fastmove.assembly import assemble
 from fastmove.certificate import certify
 from fastmove.collision import Collision
 from fastmove.dynamics import Dynamics
 from fastmove.errors import GraspInvalid, InputError
+from fastmove.multibody.assembly import assemble
 from fastmove.problem.grasp import hold
 from fastmove.problem.transfer import TransferProblem
 from fastmove.problem.uncertainty import Uncertainty, affine_basis, drawn, vertices

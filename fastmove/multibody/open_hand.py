@@ -10,8 +10,8 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
-from fastmove.assembly import Body, assemble
-from fastmove.bounding import own_box
+from fastmove.multibody.assembly import Body, assemble
+from fastmove.multibody.bounding_volumes import own_box
 from fastmove.problem.transfer import TransferProblem
 
 

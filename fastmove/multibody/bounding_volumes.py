@@ -13,10 +13,14 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
-from fastmove.assembly import Body
+from fastmove.multibody.assembly import Body
 
 LEAF = 4  # boxes in a leaf of the tree over what never moves …
+
+
 FEW = 64  # … which is not used for so few
+
+
 FAR_REACH = 10.0  # [m] travel assumed of a prismatic joint without limits
 
 
