@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from fastmove.batch import plan_contacts as plan_contacts
     from fastmove.batch import rank_grasps as rank_grasps
     from fastmove.batch import read_grasps as read_grasps
-    from fastmove.certificate import certify as certify
+    from fastmove.certificate.certificate import Certificate as Certificate
+    from fastmove.certificate.certificate import Entry as Entry
+    from fastmove.certificate.certify import certify as certify
     from fastmove.contact.patch import Patch as Patch
     from fastmove.contact.patch import disc_patch as disc_patch
     from fastmove.contact.patch import line_patch as line_patch
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
     from fastmove.errors import StateOutsideLimits as StateOutsideLimits
     from fastmove.errors import TrajectoryFileError as TrajectoryFileError
     from fastmove.errors import UnknownName as UnknownName
-    from fastmove.evidence import Certificate as Certificate
-    from fastmove.evidence import Entry as Entry
     from fastmove.execution import Event as Event
     from fastmove.execution import Execution as Execution
     from fastmove.execution import RunReport as RunReport
@@ -99,11 +99,11 @@ __version__ = "0.1.0"
 # where each public name is defined; a test holds this against what type checkers read above
 _HOMES = {
     "batch": "plan_batch plan_contacts rank_grasps read_grasps",
-    "certificate": "certify",
+    "certificate.certificate": "Certificate Entry",
+    "certificate.certify": "certify",
     "contact.patch": "Patch disc_patch line_patch plane_patch",
     "errors": "DriverFailed FastMoveError GoalOutOfReach GraspInvalid InputError MissingPackage NoTransferFound "
     "StartInCollision StateOutsideLimits TrajectoryFileError UnknownName",
-    "evidence": "Certificate Entry",
     "execution": "Event Execution RunReport",
     "geometry.box_cover": "cover_heights cover_mesh cover_points points_of_depth",
     "geometry.pose_trajectory": "Motion",

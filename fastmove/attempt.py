@@ -10,8 +10,8 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.bound import MOVING_FIRST_SPAN, Bound, cosine_breakpoints, early_breakpoints, lower_bound, switch_basis
+from fastmove.certificate.certificate import Certificate
 from fastmove.draft import Draft, Sketch
-from fastmove.evidence import Certificate
 from fastmove.optimiser import LACKING, STEP_TOLERANCE, Optimiser, Point
 from fastmove.passing import along, laws
 from fastmove.proximity import Contacts, Ends

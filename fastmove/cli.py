@@ -22,7 +22,8 @@ from fastmove.bench.runner import Job, read_set, table, workload
 from fastmove.bench.runner import run as run_jobs
 from fastmove.bench.variants import VARIANTS, varied
 from fastmove.bound import lower_bound
-from fastmove.certificate import KINDS, certify
+from fastmove.certificate.certificate import certificate_json, certificate_lines, finite
+from fastmove.certificate.certify import KINDS, certify
 from fastmove.errors import DriverFailed, FastMoveError, InputError
 from fastmove.ik import on_robot
 from fastmove.planner import Options, Planner
@@ -32,7 +33,7 @@ from fastmove.problem_file import load_problem
 from fastmove.progress import meter
 from fastmove.reference import reference
 from fastmove.relax import relaxation
-from fastmove.report import certificate_json, certificate_lines, finite, solution_json
+from fastmove.report import solution_json
 from fastmove.robot.shipped import known_robots, load_robot
 from fastmove.solution import Solution, Status
 from fastmove.trajectory_file import load_trajectory, planned_for, save_trajectory

@@ -17,7 +17,7 @@ from enum import Enum
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.certificate import KINDS
+from fastmove.certificate.certify import KINDS
 from fastmove.drivers.driver import Command, Driver
 from fastmove.dynamics import Dynamics
 from fastmove.errors import InputError

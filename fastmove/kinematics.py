@@ -14,7 +14,7 @@ import pinocchio as pin
 
 from fastmove.arrays import Array
 from fastmove.errors import InputError
-from fastmove.multibody.joint_axes import _axis
+from fastmove.multibody.joint_axes import joint_axis
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Kinematics:
         self.local_axis = np.zeros((n, 3))
         for k in range(n):
             joint = arm.joints[k + 1]
-            axis = _axis(joint)
+            axis = joint_axis(joint)
             if axis is None:
                 raise InputError(f"{arm.names[k + 1]}", f"is a {joint.shortname()}; allowed: revolute, prismatic, continuous")
             self.local_axis[k] = axis

@@ -12,9 +12,9 @@ import numpy as np
 from fastmove.arrays import Array
 from fastmove.attempt import Task
 from fastmove.bound import lower_bound
+from fastmove.certificate.certificate import Certificate
 from fastmove.draft import Draft, Sketch
 from fastmove.errors import GoalOutOfReach, InputError
-from fastmove.evidence import Certificate
 from fastmove.explain import with_prices
 from fastmove.ik import reached
 from fastmove.optimiser import PROVEN

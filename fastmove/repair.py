@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.certificate import certify
+from fastmove.certificate.certificate import Certificate
+from fastmove.certificate.certify import certify
 from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.draft import Draft
-from fastmove.evidence import Certificate
 from fastmove.optimiser import Point
 from fastmove.trajectory.trajectory import Phase, Trajectory
 from fastmove.transcription import Samples, Transcription

@@ -15,9 +15,9 @@ import numpy as np
 from fastmove.arrays import Array
 from fastmove.attempt import Task
 from fastmove.bound import braking, early_breakpoints, lower_bound, switch_basis, warm_breakpoints
-from fastmove.certificate import certify
+from fastmove.certificate.certificate import Certificate
+from fastmove.certificate.certify import certify
 from fastmove.errors import FastMoveError, InputError
-from fastmove.evidence import Certificate
 from fastmove.ik import reached
 from fastmove.kinematics import Kinematics
 from fastmove.multibody.assembly import assemble

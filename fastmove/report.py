@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastmove.evidence import Certificate
+from fastmove.certificate.certificate import Certificate, certificate_json, certificate_lines, finite
 from fastmove.problem.transfer import TransferProblem
 
 if TYPE_CHECKING:
     from fastmove.solution import Solution
 
+
 BINDING_FROM = 0.98  # share of a limit from which it counts as binding
+
+
 CARRIED = ("hold", "pad_share", "tilt", "upright", "shock", "swing")  # limits on what is held
+
+
 CLEARANCE_FROM = 0.002  # margin of the clearance below which it counts as binding [m]
 
 
@@ -109,17 +114,6 @@ def robustness(solution: Solution) -> list[str]:
     ]
 
 
-def certificate_lines(certificate: Certificate) -> list[str]:
-    """A table of worst margins."""
-    lines = [f"  certificate {'ok' if certificate.ok else 'NOT OK'}:  worst margin      of limit     at [s]  where (proof)"]
-    for kind, e in certificate.kinds.items():
-        if e.margin == float("inf"):
-            continue  # nothing to limit
-        flag, share = " " if e.ok else "!", f"{e.normalised:.2%}" if e.normalised > -9.995 else "< -999 %"
-        lines.append(f"  {flag} {kind:<16} {e.margin:12.4g} {e.unit:<6} {share:>9} {e.time_s:10.3f}  {e.where} ({e.proof})")
-    return lines + [f"    assumes that {sentence}" for sentence in certificate.assumes]
-
-
 def solution_json(solution: Solution) -> dict[str, object]:
     """What `plan --json` prints and `bench` writes.  `prices` is empty unless it was asked for."""
     result: dict[str, object] = {
@@ -145,21 +139,3 @@ def solution_json(solution: Solution) -> dict[str, object]:
         result["assumes"] = list(solution.certificate.assumes)
         result["binding"] = binding_intervals(solution.problem, solution.certificate)
     return finite(result)  # type: ignore[return-value]
-
-
-def certificate_json(certificate: Certificate) -> dict[str, object]:
-    """{ok, per kind {margin, unit, normalised, time_s, where, proof}}."""
-    keys = ("margin", "unit", "normalised", "time_s", "where", "proof")
-    kinds = {kind: {key: getattr(entry, key) for key in keys} for kind, entry in certificate.kinds.items()}
-    return {"ok": certificate.ok, **kinds}
-
-
-def finite(value: object) -> object:
-    """Infinities and NaN as null: standard JSON has neither."""
-    if isinstance(value, dict):
-        return {key: finite(v) for key, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

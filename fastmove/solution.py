@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from fastmove.certificate.certificate import Certificate
 from fastmove.errors import NoTransferFound
-from fastmove.evidence import Certificate
 from fastmove.problem.transfer import TransferProblem
 from fastmove.report import binding_intervals, robustness, screenful
 from fastmove.trajectory.trajectory import Trajectory

@@ -20,7 +20,7 @@ import numpy as np
 from generators import RIDING_TIME, dominance, riding, riding_share
 
 import fastmove as fm
-from fastmove import certify_loads
+from fastmove.certificate import hold as certified
 from fastmove.contact import pinch as contact
 from fastmove.judge import Judgement, Verdict, judge
 from fastmove.problem.grasp import hold
@@ -33,12 +33,12 @@ DOMINATED = 0.95  # share of torsion and tangential force in a peak that they de
 @contextmanager
 def lever_share(share: float) -> Iterator[None]:
     """Plans and certificates with another share of the tilting lever in S and R."""
-    before = contact.TILTING, certify_loads.TILTING
-    contact.TILTING = certify_loads.TILTING = share
+    before = contact.TILTING, certified.TILTING
+    contact.TILTING = certified.TILTING = share
     try:
         yield
     finally:
-        contact.TILTING, certify_loads.TILTING = before
+        contact.TILTING, certified.TILTING = before
 
 
 def planned(problem: TransferProblem, share: float) -> fm.Solution:

@@ -9,7 +9,7 @@ import pytest
 from generators import HOME, block, crossing, holding, two_pandas
 
 import fastmove as fm
-from fastmove.certificate import certify
+from fastmove.certificate.certify import certify
 from fastmove.collision import Collision
 from fastmove.dynamics import Dynamics
 from fastmove.errors import InputError

@@ -10,7 +10,7 @@ from generators import block, free_space_pairs, pinched
 from test_certificate import behind_a_post
 
 import fastmove as fm
-from fastmove.certificate import certify
+from fastmove.certificate.certify import certify
 from fastmove.cli import main
 from fastmove.contact.patch import plane_patch
 from fastmove.errors import GraspInvalid

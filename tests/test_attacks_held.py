@@ -15,7 +15,8 @@ import pytest
 from generators import block, free_space_pairs, held_however, pinched
 
 import fastmove as fm
-from fastmove.certificate import certify
+from fastmove.certificate.certify import certify
+from fastmove.certificate.clearance import Sweep
 from fastmove.drivers.kinematic import KinematicDriver
 from fastmove.errors import InputError
 from fastmove.execution import Event, Execution
@@ -32,7 +33,6 @@ from fastmove.problem.uncertainty import Uncertainty, drawn
 from fastmove.robot.model import RobotModel
 from fastmove.robot.multi_arm import together
 from fastmove.solution import Solution, Status
-from fastmove.sweep import Sweep
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.path_curve import Way
 from fastmove.trajectory.piecewise_polynomial import quintic_hermite

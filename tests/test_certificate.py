@@ -13,7 +13,8 @@ import fastmove as fm
 from fastmove import collision as collision_module
 from fastmove import dynamics, transcription
 from fastmove.bound import lower_bound
-from fastmove.certificate import Certificate, Entry, certify
+from fastmove.certificate.certificate import Certificate, Entry
+from fastmove.certificate.certify import certify
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
 from fastmove.multibody.assembly import assemble

@@ -9,7 +9,7 @@ from generators import block, pinched
 import fastmove as fm
 from fastmove.bound import lower_bound, switch_basis
 from fastmove.broadphase import Broadphase
-from fastmove.certificate import certify
+from fastmove.certificate.certify import certify
 from fastmove.collision import Collision
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape

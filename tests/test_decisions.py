@@ -13,7 +13,7 @@ from generators import block, free_space_pairs, pinched
 import fastmove as fm
 from fastmove.arrays import Array
 from fastmove.bound import lower_bound, switch_basis
-from fastmove.certificate import certify
+from fastmove.certificate.certify import certify
 from fastmove.dynamics import Dynamics
 from fastmove.geometry.poses import pose
 from fastmove.multibody.assembly import assemble

@@ -8,7 +8,7 @@ import fastmove as fm
 from fastmove.attempt import Task
 from fastmove.bench.planners import slowdown
 from fastmove.bound import lower_bound
-from fastmove.certificate import certify
+from fastmove.certificate.certify import certify
 from fastmove.errors import InputError
 from fastmove.problem.transfer import TransferProblem
 from fastmove.retiming import deviation, retime

@@ -13,7 +13,7 @@ from conftest import BOOK
 from generators import block, free_space_pairs, pinched
 
 import fastmove as fm
-from fastmove.certificate import certify
+from fastmove.certificate.certify import certify
 from fastmove.cli import main
 from fastmove.judge import judge
 from fastmove.replanning import replan

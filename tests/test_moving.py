@@ -12,7 +12,7 @@ from test_collision import READY, cluttered, quaternion, random_q, straight_moti
 import fastmove as fm
 from fastmove.bench.recheck import raw_hits
 from fastmove.bound import lower_bound
-from fastmove.certificate import certify
+from fastmove.certificate.certify import certify
 from fastmove.collision import Collision
 from fastmove.geometry.pose_trajectory import Motion
 from fastmove.geometry.poses import pose

@@ -8,7 +8,7 @@ from test_moving import box, held_arm, straight_by
 import fastmove as fm
 from fastmove import passing
 from fastmove.bench.recheck import raw_hits
-from fastmove.certificate import certify
+from fastmove.certificate.certify import certify
 from fastmove.explain import prices
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.scene import Obstacle, Scene

@@ -13,7 +13,7 @@ import pytest
 from generators import dominance, hold_limited, random_loads
 
 import fastmove as fm
-from fastmove.evidence import Certificate, Entry
+from fastmove.certificate.certificate import Certificate, Entry
 from fastmove.judge import Judgement, Verdict, judge, judge_batch
 from fastmove.problem.min_grip import least_grip
 

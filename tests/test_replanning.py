@@ -11,7 +11,7 @@ from scenes import furniture, named
 import fastmove as fm
 from fastmove.arrays import Array
 from fastmove.bound import braking
-from fastmove.certificate import certify
+from fastmove.certificate.certify import certify
 from fastmove.collision import Collision
 from fastmove.errors import InputError
 from fastmove.geometry.shapes import Shape

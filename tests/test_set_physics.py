@@ -5,7 +5,10 @@ import pytest
 from generators import hold_bound, random_loads, uncertain_transfers
 
 import fastmove as fm
-from fastmove.certify_loads import _first_bodies, _grid, _item_wrench, _pad_share, _utilisation
+from fastmove.certificate.hold import _pad_share, _utilisation
+from fastmove.certificate.hold import item_wrench as _item_wrench
+from fastmove.certificate.time_grid import time_grid as _grid
+from fastmove.certificate.torque import first_bodies as _first_bodies
 from fastmove.contact.wrench_cone import ConeContact
 from fastmove.dynamics import Dynamics
 from fastmove.judge import SLIPPED_SLIP, SLIPPED_TURN, Judgement, Verdict, judge, verdict_of

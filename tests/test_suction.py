@@ -9,7 +9,7 @@ from generators import block
 
 import fastmove as fm
 from fastmove.batch import plan_contacts
-from fastmove.certificate import certify
+from fastmove.certificate.certify import certify
 from fastmove.contact.suction import suction
 from fastmove.errors import GraspInvalid, InputError
 from fastmove.geometry.shapes import Shape

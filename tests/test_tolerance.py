@@ -9,7 +9,7 @@ from generators import block, pinched
 
 import fastmove as fm
 from fastmove.bench.planners import slowdown
-from fastmove.certificate import certify
+from fastmove.certificate.certify import certify
 from fastmove.errors import InputError
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.goal import Goal, State

@@ -8,7 +8,7 @@ import pytest
 from generators import block, held_however, hold_limited, pinched, uncertain_transfers
 
 import fastmove as fm
-from fastmove.certificate import certify
+from fastmove.certificate.certify import certify
 from fastmove.collision import Collision
 from fastmove.dynamics import Dynamics
 from fastmove.errors import GraspInvalid, InputError

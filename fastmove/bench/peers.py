@@ -16,7 +16,7 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.bound import STRAIGHT, joint_motions, lower_bound
-from fastmove.certificate import certify
+from fastmove.certificate.certify import certify
 from fastmove.errors import MissingPackage
 from fastmove.problem.goal import State
 from fastmove.problem.transfer import TransferProblem

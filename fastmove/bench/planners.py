@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from fastmove.bench.peers import rrtc_ruckig, rrtc_toppra
-from fastmove.certificate import certify
+from fastmove.certificate.certify import certify
 from fastmove.planner import plan
 from fastmove.problem.transfer import TransferProblem
 from fastmove.retiming import REST_SAMPLES, retime

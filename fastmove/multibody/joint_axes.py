@@ -8,7 +8,7 @@ import pinocchio as pin
 from fastmove.arrays import Array
 
 
-def _axis(joint: pin.JointModel) -> Array | None:
+def joint_axis(joint: pin.JointModel) -> Array | None:
     """Axis of a revolute or prismatic joint in its own frame, or None."""
     name = joint.shortname()
     for kind in ("JointModelR", "JointModelP"):

@@ -2,11 +2,42 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from fastmove.arrays import Array
+
+
+def certificate_lines(certificate: Certificate) -> list[str]:
+    """A table of worst margins."""
+    lines = [f"  certificate {'ok' if certificate.ok else 'NOT OK'}:  worst margin      of limit     at [s]  where (proof)"]
+    for kind, e in certificate.kinds.items():
+        if e.margin == float("inf"):
+            continue  # nothing to limit
+        flag, share = " " if e.ok else "!", f"{e.normalised:.2%}" if e.normalised > -9.995 else "< -999 %"
+        lines.append(f"  {flag} {kind:<16} {e.margin:12.4g} {e.unit:<6} {share:>9} {e.time_s:10.3f}  {e.where} ({e.proof})")
+    return lines + [f"    assumes that {sentence}" for sentence in certificate.assumes]
+
+
+def certificate_json(certificate: Certificate) -> dict[str, object]:
+    """{ok, per kind {margin, unit, normalised, time_s, where, proof}}."""
+    keys = ("margin", "unit", "normalised", "time_s", "where", "proof")
+    kinds = {kind: {key: getattr(entry, key) for key in keys} for kind, entry in certificate.kinds.items()}
+    return {"ok": certificate.ok, **kinds}
+
+
+def finite(value: object) -> object:
+    """Infinities and NaN as null: standard JSON has neither."""
+    if isinstance(value, dict):
+        return {key: finite(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
 
 ROUNDING = 1e-9  # joint limits widened by this, relative
 

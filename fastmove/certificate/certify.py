@@ -24,14 +24,15 @@ from collections.abc import Collection
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.certify_ends import check_ends
-from fastmove.certify_loads import check_loads
+from fastmove.certificate.certificate import Certificate, Entry
+from fastmove.certificate.clearance import Sweep
+from fastmove.certificate.ends import check_ends
+from fastmove.certificate.joint_limits import joint_limits
+from fastmove.certificate.loads import check_loads
 from fastmove.errors import InputError
-from fastmove.evidence import ROUNDING, Certificate, Entry
 from fastmove.multibody.assembly import Assembly, assemble
 from fastmove.problem.grasp import Held
 from fastmove.problem.transfer import TransferProblem
-from fastmove.sweep import Sweep
 from fastmove.trajectory.trajectory import Trajectory
 
 KINDS = (
@@ -39,9 +40,12 @@ KINDS = (
     "position", "velocity", "acceleration", "jerk", "torque", "torque_rate", "hold", "pad_share", "tilt",
     "upright", "shock", "swing", "clearance", "allowed_contact", "corridor", "start", "goal", "grip_force", "grasp", "release",
 )  # fmt: skip
+
+
 LOADS = {"torque", "torque_rate", "hold", "pad_share", "tilt", "upright", "shock", "swing"}
+
+
 STEP_MAX = 0.01  # coarsest grid that may be asked for [s]
-JUMPS = (1e-9, 1e-6, 1e-3)  # of q, v, a at breakpoints: what rounding may leave [rad, rad/s, rad/s²]
 
 
 def certify(problem: TransferProblem, trajectory: Trajectory, kinds: Collection[str] = KINDS, step: float = 1e-3) -> Certificate:
@@ -64,7 +68,7 @@ def certify(problem: TransferProblem, trajectory: Trajectory, kinds: Collection[
     assembly = assemble(problem)
     found: dict[str, Entry] = {}
     profile: dict[str, Array] = {}
-    found |= _joint_limits(problem, trajectory, kinds)
+    found |= joint_limits(problem, trajectory, kinds)
     if LOADS & set(kinds):
         found |= check_loads(problem, assembly, trajectory, step, kinds, profile)
     if {"clearance", "allowed_contact"} & set(kinds):
@@ -92,49 +96,6 @@ def _requested(kinds: Collection[str]) -> tuple[str, ...]:
     if isinstance(kinds, str) or not kinds or not set(kinds) <= set(KINDS):
         raise InputError("kinds", f"is {kinds!r}; allowed: a list of at least one of {', '.join(KINDS)}")
     return tuple(kind for kind in KINDS if kind in kinds)
-
-
-def _continuity(problem: TransferProblem, trajectory: Trajectory) -> Entry:
-    """Jumps of q, v, a at all breakpoints, in shares of what rounding may leave."""
-    worst = Entry(float("inf"), "rad", float("inf"), 0.0, "one piece", "everywhere")
-    for order, (allowed, unit) in enumerate(zip(JUMPS, ("rad", "rad/s", "rad/s²"), strict=True)):
-        motion = trajectory.motion(order)
-        inner = motion.times[1:-1]
-        if len(inner) == 0:
-            break
-        jump = np.abs(motion(inner, "left") - motion(inner, "right"))
-        row, joint = np.unravel_index(int(np.argmax(jump)), jump.shape)
-        margin = allowed - float(jump[row, joint])
-        if margin / allowed < worst.normalised:
-            name = problem.robot.joint_names[joint]
-            worst = Entry(margin, unit, margin / allowed, float(inner[row]), name, "everywhere")
-    return worst
-
-
-def _joint_limits(problem: TransferProblem, trajectory: Trajectory, kinds: Collection[str]) -> dict[str, Entry]:
-    limits, names = problem.limit_set, problem.robot.joint_names
-    rows = (
-        ("position", 0, limits.position_min, limits.position_max, "rad"),
-        ("velocity", 1, -limits.velocity, limits.velocity, "rad/s"),
-        ("acceleration", 2, -limits.acceleration, limits.acceleration, "rad/s²"),
-        ("jerk", 3, -limits.jerk, limits.jerk, "rad/s³"),
-    )
-    found = {"continuity": _continuity(problem, trajectory)} if "continuity" in kinds else {}
-    for kind, order, low, high, unit in rows:
-        if kind not in kinds:
-            continue
-        extremes = trajectory.motion(order).extremes()
-        finite = np.where(np.isfinite(np.stack([low, high])), np.abs(np.stack([low, high])), 0.0)
-        scale = np.maximum(finite.max(axis=0), 1e-9)
-        above = high + ROUNDING * finite[1] - extremes.high
-        below = extremes.low - low + ROUNDING * finite[0]
-        margin = np.minimum(above, below)
-        worst = int(np.argmin(margin / scale))
-        time = extremes.high_time if above[worst] < below[worst] else extremes.low_time
-        found[kind] = Entry(
-            float(margin[worst]), unit, float(margin[worst] / scale[worst]), float(time[worst]), names[worst], "everywhere"
-        )
-    return found
 
 
 def _clearances(

@@ -8,7 +8,7 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
-from fastmove.evidence import ROUNDING, Entry
+from fastmove.certificate.certificate import ROUNDING, Entry
 from fastmove.multibody.assembly import HAND_OVERLAP, Assembly, goal_frame, hand_overlaps
 from fastmove.multibody.open_hand import OpenedHand
 from fastmove.problem.scene import CORRIDOR_TIP
@@ -16,6 +16,8 @@ from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory
 
 END_TOLERANCE = 1e-9  # end states in q, v, a
+
+
 POSE_TOLERANCE = 1e-6  # end poses, where the goal is a region [m], [rad]
 
 
