@@ -11,10 +11,10 @@ import numpy as np
 from fastmove.arrays import Array
 from fastmove.bound import MOVING_FIRST_SPAN, Bound, cosine_breakpoints, early_breakpoints, lower_bound, switch_basis
 from fastmove.certificate.certificate import Certificate
+from fastmove.collision.query_types import Contacts, Ends
 from fastmove.draft import Draft, Sketch
 from fastmove.optimiser import LACKING, STEP_TOLERANCE, Optimiser, Point
 from fastmove.passing import along, laws
-from fastmove.proximity import Contacts, Ends
 from fastmove.repair import SHRINK, Repair
 from fastmove.roadmap import Validity, alike, connect
 from fastmove.seeds import along_path, bent, moving, straight, timed_by

@@ -7,10 +7,10 @@ from functools import cached_property
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.carry import Carry
-from fastmove.collision import Collision
+from fastmove.collision.checker import Collision
 from fastmove.contact.wrench_cone import UTILISATION_MAX
-from fastmove.dynamics import Dynamics
+from fastmove.dynamics.efforts import Dynamics
+from fastmove.dynamics.load_usage import Carry
 from fastmove.errors import GraspInvalid, StartInCollision
 from fastmove.multibody.assembly import HAND_OVERLAP, Assembly, hand_overlaps
 from fastmove.multibody.open_hand import OpenedHand

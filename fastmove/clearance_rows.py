@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastmove.arrays import Array
+from fastmove.collision.query_types import Contacts
 from fastmove.conic import Cones
 from fastmove.layout import Layout
-from fastmove.proximity import Contacts
 from fastmove.transcription import Samples, Transcription
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from fastmove.arrays import Array
 from fastmove.certificate.certify import KINDS
 from fastmove.drivers.driver import Command, Driver
-from fastmove.dynamics import Dynamics
+from fastmove.dynamics.efforts import Dynamics
 from fastmove.errors import InputError
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.goal import State

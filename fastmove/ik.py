@@ -14,16 +14,16 @@ import pinocchio as pin
 
 from fastmove.arrays import Array
 from fastmove.bound import lower_bound
-from fastmove.collision import Collision
+from fastmove.collision.checker import Collision
+from fastmove.collision.query_types import Ends
+from fastmove.dynamics.kinematics import Kinematics
 from fastmove.errors import GoalOutOfReach, GraspInvalid, InputError
-from fastmove.kinematics import Kinematics
 from fastmove.multibody.assembly import assemble, goal_frame, hand_overlaps
 from fastmove.multibody.open_hand import OpenedHand
 from fastmove.problem.goal import Goal, GoalPose, State
 from fastmove.problem.grasp import Held, hold
 from fastmove.problem.scene import Scene
 from fastmove.problem.transfer import TransferProblem
-from fastmove.proximity import Ends
 from fastmove.robot.model import RobotModel
 
 STARTS = 96

@@ -14,9 +14,9 @@ import numpy as np
 from scipy.sparse import coo_matrix
 
 from fastmove.arrays import Array
+from fastmove.collision.query_types import Contacts
 from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.problem.transfer import INSIDE, TransferProblem
-from fastmove.proximity import Contacts
 from fastmove.repair import SHRINK
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.transcription import STATIC_TARGET, Samples

@@ -19,7 +19,7 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.contact.wrench_cone import UTILISATION_MAX
-from fastmove.dynamics import Dynamics
+from fastmove.dynamics.efforts import Dynamics
 from fastmove.errors import InputError
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.grasp import Held

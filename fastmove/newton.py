@@ -11,7 +11,7 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
-from fastmove.kinematics import Kinematics
+from fastmove.dynamics.kinematics import Kinematics
 from fastmove.multibody.assembly import Assembly
 from fastmove.problem.transfer import TransferProblem
 

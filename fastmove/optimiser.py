@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.collision import Collision
-from fastmove.dynamics import Linearised
-from fastmove.proximity import Contacts, Ends, Reach
+from fastmove.collision.checker import Collision
+from fastmove.collision.query_types import Contacts, Ends, Reach
+from fastmove.dynamics.efforts import Linearised
 from fastmove.subproblem import RATE_STEP, WEIGHT_CLEARANCE, WEIGHT_STATIC, WEIGHT_VIOLATION, Here, Step, Subproblem, likely_share
 from fastmove.transcription import Flow, Samples, Transcription, static_lack
 

@@ -34,13 +34,13 @@ import numpy as np
 from scipy.optimize import brentq
 
 from fastmove.arrays import Array
-from fastmove.collision import Collision
+from fastmove.collision.checker import Collision
+from fastmove.collision.query_types import Contacts
 from fastmove.errors import InputError
 from fastmove.interior import PRICE, Limits, Local, Program, Setting, Sites, sample_rows, weights_at
 from fastmove.multibody.assembly import assemble
 from fastmove.newton import efforts_function, members_parameters
 from fastmove.problem.transfer import TransferProblem
-from fastmove.proximity import Contacts
 from fastmove.seeds import bent
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.trajectory import Phase, Trajectory

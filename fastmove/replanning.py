@@ -17,9 +17,9 @@ from fastmove.attempt import Task
 from fastmove.bound import braking, early_breakpoints, lower_bound, switch_basis, warm_breakpoints
 from fastmove.certificate.certificate import Certificate
 from fastmove.certificate.certify import certify
+from fastmove.dynamics.kinematics import Kinematics
 from fastmove.errors import FastMoveError, InputError
 from fastmove.ik import reached
-from fastmove.kinematics import Kinematics
 from fastmove.multibody.assembly import assemble
 from fastmove.optimiser import STEP_TOLERANCE
 from fastmove.planner import Options, Planner

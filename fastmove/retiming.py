@@ -20,13 +20,13 @@ from scipy import sparse
 from fastmove.arrays import Array
 from fastmove.attempt import Task
 from fastmove.bound import Bound, cosine_breakpoints, lower_bound, switch_basis
+from fastmove.collision.query_types import Ends
 from fastmove.conic import ConicProgram
 from fastmove.conic import solve as solve_program
 from fastmove.draft import Draft
 from fastmove.errors import InputError
 from fastmove.optimiser import Optimiser
 from fastmove.problem.transfer import TransferProblem
-from fastmove.proximity import Ends
 from fastmove.repair import SHRINK
 from fastmove.solution import Solution, Status
 from fastmove.sqp import run

@@ -21,15 +21,15 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array, locked
-from fastmove.broadphase import Broadphase
-from fastmove.carry import Carry
-from fastmove.collision import Collision
-from fastmove.dynamics import Dynamics
+from fastmove.collision.broadphase import Broadphase
+from fastmove.collision.checker import Collision
+from fastmove.collision.query_types import Ends
+from fastmove.dynamics.efforts import Dynamics
+from fastmove.dynamics.load_usage import Carry
 from fastmove.multibody.assembly import goal_frame
 from fastmove.problem.goal import TOOL, GoalPose
 from fastmove.problem.scene import FADE_DISTANCE
 from fastmove.problem.transfer import TransferProblem
-from fastmove.proximity import Ends
 from fastmove.robot.joint_limits import LimitSet
 from fastmove.seeds import on_polyline
 

@@ -22,11 +22,11 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.clearance_rows import ClearanceRows
+from fastmove.collision.query_types import Contacts
 from fastmove.conic import Cones, ConicProgram, SparseRows, solve
-from fastmove.dynamics import Linearised
+from fastmove.dynamics.efforts import Linearised
 from fastmove.hold_cones import EffortRows, HoldCones
 from fastmove.layout import Layout
-from fastmove.proximity import Contacts
 from fastmove.transcription import STATIC_MAX, STATIC_TARGET, Flow, Samples, Transcription, static_lack
 
 STATIC_FROM = 0.6  # static use from which a sample gets rows at rest, too

@@ -18,7 +18,7 @@ import yaml
 from scipy.interpolate import CubicSpline
 
 from fastmove.arrays import Array
-from fastmove.dynamics import Dynamics
+from fastmove.dynamics.efforts import Dynamics
 from fastmove.errors import InputError, TrajectoryFileError
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.describe import problem_sha256

@@ -18,9 +18,9 @@ import numpy as np
 from scipy.optimize import brentq
 
 from fastmove.arrays import Array
-from fastmove.carry import Carry
 from fastmove.contact.wrench_cone import UTILISATION_MAX
-from fastmove.dynamics import Dynamics, Efforts
+from fastmove.dynamics.efforts import Dynamics, Efforts
+from fastmove.dynamics.load_usage import Carry
 from fastmove.problem.goal import State
 from fastmove.problem.transfer import INSIDE, TransferProblem
 from fastmove.trajectory.bspline import SplineBasis

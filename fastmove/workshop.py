@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from fastmove.checks import EndChecks
-from fastmove.collision import Collision
-from fastmove.dynamics import Dynamics
+from fastmove.collision.checker import Collision
+from fastmove.dynamics.efforts import Dynamics
 from fastmove.multibody.assembly import Assembly, assemble
 from fastmove.problem.transfer import TransferProblem
 

@@ -11,8 +11,8 @@ import pinocchio as pin
 import fastmove as fm
 from fastmove.arrays import Array
 from fastmove.bound import lower_bound, switch_basis
-from fastmove.collision import Collision
-from fastmove.dynamics import Dynamics
+from fastmove.collision.checker import Collision
+from fastmove.dynamics.efforts import Dynamics
 from fastmove.errors import GraspInvalid
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape

@@ -10,8 +10,8 @@ from generators import HOME, block, crossing, holding, two_pandas
 
 import fastmove as fm
 from fastmove.certificate.certify import certify
-from fastmove.collision import Collision
-from fastmove.dynamics import Dynamics
+from fastmove.collision.checker import Collision
+from fastmove.dynamics.efforts import Dynamics
 from fastmove.errors import InputError
 from fastmove.geometry.poses import pose
 from fastmove.multibody.assembly import assemble

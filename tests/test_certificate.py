@@ -10,11 +10,12 @@ from generators import block, free_space_pairs, pinched
 from test_collision import READY, on_table, straight_motion
 
 import fastmove as fm
-from fastmove import collision as collision_module
-from fastmove import dynamics, transcription
+from fastmove import transcription
 from fastmove.bound import lower_bound
 from fastmove.certificate.certificate import Certificate, Entry
 from fastmove.certificate.certify import certify
+from fastmove.collision import checker as collision_module
+from fastmove.dynamics import efforts as dynamics
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
 from fastmove.multibody.assembly import assemble
@@ -280,13 +281,13 @@ def test_mutation_sign_flipped_in_clearance(unjudged: pytest.MonkeyPatch, panda:
 
 def test_mutation_collision_pair_dropped(unjudged: pytest.MonkeyPatch, panda: fm.RobotModel) -> None:
     """What the planner no longer sees, the certificate does."""
-    original = collision_module._pairs
+    original = collision_module.checked_pairs
     problem = behind_a_post(panda)
 
     def fewer(problem, assembly):  # type: ignore[no-untyped-def]
         return [(i, j) for i, j in original(problem, assembly) if assembly.bodies[j].group != "post"]
 
-    unjudged.setattr(collision_module, "_pairs", fewer)
+    unjudged.setattr(collision_module, "checked_pairs", fewer)
     solution = fm.plan(problem)
     sweep_only = certify(problem, solution.trajectory, ("clearance",)).kinds["clearance"]
     assert not sweep_only.ok and "post" in sweep_only.where

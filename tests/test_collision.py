@@ -8,19 +8,19 @@ from generators import block, pinched
 
 import fastmove as fm
 from fastmove.bound import lower_bound, switch_basis
-from fastmove.broadphase import Broadphase
 from fastmove.certificate.certify import certify
-from fastmove.collision import Collision
+from fastmove.collision.broadphase import Broadphase
+from fastmove.collision.checker import Collision
+from fastmove.collision.query_types import Reach
+from fastmove.dynamics.kinematics import Kinematics
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
-from fastmove.kinematics import Kinematics
 from fastmove.multibody.assembly import assemble
 from fastmove.multibody.bounding_volumes import segment_distance
 from fastmove.multibody.open_hand import OpenedHand
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import AllowedContact, Obstacle, Scene
 from fastmove.problem.transfer import TransferProblem
-from fastmove.proximity import Reach
 from fastmove.seeds import straight
 from fastmove.trajectory.trajectory import Phase, Trajectory
 

@@ -11,7 +11,7 @@ from generators import block, free_space_pairs, pinched, straight_line
 from scipy import sparse
 
 import fastmove as fm
-from fastmove.collision import INNER_FADE, ROOM_DISTANCE
+from fastmove.collision.checker import INNER_FADE, ROOM_DISTANCE
 from fastmove.conic import Cones, ConicProgram, SparseRows, solve
 from fastmove.optimiser import Optimiser, Point
 from fastmove.problem.scene import FADE_DISTANCE

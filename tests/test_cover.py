@@ -10,7 +10,7 @@ from scenes import depth_image, divided, furniture, looked_at, named
 from scipy.spatial import cKDTree
 
 import fastmove as fm
-from fastmove.collision import Collision
+from fastmove.collision.checker import Collision
 from fastmove.errors import InputError
 from fastmove.geometry.box_cover import cover_heights, cover_mesh, cover_points, cover_triangles, points_of_depth
 from fastmove.geometry.shapes import Shape

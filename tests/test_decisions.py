@@ -14,7 +14,7 @@ import fastmove as fm
 from fastmove.arrays import Array
 from fastmove.bound import lower_bound, switch_basis
 from fastmove.certificate.certify import certify
-from fastmove.dynamics import Dynamics
+from fastmove.dynamics.efforts import Dynamics
 from fastmove.geometry.poses import pose
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.goal import Goal, State
@@ -204,7 +204,7 @@ def along(tr: Transcription, samples: Samples, free: Array, duration: float, dir
 
 def test_rows_predict_what_the_motion_does(panda: fm.RobotModel) -> None:
     """Torque rows of the subproblem, their T column included, against central differences, at rest and moving."""
-    from fastmove.collision import Collision
+    from fastmove.collision.checker import Collision
     from fastmove.optimiser import Optimiser
     from fastmove.subproblem import Subproblem
 

@@ -6,7 +6,7 @@ import pytest
 from generators import block, pinched
 
 import fastmove as fm
-from fastmove.dynamics import Dynamics
+from fastmove.dynamics.efforts import Dynamics
 from fastmove.multibody.assembly import assemble
 from fastmove.multibody.batch_rnea import InverseDynamics
 from fastmove.problem.goal import Goal, State

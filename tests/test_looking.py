@@ -8,10 +8,10 @@ import pytest
 from generators import block, pinched, straight_line
 
 import fastmove as fm
-from fastmove.collision import Collision
+from fastmove.collision.checker import Collision
+from fastmove.collision.face_contacts import CORNERS, MANIFOLD_BAND, MANIFOLD_OVERHANG, Faces
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
-from fastmove.manifold import CORNERS, MANIFOLD_BAND, MANIFOLD_OVERHANG, Faces
 from fastmove.multibody.assembly import assemble
 from fastmove.multibody.bounding_volumes import Bounding
 from fastmove.optimiser import Optimiser

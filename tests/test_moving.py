@@ -13,7 +13,7 @@ import fastmove as fm
 from fastmove.bench.recheck import raw_hits
 from fastmove.bound import lower_bound
 from fastmove.certificate.certify import certify
-from fastmove.collision import Collision
+from fastmove.collision.checker import Collision
 from fastmove.geometry.pose_trajectory import Motion
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape

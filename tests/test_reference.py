@@ -10,7 +10,7 @@ import pytest
 from generators import block, free_space_pairs, hold_limited, pinched
 
 import fastmove as fm
-from fastmove.dynamics import Dynamics
+from fastmove.dynamics.efforts import Dynamics
 from fastmove.errors import InputError
 from fastmove.multibody.assembly import assemble
 from fastmove.newton import efforts_function, members_parameters

@@ -12,7 +12,7 @@ import fastmove as fm
 from fastmove.arrays import Array
 from fastmove.bound import braking
 from fastmove.certificate.certify import certify
-from fastmove.collision import Collision
+from fastmove.collision.checker import Collision
 from fastmove.errors import InputError
 from fastmove.geometry.shapes import Shape
 from fastmove.ik import pose_at

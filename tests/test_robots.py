@@ -9,7 +9,7 @@ import pytest
 from generators import block, end_is_usable, pinched
 
 import fastmove as fm
-from fastmove.collision import Collision
+from fastmove.collision.checker import Collision
 from fastmove.errors import MissingPackage
 from fastmove.multibody.assembly import assemble, hand_overlaps
 from fastmove.problem.goal import Goal, State

@@ -10,7 +10,7 @@ from fastmove.certificate.hold import item_wrench as _item_wrench
 from fastmove.certificate.time_grid import time_grid as _grid
 from fastmove.certificate.torque import first_bodies as _first_bodies
 from fastmove.contact.wrench_cone import ConeContact
-from fastmove.dynamics import Dynamics
+from fastmove.dynamics.efforts import Dynamics
 from fastmove.judge import SLIPPED_SLIP, SLIPPED_TURN, Judgement, Verdict, judge, verdict_of
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.transfer import TransferProblem

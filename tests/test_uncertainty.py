@@ -9,8 +9,8 @@ from generators import block, held_however, hold_limited, pinched, uncertain_tra
 
 import fastmove as fm
 from fastmove.certificate.certify import certify
-from fastmove.collision import Collision
-from fastmove.dynamics import Dynamics
+from fastmove.collision.checker import Collision
+from fastmove.dynamics.efforts import Dynamics
 from fastmove.errors import GraspInvalid, InputError
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.grasp import hold

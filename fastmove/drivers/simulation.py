@@ -27,9 +27,9 @@ import pinocchio as pin
 from scipy.spatial import ConvexHull, HalfspaceIntersection
 
 from fastmove.arrays import Array
+from fastmove.dynamics.kinematics import Kinematics
 from fastmove.errors import InputError, MissingPackage
 from fastmove.geometry.shapes import Shape
-from fastmove.kinematics import Kinematics
 from fastmove.multibody.assembly import Assembly, assemble
 from fastmove.problem.grasp import Held
 from fastmove.problem.transfer import TransferProblem

@@ -6,7 +6,7 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
-from fastmove.collision import Collision
+from fastmove.collision.checker import Collision
 from fastmove.multibody.assembly import Assembly
 
 FEW = 64  # bodies: up to here comparing all boxes takes less time than keeping a tree of them

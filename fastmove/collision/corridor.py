@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.kinematics import Placements
+from fastmove.collision.query_types import Lane
+from fastmove.dynamics.kinematics import Placements
 from fastmove.problem.scene import CORRIDOR_TIP
-from fastmove.proximity import Lane
 
 INNER_TIP = 0.8 * CORRIDOR_TIP  # what the planner uses of it [m]
 

@@ -18,21 +18,34 @@ import coal
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.kinematics import Kinematics, Placements
-from fastmove.lanes import Pass
-from fastmove.manifold import Faces
+from fastmove.collision.corridor import Pass
+from fastmove.collision.face_contacts import Faces
+from fastmove.collision.pairs import checked_pairs
+from fastmove.collision.query_types import Aisle, Contacts, Ends, Fade, Fading, Lane, Reach
+from fastmove.dynamics.kinematics import Kinematics, Placements
 from fastmove.multibody.assembly import Assembly, required_clearances
 from fastmove.multibody.bounding_volumes import Bounding, Placed
 from fastmove.problem.scene import CONTACT_DEPTH, FADE_DISTANCE
 from fastmove.problem.transfer import TransferProblem
-from fastmove.proximity import Aisle, Contacts, Ends, Fade, Fading, Lane, Reach
 
 FADE_WEIGHT_MAX = 30.0
+
+
 FADE_POINTS = 4
+
+
 ROOM_DISTANCE = 0.1  # way of the item from which a contact that was allowed is worth all the room that others are [m]
+
+
 INNER_FADE = 0.9 * FADE_DISTANCE  # way in which the planner has an allowed contact fade: ahead of what the certificate asks [m]
+
+
 LANE_WEIGHT = 20.0  # a corridor has no pad that could absorb a lack: its millimetres cost more
+
+
 NEAREST = 2  # contacts kept per two groups and sample, in the rows only
+
+
 NOWHERE = 1e6  # [m] where obstacles that move are when no time is given
 
 
@@ -44,7 +57,7 @@ class Collision:
         self.clearance = problem.clearance
         self.kinematics = Kinematics(assembly.arm)
         self.bodies = assembly.bodies
-        self.pairs = _pairs(problem, assembly)
+        self.pairs = checked_pairs(problem, assembly)
         self.moving = bool(assembly.motions)
         self._moves = np.pad(self.kinematics.moves, ((0, len(assembly.motions)), (0, 0)))  # of every frame, by every joint
         self._frames = assembly.hold_frames
@@ -332,24 +345,6 @@ class Collision:
                 rate *= ((full - floor) / INNER_FADE * (longest < INNER_FADE))[:, None]
                 slope[rows[lower]] = rate[lower]
         return required, slope, weight, room
-
-
-def _pairs(problem: TransferProblem, assembly: Assembly) -> list[tuple[int, int]]:
-    """Index pairs (moving first) of bodies that can move relative to each other and are not exempt."""
-    skip, bodies = problem.robot.unchecked_pairs, assembly.bodies
-    pairs = []
-    world = sum(b.owner == "scene" for b in bodies)  # they come last, and nothing exempts them
-    own = len(bodies) - world
-    for i, a in enumerate(bodies[:own]):
-        for j in range(i + 1, own):
-            b = bodies[j]
-            declared = a.owner == b.owner == "link" and frozenset((a.group, b.group)) in skip
-            if a.joint == b.joint or declared:
-                continue
-            pairs.append((i, j) if a.joint != 0 else (j, i))
-        others = range(own, len(bodies))
-        pairs += [(i, j) for j in others] if a.joint != 0 else [(j, i) for j in others if assembly.moves_itself(j)]
-    return pairs
 
 
 def _far_apart(points: Array, count: int) -> Array:
