@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from fastmove.geometry.pose_trajectory import Motion as Motion
     from fastmove.geometry.poses import pose as pose
     from fastmove.geometry.shapes import Shape as Shape
-    from fastmove.ik import on_robot as on_robot
     from fastmove.judge import Judgement as Judgement
     from fastmove.judge import Verdict as Verdict
     from fastmove.judge import judge_batch as judge_batch
@@ -87,6 +86,7 @@ if TYPE_CHECKING:
     from fastmove.robot.suction_cup import SuctionCup as SuctionCup
     from fastmove.run import RunOutcome as RunOutcome
     from fastmove.run import run_transfer as run_transfer
+    from fastmove.search.retarget import on_robot as on_robot
     from fastmove.solution import Solution as Solution
     from fastmove.solution import Status as Status
     from fastmove.trajectory.trajectory import Trajectory as Trajectory
@@ -109,7 +109,6 @@ _HOMES = {
     "geometry.pose_trajectory": "Motion",
     "geometry.poses": "pose",
     "geometry.shapes": "Shape",
-    "ik": "on_robot",
     "judge": "Judgement Verdict judge_batch",
     "planner": "Options Planner plan",
     "problem.describe": "describe",
@@ -134,6 +133,7 @@ _HOMES = {
     "robot.shipped": "example_robot_data known_robots load_robot",
     "robot.suction_cup": "SuctionCup",
     "run": "RunOutcome run_transfer",
+    "search.retarget": "on_robot",
     "solution": "Solution Status",
     "trajectory.trajectory": "Trajectory",
     "trajectory_file": "load_trajectory save_trajectory",

@@ -9,20 +9,24 @@ from typing import Any
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.bound import MOVING_FIRST_SPAN, Bound, cosine_breakpoints, early_breakpoints, lower_bound, switch_basis
 from fastmove.certificate.certificate import Certificate
 from fastmove.collision.query_types import Contacts, Ends
 from fastmove.draft import Draft, Sketch
-from fastmove.optimiser import LACKING, STEP_TOLERANCE, Optimiser, Point
-from fastmove.passing import along, laws
-from fastmove.repair import SHRINK, Repair
-from fastmove.roadmap import Validity, alike, connect
-from fastmove.seeds import along_path, bent, moving, straight, timed_by
-from fastmove.sqp import FIRST_GAIN, Descent
+from fastmove.optim.breakpoints import MOVING_FIRST_SPAN, cosine_breakpoints, early_breakpoints, switch_basis
+from fastmove.optim.margins import SHRINK, STATIC_MAX
+from fastmove.optim.merit import LACKING, STEP_TOLERANCE, Optimiser, Point
+from fastmove.optim.samples import Samples
+from fastmove.optim.sqp import FIRST_GAIN, Descent
+from fastmove.optim.transcription import Transcription
+from fastmove.repair import Repair
+from fastmove.search.initial_guess import along_path, bent, moving, straight, timed_by
+from fastmove.search.path_validity import Validity
+from fastmove.search.reorientation import bottleneck
+from fastmove.search.rrt_connect import alike, connect
+from fastmove.search.time_bound import Bound, lower_bound
+from fastmove.search.velocity_tuning import along, laws
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.trajectory import Trajectory
-from fastmove.transcription import STATIC_MAX, Samples, Transcription
-from fastmove.turning import bottleneck
 from fastmove.workshop import Workshop, timed
 
 PAD = 0.006  # distance asked of the optimiser beyond the clearance [m] …

@@ -18,16 +18,16 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array, locked
-from fastmove.bound import lower_bound
 from fastmove.errors import FastMoveError, InputError
 from fastmove.geometry.poses import pose
-from fastmove.ik import Reach, pose_at
 from fastmove.planner import Options, Planner
 from fastmove.problem.goal import ITEM, Goal, State
 from fastmove.problem.grasp import Grasp, GraspCandidate, Held, hold
 from fastmove.problem.transfer import TransferProblem
 from fastmove.report import solution_json
 from fastmove.robot.joint_limits import LimitSet
+from fastmove.search.ik import Reach, pose_at
+from fastmove.search.time_bound import lower_bound
 from fastmove.solution import Solution, Status
 from fastmove.tables import Table
 from fastmove.workshop import Workshop

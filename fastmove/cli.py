@@ -21,11 +21,9 @@ from fastmove.bench.planners import PLANNERS
 from fastmove.bench.runner import Job, read_set, table, workload
 from fastmove.bench.runner import run as run_jobs
 from fastmove.bench.variants import VARIANTS, varied
-from fastmove.bound import lower_bound
 from fastmove.certificate.certificate import certificate_json, certificate_lines, finite
 from fastmove.certificate.certify import KINDS, certify
 from fastmove.errors import DriverFailed, FastMoveError, InputError
-from fastmove.ik import on_robot
 from fastmove.planner import Options, Planner
 from fastmove.problem.describe import describe
 from fastmove.problem.transfer import TransferProblem
@@ -35,6 +33,8 @@ from fastmove.reference import reference
 from fastmove.relax import relaxation
 from fastmove.report import solution_json
 from fastmove.robot.shipped import known_robots, load_robot
+from fastmove.search.retarget import on_robot
+from fastmove.search.time_bound import lower_bound
 from fastmove.solution import Solution, Status
 from fastmove.trajectory_file import load_trajectory, planned_for, save_trajectory
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastmove.optimiser import Point
-from fastmove.sqp import Descent
-from fastmove.transcription import Samples, Transcription
+from fastmove.optim.merit import Point
+from fastmove.optim.samples import Samples
+from fastmove.optim.sqp import Descent
+from fastmove.optim.transcription import Transcription
 
 SAME_TIME, SAME_PLACE = 0.01, 0.3  # drafts nearer than this in duration, relative, and everywhere in joints [rad] are the same
 PLACES = 40

@@ -14,15 +14,16 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.errors import FastMoveError, InputError
-from fastmove.optimiser import Optimiser, Point
+from fastmove.optim.margins import SHRINK
+from fastmove.optim.merit import Optimiser, Point
+from fastmove.optim.samples import Samples
+from fastmove.optim.sqp import run
+from fastmove.optim.transcription import Transcription
 from fastmove.problem.limit_edit import Limit, changed, limits_of
 from fastmove.problem.transfer import TransferProblem
-from fastmove.repair import SHRINK
 from fastmove.report import binding_intervals
 from fastmove.solution import Solution
-from fastmove.sqp import run
 from fastmove.trajectory.bspline import SplineBasis
-from fastmove.transcription import Samples, Transcription
 from fastmove.workshop import Workshop
 
 STEP = 0.05  # relative change of a limit that a price is for

@@ -16,10 +16,10 @@ from scipy.sparse import coo_matrix
 from fastmove.arrays import Array
 from fastmove.collision.query_types import Contacts
 from fastmove.contact.wrench_cone import UTILISATION_MAX
-from fastmove.problem.transfer import INSIDE, TransferProblem
-from fastmove.repair import SHRINK
+from fastmove.optim.margins import INSIDE, SHRINK, STATIC_TARGET
+from fastmove.optim.samples import Samples
+from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.bspline import SplineBasis
-from fastmove.transcription import STATIC_TARGET, Samples
 
 CENTIMETRE = 0.01  # unit of clearance rows [m]
 CUSHION = 2e-4  # of clearance, for what linearised distances leave out [m]

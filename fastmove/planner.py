@@ -11,17 +11,17 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.attempt import Task
-from fastmove.bound import lower_bound
 from fastmove.certificate.certificate import Certificate
 from fastmove.draft import Draft, Sketch
 from fastmove.errors import GoalOutOfReach, InputError
 from fastmove.explain import with_prices
-from fastmove.ik import reached
-from fastmove.optimiser import PROVEN
+from fastmove.optim.merit import PROVEN
 from fastmove.problem.transfer import TransferProblem
 from fastmove.problem_file import load_problem
+from fastmove.search.goal_refinement import soonest
+from fastmove.search.ik import reached
+from fastmove.search.time_bound import lower_bound
 from fastmove.solution import GoalTally, Solution, Status
-from fastmove.soonest import soonest
 from fastmove.trajectory.trajectory import Trajectory
 from fastmove.workshop import Workshop, timed
 

@@ -40,11 +40,11 @@ from fastmove.errors import InputError
 from fastmove.interior import PRICE, Limits, Local, Program, Setting, Sites, sample_rows, weights_at
 from fastmove.multibody.assembly import assemble
 from fastmove.newton import efforts_function, members_parameters
+from fastmove.optim.samples import Samples
 from fastmove.problem.transfer import TransferProblem
-from fastmove.seeds import bent
+from fastmove.search.initial_guess import bent
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.trajectory import Phase, Trajectory
-from fastmove.transcription import Samples
 
 REACH = 0.04  # contacts with less margin than this get rows [m]
 SETTLED = 1e-4  # relative change of the duration from round to round that ends them inside a box

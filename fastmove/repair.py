@@ -15,18 +15,31 @@ from fastmove.certificate.certificate import Certificate
 from fastmove.certificate.certify import certify
 from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.draft import Draft
-from fastmove.optimiser import Point
+from fastmove.optim.margins import SHRINK
+from fastmove.optim.merit import Point
+from fastmove.optim.samples import Samples
+from fastmove.optim.transcription import Transcription
 from fastmove.trajectory.trajectory import Phase, Trajectory
-from fastmove.transcription import Samples, Transcription
 from fastmove.workshop import Workshop, timed
 
 STRETCH_MAX = 2e-3  # a longer stretch than this is worth new samples where it comes from …
+
+
 HOT_ROUNDS = 3  # … this many times
+
+
 EMPHASIS_GROWTH, EMPHASIS_MAX = 3.0, 27.0  # of the price of a lack of clearance, from round to round
+
+
 ROUNDS = 6
-SHRINK = 2e-4  # relative distance kept from torque, rate and hold between the planner's samples …
+
+
 SHRINK_GROWTH = 5.0  # … and its growth where the certificate still finds more
+
+
 BESIDE, POINTS = 0.006, 7  # samples where a certificate fails: this far beyond what fails [s], and how many
+
+
 COARSE, FINE = 4e-3, 1e-3  # grids on which a duration is fixed [s]
 
 

@@ -14,24 +14,26 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.attempt import Task
-from fastmove.bound import braking, early_breakpoints, lower_bound, switch_basis, warm_breakpoints
 from fastmove.certificate.certificate import Certificate
 from fastmove.certificate.certify import certify
 from fastmove.dynamics.kinematics import Kinematics
 from fastmove.errors import FastMoveError, InputError
-from fastmove.ik import reached
 from fastmove.multibody.assembly import assemble
-from fastmove.optimiser import STEP_TOLERANCE
+from fastmove.optim.breakpoints import early_breakpoints, switch_basis, warm_breakpoints
+from fastmove.optim.margins import SHRINK
+from fastmove.optim.merit import STEP_TOLERANCE
+from fastmove.optim.samples import Samples
+from fastmove.optim.transcription import Transcription
 from fastmove.planner import Options, Planner
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Scene
 from fastmove.problem.transfer import TransferProblem
-from fastmove.repair import SHRINK
-from fastmove.seeds import moving
+from fastmove.search.ik import reached
+from fastmove.search.initial_guess import moving
+from fastmove.search.time_bound import braking, lower_bound
 from fastmove.solution import Solution, Status
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.trajectory import Trajectory
-from fastmove.transcription import Samples, Transcription
 from fastmove.workshop import Workshop
 
 WARM_RADIUS = 0.1  # trust region of the first step [rad]

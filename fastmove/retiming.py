@@ -19,21 +19,24 @@ from scipy import sparse
 
 from fastmove.arrays import Array
 from fastmove.attempt import Task
-from fastmove.bound import Bound, cosine_breakpoints, lower_bound, switch_basis
 from fastmove.collision.query_types import Ends
-from fastmove.conic import ConicProgram
-from fastmove.conic import solve as solve_program
 from fastmove.draft import Draft
 from fastmove.errors import InputError
-from fastmove.optimiser import Optimiser
+from fastmove.optim.breakpoints import cosine_breakpoints, switch_basis
+from fastmove.optim.cone_program import ConicProgram
+from fastmove.optim.cone_program import solve as solve_program
+from fastmove.optim.linearization import Here
+from fastmove.optim.margins import SHRINK
+from fastmove.optim.merit import Optimiser
+from fastmove.optim.samples import Samples
+from fastmove.optim.sqp import run
+from fastmove.optim.subproblem import Step, Subproblem
+from fastmove.optim.transcription import Transcription
 from fastmove.problem.transfer import TransferProblem
-from fastmove.repair import SHRINK
+from fastmove.search.time_bound import Bound, lower_bound
 from fastmove.solution import Solution, Status
-from fastmove.sqp import run
-from fastmove.subproblem import Here, Step, Subproblem
 from fastmove.trajectory.path_curve import Way
 from fastmove.trajectory.trajectory import Trajectory
-from fastmove.transcription import Samples, Transcription
 from fastmove.workshop import Workshop
 
 SPANS = 22  # of the time law, beside the switching times of the slowest joint

@@ -10,16 +10,17 @@ import pinocchio as pin
 
 import fastmove as fm
 from fastmove.arrays import Array
-from fastmove.bound import lower_bound, switch_basis
 from fastmove.collision.checker import Collision
 from fastmove.dynamics.efforts import Dynamics
 from fastmove.errors import GraspInvalid
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
-from fastmove.ik import configurations, pose_at
 from fastmove.multibody.assembly import assemble, hand_overlaps
 from fastmove.multibody.open_hand import OpenedHand
-from fastmove.optimiser import Optimiser
+from fastmove.optim.breakpoints import switch_basis
+from fastmove.optim.merit import Optimiser
+from fastmove.optim.samples import Samples
+from fastmove.optim.transcription import Transcription
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.grasp import Grasp, Held, hold
 from fastmove.problem.item import Inertial, Item, solid_inertia
@@ -31,8 +32,9 @@ from fastmove.resources import problems_folder
 from fastmove.robot.gripper import Gripper
 from fastmove.robot.model import RobotModel
 from fastmove.robot.multi_arm import together
-from fastmove.seeds import straight
-from fastmove.transcription import Samples, Transcription
+from fastmove.search.ik import configurations, pose_at
+from fastmove.search.initial_guess import straight
+from fastmove.search.time_bound import lower_bound
 from fastmove.workshop import Workshop
 
 

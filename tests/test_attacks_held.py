@@ -22,7 +22,6 @@ from fastmove.errors import InputError
 from fastmove.execution import Event, Execution
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
-from fastmove.ik import Reach, pose_at
 from fastmove.multibody.assembly import assemble, goal_frame
 from fastmove.problem.goal import Goal, GoalPose, State
 from fastmove.problem.grasp import Grasp, Held, hold
@@ -32,6 +31,7 @@ from fastmove.problem.transfer import TransferProblem
 from fastmove.problem.uncertainty import Uncertainty, drawn
 from fastmove.robot.model import RobotModel
 from fastmove.robot.multi_arm import together
+from fastmove.search.ik import Reach, pose_at
 from fastmove.solution import Solution, Status
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.path_curve import Way

@@ -14,8 +14,8 @@ from scenes import furniture, named
 import fastmove as fm
 from fastmove.batch import RankedGrasp
 from fastmove.cli import main
-from fastmove.ik import pose_at
 from fastmove.problem.grasp import GraspCandidate
+from fastmove.search.ik import pose_at
 
 ROOT = Path(__file__).parent.parent
 

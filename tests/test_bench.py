@@ -19,7 +19,7 @@ from fastmove.bench.planners import slowdown, without_hold
 from fastmove.bench.recheck import raw_hits
 from fastmove.bench.runner import Job, read_results, read_set, run
 from fastmove.cli import main
-from fastmove.ik import pose_at
+from fastmove.search.ik import pose_at
 
 PROBLEMS = Path(__file__).parent.parent / "problems"
 

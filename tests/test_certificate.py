@@ -10,8 +10,6 @@ from generators import block, free_space_pairs, pinched
 from test_collision import READY, on_table, straight_motion
 
 import fastmove as fm
-from fastmove import transcription
-from fastmove.bound import lower_bound
 from fastmove.certificate.certificate import Certificate, Entry
 from fastmove.certificate.certify import certify
 from fastmove.collision import checker as collision_module
@@ -19,11 +17,13 @@ from fastmove.dynamics import efforts as dynamics
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
 from fastmove.multibody.assembly import assemble
+from fastmove.optim import transcription
 from fastmove.problem.describe import describe
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Obstacle, Scene
 from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.joint_limits import LimitSet
+from fastmove.search.time_bound import lower_bound
 from fastmove.trajectory_file import save_trajectory
 
 

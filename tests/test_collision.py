@@ -7,7 +7,6 @@ import pytest
 from generators import block, pinched
 
 import fastmove as fm
-from fastmove.bound import lower_bound, switch_basis
 from fastmove.certificate.certify import certify
 from fastmove.collision.broadphase import Broadphase
 from fastmove.collision.checker import Collision
@@ -18,10 +17,12 @@ from fastmove.geometry.shapes import Shape
 from fastmove.multibody.assembly import assemble
 from fastmove.multibody.bounding_volumes import segment_distance
 from fastmove.multibody.open_hand import OpenedHand
+from fastmove.optim.breakpoints import switch_basis
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import AllowedContact, Obstacle, Scene
 from fastmove.problem.transfer import TransferProblem
-from fastmove.seeds import straight
+from fastmove.search.initial_guess import straight
+from fastmove.search.time_bound import lower_bound
 from fastmove.trajectory.trajectory import Phase, Trajectory
 
 READY = np.array([0, -0.785, 0, -2.356, 0, 1.571, 0.785])

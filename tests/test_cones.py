@@ -12,10 +12,10 @@ from scipy import sparse
 
 import fastmove as fm
 from fastmove.collision.checker import INNER_FADE, ROOM_DISTANCE
-from fastmove.conic import Cones, ConicProgram, SparseRows, solve
-from fastmove.optimiser import Optimiser, Point
+from fastmove.optim.cone_program import Cones, ConicProgram, SparseRows, solve
+from fastmove.optim.merit import Optimiser, Point
+from fastmove.optim.subproblem import Subproblem
 from fastmove.problem.scene import FADE_DISTANCE
-from fastmove.subproblem import Subproblem
 from fastmove.workshop import Workshop
 
 JAR = Path(__file__).parent.parent / "problems" / "heavy_jar.toml"

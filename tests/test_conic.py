@@ -8,7 +8,7 @@ from scipy import sparse
 from scipy.optimize import nnls
 
 from fastmove.arrays import Array
-from fastmove.conic import Cones, ConicProgram, _by_columns, _clarabel, solve
+from fastmove.optim.cone_program import Cones, ConicProgram, _by_columns, _clarabel, solve
 
 
 def program(seed: int) -> ConicProgram:

@@ -12,18 +12,20 @@ from generators import block, free_space_pairs, pinched
 
 import fastmove as fm
 from fastmove.arrays import Array
-from fastmove.bound import lower_bound, switch_basis
 from fastmove.certificate.certify import certify
 from fastmove.dynamics.efforts import Dynamics
 from fastmove.geometry.poses import pose
 from fastmove.multibody.assembly import assemble
+from fastmove.optim.breakpoints import switch_basis
+from fastmove.optim.samples import Samples
+from fastmove.optim.transcription import Transcription
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.grasp import Grasp, hold
 from fastmove.problem.item import Inertial
 from fastmove.problem.scene import Scene
 from fastmove.problem.transfer import TransferProblem
+from fastmove.search.time_bound import lower_bound
 from fastmove.trajectory.trajectory import Phase, Trajectory
-from fastmove.transcription import Samples, Transcription
 
 READY = np.array([0, -0.785, 0, -2.356, 0, 1.571, 0.785])
 
@@ -205,8 +207,8 @@ def along(tr: Transcription, samples: Samples, free: Array, duration: float, dir
 def test_rows_predict_what_the_motion_does(panda: fm.RobotModel) -> None:
     """Torque rows of the subproblem, their T column included, against central differences, at rest and moving."""
     from fastmove.collision.checker import Collision
-    from fastmove.optimiser import Optimiser
-    from fastmove.subproblem import Subproblem
+    from fastmove.optim.merit import Optimiser
+    from fastmove.optim.subproblem import Subproblem
 
     rng = np.random.default_rng(4)
     held = pinched(panda, block(0.5), 40.0, 0.5)
@@ -235,8 +237,8 @@ def test_rows_predict_what_the_motion_does(panda: fm.RobotModel) -> None:
 
 def test_an_interrupted_run_comes_to_the_same_motion(panda: fm.RobotModel) -> None:
     from fastmove.attempt import Task
-    from fastmove.optimiser import Optimiser
-    from fastmove.sqp import Descent, run
+    from fastmove.optim.merit import Optimiser
+    from fastmove.optim.sqp import Descent, run
     from fastmove.workshop import Workshop
 
     problem = TransferProblem("runs", panda, (), Scene(), State.rest(READY), Goal([READY + 0.4]), "fer")

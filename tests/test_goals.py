@@ -9,10 +9,10 @@ import pytest
 from generators import block, free_space_pairs, pinched
 
 import fastmove as fm
-from fastmove.bound import lower_bound
-from fastmove.ik import Reach, pose_at, reached
 from fastmove.problem.goal import TOOL, Goal, GoalPose
-from fastmove.soonest import soonest
+from fastmove.search.goal_refinement import soonest
+from fastmove.search.ik import Reach, pose_at, reached
+from fastmove.search.time_bound import lower_bound
 
 HERE = pin.SE3(pin.utils.rotate("x", 0.4), np.array([0.5, 0.1, 0.3]))
 

@@ -14,13 +14,14 @@ from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
 from fastmove.multibody.assembly import assemble
 from fastmove.multibody.bounding_volumes import Bounding
-from fastmove.optimiser import Optimiser
+from fastmove.optim.merit import Optimiser
+from fastmove.optim.samples import Samples
+from fastmove.optim.sqp import Descent
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Obstacle, Scene
 from fastmove.problem.transfer import TransferProblem
-from fastmove.roadmap import BESIDE, STEP, Validity, _shortcut, alike, connect
-from fastmove.sqp import Descent
-from fastmove.transcription import Samples
+from fastmove.search.path_validity import STEP, Validity
+from fastmove.search.rrt_connect import BESIDE, _shortcut, alike, connect
 from fastmove.workshop import Workshop
 
 READY = np.array([0, -0.785, 0, -2.356, 0, 1.571, 0.785])
@@ -99,7 +100,7 @@ def test_searched_paths_join_the_ends_and_are_free_in_between(panda: fm.RobotMod
 
 
 def test_only_a_direct_search_takes_the_straight_line(panda: fm.RobotModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fastmove.roadmap.SHORTCUTS", 0)
+    monkeypatch.setattr("fastmove.search.rrt_connect.SHORTCUTS", 0)
     problem = walled(panda).with_(scene=Scene())
     shop = Workshop.of(problem)
     valid = Validity(shop.collision, shop.dynamics, problem, shop.collision.ends(READY, SWUNG))

@@ -11,7 +11,6 @@ from test_collision import READY, cluttered, quaternion, random_q, straight_moti
 
 import fastmove as fm
 from fastmove.bench.recheck import raw_hits
-from fastmove.bound import lower_bound
 from fastmove.certificate.certify import certify
 from fastmove.collision.checker import Collision
 from fastmove.geometry.pose_trajectory import Motion
@@ -22,6 +21,7 @@ from fastmove.problem.describe import describe, problem_sha256
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import AllowedContact, Obstacle, Scene
 from fastmove.problem.transfer import TransferProblem
+from fastmove.search.time_bound import lower_bound
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.trajectory import Phase, Trajectory
 

@@ -19,7 +19,7 @@ from fastmove.problem.item import Inertial, Item
 from fastmove.problem.scene import Scene
 from fastmove.problem.transfer import TransferProblem
 from fastmove.reference import Oracle, best_of, reference
-from fastmove.seeds import bent
+from fastmove.search.initial_guess import bent
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.trajectory import Phase, Trajectory
 

@@ -10,17 +10,17 @@ from scenes import furniture, named
 
 import fastmove as fm
 from fastmove.arrays import Array
-from fastmove.bound import braking
 from fastmove.certificate.certify import certify
 from fastmove.collision.checker import Collision
 from fastmove.errors import InputError
 from fastmove.geometry.shapes import Shape
-from fastmove.ik import pose_at
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.describe import describe
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Corridor, Obstacle, Scene
 from fastmove.problem.transfer import TransferProblem
+from fastmove.search.ik import pose_at
+from fastmove.search.time_bound import braking
 
 
 @pytest.fixture(scope="module")

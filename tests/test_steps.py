@@ -7,12 +7,12 @@ import pytest
 from generators import straight_line
 
 import fastmove as fm
-from fastmove.optimiser import Optimiser, Point
+from fastmove.optim.merit import Optimiser, Point
+from fastmove.optim.sqp import FIRST_GAIN, Descent
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Scene
 from fastmove.problem.transfer import TransferProblem
-from fastmove.seeds import bent
-from fastmove.sqp import FIRST_GAIN, Descent
+from fastmove.search.initial_guess import bent
 
 READY = np.array([0, -0.785, 0, -2.356, 0, 1.571, 0.785])
 

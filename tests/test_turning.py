@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 import fastmove as fm
 from fastmove.geometry.polytope import even_directions
 from fastmove.problem.grasp import hold
-from fastmove.turning import COVERING, POINTS, bottleneck, rest_use
+from fastmove.search.reorientation import COVERING, POINTS, bottleneck, rest_use
 
 
 def test_no_direction_is_farther_from_the_lattice_than_its_covering_radius() -> None:

@@ -26,12 +26,12 @@ from fastmove.arrays import locked
 from fastmove.errors import InputError
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
-from fastmove.ik import pose_at
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Obstacle, Scene
 from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.model import RobotModel
 from fastmove.robot.shipped import load_robot
+from fastmove.search.ik import pose_at
 
 CLEARANCE = 0.002  # [m]
 LIMITS = "benchmark"

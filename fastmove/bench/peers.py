@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.bound import STRAIGHT, joint_motions, lower_bound
 from fastmove.certificate.certify import certify
 from fastmove.errors import MissingPackage
 from fastmove.problem.goal import State
 from fastmove.problem.transfer import TransferProblem
-from fastmove.roadmap import Validity, connect
+from fastmove.search.path_validity import Validity
+from fastmove.search.rrt_connect import connect
+from fastmove.search.time_bound import STRAIGHT, joint_motions, lower_bound
 from fastmove.solution import Solution, Status
 from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial, quintic_hermite
 from fastmove.trajectory.trajectory import Phase, Trajectory

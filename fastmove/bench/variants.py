@@ -18,7 +18,6 @@ from fastmove.arrays import Array, locked
 from fastmove.bench.motionbenchmaker import Entry
 from fastmove.errors import FastMoveError, InputError
 from fastmove.geometry.shapes import Shape
-from fastmove.ik import pose_at
 from fastmove.problem.goal import TOOL, Goal, GoalPose, State
 from fastmove.problem.grasp import Grasp, Held, hold
 from fastmove.problem.item import Inertial, Item, solid_inertia
@@ -26,6 +25,7 @@ from fastmove.problem.item_catalog import ItemFacts, known_items
 from fastmove.problem.scene import AllowedContact, Obstacle, Scene
 from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.gripper import Gripper
+from fastmove.search.ik import pose_at
 
 HALF_TURN = pin.utils.rotate("z", np.pi)  # of a two-finger gripper about its approach axis
 SPARE = (1.2, 2.5)  # grip force over what the weight alone asks for, drawn between these

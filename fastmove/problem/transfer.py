@@ -16,9 +16,6 @@ from fastmove.problem.uncertainty import affine_basis
 from fastmove.robot.joint_limits import LimitSet
 from fastmove.robot.model import RobotModel
 
-# The planner works this much inside every joint limit (relative), so that rounding never costs a certificate.
-INSIDE = 1e-6
-
 
 @dataclass(frozen=True, repr=False)
 class TransferProblem:

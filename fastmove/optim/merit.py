@@ -14,14 +14,26 @@ from fastmove.arrays import Array
 from fastmove.collision.checker import Collision
 from fastmove.collision.query_types import Contacts, Ends, Reach
 from fastmove.dynamics.efforts import Linearised
-from fastmove.subproblem import RATE_STEP, WEIGHT_CLEARANCE, WEIGHT_STATIC, WEIGHT_VIOLATION, Here, Step, Subproblem, likely_share
-from fastmove.transcription import Flow, Samples, Transcription, static_lack
+from fastmove.optim.linearization import RATE_STEP, Here, likely_share
+from fastmove.optim.samples import Samples
+from fastmove.optim.subproblem import WEIGHT_CLEARANCE, WEIGHT_STATIC, WEIGHT_VIOLATION, Step, Subproblem
+from fastmove.optim.transcription import Flow, Transcription, static_lack
 
 PROVEN = 2e-4  # T ≤ (1 + PROVEN)·bound counts as optimal
+
+
 STEP_TOLERANCE = 2e-4  # stop when the model predicts less than this fraction of T
+
+
 VIOLATION_MAX = 5e-8  # of a moving start's limits: the planner keeps 1e-7 inside them
+
+
 BETWEEN = np.array([0.25, 0.5, 0.75])  # places between two samples that are looked at
+
+
 LACKING = 1e-4  # lack of clearance that is worth a sample more, or finer breakpoints [m]
+
+
 CONES_FROM = 0.5  # hold rows join once the hold is used by more than this fraction
 
 

@@ -15,9 +15,10 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.collision.query_types import Contacts
-from fastmove.conic import Cones
-from fastmove.layout import Layout
-from fastmove.transcription import Samples, Transcription
+from fastmove.optim.cone_program import Cones
+from fastmove.optim.samples import Samples
+from fastmove.optim.transcription import Transcription
+from fastmove.optim.variable_layout import Layout
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ of `Samples`, then checked between them by the certificate.
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,106 +20,22 @@ from fastmove.arrays import Array
 from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.dynamics.efforts import Dynamics, Efforts
 from fastmove.dynamics.load_usage import Carry
+from fastmove.optim.margins import INSIDE, STATIC_MAX, STATIC_TARGET
+from fastmove.optim.samples import Samples
 from fastmove.problem.goal import State
-from fastmove.problem.transfer import INSIDE, TransferProblem
+from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial
 
-# A sample whose hold or torque is used up beyond this at rest no longer bounds the duration; it is a matter of geometry.
-STATIC_MAX = 0.98
-HASTY_SAMPLES = 24  # speeds in a first span of 3 ms: between them jerk 500 changes a speed by 2e-6 rad/s at most
-STATIC_TARGET = 0.97  # what every sample is asked for at rest
 FEW_MEMBERS = 4  # of a larger set only members that are …
+
+
 ROW_MEMBERS = 2  # … among this many worst somewhere get rows; the merit sees them all
 
 
 def static_lack(static: Array) -> float:
     """Sum over samples of their static use beyond the target."""
     return float(np.maximum(static - STATIC_TARGET, 0.0).sum())
-
-
-class Samples:
-    """Where along s each kind of row stands, with the basis matrices there (rows × basis size).
-
-    Attributes:
-        effort: s of torque and hold rows;  clearance: of distances;  rate: of torque rate beside both limits at every
-            breakpoint (None where there is no such limit).
-        b_effort, b_rate: lists by order of derivative;  b_clearance: values.
-        hull0, hull1: Bernstein coefficients of position and of d/ds on every span, and their values at the last breakpoint;
-            b2_break, b3_span: second derivative at breakpoints, third on spans.
-    """
-
-    def __init__(
-        self, basis: SplineBasis, effort: Array, clearance: Array, rate: Array | None = None, hasty: bool = False
-    ) -> None:
-        beta = basis.breakpoints
-        self.basis, self.effort, self.rate, self.hasty = basis, effort, rate, hasty
-        self.hull0, self.hull1 = _hulls(basis)
-        if hasty:  # the second coefficient of the first span is given by the start; its speeds themselves are not
-            inner = np.linspace(0, beta[1], HASTY_SAMPLES + 2)[1:-1]
-            self.hull1 = np.concatenate([np.delete(self.hull1, basis.spans, axis=0), basis.matrix(inner, 1)])
-        self.b2_break = basis.matrix(beta, 2)
-        self.b3_span = basis.matrix(beta[:-1], 3)
-        self.b_effort = [basis.matrix(effort, k) for k in range(3)]
-        self._see(clearance)
-        self.b_rate: list[Array] = []
-        if rate is not None:
-            sides = ((beta[:-1], "right"), (beta[1:], "left"), (rate, "right"))
-            self.b_rate = [np.concatenate([basis.matrix(s, k, side) for s, side in sides]) for k in range(4)]
-
-    def _see(self, clearance: Array) -> None:
-        self.clearance, self.b_clearance = clearance, self.basis.matrix(clearance, 0)
-        self.freedom = self.b_clearance[:, 3:-3].sum(axis=1)  # how far a place follows the free control points
-
-    @staticmethod
-    def standard(basis: SplineBasis, with_rate: bool, per_span: int = 3, hasty: bool = False) -> Samples:
-        """Breakpoints and mid-points; `per_span` distances in every span.
-
-        hasty: the start is so near a speed limit that speeds in the first span (3 ms) are asked for at samples instead.
-        """
-        beta = basis.breakpoints
-        middle = (beta[:-1] + beta[1:]) / 2
-        both = np.sort(np.concatenate([beta, middle]))
-        inner = (np.arange(per_span) + 0.5) / per_span
-        clearance = (beta[:-1, None] + np.diff(beta)[:, None] * inner).ravel()
-        return Samples(basis, both, clearance, middle if with_rate else None, hasty)
-
-    @staticmethod
-    def dense(basis: SplineBasis, with_rate: bool, count: int) -> Samples:
-        """A uniform grid of `count` intervals, breakpoints included; no distances."""
-        grid = np.unique(np.concatenate([basis.breakpoints, np.linspace(0, 1, count + 1)]))
-        return Samples(basis, grid, np.zeros(0), grid if with_rate else None)
-
-    def rate_beside(self, step: float) -> list[Array]:
-        """Basis matrices of order 0 to 2 at the rate samples, moved by `step` in s along each sample's own piece."""
-        b = self.b_rate
-        return [
-            b[0] + step * b[1] + step**2 / 2 * b[2] + step**3 / 6 * b[3],
-            b[1] + step * b[2] + step**2 / 2 * b[3],
-            b[2] + step * b[3],
-        ]
-
-    def added(self, effort: Array, clearance: Array) -> Samples:
-        """With more samples."""
-        join = lambda a, b: np.unique(np.concatenate([a, b]))  # noqa: E731
-        if len(effort) == 0:
-            seen = copy(self)
-            seen._see(join(self.clearance, clearance))
-            return seen
-        rate = None if self.rate is None else join(self.rate, effort)
-        return Samples(self.basis, join(self.effort, effort), join(self.clearance, clearance), rate, self.hasty)
-
-
-def _hulls(basis: SplineBasis) -> tuple[Array, Array]:
-    """On a span of width h the cubic q has Bernstein coefficients q0, q0 + h q0'/3, q1 − h q1'/3, q1, and the quadratic q'
-    has q0', q0' + h q0''/2, q1'; each curve lies in the hull of its own."""
-    beta = basis.breakpoints
-    left, right, h = beta[:-1], beta[1:], np.diff(beta)[:, None]
-    first = [basis.matrix(left, k) for k in range(3)]
-    last = [basis.matrix(right, k, "left") for k in range(2)]
-    end = basis.matrix(beta[-1:], 0), basis.matrix(beta[-1:], 1)
-    position = np.concatenate([first[0], first[0] + h / 3 * first[1], last[0] - h / 3 * last[1], end[0]])
-    return position, np.concatenate([first[1], first[1] + h / 2 * first[2], end[1]])
 
 
 @dataclass(frozen=True)

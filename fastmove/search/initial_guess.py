@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.bound import ARRIVING, Bound, joint_motions
 from fastmove.problem.goal import State
 from fastmove.robot.joint_limits import LimitSet
+from fastmove.search.polyline import on_polyline
+from fastmove.search.time_bound import ARRIVING, Bound, joint_motions
 from fastmove.trajectory.bspline import SplineBasis
 
 
@@ -42,11 +43,6 @@ def along_path(path: Array, basis: SplineBasis, weights: Array) -> Array:
     eased = (s + s**3 * (10 - 15 * s + 6 * s * s)) / 2
     target = on_polyline(path, length, eased)
     return _fit(basis, s, target, path[0], path[-1])
-
-
-def on_polyline(path: Array, length: Array, shares: Array) -> Array:
-    """(N, n) at these shares (N,) of the way along a polyline (K, n) whose points are at `length` (K,)."""
-    return np.stack([np.interp(shares * length[-1], length, joint) for joint in path.T], axis=1)
 
 
 def moving(start: State, goal: Array, limits: LimitSet, basis: SplineBasis) -> tuple[Array, float]:

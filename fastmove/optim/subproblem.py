@@ -21,53 +21,30 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.clearance_rows import ClearanceRows
-from fastmove.collision.query_types import Contacts
-from fastmove.conic import Cones, ConicProgram, SparseRows, solve
 from fastmove.dynamics.efforts import Linearised
-from fastmove.hold_cones import EffortRows, HoldCones
-from fastmove.layout import Layout
-from fastmove.transcription import STATIC_MAX, STATIC_TARGET, Flow, Samples, Transcription, static_lack
-
-STATIC_FROM = 0.6  # static use from which a sample gets rows at rest, too
-
-# Rows of efforts and clearances are dense, and of those that the largest step could make bind (every control point at its worst
-# corner of the trust region) few ever do: of the rows that bound in 401 programs all but 1 % needed less than LIKELY_SHARE of it.
-# Torques below IDLE of their limit hardly ever bind after a step.  The merit sees all of them all the same.  Where something is
-# held nothing is left out that can bind: cut rows cost such transfers up to a tenth of their duration.
-LIKELY_SHARE, IDLE = 0.3, 0.6
+from fastmove.optim.cone_program import Cones, ConicProgram, SparseRows, solve
+from fastmove.optim.constraints.clearance import ClearanceRows
+from fastmove.optim.constraints.effort import EffortRows
+from fastmove.optim.constraints.hold import HoldCones
+from fastmove.optim.linearization import IDLE, RATE_STEP, STATIC_FROM, Here, likely_share
+from fastmove.optim.margins import STATIC_MAX, STATIC_TARGET
+from fastmove.optim.samples import Samples
+from fastmove.optim.transcription import Transcription, static_lack
+from fastmove.optim.variable_layout import Layout
 
 WEIGHT_CLEARANCE = 20.0  # [s/m]
+
+
 WEIGHT_STATIC = 10.0  # [s]
+
+
 WEIGHT_VIOLATION = 20.0  # [1], times T: limits violated by a moving start's motion
+
+
 PROXIMAL = 1e-5
+
+
 SIGNS = (1.0, -1.0)
-RATE_STEP = 1e-4  # of central differences in time [s]
-
-
-def likely_share(tr: Transcription) -> float:
-    """Share of the largest step from which on rows are left out; 1 = none that can bind."""
-    return LIKELY_SHARE if tr.rescales and not tr.problem.holds else 1.0
-
-
-@dataclass(frozen=True)
-class Here:
-    """The motion that the subproblem is built around, with everything evaluated there.
-
-    Attributes:
-        duration: where tangents touch the rows' T^p; flow, lin and rate_lin are of the motion run in it.
-        origin: the motion's own duration.
-    """
-
-    free: Array
-    duration: float
-    origin: float
-    flow: Flow
-    lin: Linearised
-    rate_lin: tuple[Linearised, Linearised] | None  # RATE_STEP after and before every rate sample
-    contacts: Contacts
-    pads: Array
-    members: Array | None = None  # of the item set that lin and rate_lin are for; None = all
 
 
 @dataclass(frozen=True)

@@ -14,35 +14,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice
 
 import numpy as np
-import pinocchio as pin
 
-from fastmove.arrays import Array, locked
-from fastmove.collision.broadphase import Broadphase
-from fastmove.collision.checker import Collision
-from fastmove.collision.query_types import Ends
-from fastmove.dynamics.efforts import Dynamics
-from fastmove.dynamics.load_usage import Carry
-from fastmove.multibody.assembly import goal_frame
-from fastmove.problem.goal import TOOL, GoalPose
-from fastmove.problem.scene import FADE_DISTANCE
-from fastmove.problem.transfer import TransferProblem
+from fastmove.arrays import Array
 from fastmove.robot.joint_limits import LimitSet
-from fastmove.seeds import on_polyline
+from fastmove.search.path_validity import Validity
+from fastmove.search.polyline import lengths, on_polyline
 
-STEP = 0.05  # resolution of edge checks [rad]
 EXTENSION = 1.0  # longest new edge [rad]: of 218 problems, 0.8 to 1.2 took the least time
+
+
 BETWEEN, AROUND = 0.9, 1.6  # share of targets drawn from the box that both ends span, widened by this [rad]
+
+
 ITERATIONS = 4000
+
+
 BATCH = 256  # targets drawn at once
+
+
 SHORTCUTS = 60  # with 100 the paths of different seeds are more alike, and the motions that come of them
+
+
 ACROSS = 15  # places along two paths at which the way from one to the other is checked …
+
+
 BESIDE = 0.7  # … where no joint is farther apart than this [rad]: of 60 problems, 2 lost more than 0.5 % by it
-LIFT_STEP, LIFT_MAX = 0.01, 0.30  # [m]
-STATIC_USE = 0.95
 
 
 @dataclass
@@ -80,48 +79,6 @@ class _Tree:
             path.append(self.nodes[node].copy())
             node = self.parents[node]
         return path[::-1]
-
-
-class Validity:
-    """Whether configurations are free and holdable at rest."""
-
-    def __init__(self, collision: Collision, dynamics: Dynamics, problem: TransferProblem, ends: Ends) -> None:
-        self.collision, self.dynamics, self.problem, self.ends = collision, dynamics, problem, ends
-        self.broadphase, self.carry = Broadphase(collision.assembly, collision), Carry(problem)
-        self._lifts: dict[str, list[Array]] = {}
-
-    def __call__(self, q: Array) -> bool:
-        if self.ends.lanes and not self.collision.in_lanes(q, self.ends):
-            return False
-        return (self.broadphase.free(q) or self._touching(q)) and self._holdable(q)
-
-    def _touching(self, q: Array) -> bool:
-        """Within the first centimetre of an end, allowed contacts fade."""
-        if not self.ends.fades or self.collision.travel(q, self.ends) > FADE_DISTANCE:
-            return False
-        return not np.any(self.collision.query(q[None], self.ends, 0.0).margin < 0)
-
-    def _holdable(self, q: Array) -> bool:
-        return not self.problem.holds or float(self.carry.rest_use(self.dynamics.static(q[None]))[0]) <= STATIC_USE
-
-    def lift(self, q: Array, end: str) -> list[Array]:
-        """The way out of an end, found once."""
-        if end not in self._lifts:
-            self._lifts[end] = _lift(self.collision, self.problem, self, q, end)
-        return self._lifts[end]
-
-    def edge(self, a: Array, b: Array) -> bool:
-        """Whether a to b is free at steps of at most `STEP`, a itself not checked; far points first."""
-        way = b - a
-        inner = _shares(max(1, int(np.ceil(np.sqrt(way @ way) / STEP))))
-        return self(b) and all(map(self, a + inner[:, None] * way))
-
-
-@lru_cache(maxsize=1024)
-def _shares(count: int) -> Array:
-    """(count − 1,) inner shares k/count of an edge in the order in which they are checked: halves, quarters, …"""
-    order = sorted(range(1, count), key=lambda k: (-(k & -k), k))
-    return locked(np.array(order) / count)
 
 
 def connect(valid: Validity, goal: Array, seed: int, patience: int = 1, direct: bool = True) -> Array | None:
@@ -186,42 +143,9 @@ def _reach(near: _Tree, node: int, far: _Tree, valid: Validity) -> list[Array] |
             return near.branch(node) + far.branch(new)[::-1][1:]
 
 
-def _way_out(problem: TransferProblem, end: str, approach: Array) -> Array | None:
-    """Direction in which an end is left: its corridor's; with an item against gravity; with an empty hand the way it came."""
-    for corridor in problem.corridors:
-        if corridor.at == end:
-            return np.array(corridor.direction)
-    if not problem.holds:
-        return -approach
-    size = float(np.linalg.norm(problem.gravity))
-    return None if size < 1e-9 else -np.array(problem.gravity) / size
-
-
-def _lift(collision: Collision, problem: TransferProblem, valid: Validity, q: Array, end: str) -> list[Array]:
-    """Configurations that move the hand out of an end without turning it, as far as they are valid."""
-    chain, limits = [q], problem.limit_set
-    if not problem.robot.grippers:
-        return chain
-    joint, placement = goal_frame(collision.assembly, problem.robot, GoalPose(pin.SE3.Identity(), TOOL))
-    arm, data = collision.assembly.arm, collision.assembly.arm.createData()
-    pin.forwardKinematics(arm, data, q)
-    out = _way_out(problem, end, (data.oMi[joint].rotation @ placement.rotation)[:, 2])
-    for _ in range(0 if out is None else int(LIFT_MAX / LIFT_STEP)):
-        jacobian = pin.computeJointJacobian(arm, data, chain[-1], joint)
-        pin.forwardKinematics(arm, data, chain[-1])
-        along = data.oMi[joint].rotation.T @ out  # without turning, every point of the hand moves alike
-        twist = np.concatenate([along * LIFT_STEP, np.zeros(3)])
-        new = chain[-1] + jacobian.T @ np.linalg.solve(jacobian @ jacobian.T + 1e-6 * np.eye(6), twist)
-        inside = np.all((new >= limits.position_min) & (new <= limits.position_max))
-        if not inside or not valid.edge(chain[-1], new):
-            break
-        chain.append(new)
-    return chain
-
-
 def _shortcut(path: Array, valid: Validity, rng: np.random.Generator) -> Array:
     """Replace stretches between two random points on the polyline by straight lines where these are valid."""
-    way = _lengths(path)
+    way = lengths(path)
     for share in rng.uniform(size=(SHORTCUTS, 2)):
         places = np.sort(share) * way[-1]
         before, after = np.minimum(np.searchsorted(way, places, side="right") - 1, len(path) - 2)
@@ -233,8 +157,8 @@ def _shortcut(path: Array, valid: Validity, rng: np.random.Generator) -> Array:
         )
         if valid.edge(a, b):
             path = np.concatenate([path[: before + 1], [a, b], path[after + 1 :]])
-            path = path[np.append(True, np.diff(_lengths(path)) > 1e-9)]
-            way = _lengths(path)
+            path = path[np.append(True, np.diff(lengths(path)) > 1e-9)]
+            way = lengths(path)
     return path
 
 
@@ -242,11 +166,5 @@ def alike(one: Array, other: Array, valid: Validity) -> bool:
     """Whether a path can be moved into another one straight through what is free, and not far (a visibility deformation: Jaillet
     & Siméon, IJRR 27(11–12), 2008): the motions that come of both are most often the same."""
     places = np.linspace(0.0, 1.0, ACROSS + 2)[1:-1]
-    here, there = (on_polyline(path, _lengths(path), places) for path in (one, other))
+    here, there = (on_polyline(path, lengths(path), places) for path in (one, other))
     return float(np.abs(there - here).max()) < BESIDE and all(map(valid.edge, here, there))
-
-
-def _lengths(path: Array) -> Array:
-    """(K,) along a polyline (K, n) [rad]."""
-    gap = np.diff(path, axis=0)
-    return np.concatenate([[0.0], np.cumsum(np.sqrt(np.einsum("ki,ki->k", gap, gap)))])

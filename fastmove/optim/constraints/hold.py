@@ -15,30 +15,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.conic import Cones, SparseRows
 from fastmove.contact.wrench_cone import ConeContact
-from fastmove.layout import Layout
+from fastmove.optim.cone_program import Cones, SparseRows
+from fastmove.optim.constraints.effort import EffortRows
+from fastmove.optim.margins import STATIC_TARGET
+from fastmove.optim.transcription import ROW_MEMBERS, Transcription
+from fastmove.optim.variable_layout import Layout
 from fastmove.problem.tolerance import Care
-from fastmove.transcription import ROW_MEMBERS, STATIC_TARGET, Transcription
 
 CONE_FROM = 0.35  # use of the hold from which a sample gets its cones
-
-
-@dataclass(frozen=True)
-class EffortRows:
-    """Torques and wrenches (K, members, rows) as value + free·D + xi ξ ≤ limit + power ξ + slack, in shares of a limit."""
-
-    value: Array
-    free: Array
-    xi: Array
-    limit: float
-    power: int
-    slack: Array | None
-
-    @property
-    def at_rest(self) -> bool:
-        """Whether they are those of the arm at rest, which have a slack each."""
-        return self.slack is not None
 
 
 @dataclass(frozen=True)

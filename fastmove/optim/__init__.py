@@ -1,0 +1,1 @@
+"""Optimising one motion: transcription, convex subproblems, merit, SQP."""

@@ -1,0 +1,1 @@
+"""The constraints of a subproblem, a file for each."""

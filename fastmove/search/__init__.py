@@ -1,0 +1,1 @@
+"""Finding: bounds, inverse kinematics, paths and first motions, before anything is optimised."""

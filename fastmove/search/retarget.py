@@ -1,0 +1,102 @@
+"""The same transfer on another robot: its item's poses reached by inverse kinematics, clear of the new hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pinocchio as pin
+
+from fastmove.arrays import Array
+from fastmove.collision.checker import Collision
+from fastmove.collision.query_types import Ends
+from fastmove.errors import GraspInvalid, InputError
+from fastmove.multibody.assembly import assemble, hand_overlaps
+from fastmove.multibody.open_hand import OpenedHand
+from fastmove.problem.goal import Goal, State
+from fastmove.problem.grasp import Held, hold
+from fastmove.problem.scene import Scene
+from fastmove.problem.transfer import TransferProblem
+from fastmove.robot.model import RobotModel
+from fastmove.search.ik import configurations, pose_at
+from fastmove.search.time_bound import lower_bound
+
+BACK_STEP, BACK_MAX = 0.001, 0.06  # how far another hand may hold the item nearer to its finger tips [m]
+
+
+def on_robot(problem: TransferProblem, robot: RobotModel, limits: str | None = None, goals: int = 3) -> TransferProblem:
+    """The same transfer by another robot: same item poses and scene, same grasp in the tool frame, configurations by IK.
+
+    Of the start configurations that are free the one with the least lower bound to a free goal is taken, and that start's
+    `goals` nearest goals in time.
+
+    Raises:
+        InputError: the robot cannot reach a pose, or is not free there; GraspInvalid: its gripper cannot hold the item so.
+    """
+    holds = tuple(_in_gripper(held, robot) for held in problem.holds)
+    ends_at = [problem.start.q, *problem.goal.configurations[:1]]
+    poses = [pose_at(problem, np.array(q)) for q in ends_at]
+    middle = (robot.limit_set(limits).position_min + robot.limit_set(limits).position_max) / 2
+    there = problem.with_(
+        robot=robot, holds=holds, alternatives=(), limits=limits or robot.default_limits, start=State.rest(middle),
+        goal=Goal(middle[None]),
+    )  # fmt: skip
+    starts = _free(there, poses[0], "start")
+    if problem.goal.poses:
+        return there.with_(start=State.rest(starts[0]), goal=Goal.at(*problem.goal.poses))
+    ends = _free(there, poses[1], "goal")
+    bounds = np.array([[lower_bound(State.rest(a), b, there.limit_set).duration for b in ends] for a in starts])
+    first = int(np.argmin(bounds.min(axis=1)))
+    nearest = np.argsort(bounds[first], kind="stable")[:goals]
+    return there.with_(start=State.rest(starts[first]), goal=Goal(ends[nearest]))
+
+
+def _in_gripper(held: Held, robot: RobotModel) -> Held:
+    """The same grasp in the robot's own gripper: no deeper than its fingers allow, with what both item and gripper bear."""
+    gripper, item, (low, high) = robot.gripper(), held.item, held.grasp.grip_force
+    if high < gripper.force[0]:  # what the grasp asks for is less than the gripper can give: what the item bears counts
+        high = min(item.max_pinch_force, float(gripper.force[1]))
+    if high < gripper.force[0]:
+        raise GraspInvalid(
+            "grasp.grip_force",
+            f"{item.name} bears {item.max_pinch_force:g} N; the gripper of {robot.name} gives at least {gripper.force[0]:g} N",
+        )
+    force = np.clip([low, high], gripper.force[0], gripper.force[1])
+    for back in np.arange(0.0, BACK_MAX, BACK_STEP):
+        tool_T_item = pin.SE3(np.eye(3), np.array([0.0, 0.0, back])) * held.grasp.tool_T_item
+        try:
+            candidate = hold(gripper, item, replace(held.grasp, tool_T_item=tool_T_item, grip_force=force, gripper=""))
+        except GraspInvalid:
+            if back == 0.0:
+                raise
+            break  # the pads have left the item
+        if _clear_of_hand(robot, candidate):
+            return candidate
+    raise GraspInvalid("grasp.tool_T_item", f"the hand of {robot.name} has no room for {item.name} at this grasp")
+
+
+def _clear_of_hand(robot: RobotModel, held: Held) -> bool:
+    middle = (robot.limit_set().position_min + robot.limit_set().position_max) / 2
+    problem = TransferProblem("", robot, (held,), Scene(), State.rest(middle), Goal(middle[None]), robot.default_limits)
+    return min(hand_overlaps(assemble(problem)))[0] >= 0
+
+
+def _free(problem: TransferProblem, pose: pin.SE3, end: str) -> Array:
+    """Configurations at a pose that touch nothing but what is allowed there."""
+    found = configurations(problem, pose)
+    if len(found) == 0:
+        raise InputError(end, f"is out of reach of {problem.robot.name}: no configuration puts the item there")
+    collision, hand, free = Collision(problem, assemble(problem)), OpenedHand(problem), []
+    best: tuple[float, str] = (-np.inf, "")
+    for q in found:
+        ends = collision.ends(q, q)
+        contacts = [(m, f"{one} – {other}") for m, one, other in collision.margins_at(q, Ends(ends.fades))]
+        worst = min([*contacts, hand.margin(q)])
+        if worst[0] >= 0:
+            free.append(q)
+        else:
+            best = max(best, worst)
+    if not free:
+        lack = f"{best[1]} lack {-best[0] * 1e3:.1f} mm"
+        raise InputError(end, f"{problem.robot.name} reaches it in {len(found)} ways, none of them free; at best {lack}")
+    return np.array(free)
