@@ -11,10 +11,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fastmove.batch import plan_batch as plan_batch
-    from fastmove.batch import plan_contacts as plan_contacts
-    from fastmove.batch import rank_grasps as rank_grasps
-    from fastmove.batch import read_grasps as read_grasps
     from fastmove.certificate.certificate import Certificate as Certificate
     from fastmove.certificate.certificate import Entry as Entry
     from fastmove.certificate.certify import certify as certify
@@ -43,12 +39,20 @@ if TYPE_CHECKING:
     from fastmove.geometry.pose_trajectory import Motion as Motion
     from fastmove.geometry.poses import pose as pose
     from fastmove.geometry.shapes import Shape as Shape
+    from fastmove.io.grasp_file import read_grasps as read_grasps
     from fastmove.judge import Judgement as Judgement
     from fastmove.judge import Verdict as Verdict
     from fastmove.judge import judge_batch as judge_batch
-    from fastmove.planner import Options as Options
-    from fastmove.planner import Planner as Planner
-    from fastmove.planner import plan as plan
+    from fastmove.planner.batch import plan_batch as plan_batch
+    from fastmove.planner.grasp_ranking import plan_contacts as plan_contacts
+    from fastmove.planner.grasp_ranking import rank_grasps as rank_grasps
+    from fastmove.planner.options import Options as Options
+    from fastmove.planner.planner import Planner as Planner
+    from fastmove.planner.planner import plan as plan
+    from fastmove.planner.relaxation import relaxation as relaxation
+    from fastmove.planner.replanning import Replan as Replan
+    from fastmove.planner.replanning import replan as replan
+    from fastmove.planner.retiming import retime as retime
     from fastmove.problem.describe import describe as describe
     from fastmove.problem.goal import Goal as Goal
     from fastmove.problem.goal import GoalPose as GoalPose
@@ -70,12 +74,7 @@ if TYPE_CHECKING:
     from fastmove.problem.transfer import TransferProblem as TransferProblem
     from fastmove.problem.uncertainty import Uncertainty as Uncertainty
     from fastmove.problem_file import load_problem as load_problem
-    from fastmove.relax import relaxation as relaxation
-    from fastmove.replanning import Replan as Replan
-    from fastmove.replanning import replan as replan
-    from fastmove.report import limiting_shares as limiting_shares
     from fastmove.resources import problems_folder as problems_folder
-    from fastmove.retiming import retime as retime
     from fastmove.robot.gripper import Gripper as Gripper
     from fastmove.robot.joint_limits import LimitSet as LimitSet
     from fastmove.robot.model import RobotModel as RobotModel
@@ -87,8 +86,9 @@ if TYPE_CHECKING:
     from fastmove.run import RunOutcome as RunOutcome
     from fastmove.run import run_transfer as run_transfer
     from fastmove.search.retarget import on_robot as on_robot
-    from fastmove.solution import Solution as Solution
-    from fastmove.solution import Status as Status
+    from fastmove.solution.solution import Solution as Solution
+    from fastmove.solution.solution import Status as Status
+    from fastmove.solution.solution import limiting_shares as limiting_shares
     from fastmove.trajectory.trajectory import Trajectory as Trajectory
     from fastmove.trajectory_file import load_trajectory as load_trajectory
     from fastmove.trajectory_file import save_trajectory as save_trajectory
@@ -98,7 +98,6 @@ __version__ = "0.1.0"
 
 # where each public name is defined; a test holds this against what type checkers read above
 _HOMES = {
-    "batch": "plan_batch plan_contacts rank_grasps read_grasps",
     "certificate.certificate": "Certificate Entry",
     "certificate.certify": "certify",
     "contact.patch": "Patch disc_patch line_patch plane_patch",
@@ -109,8 +108,15 @@ _HOMES = {
     "geometry.pose_trajectory": "Motion",
     "geometry.poses": "pose",
     "geometry.shapes": "Shape",
+    "io.grasp_file": "read_grasps",
     "judge": "Judgement Verdict judge_batch",
-    "planner": "Options Planner plan",
+    "planner.batch": "plan_batch",
+    "planner.grasp_ranking": "plan_contacts rank_grasps",
+    "planner.options": "Options",
+    "planner.planner": "Planner plan",
+    "planner.relaxation": "relaxation",
+    "planner.replanning": "Replan replan",
+    "planner.retiming": "retime",
     "problem.describe": "describe",
     "problem.goal": "Goal GoalPose State",
     "problem.grasp": "Grasp GraspCandidate Held hold",
@@ -121,11 +127,7 @@ _HOMES = {
     "problem.transfer": "TransferProblem",
     "problem.uncertainty": "Uncertainty",
     "problem_file": "load_problem",
-    "relax": "relaxation",
-    "replanning": "Replan replan",
-    "report": "limiting_shares",
     "resources": "problems_folder",
-    "retiming": "retime",
     "robot.gripper": "Gripper",
     "robot.joint_limits": "LimitSet",
     "robot.model": "RobotModel",
@@ -134,7 +136,7 @@ _HOMES = {
     "robot.suction_cup": "SuctionCup",
     "run": "RunOutcome run_transfer",
     "search.retarget": "on_robot",
-    "solution": "Solution Status",
+    "solution.solution": "Solution Status limiting_shares",
     "trajectory.trajectory": "Trajectory",
     "trajectory_file": "load_trajectory save_trajectory",
     "viewer": "write_preview",

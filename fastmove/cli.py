@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 import fastmove
-from fastmove.batch import UNVERIFIED, plan_contacts, rank_grasps, ranking, read_grasps
 from fastmove.bench.planners import PLANNERS
 from fastmove.bench.runner import Job, read_set, table, workload
 from fastmove.bench.runner import run as run_jobs
@@ -24,18 +23,21 @@ from fastmove.bench.variants import VARIANTS, varied
 from fastmove.certificate.certificate import certificate_json, certificate_lines, finite
 from fastmove.certificate.certify import KINDS, certify
 from fastmove.errors import DriverFailed, FastMoveError, InputError
-from fastmove.planner import Options, Planner
+from fastmove.io.grasp_file import read_grasps
+from fastmove.planner.grasp_ranking import UNVERIFIED, plan_contacts, rank_grasps, ranking
+from fastmove.planner.options import Options
+from fastmove.planner.planner import Planner
+from fastmove.planner.relaxation import relaxation
 from fastmove.problem.describe import describe
 from fastmove.problem.transfer import TransferProblem
 from fastmove.problem_file import load_problem
 from fastmove.progress import meter
-from fastmove.reference import reference
-from fastmove.relax import relaxation
-from fastmove.report import solution_json
+from fastmove.reference.improve import reference
 from fastmove.robot.shipped import known_robots, load_robot
 from fastmove.search.retarget import on_robot
 from fastmove.search.time_bound import lower_bound
-from fastmove.solution import Solution, Status
+from fastmove.solution.as_json import solution_json
+from fastmove.solution.solution import Solution, Status
 from fastmove.trajectory_file import load_trajectory, planned_for, save_trajectory
 
 

@@ -24,7 +24,7 @@ from fastmove.errors import InputError
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.goal import State
 from fastmove.problem.transfer import TransferProblem
-from fastmove.solution import Solution
+from fastmove.solution.solution import Solution
 from fastmove.trajectory.trajectory import Trajectory
 
 TRACKING_MAX = 0.02  # joint error from which the arm is stopped [rad]

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.contact.wrench_cone import UTILISATION_MAX
-from fastmove.solution import Solution
+from fastmove.solution.solution import Solution
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 395, 104, 34, 16
 BINDING = 0.98  # share of a limit from which the curve is coloured

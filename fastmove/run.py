@@ -15,7 +15,7 @@ from fastmove.execution import Execution, RunReport, announce_payload
 from fastmove.judge import Judgement, Verdict, judge, verdict_of, worst_of
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.transfer import TransferProblem
-from fastmove.solution import Solution
+from fastmove.solution.solution import Solution
 
 if TYPE_CHECKING:
     from fastmove.drivers.mujoco import MujocoDriver

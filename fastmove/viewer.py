@@ -24,7 +24,7 @@ from fastmove.errors import InputError, MissingPackage
 from fastmove.multibody.assembly import Body, assemble
 from fastmove.plots import cone_svg, cursor_data, plots_svg
 from fastmove.problem.transfer import TransferProblem
-from fastmove.solution import Solution
+from fastmove.solution.solution import Solution
 from fastmove.trajectory_file import write_whole
 
 try:

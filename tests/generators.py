@@ -21,6 +21,7 @@ from fastmove.optim.breakpoints import switch_basis
 from fastmove.optim.merit import Optimiser
 from fastmove.optim.samples import Samples
 from fastmove.optim.transcription import Transcription
+from fastmove.planner.context import Workshop
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.grasp import Grasp, Held, hold
 from fastmove.problem.item import Inertial, Item, solid_inertia
@@ -35,7 +36,6 @@ from fastmove.robot.multi_arm import together
 from fastmove.search.ik import configurations, pose_at
 from fastmove.search.initial_guess import straight
 from fastmove.search.time_bound import lower_bound
-from fastmove.workshop import Workshop
 
 
 def block(mass: float, size: tuple[float, float, float] = (0.06, 0.06, 0.06), com: tuple[float, ...] | None = None) -> Item:

@@ -32,7 +32,7 @@ from fastmove.problem.uncertainty import Uncertainty, drawn
 from fastmove.robot.model import RobotModel
 from fastmove.robot.multi_arm import together
 from fastmove.search.ik import Reach, pose_at
-from fastmove.solution import Solution, Status
+from fastmove.solution.solution import Solution, Status
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.path_curve import Way
 from fastmove.trajectory.piecewise_polynomial import quintic_hermite

@@ -12,8 +12,8 @@ from generators import block, free_space_pairs, pinched
 from scenes import furniture, named
 
 import fastmove as fm
-from fastmove.batch import RankedGrasp
 from fastmove.cli import main
+from fastmove.planner.grasp_ranking import RankedGrasp
 from fastmove.problem.grasp import GraspCandidate
 from fastmove.search.ik import pose_at
 

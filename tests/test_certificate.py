@@ -111,7 +111,9 @@ def test_the_book_certifies_with_every_kind(book_solution: fm.Solution) -> None:
 @pytest.fixture
 def unjudged(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """The planner believes every motion: its certificate is a rubber stamp."""
-    monkeypatch.setattr("fastmove.repair.certify", lambda *_: Certificate({"start": Entry(1.0, "rad", 1.0, 0.0, "", "exact")}))
+    monkeypatch.setattr(
+        "fastmove.planner.repair.certify", lambda *_: Certificate({"start": Entry(1.0, "rad", 1.0, 0.0, "", "exact")})
+    )
     return monkeypatch
 
 
@@ -254,8 +256,8 @@ def test_mutation_limit_widened(unjudged: pytest.MonkeyPatch, panda: fm.RobotMod
     assert verdict(problem) == set()
     limits = problem.limit_set
     wider = LimitSet(**{**limits.__dict__, key: getattr(limits, key) * 1.01})
-    unjudged.setattr("fastmove.attempt.lower_bound", lambda s, g, _, jerk=None: lower_bound(s, g, wider, jerk))
-    unjudged.setattr("fastmove.planner.lower_bound", lambda s, g, _, jerk=None: lower_bound(s, g, wider, jerk))
+    unjudged.setattr("fastmove.planner.goal_planner.lower_bound", lambda s, g, _, jerk=None: lower_bound(s, g, wider, jerk))
+    unjudged.setattr("fastmove.planner.planner.lower_bound", lambda s, g, _, jerk=None: lower_bound(s, g, wider, jerk))
     unjudged.setattr(transcription.Transcription, "__init__", widened(key, 1.01))
     assert key in verdict(problem)
 

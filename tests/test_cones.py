@@ -15,8 +15,8 @@ from fastmove.collision.checker import INNER_FADE, ROOM_DISTANCE
 from fastmove.optim.cone_program import Cones, ConicProgram, SparseRows, solve
 from fastmove.optim.merit import Optimiser, Point
 from fastmove.optim.subproblem import Subproblem
+from fastmove.planner.context import Workshop
 from fastmove.problem.scene import FADE_DISTANCE
-from fastmove.workshop import Workshop
 
 JAR = Path(__file__).parent.parent / "problems" / "heavy_jar.toml"
 

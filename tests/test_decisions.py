@@ -236,10 +236,10 @@ def test_rows_predict_what_the_motion_does(panda: fm.RobotModel) -> None:
 
 
 def test_an_interrupted_run_comes_to_the_same_motion(panda: fm.RobotModel) -> None:
-    from fastmove.attempt import Task
     from fastmove.optim.merit import Optimiser
     from fastmove.optim.sqp import Descent, run
-    from fastmove.workshop import Workshop
+    from fastmove.planner.context import Workshop
+    from fastmove.planner.goal_planner import Task
 
     problem = TransferProblem("runs", panda, (), Scene(), State.rest(READY), Goal([READY + 0.4]), "fer")
     shop, bound = Workshop.of(problem), lower_bound(problem.start, READY + 0.4, problem.limit_set)

@@ -8,13 +8,13 @@ import pytest
 from generators import block, end_is_usable, hold_bound, pinched
 
 import fastmove as fm
-from fastmove.explain import STEP, Price, _Place, prices
 from fastmove.optim.sqp import run
+from fastmove.planner.relaxation import Relaxation, frees, relaxation
+from fastmove.planner.sensitivity import STEP, Price, _Place, prices
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.limit_edit import Limit, changed, limits_of
 from fastmove.problem.tolerance import Tolerance
 from fastmove.problem.transfer import TransferProblem
-from fastmove.relax import Relaxation, frees, relaxation
 from fastmove.search.ik import pose_at
 from fastmove.search.time_bound import lower_bound
 

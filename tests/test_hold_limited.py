@@ -5,18 +5,18 @@ import pytest
 from generators import hold_bound
 
 import fastmove as fm
-from fastmove.attempt import Task
 from fastmove.bench.planners import slowdown
 from fastmove.certificate.certify import certify
 from fastmove.errors import InputError
 from fastmove.optim.samples import Samples
 from fastmove.optim.transcription import Transcription
+from fastmove.planner.context import Workshop
+from fastmove.planner.goal_planner import Task
+from fastmove.planner.retiming import deviation, retime
 from fastmove.problem.transfer import TransferProblem
-from fastmove.retiming import deviation, retime
 from fastmove.search.time_bound import lower_bound
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.path_curve import Way
-from fastmove.workshop import Workshop
 
 CASES = 100
 

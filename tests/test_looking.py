@@ -17,12 +17,12 @@ from fastmove.multibody.bounding_volumes import Bounding
 from fastmove.optim.merit import Optimiser
 from fastmove.optim.samples import Samples
 from fastmove.optim.sqp import Descent
+from fastmove.planner.context import Workshop
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Obstacle, Scene
 from fastmove.problem.transfer import TransferProblem
 from fastmove.search.path_validity import STEP, Validity
 from fastmove.search.rrt_connect import BESIDE, _shortcut, alike, connect
-from fastmove.workshop import Workshop
 
 READY = np.array([0, -0.785, 0, -2.356, 0, 1.571, 0.785])
 SWUNG = READY + 2.4 * np.eye(7)[0]

@@ -16,7 +16,7 @@ import fastmove as fm
 from fastmove.certificate.certify import certify
 from fastmove.cli import main
 from fastmove.judge import judge
-from fastmove.replanning import replan
+from fastmove.planner.replanning import replan
 from fastmove.trajectory_file import load_trajectory, save_trajectory
 
 BULB = BOOK.parent / "light_bulb.toml"

@@ -8,10 +8,10 @@ from test_moving import box, held_arm, straight_by
 import fastmove as fm
 from fastmove.bench.recheck import raw_hits
 from fastmove.certificate.certify import certify
-from fastmove.explain import prices
 from fastmove.multibody.assembly import assemble
+from fastmove.planner.sensitivity import prices
 from fastmove.problem.scene import Obstacle, Scene
-from fastmove.reference import reference
+from fastmove.reference.improve import reference
 from fastmove.search import velocity_tuning as passing
 
 # -- laws of time --------------------------------------------------------------------------------------------------------

@@ -56,7 +56,9 @@ def test_a_light_pad_that_cannot_carry_its_share_rattles(monkeypatch: pytest.Mon
     blind = replace(held, contact_model=replace(held.contact_model, shares=()))
     solution = fm.plan(problem)
     with monkeypatch.context() as unjudged:
-        unjudged.setattr("fastmove.repair.certify", lambda *_: Certificate({"start": Entry(1.0, "", 1.0, 0.0, "", "exact")}))
+        unjudged.setattr(
+            "fastmove.planner.repair.certify", lambda *_: Certificate({"start": Entry(1.0, "", 1.0, 0.0, "", "exact")})
+        )
         trajectory = fm.plan(problem.with_(holds=(blind,))).trajectory
     believed = replace(solution, trajectory=trajectory, certificate=fm.certify(problem, trajectory))
     assert {k for k, e in believed.certificate.kinds.items() if not e.ok} == {"pad_share"}

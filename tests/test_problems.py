@@ -9,9 +9,9 @@ import pytest
 from generators import jittered
 
 import fastmove as fm
-from fastmove.report import binding_intervals
 from fastmove.search.ik import configurations, pose_at
 from fastmove.search.retarget import on_robot
+from fastmove.solution.binding import binding_intervals
 
 PROBLEMS = sorted(p for p in (Path(__file__).parent.parent / "problems").glob("*.toml") if p.stem != "items")
 SEEDS = 20

@@ -13,12 +13,13 @@ import fastmove as fm
 from fastmove.dynamics.efforts import Dynamics
 from fastmove.errors import InputError
 from fastmove.multibody.assembly import assemble
-from fastmove.newton import efforts_function, members_parameters
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.item import Inertial, Item
 from fastmove.problem.scene import Scene
 from fastmove.problem.transfer import TransferProblem
-from fastmove.reference import Oracle, best_of, reference
+from fastmove.reference.casadi_rnea import efforts_function, members_parameters
+from fastmove.reference.improve import best_of, reference
+from fastmove.reference.oracle import Oracle
 from fastmove.search.initial_guess import bent
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.trajectory import Phase, Trajectory
@@ -118,8 +119,8 @@ def test_where_only_the_hold_at_rest_is_in_the_way_bent_lines_are_tried(
     but time, does not."""
     problem, solution = planned[17]
     answers = iter([True])
-    monkeypatch.setattr("fastmove.attempt.Task.obstructed", lambda *_: next(answers, False))
-    monkeypatch.setattr("fastmove.attempt.Task.turned", lambda *_: True)
+    monkeypatch.setattr("fastmove.planner.goal_planner.Task.obstructed", lambda *_: next(answers, False))
+    monkeypatch.setattr("fastmove.planner.goal_planner.Task.turned", lambda *_: True)
     tried: list[str] = []
     found = fm.plan(problem, fm.Options(progress=tried.append))
     assert {f"bent line {k}" for k in range(1, 5)} <= {said.split(": ")[1] for said in tried}

@@ -8,12 +8,12 @@ import pytest
 from generators import block
 
 import fastmove as fm
-from fastmove.batch import plan_contacts
 from fastmove.certificate.certify import certify
 from fastmove.contact.suction import suction
 from fastmove.errors import GraspInvalid, InputError
 from fastmove.geometry.shapes import Shape
 from fastmove.multibody.assembly import assemble
+from fastmove.planner.grasp_ranking import plan_contacts
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.grasp import Grasp, hold
 from fastmove.problem.transfer import TransferProblem

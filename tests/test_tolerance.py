@@ -12,11 +12,11 @@ from fastmove.bench.planners import slowdown
 from fastmove.certificate.certify import certify
 from fastmove.errors import InputError
 from fastmove.multibody.assembly import assemble
+from fastmove.planner.repair import STRETCH_MAX
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.grasp import hold
 from fastmove.problem.tolerance import Care, Tolerance
 from fastmove.problem.transfer import TransferProblem
-from fastmove.repair import STRETCH_MAX
 
 START = np.array([-0.6, 0.2, 0.0, -2.0, 0.0, 2.2, 0.785])
 GOAL = np.array([0.8, 0.5, 0.1, -1.6, 0.0, 2.1, 0.785])

@@ -17,15 +17,15 @@ import numpy as np
 from fastmove.arrays import Array
 from fastmove.certificate.certify import certify
 from fastmove.errors import MissingPackage
+from fastmove.planner.context import Workshop
 from fastmove.problem.goal import State
 from fastmove.problem.transfer import TransferProblem
 from fastmove.search.path_validity import Validity
 from fastmove.search.rrt_connect import connect
 from fastmove.search.time_bound import STRAIGHT, joint_motions, lower_bound
-from fastmove.solution import Solution, Status
+from fastmove.solution.solution import Solution, Status
 from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial, quintic_hermite
 from fastmove.trajectory.trajectory import Phase, Trajectory
-from fastmove.workshop import Workshop
 
 KINEMATIC = ("continuity", "position", "velocity", "acceleration", "jerk", "clearance", "allowed_contact", "start", "goal")
 GEOMETRIC = ("position", "clearance", "allowed_contact")

@@ -10,12 +10,12 @@ import numpy as np
 
 from fastmove.bench.peers import rrtc_ruckig, rrtc_toppra
 from fastmove.certificate.certify import certify
-from fastmove.planner import plan
+from fastmove.planner.context import Workshop
+from fastmove.planner.planner import plan
+from fastmove.planner.retiming import REST_SAMPLES, retime
 from fastmove.problem.transfer import TransferProblem
-from fastmove.retiming import REST_SAMPLES, retime
-from fastmove.solution import Solution, Status
+from fastmove.solution.solution import Solution, Status
 from fastmove.trajectory.trajectory import Trajectory
-from fastmove.workshop import Workshop
 
 SLOWEST = 64.0  # times the duration
 FACTOR, BISECTIONS = 1.5, 14  # to 3e-5 of the duration

@@ -23,8 +23,8 @@ from fastmove.bench.recheck import raw_hits
 from fastmove.errors import FastMoveError, InputError
 from fastmove.problem.describe import problem_sha256
 from fastmove.problem_file import load_problem, problem_from_table
-from fastmove.report import solution_json
 from fastmove.robot.shipped import load_robot
+from fastmove.solution.as_json import solution_json
 from fastmove.tables import Table
 
 IN_FLIGHT = 4  # problems handed out per process and not yet answered

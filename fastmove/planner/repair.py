@@ -14,13 +14,13 @@ from fastmove.arrays import Array
 from fastmove.certificate.certificate import Certificate
 from fastmove.certificate.certify import certify
 from fastmove.contact.wrench_cone import UTILISATION_MAX
-from fastmove.draft import Draft
 from fastmove.optim.margins import SHRINK
 from fastmove.optim.merit import Point
 from fastmove.optim.samples import Samples
 from fastmove.optim.transcription import Transcription
+from fastmove.planner.candidate import Draft
+from fastmove.planner.context import Workshop, timed
 from fastmove.trajectory.trajectory import Phase, Trajectory
-from fastmove.workshop import Workshop, timed
 
 STRETCH_MAX = 2e-3  # a longer stretch than this is worth new samples where it comes from …
 

@@ -19,16 +19,22 @@ from fastmove.optim.merit import Optimiser, Point
 from fastmove.optim.samples import Samples
 from fastmove.optim.sqp import run
 from fastmove.optim.transcription import Transcription
+from fastmove.planner.context import Workshop
 from fastmove.problem.limit_edit import Limit, changed, limits_of
 from fastmove.problem.transfer import TransferProblem
-from fastmove.report import binding_intervals
-from fastmove.solution import Solution
+from fastmove.solution.binding import binding_intervals
+from fastmove.solution.solution import Solution
 from fastmove.trajectory.bspline import SplineBasis
-from fastmove.workshop import Workshop
 
 STEP = 0.05  # relative change of a limit that a price is for
+
+
 RADIUS = 0.15  # how far control points may follow it [rad]
+
+
 CONVERGED = 1e-5  # predicted decrease, relative
+
+
 NOTHING = 5e-4  # a price of less than this share of the duration is none
 
 

@@ -37,28 +37,51 @@ from fastmove.arrays import Array
 from fastmove.collision.checker import Collision
 from fastmove.collision.query_types import Contacts
 from fastmove.errors import InputError
-from fastmove.interior import PRICE, Limits, Local, Program, Setting, Sites, sample_rows, weights_at
 from fastmove.multibody.assembly import assemble
-from fastmove.newton import efforts_function, members_parameters
 from fastmove.optim.samples import Samples
 from fastmove.problem.transfer import TransferProblem
-from fastmove.search.initial_guess import bent
+from fastmove.reference.casadi_rnea import efforts_function, members_parameters
+from fastmove.reference.nonlinear_program import PRICE, Program, Setting
+from fastmove.reference.sample_rows import Limits, Local, Sites, sample_rows, weights_at
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.trajectory import Phase, Trajectory
 
 REACH = 0.04  # contacts with less margin than this get rows [m]
+
+
 SETTLED = 1e-4  # relative change of the duration from round to round that ends them inside a box
+
+
 BOX, BOX_AMONG, BOX_MOST = 0.5, 0.05, 1.0  # of control points near contacts, to begin with; among obstacles; at most [rad] …
+
+
 BOX_SHRINK, BOX_LEAST = 0.35, 5e-4  # … and where it went wrong
+
+
 LEAST_REACH = 0.002  # … and with less than this in any case [m]
+
+
 ROUNDS, ROUNDS_AMONG = 10, 25  # at most; among obstacles
+
+
 LACK = 1e-4  # of clearance, that counts as none: contacts that fade are hard to follow [m]
+
+
 OVER = 1e-4  # use beyond 1 between rows that makes new rows
+
+
 BESIDE = 3e-3  # … at its peaks and this much to either side [s]
+
+
 GRID, GRID_CLEARANCE = 1e-3, 4e-3  # where torque and hold, and where distances are looked at between rows [s]
+
+
 ALL_MEMBERS = 3  # item sets up to this size get rows for every member at once; of larger ones those that are worst
+
+
 STRETCH_MAX = 1.05  # a motion that needs more than this to satisfy its limits on the grid counts as failed
-START_SLACK = 1.3  # random starts: times the duration they need
+
+
 SUCCESS = ("Solve_Succeeded", "Solved_To_Acceptable_Level")
 
 
@@ -95,87 +118,6 @@ class Reference:
     def __str__(self) -> str:
         how = f"{self.status}, {self.rounds} rounds, {self.seconds:.1f} s"
         return f"IPOPT from here: {self.duration:.4f} s, {self.gain:.2%} less ({how})"
-
-
-def reference(
-    problem: TransferProblem,
-    trajectory: Trajectory,
-    refine: int = 1,
-    tolerance: float = 1e-8,
-    samples_per_span: int = 3,
-    max_iter: int = 300,
-    stoppable: bool = False,
-) -> Reference:
-    """Improve a motion by IPOPT on its own breakpoints.
-
-    Args:
-        trajectory: one phase with a spline, rest to rest, from the problem's start; where it ends is the goal.
-        refine: 2 halves every span first (knot insertion, exact), 1 does not.
-        tolerance: IPOPT's, of the scaled optimality conditions.
-        samples_per_span: points of torque and hold rows inside every span, equally spaced.
-        stoppable: also ask, as the planner does, that arm and hold could bear the item at rest (to 97 %) wherever it passes; no
-            limit of the problem, so without it a gain also counts what the planner gives away by that.
-
-    Raises:
-        InputError: a moving start, a motion of several phases or without a spline, of other joints or another start, or a number
-            out of range.
-    """
-    basis, points = _spline(problem, trajectory)
-    if refine not in (1, 2):
-        raise InputError("refine", f"is {refine}; allowed: 1 (same breakpoints), 2 (every span halved)")
-    if refine == 2:
-        finer = basis.refined((basis.breakpoints[:-1] + basis.breakpoints[1:]) / 2)
-        basis, points = finer, basis.insertion_matrix(finer) @ points
-    oracle = Oracle(problem, basis, points[0], points[-1], tolerance, samples_per_span, max_iter, stoppable)
-    return oracle.solve(points[3:-3], trajectory.duration)
-
-
-def best_of(
-    problem: TransferProblem,
-    trajectory: Trajectory,
-    starts: int = 20,
-    seed: int = 0,
-    tolerance: float = 1e-6,
-    max_iter: int = 300,
-    stoppable: bool = False,
-) -> tuple[Reference, ...]:
-    """IPOPT from random motions on the trajectory's breakpoints, between its ends; the best first, failures last.
-
-    `start_duration` of each is the trajectory's, so that `gain` says by how much a random start beat it.
-
-    Raises:
-        InputError: see `reference`.
-    """
-    basis, points = _spline(problem, trajectory)
-    oracle = Oracle(problem, basis, points[0], points[-1], tolerance, 3, max_iter, stoppable)
-    found = []
-    for k in range(starts):
-        free = bent(points[0], points[-1], problem.limit_set, basis, seed * 1000 + k)
-        needed = oracle.needed(free, trajectory.duration)
-        result = oracle.solve(free, START_SLACK * min(needed, 2 * trajectory.duration))
-        found.append(replace(result, start_duration=trajectory.duration))
-    return tuple(sorted(found, key=lambda r: (not r.ok, r.duration)))
-
-
-def _spline(problem: TransferProblem, trajectory: Trajectory) -> tuple[SplineBasis, Array]:
-    """Basis and control points of a motion that the oracle can take."""
-    if not problem.start.at_rest:
-        raise InputError("start", "moves; the oracle solves from rest to rest only")
-    if problem.scene.moving:
-        raise InputError("obstacles", "move; the oracle solves among obstacles that stand still")
-    if any(held.care.active for held in problem.holds):
-        raise InputError("item.tolerates", "limits tilt, leaning or shock, which the oracle does not know")
-    if len(trajectory.phases) != 1:
-        raise InputError("trajectory", f"has {len(trajectory.phases)} phases; needs one")
-    phase = trajectory.phases[0]
-    if phase.basis is None or phase.control_points is None:
-        raise InputError("trajectory", "has no spline; motions read from samples cannot be improved")
-    if trajectory.joint_names != problem.robot.joint_names:
-        raise InputError("trajectory.joint_names", f"are {', '.join(trajectory.joint_names)}; not this robot's")
-    points = np.array(phase.control_points)
-    if np.abs(points[:3] - problem.start.q).max() > 1e-9 or np.abs(points[-3:] - points[-1]).max() > 1e-9:
-        raise InputError("trajectory", "does not go from the problem's start to a goal, at rest at both")
-    return phase.basis, points
 
 
 @dataclass(frozen=True)

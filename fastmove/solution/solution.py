@@ -2,14 +2,76 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from fastmove.certificate.certificate import Certificate
+from fastmove.certificate.certificate import Certificate, certificate_lines
 from fastmove.errors import NoTransferFound
 from fastmove.problem.transfer import TransferProblem
-from fastmove.report import binding_intervals, robustness, screenful
+from fastmove.solution.binding import CARRIED, binding_intervals
 from fastmove.trajectory.trajectory import Trajectory
+
+
+def limiting_shares(solution: Solution) -> list[tuple[str, float]]:
+    """(limit, share of the duration during which it binds), largest first; empty without a motion."""
+    shares: dict[str, float] = {}
+    problem, certificate = solution.problem, solution.certificate
+    if certificate is None:
+        return []
+    profile = certificate.profile
+    duration = float(profile["time"][-1])
+    for row in binding_intervals(problem, certificate):
+        kind, name = str(row["kind"]), str(row["name"])
+        label = kind if kind in CARRIED else f"{kind} {name}"
+        shares[label] = shares.get(label, 0.0) + float(row["to_s"]) - float(row["from_s"])  # type: ignore[arg-type]
+    return sorted(((k, min(v / duration, 1.0)) for k, v in shares.items()), key=lambda row: -row[1])
+
+
+def screenful(solution: Solution) -> str:
+    """Duration, lower bound, what limits the motion, worst margins, times."""
+    problem = solution.problem
+    lines = [f"{problem.name}: {solution.status.value}"]
+    if solution.detail:
+        lines.append(f"  {solution.detail}")
+    if solution.trajectory is None or solution.certificate is None:
+        return "\n".join(lines)
+    ratio = solution.duration / solution.lower_bound
+    lines.append(
+        f"  duration {solution.duration:.4f} s   lower bound {solution.lower_bound:.4f} s   ratio {ratio:.4f}   "
+        f"limits {problem.limits}"
+    )
+    if solution.goals is not None and solution.goals.total > 1:
+        lines.append(f"  {solution.goals}")
+    for held, force in zip(problem.holds, solution.grip_force, strict=True):
+        member = held.item.members[0]
+        lines.append(
+            f"  {held.item.name}: {member.mass:g} kg, grip {force:.1f} N per pad, friction {held.grasp.friction:g}, "
+            f"{held.width * 1e3:.1f} mm wide"
+        )
+    lines.append("  what limits it (share of the time at the limit):")
+    for label, share in limiting_shares(solution)[:6]:
+        lines.append(f"    {share:5.0%}  {label}")
+    if solution.prices:
+        lines += ["  what a second costs:", *(f"    {price}" for price in solution.prices[:8])]
+    elif "explain" in solution.timings:
+        lines.append("  what a second costs: not said, since this motion is not a converged optimum")
+    lines += [f"  {line}" for line in robustness(solution)]
+    lines += certificate_lines(solution.certificate)
+    stages = "   ".join(f"{name} {value * 1e3:.0f}" for name, value in solution.timings.items())
+    lines.append(f"  times [ms]: {stages}")
+    return "\n".join(lines)
+
+
+def robustness(solution: Solution) -> list[str]:
+    """What it costs to hold for all of the set instead of what is believed alone, where both are known."""
+    if not math.isfinite(solution.nominal_duration):
+        return []
+    price = solution.duration / solution.nominal_duration - 1
+    bodies = solution.problem.members
+    return [
+        f"price of robustness: {price:.1%} over {solution.nominal_duration:.4f} s for what is believed alone ({bodies} bodies)"
+    ]
 
 
 class Status(Enum):

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.attempt import Task
 from fastmove.certificate.certificate import Certificate
 from fastmove.certificate.certify import certify
 from fastmove.dynamics.kinematics import Kinematics
@@ -24,25 +23,41 @@ from fastmove.optim.margins import SHRINK
 from fastmove.optim.merit import STEP_TOLERANCE
 from fastmove.optim.samples import Samples
 from fastmove.optim.transcription import Transcription
-from fastmove.planner import Options, Planner
+from fastmove.planner.context import Workshop
+from fastmove.planner.goal_planner import Task
+from fastmove.planner.options import Options
+from fastmove.planner.planner import Planner
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Scene
 from fastmove.problem.transfer import TransferProblem
 from fastmove.search.ik import reached
 from fastmove.search.initial_guess import moving
 from fastmove.search.time_bound import braking, lower_bound
-from fastmove.solution import Solution, Status
+from fastmove.solution.solution import Solution, Status
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.trajectory import Trajectory
-from fastmove.workshop import Workshop
 
 WARM_RADIUS = 0.1  # trust region of the first step [rad]
+
+
 WARM_STEPS = 8
+
+
 WARM_CONES_FROM = 0.95  # use of the hold from which a warm start sees its cones: most changes in flight leave it alone
+
+
 LONGER = 1.02  # than the bound, where the goal moved
+
+
 LEAST_LEFT = 1e-3  # of a motion, for anything to be changed about it [s]
+
+
 GRID = 1e-3  # on which the corridor of the start is looked for [s]
+
+
 BRAKES = (1.0, 0.7, 0.45)  # shares of acceleration and jerk with which the joints come to rest, tried in this order
+
+
 STOPPED = 1e-2  # step tolerance of a stop: found soon is worth more than a little shorter
 
 

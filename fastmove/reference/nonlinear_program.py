@@ -15,125 +15,20 @@ from scipy.sparse import coo_matrix
 
 from fastmove.arrays import Array
 from fastmove.collision.query_types import Contacts
-from fastmove.contact.wrench_cone import UTILISATION_MAX
-from fastmove.optim.margins import INSIDE, SHRINK, STATIC_TARGET
 from fastmove.optim.samples import Samples
-from fastmove.problem.transfer import TransferProblem
+from fastmove.reference.sample_rows import Limits, Local, Sites
 from fastmove.trajectory.bspline import SplineBasis
 
 CENTIMETRE = 0.01  # unit of clearance rows [m]
+
+
 CUSHION = 2e-4  # of clearance, for what linearised distances leave out [m]
+
+
 PRICE = 40.0  # of a lack of clearance [s/m]
+
+
 LEAST = 0.2  # duration over that at the start
-
-
-class Local:
-    """Rows at one sample over the four control points that its span touches and ξ, with Jacobian and Hessian.
-
-    With weights w (orders × 4, divided by powers of T0) the state is x_k = P w_k / ξ^k, so derivatives are those of the rows with
-    respect to the state (x, by CasADi) carried over by the chain rule: H_z = Jᵀ H_x J + Σ γ_i ∇² x_i.
-
-    Args:
-        rows: expression over `state` (orders · n) and `bodies`.
-    """
-
-    def __init__(self, rows: ca.SX, state: ca.SX, bodies: ca.SX, n: int) -> None:
-        self.count, self.n, self.orders = rows.numel(), n, state.numel() // n
-        self.width = 4 * n + 1
-        points, xi, weights = ca.SX.sym("P", n, 4), ca.SX.sym("xi"), ca.SX.sym("w", 4, self.orders)
-        z, w = ca.vertcat(ca.vec(points), xi), ca.vec(weights)
-        x = ca.vertcat(*[points @ weights[:, k] / xi**k for k in range(self.orders)])
-        chain = ca.jacobian(x, z)
-        multiplier, slope = ca.SX.sym("lam", self.count), ca.SX.sym("gamma", state.numel())
-        curvature, gradient = ca.hessian(ca.dot(multiplier, rows), state)
-        value = ca.Function("value", [state, bodies], [rows, ca.jacobian(rows, state)])
-        second = ca.Function("second", [state, bodies, multiplier], [curvature, gradient])
-        bend = ca.Function("bend", [z, w, slope], [ca.hessian(ca.dot(slope, x), z)[0]])
-        rows_z, jacobian_x = value(x, bodies)
-        curvature_x, gradient_x = second(x, bodies, multiplier)
-        hessian = chain.T @ curvature_x @ chain + bend(z, w, gradient_x)
-        self.at = ca.Function("at", [state, bodies], [rows])
-        self.value = ca.Function("g", [z, w, bodies], [ca.densify(rows_z)])
-        self.jacobian = ca.Function("J", [z, w, bodies], [ca.densify(jacobian_x @ chain)])
-        self.hessian = ca.Function("H", [z, w, bodies, multiplier], [ca.densify(hessian)])
-
-
-@dataclass(frozen=True)
-class Sites:
-    """Where the rows of a `Local` stand.
-
-    Attributes:
-        first: (K,) first of the four control points;  weights: (K, orders · 4);  bodies: (K, 10 per hold).
-    """
-
-    first: Array
-    weights: Array
-    bodies: Array
-
-
-def weights_at(basis: SplineBasis, s: Array, sides: Array, orders: int, duration: float) -> tuple[Array, Array]:
-    """First control point (K,) and basis values there (K, orders · 4), the k-th divided by duration^k.
-
-    sides: (K,) of bool, whether s is approached from the left.
-    """
-    first = np.where(sides, basis.span_of(s, "left"), basis.span_of(s, "right"))
-    columns = first[:, None] + np.arange(4)
-    rows = np.arange(len(s))[:, None]
-    parts = []
-    for k in range(orders):
-        values = np.where(sides[:, None], basis.matrix(s, k, "left"), basis.matrix(s, k, "right"))
-        parts.append(values[rows, columns] / duration**k)
-    return first, np.concatenate(parts, axis=1)
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the rows are divided by: the planner's limits, from inside."""
-
-    velocity: Array
-    acceleration: Array
-    jerk: Array
-    low: Array
-    high: Array
-    effort: Array
-    rate: Array
-    hold: float
-
-    @staticmethod
-    def of(problem: TransferProblem, start: Array, goal: Array) -> Limits:
-        limits, inside = problem.limit_set, 1 - INSIDE
-        span, ends = limits.position_max - limits.position_min, np.stack([start, goal])
-        low = np.minimum(limits.position_min + span * INSIDE, ends.min(axis=0))
-        high = np.maximum(limits.position_max - span * INSIDE, ends.max(axis=0))
-        motion = (limits.velocity * inside, limits.acceleration * inside, limits.jerk * inside)
-        efforts = (limits.effort * (inside - SHRINK), limits.effort_rate * (inside - SHRINK))
-        return Limits(*motion, low, high, *efforts, UTILISATION_MAX * (inside - SHRINK))
-
-
-def _use(problem: TransferProblem, efforts: ca.SX, limits: Limits) -> ca.SX:
-    """Shares of torque limits, then of holds, |·| ≤ 1."""
-    n = problem.robot.n_arm
-    rows = [efforts[int(i)] / float(limits.effort[i]) for i in np.nonzero(np.isfinite(limits.effort))[0]]
-    for k, held in enumerate(problem.holds if problem.hold_active else ()):
-        margin = held.contact_model.expression(efforts[n + 6 * k : n + 6 * k + 6], float(held.grasp.grip_force[1]))
-        rows.append((UTILISATION_MAX - margin) / limits.hold)
-    return ca.vertcat(*rows)
-
-
-def sample_rows(problem: TransferProblem, efforts: ca.Function, limits: Limits) -> tuple[Local, Local, Local | None]:
-    """Rows of torque and hold, the same at rest, and rows of torque rate where it is limited."""
-    n = problem.robot.n_arm
-    state, bodies = ca.SX.sym("state", 4 * n), ca.SX.sym("bodies", 10 * len(problem.holds))
-    q, moving = state[:n], state[: 3 * n]
-    total = efforts(*ca.vertsplit(moving, n), bodies)
-    effort = Local(_use(problem, total, limits), moving, bodies, n)
-    still = efforts(q, ca.SX.zeros(n), ca.SX.zeros(n), bodies)
-    rest = Local(_use(problem, still, limits) / STATIC_TARGET, q, bodies, n)
-    finite = np.nonzero(np.isfinite(limits.rate))[0]
-    if len(finite) == 0:
-        return effort, rest, None
-    change = ca.jtimes(total[:n], moving, state[n:])  # along (q̇, q̈, q⃛)
-    return effort, rest, Local(ca.vertcat(*[change[int(i)] / float(limits.rate[i]) for i in finite]), state, bodies, n)
 
 
 @dataclass(frozen=True)

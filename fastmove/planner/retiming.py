@@ -18,9 +18,7 @@ import numpy as np
 from scipy import sparse
 
 from fastmove.arrays import Array
-from fastmove.attempt import Task
 from fastmove.collision.query_types import Ends
-from fastmove.draft import Draft
 from fastmove.errors import InputError
 from fastmove.optim.breakpoints import cosine_breakpoints, switch_basis
 from fastmove.optim.cone_program import ConicProgram
@@ -32,12 +30,14 @@ from fastmove.optim.samples import Samples
 from fastmove.optim.sqp import run
 from fastmove.optim.subproblem import Step, Subproblem
 from fastmove.optim.transcription import Transcription
+from fastmove.planner.candidate import Draft
+from fastmove.planner.context import Workshop
+from fastmove.planner.goal_planner import Task
 from fastmove.problem.transfer import TransferProblem
 from fastmove.search.time_bound import Bound, lower_bound
-from fastmove.solution import Solution, Status
+from fastmove.solution.solution import Solution, Status
 from fastmove.trajectory.path_curve import Way
 from fastmove.trajectory.trajectory import Trajectory
-from fastmove.workshop import Workshop
 
 SPANS = 22  # of the time law, beside the switching times of the slowest joint
 

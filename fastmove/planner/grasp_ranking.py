@@ -1,36 +1,27 @@
-"""Many problems, many grasps: processes that share nothing but the question, answers in the order asked.
-
-Results do not depend on the number of processes: what is planned is decided by counts and bounds alone.
-"""
+"""Ranking grasps of one transfer by the duration each allows."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array, locked
 from fastmove.errors import FastMoveError, InputError
-from fastmove.geometry.poses import pose
-from fastmove.planner import Options, Planner
+from fastmove.planner.batch import plan_batch, plan_or_failure, workers
+from fastmove.planner.context import Workshop
+from fastmove.planner.options import Options
 from fastmove.problem.goal import ITEM, Goal, State
 from fastmove.problem.grasp import Grasp, GraspCandidate, Held, hold
 from fastmove.problem.transfer import TransferProblem
-from fastmove.report import solution_json
 from fastmove.robot.joint_limits import LimitSet
 from fastmove.search.ik import Reach, pose_at
 from fastmove.search.time_bound import lower_bound
-from fastmove.solution import Solution, Status
-from fastmove.tables import Table
-from fastmove.workshop import Workshop
+from fastmove.solution.as_json import solution_json
+from fastmove.solution.solution import Solution, Status
 
 WAVE = 4  # grasps planned before the next look whether another can still win
 
@@ -42,34 +33,6 @@ PAIRS = 80  # pairs of start and goal configurations that are bounded exactly
 
 
 GOALS = 3  # goal configurations given to the planner with a grasp
-
-
-def plan_batch(problems: Iterable[TransferProblem], jobs: int = 1, options: Options | None = None) -> list[Solution]:
-    """Solutions in the order of the problems; one bad problem never hurts another (its status is REFUSED).
-
-    Args:
-        jobs: processes; with several `options.progress` is not called.
-    """
-    asked = list(problems)
-    with _workers(min(jobs, len(asked))) as mapped:
-        return mapped(partial(_planned, options=options), asked)
-
-
-def _planned(problem: TransferProblem, options: Options | None) -> Solution:
-    try:
-        return Planner(options).plan(problem)
-    except FastMoveError as error:
-        return Solution(problem, Status.REFUSED, str(error))
-
-
-@contextmanager
-def _workers(jobs: int) -> Iterator[Callable[..., list[Any]]]:
-    """Something that maps a function over questions, here or in this many processes, the answers in order."""
-    if jobs <= 1:
-        yield lambda function, questions, chunk=1: [function(question) for question in questions]
-        return
-    with ProcessPoolExecutor(jobs) as pool:
-        yield lambda function, questions, chunk=1: list(pool.map(function, questions, chunksize=chunk))
 
 
 @dataclass(frozen=True)
@@ -174,7 +137,7 @@ def rank_grasps(
         if grasp.start_q is not None and not np.all(np.isfinite(grasp.start_q)):
             raise InputError(f"grasps: {grasp.id}.start_q", "has numbers that are not finite [rad]")
     ends = ItemEnds.of(problem)
-    with _workers(min(jobs, len(grasps))) as mapped:
+    with workers(min(jobs, len(grasps))) as mapped:
         ranked: list[RankedGrasp] = mapped(partial(_bounded, problem, ends), grasps, CHUNK)
         order = sorted((k for k, g in enumerate(ranked) if not g.reason), key=lambda k: (ranked[k].lower_bound, k))
         best = float("inf")
@@ -182,7 +145,7 @@ def rank_grasps(
             wave = [k for k in order[first : first + WAVE] if everything or ranked[k].lower_bound * (1 + regret) < best]
             if not wave:
                 break
-            solutions = mapped(partial(_planned, options=options), [ranked[k].problem for k in wave])
+            solutions = mapped(partial(plan_or_failure, options=options), [ranked[k].problem for k in wave])
             for k, solution in zip(wave, solutions, strict=True):
                 ranked[k] = replace(ranked[k], solution=solution, reason="" if solution.ok else solution.detail)
                 best = min(best, solution.duration if solution.ok else best)
@@ -308,37 +271,3 @@ def plan_contacts(problem: TransferProblem, contact: str = "best", options: Opti
                 grasp, solution=solution, lower_bound=solution.lower_bound, reason="" if solution.ok else solution.detail
             )
     return sorted(found, key=lambda g: g.key)
-
-
-def read_grasps(path: str | Path) -> list[GraspCandidate]:
-    """Grasps of a `.json` (a list) or `.jsonl` file: {id, tool_T_item, contact, grip_force_N, friction, start_q}.
-
-    Raises:
-        InputError: the file, the entry and what is allowed.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(str(path), "no such file")
-    try:
-        text = path.read_text()
-        rows = [json.loads(line) for line in text.splitlines() if line.strip()] if path.suffix == ".jsonl" else json.loads(text)
-    except (OSError, ValueError) as error:
-        raise InputError(str(path), f"cannot be read as JSON: {error}") from None
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise InputError(str(path), "is not a list of grasps")
-    return [_grasp(Table(row, f"{path.name}[{k}]")) for k, row in enumerate(rows)]
-
-
-def _grasp(table: Table) -> GraspCandidate:
-    placement = table.table("tool_T_item")
-    contact = table.choice("contact", ("pinch", "suction"), "pinch")
-    found = GraspCandidate(
-        table.string("id"),
-        pose(placement.numbers("position", 3, [0.0] * 3), placement.numbers("quaternion_xyzw", 4, [0.0, 0.0, 0.0, 1.0])),
-        table.number("grip_force_N") if table.has("grip_force_N") else None,
-        table.number("friction") if table.has("friction") else None,
-        locked(table.numbers("start_q", None)) if table.has("start_q") else None,
-        contact,
-    )
-    table.finish()
-    return found

@@ -16,7 +16,7 @@ from fastmove.multibody.assembly import HAND_OVERLAP, Assembly, hand_overlaps
 from fastmove.multibody.open_hand import OpenedHand
 from fastmove.problem.grasp import Held
 from fastmove.problem.transfer import TransferProblem
-from fastmove.solution import Status
+from fastmove.solution.solution import Status
 
 
 class EndChecks:

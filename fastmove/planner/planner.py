@@ -3,66 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.attempt import Task
-from fastmove.certificate.certificate import Certificate
-from fastmove.draft import Draft, Sketch
-from fastmove.errors import GoalOutOfReach, InputError
-from fastmove.explain import with_prices
+from fastmove.errors import GoalOutOfReach
 from fastmove.optim.merit import PROVEN
+from fastmove.planner.context import Workshop, timed
+from fastmove.planner.goal_planner import Task
+from fastmove.planner.goal_search import Search
+from fastmove.planner.options import Options
+from fastmove.planner.sensitivity import with_prices
 from fastmove.problem.transfer import TransferProblem
 from fastmove.problem_file import load_problem
 from fastmove.search.goal_refinement import soonest
 from fastmove.search.ik import reached
 from fastmove.search.time_bound import lower_bound
-from fastmove.solution import GoalTally, Solution, Status
-from fastmove.trajectory.trajectory import Trajectory
-from fastmove.workshop import Workshop, timed
+from fastmove.solution.solution import GoalTally, Solution, Status
 
-PATHS, PATHS_HELD = 3, 4  # searches; of 210 problems a fourth makes 3 more than 1 % shorter where nothing is held, and all slower
-ENOUGH = 1.005  # no further path search once the duration is within this factor of the bound
-DRAFTED, ALIKE = 2, 1.05  # sketches gone on with at most where nothing is held, the second if its merit is within this factor
-BENT = 4  # bent lines that are tried where nothing is in the way but the hold at rest
-FINISHED = 2  # drafts in the way of obstacles that are refined and certified, the fastest first …
-PROMISING, PROMISING_HELD = 1.0, 1.10  # … unless they are slower than the best motion times what finishing one may gain
 GOALS_SOLVED = 4  # goals of a region that are solved, in the order of their bounds, once one of them has a certified motion …
+
+
 GOALS_FAILED = 8  # … or that may fail before
+
+
 WORTH = 1.002  # goals of a region whose bound promises less than this are left alone
-
-
-@dataclass(frozen=True)
-class Options:
-    """Attributes:
-    seed: of the path search; same problem, options and seed give the same bytes.
-    path_seeds: path searches beside the straight line, until one is proven optimal; None = `PATHS`, or `PATHS_HELD` for a hold.
-    deadline: after this time [s] no new search is started, for this goal or another, but for the first; gives determinism up.
-    explain: also price the limits, and plan for what is believed alone to price the set around it.
-    progress: called with a few words whenever a new stage begins.
-    """
-
-    seed: int = 0
-    path_seeds: int | None = None
-    deadline: float | None = None
-    explain: bool = False
-    progress: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
-
-    def __getstate__(self) -> dict[str, object]:
-        """Without a function that other processes could not call."""
-        return self.__dict__ | {"progress": None}
-
-    def __post_init__(self) -> None:
-        if self.seed < 0 or (self.path_seeds or 0) < 0:
-            raise InputError(
-                "options", f"have seed {self.seed} and path_seeds {self.path_seeds}; whole numbers from 0 are needed"
-            )
-        if self.deadline is not None and not self.deadline > 0:
-            raise InputError("options.deadline", f"is {self.deadline} s; it must be positive")
 
 
 class Planner:
@@ -108,110 +75,6 @@ def plan(problem: TransferProblem | str | Path, options: Options | None = None) 
         StartInCollision, GraspInvalid, InputError: see `Planner.plan` and `load_problem`.
     """
     return Planner(options).plan(problem if isinstance(problem, TransferProblem) else load_problem(problem))
-
-
-@dataclass
-class _Search:
-    """Attempts at one goal: all are sketched, the most promising are drafted and finished, until one is as good as any can be."""
-
-    task: Task
-    bound: float
-    options: Options
-    late: Callable[[], bool]
-    best: tuple[Trajectory, Certificate] | None = None
-    last: tuple[Trajectory, Certificate] | None = None
-
-    def run(self) -> tuple[Trajectory, Certificate] | None:
-        """The best certified motion, else the last that was refused, else None."""
-        paths = self.options.path_seeds
-        if paths is None:
-            paths = PATHS_HELD if self.task.held else PATHS
-        usual, more = self.task.order(paths)
-        self._finish_all(self._drafts(self._sketches(usual)))
-        if more and self.best is None and not self.late() and not self.task.turnable():
-            return None
-        for tried, number in enumerate(more):
-            if self.best is not None or self.late():
-                break
-            sketch = self._sketched(len(usual) + tried, number)
-            if sketch is not None:
-                self._finish_all(self._drafts([sketch]))
-        return self.best or self.last
-
-    def _sketches(self, numbers: list[int]) -> list[Sketch]:
-        """Attempts to be gone on with, unless one was finished at once: as fast as any can be, or the first and unobstructed."""
-        found: list[Sketch] = []
-        for tried, number in enumerate(numbers):
-            if self._enough() or (tried and self.late()) or (found and self._fruitless(tried, number)):
-                break
-            rival = np.inf if self.task.held else min((s.merit for s in found), default=np.inf)
-            sketch = self._sketched(tried, number, rival)
-            if sketch is None:
-                continue
-            whole = self.task.held or (tried == 0 and sketch.clear) or (number != 0 and self._fast(sketch))
-            draft = self.task.draft(sketch) if whole else None
-            if draft is not None and (self._fast(draft) or (tried == 0 and not self.task.obstructed(draft))):
-                self._finish(draft)
-                continue
-            found.append(sketch)
-            if draft is not None and tried == 0 and self.task.turned(draft):
-                found += filter(None, (self._sketched(bend, -bend) for bend in range(1, BENT + 1)))
-        return found
-
-    def _drafts(self, sketches: list[Sketch]) -> list[Draft]:
-        """Of the most promising; on finer breakpoints where none can be followed as they are."""
-        ordered = sorted(sketches, key=lambda s: (s.merit, s.number))
-        found: list[Draft] = []
-        if self._enough():
-            return found
-        for sketch in ordered:
-            alike = len(found) < DRAFTED and sketch.merit <= ALIKE * ordered[0].merit
-            if (not found or alike or sketch.descent.over or self.task.held) and (draft := self.task.draft(sketch)) is not None:
-                found.append(draft)
-        for sketch in [] if found else ordered:
-            if (draft := self.task.finer_draft(sketch)) is not None:
-                return [draft]
-        return found
-
-    def _finish_all(self, drafts: list[Draft]) -> None:
-        """Of these drafts those that look faster than the best, the fastest first."""
-        promising = PROMISING_HELD if self.task.held else PROMISING
-        done: list[Draft] = []
-        for draft in sorted(drafts, key=lambda d: (d.duration, d.number)):
-            if self.best is not None and (
-                self._enough() or draft.duration > promising * self.best[0].duration or len(done) >= FINISHED
-            ):
-                break
-            if not any(draft.same(other) for other in done):
-                self._finish(draft)
-                done.append(draft)
-
-    def _fast(self, found: Sketch | Draft) -> bool:
-        return found.duration <= ENOUGH * self.bound
-
-    def _enough(self) -> bool:
-        return self.best is not None and (self.best[0].duration <= ENOUGH * self.bound or not self.task.obstacles_bind)
-
-    def _fruitless(self, tried: int, number: int) -> bool:
-        """Where there is a draft already: a line deep inside obstacles, or a search after one that has found nothing."""
-        return (number == 0 and tried > 0) or self.task.exhausted
-
-    def _sketched(self, tried: int, number: int, rival: float = np.inf) -> Sketch | None:
-        if self.options.progress is not None:
-            self.options.progress(f"attempt {tried + 1}: {_called(number)}")
-        return self.task.sketch(number, rival)
-
-    def _finish(self, draft: Draft) -> None:
-        self.last = self.task.finished(draft)
-        if self.last[1].ok and (self.best is None or self.last[0].duration < self.best[0].duration):
-            self.best = self.last
-
-
-def _called(number: int) -> str:
-    """What an attempt begins with."""
-    if number == 0:
-        return "straight line"
-    return f"searched path {number}" if number > 0 else f"bent line {-number}"
 
 
 @dataclass
@@ -309,7 +172,7 @@ class _Run:
         bound = lower_bound(problem.start, goal, self.limits)
         ends = self.shop.collision.ends(np.array(problem.start.q), goal)
         task = Task(self.shop, goal, bound, ends, self.options.seed)
-        found = _Search(task, bound.duration, self.options, self._late).run()
+        found = Search(task, bound.duration, self.options, self._late).run()
         if found is None:
             return Solution(problem, Status.NO_PATH, task.sentence(), lower_bound=bound.duration)
         return Solution.of(problem, *found, bound.duration)

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from fastmove.checks import EndChecks
 from fastmove.collision.checker import Collision
 from fastmove.dynamics.efforts import Dynamics
 from fastmove.multibody.assembly import Assembly, assemble
+from fastmove.planner.end_checks import EndChecks
 from fastmove.problem.transfer import TransferProblem
 
 

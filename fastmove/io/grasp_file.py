@@ -1,0 +1,46 @@
+"""Reading lists of candidate grasps (JSON, JSON lines)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from fastmove.arrays import locked
+from fastmove.errors import InputError
+from fastmove.geometry.poses import pose
+from fastmove.problem.grasp import GraspCandidate
+from fastmove.tables import Table
+
+
+def read_grasps(path: str | Path) -> list[GraspCandidate]:
+    """Grasps of a `.json` (a list) or `.jsonl` file: {id, tool_T_item, contact, grip_force_N, friction, start_q}.
+
+    Raises:
+        InputError: the file, the entry and what is allowed.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(str(path), "no such file")
+    try:
+        text = path.read_text()
+        rows = [json.loads(line) for line in text.splitlines() if line.strip()] if path.suffix == ".jsonl" else json.loads(text)
+    except (OSError, ValueError) as error:
+        raise InputError(str(path), f"cannot be read as JSON: {error}") from None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise InputError(str(path), "is not a list of grasps")
+    return [_grasp(Table(row, f"{path.name}[{k}]")) for k, row in enumerate(rows)]
+
+
+def _grasp(table: Table) -> GraspCandidate:
+    placement = table.table("tool_T_item")
+    contact = table.choice("contact", ("pinch", "suction"), "pinch")
+    found = GraspCandidate(
+        table.string("id"),
+        pose(placement.numbers("position", 3, [0.0] * 3), placement.numbers("quaternion_xyzw", 4, [0.0, 0.0, 0.0, 1.0])),
+        table.number("grip_force_N") if table.has("grip_force_N") else None,
+        table.number("friction") if table.has("friction") else None,
+        locked(table.numbers("start_q", None)) if table.has("start_q") else None,
+        contact,
+    )
+    table.finish()
+    return found

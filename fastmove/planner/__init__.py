@@ -1,0 +1,1 @@
+"""The planner: goals searched, motions solved, certified, repaired, replanned, ranked."""

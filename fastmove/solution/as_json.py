@@ -1,0 +1,41 @@
+"""What a person reads: the screenful of a solution, and which limit binds when."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from fastmove.certificate.certificate import certificate_json, finite
+from fastmove.solution.binding import binding_intervals
+
+if TYPE_CHECKING:
+    from fastmove.solution.solution import Solution
+
+
+def solution_json(solution: Solution) -> dict[str, object]:
+    """What `plan --json` prints and `bench` writes.  `prices` is empty unless it was asked for."""
+    result: dict[str, object] = {
+        "status": solution.status.name.lower(),
+        "detail": solution.detail or solution.status.value,
+        "duration_s": solution.duration,
+        "lower_bound_s": solution.lower_bound,
+        "plan_time_s": solution.timings.get("total", math.nan),
+        "timings_s": solution.timings,
+        "limits": solution.problem.limits,
+        "certificate": None,
+        "assumes": [],
+        "binding": [],
+        "prices": [price.as_json() for price in solution.prices],  # type: ignore[attr-defined]
+        "nominal_duration_s": solution.nominal_duration,
+        "grip_force_N": list(solution.grip_force),
+        "goals": None if solution.goals is None else asdict(solution.goals),
+        "seed": solution.seed,
+        "version": version("fastmove"),
+    }
+    if solution.certificate is not None:
+        result["certificate"] = certificate_json(solution.certificate)
+        result["assumes"] = list(solution.certificate.assumes)
+        result["binding"] = binding_intervals(solution.problem, solution.certificate)
+    return finite(result)  # type: ignore[return-value]

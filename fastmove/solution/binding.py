@@ -1,0 +1,44 @@
+"""When a motion is at which limit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastmove.certificate.certificate import Certificate
+from fastmove.problem.transfer import TransferProblem
+
+BINDING_FROM = 0.98  # share of a limit from which it counts as binding
+
+
+CARRIED = ("hold", "pad_share", "tilt", "upright", "shock", "swing")  # limits on what is held
+
+
+CLEARANCE_FROM = 0.002  # margin of the clearance below which it counts as binding [m]
+
+
+def binding_intervals(problem: TransferProblem, certificate: Certificate) -> list[dict[str, object]]:
+    """[{kind, name, from_s, to_s}] in order of time: where a limit is used by 98 % or more, a clearance within 2 mm."""
+    profile, names = certificate.profile, problem.robot.joint_names
+    rows: list[dict[str, object]] = []
+    for kind in ("velocity", "acceleration", "jerk", "torque", "torque_rate"):
+        if kind in profile:
+            for j, name in enumerate(names):
+                rows += _intervals(profile["time"], profile[kind][:, j] >= BINDING_FROM, kind, name)
+    for kind in CARRIED:
+        if problem.holds and kind in profile:
+            rows += _intervals(profile["time"], profile[kind] >= BINDING_FROM, kind, problem.holds[0].item.name)
+    if "clearance" in profile:
+        for pair in np.unique(profile["clearance_pair"]):
+            own = profile["clearance_pair"] == pair
+            near = profile["clearance"][own] <= CLEARANCE_FROM
+            rows += _intervals(profile["clearance_time"][own], near, "clearance", str(pair))
+    return sorted(rows, key=lambda row: (row["from_s"], row["kind"], row["name"]))  # type: ignore[arg-type]
+
+
+def _intervals(time: np.ndarray, active: np.ndarray, kind: str, name: str) -> list[dict[str, object]]:
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], active, [False]]).astype(int)))
+    return [
+        {"kind": kind, "name": name, "from_s": float(time[a]), "to_s": float(time[b - 1])}
+        for a, b in zip(edges[::2], edges[1::2], strict=True)
+        if time[b - 1] > time[a]
+    ]
