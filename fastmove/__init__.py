@@ -29,9 +29,14 @@ if TYPE_CHECKING:
     from fastmove.errors import StateOutsideLimits as StateOutsideLimits
     from fastmove.errors import TrajectoryFileError as TrajectoryFileError
     from fastmove.errors import UnknownName as UnknownName
-    from fastmove.execution import Event as Event
-    from fastmove.execution import Execution as Execution
-    from fastmove.execution import RunReport as RunReport
+    from fastmove.execution.run_transfer import RunOutcome as RunOutcome
+    from fastmove.execution.run_transfer import run_transfer as run_transfer
+    from fastmove.execution.slip_test import Judgement as Judgement
+    from fastmove.execution.slip_test import Verdict as Verdict
+    from fastmove.execution.slip_test import judge_batch as judge_batch
+    from fastmove.execution.stream import Event as Event
+    from fastmove.execution.stream import Execution as Execution
+    from fastmove.execution.stream import RunReport as RunReport
     from fastmove.geometry.box_cover import cover_heights as cover_heights
     from fastmove.geometry.box_cover import cover_mesh as cover_mesh
     from fastmove.geometry.box_cover import cover_points as cover_points
@@ -40,9 +45,9 @@ if TYPE_CHECKING:
     from fastmove.geometry.poses import pose as pose
     from fastmove.geometry.shapes import Shape as Shape
     from fastmove.io.grasp_file import read_grasps as read_grasps
-    from fastmove.judge import Judgement as Judgement
-    from fastmove.judge import Verdict as Verdict
-    from fastmove.judge import judge_batch as judge_batch
+    from fastmove.io.problem_file import load_problem as load_problem
+    from fastmove.io.trajectory_file import load_trajectory as load_trajectory
+    from fastmove.io.trajectory_file import save_trajectory as save_trajectory
     from fastmove.planner.batch import plan_batch as plan_batch
     from fastmove.planner.grasp_ranking import plan_contacts as plan_contacts
     from fastmove.planner.grasp_ranking import rank_grasps as rank_grasps
@@ -73,7 +78,6 @@ if TYPE_CHECKING:
     from fastmove.problem.tolerance import Tolerance as Tolerance
     from fastmove.problem.transfer import TransferProblem as TransferProblem
     from fastmove.problem.uncertainty import Uncertainty as Uncertainty
-    from fastmove.problem_file import load_problem as load_problem
     from fastmove.resources import problems_folder as problems_folder
     from fastmove.robot.gripper import Gripper as Gripper
     from fastmove.robot.joint_limits import LimitSet as LimitSet
@@ -83,16 +87,12 @@ if TYPE_CHECKING:
     from fastmove.robot.shipped import known_robots as known_robots
     from fastmove.robot.shipped import load_robot as load_robot
     from fastmove.robot.suction_cup import SuctionCup as SuctionCup
-    from fastmove.run import RunOutcome as RunOutcome
-    from fastmove.run import run_transfer as run_transfer
     from fastmove.search.retarget import on_robot as on_robot
     from fastmove.solution.solution import Solution as Solution
     from fastmove.solution.solution import Status as Status
     from fastmove.solution.solution import limiting_shares as limiting_shares
     from fastmove.trajectory.trajectory import Trajectory as Trajectory
-    from fastmove.trajectory_file import load_trajectory as load_trajectory
-    from fastmove.trajectory_file import save_trajectory as save_trajectory
-    from fastmove.viewer import write_preview as write_preview
+    from fastmove.viz.preview import write_preview as write_preview
 
 __version__ = "0.1.0"
 
@@ -103,13 +103,16 @@ _HOMES = {
     "contact.patch": "Patch disc_patch line_patch plane_patch",
     "errors": "DriverFailed FastMoveError GoalOutOfReach GraspInvalid InputError MissingPackage NoTransferFound "
     "StartInCollision StateOutsideLimits TrajectoryFileError UnknownName",
-    "execution": "Event Execution RunReport",
+    "execution.run_transfer": "RunOutcome run_transfer",
+    "execution.slip_test": "Judgement Verdict judge_batch",
+    "execution.stream": "Event Execution RunReport",
     "geometry.box_cover": "cover_heights cover_mesh cover_points points_of_depth",
     "geometry.pose_trajectory": "Motion",
     "geometry.poses": "pose",
     "geometry.shapes": "Shape",
     "io.grasp_file": "read_grasps",
-    "judge": "Judgement Verdict judge_batch",
+    "io.problem_file": "load_problem",
+    "io.trajectory_file": "load_trajectory save_trajectory",
     "planner.batch": "plan_batch",
     "planner.grasp_ranking": "plan_contacts rank_grasps",
     "planner.options": "Options",
@@ -126,7 +129,6 @@ _HOMES = {
     "problem.tolerance": "Tolerance",
     "problem.transfer": "TransferProblem",
     "problem.uncertainty": "Uncertainty",
-    "problem_file": "load_problem",
     "resources": "problems_folder",
     "robot.gripper": "Gripper",
     "robot.joint_limits": "LimitSet",
@@ -134,15 +136,13 @@ _HOMES = {
     "robot.multi_arm": "together",
     "robot.shipped": "example_robot_data known_robots load_robot",
     "robot.suction_cup": "SuctionCup",
-    "run": "RunOutcome run_transfer",
     "search.retarget": "on_robot",
     "solution.solution": "Solution Status limiting_shares",
     "trajectory.trajectory": "Trajectory",
-    "trajectory_file": "load_trajectory save_trajectory",
-    "viewer": "write_preview",
+    "viz.preview": "write_preview",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
-_PARTS = ("drivers", "judge")  # modules that are public themselves
+_PARTS = {"drivers": "drivers", "judge": "execution.slip_test"}  # modules that are public themselves
 __all__ = sorted((*_HOME, *_PARTS))
 
 if not TYPE_CHECKING:
@@ -153,6 +153,8 @@ if not TYPE_CHECKING:
             found = getattr(import_module(f"fastmove.{_HOME[name]}"), name)
             globals()[name] = found
             return found
+        if name in _PARTS:
+            return import_module(f"fastmove.{_PARTS[name]}")
         try:
             return import_module(f"fastmove.{name}")
         except ModuleNotFoundError as error:

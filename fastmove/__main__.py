@@ -2,6 +2,6 @@
 
 import sys
 
-from fastmove.cli import main
+from fastmove.cli.main import main
 
 sys.exit(main())

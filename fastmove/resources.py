@@ -19,7 +19,7 @@ def problems_folder() -> Path:
 
 def _data_folder(name: str) -> Path:
     here = Path(__file__).resolve().parent
-    for folder in (here / name, here.parent / name):
+    for folder in (here / "data" / name, here.parent / name):
         if folder.is_dir():
             return folder
     raise InputError(name, "the folder is missing from this installation; reinstall fastmove")

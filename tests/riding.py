@@ -22,7 +22,7 @@ from generators import RIDING_TIME, dominance, riding, riding_share
 import fastmove as fm
 from fastmove.certificate import hold as certified
 from fastmove.contact import pinch as contact
-from fastmove.judge import Judgement, Verdict, judge
+from fastmove.execution.slip_test import Judgement, Verdict, judge
 from fastmove.problem.grasp import hold
 from fastmove.problem.transfer import TransferProblem
 

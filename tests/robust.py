@@ -57,7 +57,7 @@ def planned(job: dict[str, Any]) -> dict[str, Any]:
 
 def _planned(job: dict[str, Any], begin: float) -> dict[str, Any]:
     import fastmove as fm
-    from fastmove.judge import judge
+    from fastmove.execution.slip_test import judge
 
     problem = perturbed(fm.load_problem(fm.problems_folder() / f"{job['problem']}.toml"), job["start"], job["size"])
     solution = fm.plan(problem, fm.Options(seed=job["seed"]))

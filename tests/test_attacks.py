@@ -11,17 +11,17 @@ from test_certificate import behind_a_post
 
 import fastmove as fm
 from fastmove.certificate.certify import certify
-from fastmove.cli import main
+from fastmove.cli.main import main
 from fastmove.contact.patch import plane_patch
 from fastmove.errors import GraspInvalid
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
+from fastmove.io.trajectory_file import load_trajectory, save_trajectory
 from fastmove.problem.grasp import Grasp, hold
 from fastmove.problem.item import Inertial, Item, solid_inertia
 from fastmove.problem.scene import Obstacle, Scene
 from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial
 from fastmove.trajectory.trajectory import Phase, Trajectory
-from fastmove.trajectory_file import load_trajectory, save_trajectory
 
 
 @pytest.fixture(scope="module")

@@ -19,9 +19,10 @@ from fastmove.certificate.certify import certify
 from fastmove.certificate.clearance import Sweep
 from fastmove.drivers.kinematic import KinematicDriver
 from fastmove.errors import InputError
-from fastmove.execution import Event, Execution
+from fastmove.execution.stream import Event, Execution
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
+from fastmove.io.trajectory_file import load_trajectory, save_trajectory
 from fastmove.multibody.assembly import assemble, goal_frame
 from fastmove.problem.goal import Goal, GoalPose, State
 from fastmove.problem.grasp import Grasp, Held, hold
@@ -37,7 +38,6 @@ from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.path_curve import Way
 from fastmove.trajectory.piecewise_polynomial import quintic_hermite
 from fastmove.trajectory.trajectory import Phase, Trajectory
-from fastmove.trajectory_file import load_trajectory, save_trajectory
 
 HOME = np.array([0.0, -0.4, 0.0, -2.2, 0.0, 1.8, 0.8])
 
@@ -288,7 +288,7 @@ def interrupted_at(execution: Execution, number: int) -> Event:
 
 
 def test_an_interrupt_anywhere_in_the_loop_stops_the_arm(simple: TransferProblem, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fastmove.execution.STALL", np.inf)  # a busy machine is no stall here
+    monkeypatch.setattr("fastmove.execution.stream.STALL", np.inf)  # a busy machine is no stall here
     slow = line(simple, 3.0, [40.0])
     solution = Solution.of(simple, slow, certify(simple, slow), 0.0)
     for number in range(1, 60):
@@ -297,7 +297,7 @@ def test_an_interrupt_anywhere_in_the_loop_stops_the_arm(simple: TransferProblem
 
 
 def test_a_second_interrupt_does_not_keep_the_arm_from_stopping(simple: TransferProblem, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fastmove.execution.STALL", np.inf)
+    monkeypatch.setattr("fastmove.execution.stream.STALL", np.inf)
 
     class Slow(KinematicDriver):
         tries = 0

@@ -12,7 +12,7 @@ from generators import block, free_space_pairs, pinched
 from scenes import furniture, named
 
 import fastmove as fm
-from fastmove.cli import main
+from fastmove.cli.main import main
 from fastmove.planner.grasp_ranking import RankedGrasp
 from fastmove.problem.grasp import GraspCandidate
 from fastmove.search.ik import pose_at

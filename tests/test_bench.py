@@ -18,7 +18,7 @@ from fastmove.bench.peers import GEOMETRIC, KINEMATIC, rrtc_ruckig, rrtc_toppra
 from fastmove.bench.planners import slowdown, without_hold
 from fastmove.bench.recheck import raw_hits
 from fastmove.bench.runner import Job, read_results, read_set, run
-from fastmove.cli import main
+from fastmove.cli.main import main
 from fastmove.search.ik import pose_at
 
 PROBLEMS = Path(__file__).parent.parent / "problems"

@@ -16,6 +16,7 @@ from fastmove.collision import checker as collision_module
 from fastmove.dynamics import efforts as dynamics
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
+from fastmove.io.trajectory_file import save_trajectory
 from fastmove.multibody.assembly import assemble
 from fastmove.optim import transcription
 from fastmove.problem.describe import describe
@@ -24,7 +25,6 @@ from fastmove.problem.scene import Obstacle, Scene
 from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.joint_limits import LimitSet
 from fastmove.search.time_bound import lower_bound
-from fastmove.trajectory_file import save_trajectory
 
 
 def outsider(description: dict, urdf: str, data: dict) -> dict[str, float]:

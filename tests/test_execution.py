@@ -10,10 +10,10 @@ import pytest
 from generators import free_space_pairs
 
 import fastmove as fm
-from fastmove.cli import main
+from fastmove.cli.main import main
 from fastmove.drivers.driver import Command, Reading
 from fastmove.drivers.kinematic import KinematicDriver
-from fastmove.execution import Event, Execution
+from fastmove.execution.stream import Event, Execution
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def test_the_command_line_ends_with_4_when_the_driver_fails(
             stopped.append(len(self.sent))
 
     assert main(["run", str(path), "--driver", "kinematic"]) == 0
-    monkeypatch.setattr("fastmove.run.KinematicDriver", Raising)
+    monkeypatch.setattr("fastmove.execution.run_transfer.KinematicDriver", Raising)
     assert main(["run", str(path), "--driver", "kinematic"]) == 4
     assert stopped == [100]
     assert "raised an error" in capsys.readouterr().err

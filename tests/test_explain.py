@@ -154,7 +154,7 @@ def test_the_smallest_change_frees_and_half_of_it_does_not() -> None:
 def test_the_command_line_says_all_this(tmp_path, capsys) -> None:  # type: ignore[no-untyped-def]
     import json
 
-    from fastmove.cli import main
+    from fastmove.cli.main import main
 
     text = (fm.problems_folder() / "open_cup.toml").read_text().replace("tolerates =", "#")
     quick = tmp_path / "cup.toml"

@@ -85,7 +85,7 @@ def module(path: Path) -> str:
     return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
 
 
-FILES = {module(path): path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).parts[0] not in ("robots", "problems")}
+FILES = {module(path): path for path in PACKAGE.rglob("*.py")}
 
 
 def inside(path: Path) -> set[str]:
@@ -219,13 +219,13 @@ def test_the_wheel_brings_robots_and_problems(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         archive.extractall(tmp_path / "installed")
-    for needed in ("robots/panda/panda.urdf", "robots/panda/robot.toml", "problems/book_to_tote.toml", "py.typed"):
+    for needed in ("data/robots/panda/panda.urdf", "data/robots/panda/robot.toml", "data/problems/book_to_tote.toml", "py.typed"):
         assert f"fastmove/{needed}" in names
     script = (
         "import fastmove, pathlib\n"
         "folder = pathlib.Path(fastmove.__file__).parent\n"
         "assert 'installed' in str(folder), folder\n"
-        "problem = fastmove.load_problem(folder / 'problems' / 'book_to_tote.toml')\n"
+        "problem = fastmove.load_problem(folder / 'data' / 'problems' / 'book_to_tote.toml')\n"
         "print(problem.robot.n_arm)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
@@ -239,7 +239,7 @@ def test_nothing_names_a_registry() -> None:
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
-    from fastmove.cli import main
+    from fastmove.cli.main import main
 
     for arguments in (["--version"], ["--help"], ["plan", "--help"]):
         with pytest.raises(SystemExit) as stopped:

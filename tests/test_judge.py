@@ -9,7 +9,7 @@ from generators import block, hold_limited, pinched
 
 import fastmove as fm
 from fastmove.errors import GraspInvalid, InputError
-from fastmove.judge import Judgement, Verdict, judge, judge_batch, verdict_of, worst_of
+from fastmove.execution.slip_test import Judgement, Verdict, judge, judge_batch, verdict_of, worst_of
 from fastmove.problem.grasp import Held, hold
 from fastmove.problem.uncertainty import Uncertainty
 
@@ -17,7 +17,8 @@ pytest.importorskip("mujoco", reason="mujoco is not installed")
 import mujoco
 
 from fastmove.drivers import simulation
-from fastmove.drivers.simulation import Settling, Simulation, farthest
+from fastmove.drivers.displacement import farthest
+from fastmove.drivers.simulation import Settling, Simulation
 
 READY = np.array([0, -0.785, 0, -2.356, 0, 1.571, 0.785])
 GOOD = Settling(1e-5, 1e-4, 8, 8, 0.8, 0.001, 1e-6)

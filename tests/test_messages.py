@@ -14,10 +14,10 @@ from generators import block, free_space_pairs, pinched
 
 import fastmove as fm
 from fastmove.certificate.certify import certify
-from fastmove.cli import main
-from fastmove.judge import judge
+from fastmove.cli.main import main
+from fastmove.execution.slip_test import judge
+from fastmove.io.trajectory_file import load_trajectory, save_trajectory
 from fastmove.planner.replanning import replan
-from fastmove.trajectory_file import load_trajectory, save_trajectory
 
 BULB = BOOK.parent / "light_bulb.toml"
 

@@ -134,7 +134,7 @@ def test_what_needs_a_scene_at_rest_says_so(panda: fm.RobotModel) -> None:
 def test_physics_agrees_about_what_passes(panda: fm.RobotModel) -> None:
     """A cart that crosses the item's way knocks it out of the hand of the motion that does not know, and misses the plan's."""
     pytest.importorskip("mujoco")
-    from fastmove.judge import Verdict, judge
+    from fastmove.execution.slip_test import Verdict, judge
 
     problem = held_arm(panda)
     alone = fm.plan(problem).raise_for_status()

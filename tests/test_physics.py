@@ -14,7 +14,7 @@ from generators import dominance, hold_limited, random_loads
 
 import fastmove as fm
 from fastmove.certificate.certificate import Certificate, Entry
-from fastmove.judge import Judgement, Verdict, judge, judge_batch
+from fastmove.execution.slip_test import Judgement, Verdict, judge, judge_batch
 from fastmove.problem.min_grip import least_grip
 
 pytest.importorskip("mujoco", reason="mujoco is not installed")
@@ -104,7 +104,7 @@ def test_the_book_is_held_and_placed() -> None:
 
 
 def test_stopping_in_the_middle_keeps_the_item(transfers: list[fm.Solution]) -> None:
-    from fastmove.execution import Execution
+    from fastmove.execution.stream import Execution
 
     solution = transfers[2]
     along = solution.trajectory.position(np.linspace(0, solution.duration, 10))

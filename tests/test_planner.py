@@ -15,11 +15,11 @@ from test_certificate import behind_a_post
 import fastmove as fm
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
+from fastmove.io.trajectory_file import load_trajectory, save_trajectory
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Obstacle, Scene
 from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory
-from fastmove.trajectory_file import load_trajectory, save_trajectory
 
 ROOT = Path(__file__).parent.parent
 

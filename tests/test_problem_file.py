@@ -9,7 +9,7 @@ import pytest
 from conftest import BOOK
 
 import fastmove as fm
-from fastmove.cli import main
+from fastmove.cli.main import main
 from fastmove.problem.describe import describe, problem_sha256
 
 READY = [0.0, -0.785, 0.0, -2.356, 0.0, 1.571, 0.785]

@@ -156,7 +156,7 @@ def test_a_time_outside_the_motion_is_named(planned: fm.Solution, at: float) -> 
 
 def test_what_is_replanned_streams(planned: fm.Solution) -> None:
     from fastmove.drivers.kinematic import KinematicDriver
-    from fastmove.execution import Execution
+    from fastmove.execution.stream import Execution
 
     with KinematicDriver(planned.problem) as driver:
         execution = Execution(driver, planned)

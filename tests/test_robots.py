@@ -218,7 +218,7 @@ def test_a_transfer_is_planned_and_certified(robot: RobotModel) -> None:
 
 def test_the_simulation_holds_what_is_planned(robot: RobotModel) -> None:
     pytest.importorskip("mujoco", reason="mujoco is not installed")
-    from fastmove.judge import Verdict, judge
+    from fastmove.execution.slip_test import Verdict, judge
 
     goal = READY + np.array([1.2, -0.3, 0.6, -0.4, 0.5, 0.8])
     solution = fm.plan(transfer(robot, READY, goal, force=20.0)).raise_for_status()

@@ -11,7 +11,7 @@ from fastmove.certificate.time_grid import time_grid as _grid
 from fastmove.certificate.torque import first_bodies as _first_bodies
 from fastmove.contact.wrench_cone import ConeContact
 from fastmove.dynamics.efforts import Dynamics
-from fastmove.judge import SLIPPED_SLIP, SLIPPED_TURN, Judgement, Verdict, judge, verdict_of
+from fastmove.execution.slip_test import SLIPPED_SLIP, SLIPPED_TURN, Judgement, Verdict, judge, verdict_of
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.transfer import TransferProblem
 
@@ -168,7 +168,8 @@ def test_calibration_of_the_slip_grip() -> None:
 @pytest.mark.slow
 def test_a_static_rig_reported_apart() -> None:
     """Held still for 2 s: creep counts here, so a little more than F1 may be needed."""
-    from fastmove.drivers.simulation import Simulation, displacements
+    from fastmove.drivers.displacement import displacements
+    from fastmove.drivers.simulation import Simulation
 
     ratios = []
     for problem in random_loads(12, 22):

@@ -122,7 +122,7 @@ def test_pads_and_cup_on_the_same_box() -> None:
 
 
 def test_physics_refuses_to_judge_what_it_does_not_simulate() -> None:
-    from fastmove.judge import judge
+    from fastmove.execution.slip_test import judge
 
     solution = fm.plan(moving(held(mass=0.1)))
     with pytest.raises(InputError, match="not simulated"):

@@ -170,8 +170,8 @@ def test_named_errors(wrong: dict[str, object]) -> None:
 
 
 def test_file_and_describe(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    from fastmove.io.problem_file import load_problem
     from fastmove.problem.describe import describe
-    from fastmove.problem_file import load_problem
 
     text = (fm.problems_folder() / "book_to_tote.toml").read_text()
     given = "\n[uncertainty]\nmass = 0.1\ncom = [0.01, 0.0, 0.0]\nfriction = 0.2\ngrip_force = 0.05\nobstacles = 0.001\n"

@@ -13,8 +13,8 @@ from generators import free_space_pairs
 import fastmove as fm
 
 pytest.importorskip("meshcat", reason="meshcat is not installed")
-from fastmove.plots import CONE_SIZE, cursor_data
-from fastmove.viewer import preview_html, serve, write_preview
+from fastmove.viz.preview import preview_html, serve, write_preview
+from fastmove.viz.svg_plots import CONE_SIZE, cursor_data
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

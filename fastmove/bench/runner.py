@@ -21,8 +21,8 @@ from fastmove.bench.motionbenchmaker import Entry, is_motionbenchmaker, read_mot
 from fastmove.bench.planners import PLANNERS
 from fastmove.bench.recheck import raw_hits
 from fastmove.errors import FastMoveError, InputError
+from fastmove.io.problem_file import load_problem, problem_from_table
 from fastmove.problem.describe import problem_sha256
-from fastmove.problem_file import load_problem, problem_from_table
 from fastmove.robot.shipped import load_robot
 from fastmove.solution.as_json import solution_json
 from fastmove.tables import Table

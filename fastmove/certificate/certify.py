@@ -40,11 +40,7 @@ KINDS = (
     "position", "velocity", "acceleration", "jerk", "torque", "torque_rate", "hold", "pad_share", "tilt",
     "upright", "shock", "swing", "clearance", "allowed_contact", "corridor", "start", "goal", "grip_force", "grasp", "release",
 )  # fmt: skip
-
-
 LOADS = {"torque", "torque_rate", "hold", "pad_share", "tilt", "upright", "shock", "swing"}
-
-
 STEP_MAX = 0.01  # coarsest grid that may be asked for [s]
 
 

@@ -23,11 +23,7 @@ from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory
 
 RESOLUTION = 1e-6  # [m]
-
-
 FIRST_STEP = 0.02  # [s]
-
-
 MAX_LEVELS = 24
 
 

@@ -16,8 +16,6 @@ from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory
 
 END_TOLERANCE = 1e-9  # end states in q, v, a
-
-
 POSE_TOLERANCE = 1e-6  # end poses, where the goal is a region [m], [rad]
 
 

@@ -9,8 +9,6 @@ from fastmove.arrays import Array
 from fastmove.problem.grasp import Held
 
 UTILISATION_LIMIT = 0.9
-
-
 TILTING, SHIFTED = 0.1, 0.4  # shares of the tilting lever that count: in S and R, in V (see `contact`; the certificate's own)
 
 

@@ -29,23 +29,11 @@ from fastmove.problem.scene import CONTACT_DEPTH, FADE_DISTANCE
 from fastmove.problem.transfer import TransferProblem
 
 FADE_WEIGHT_MAX = 30.0
-
-
 FADE_POINTS = 4
-
-
 ROOM_DISTANCE = 0.1  # way of the item from which a contact that was allowed is worth all the room that others are [m]
-
-
 INNER_FADE = 0.9 * FADE_DISTANCE  # way in which the planner has an allowed contact fade: ahead of what the certificate asks [m]
-
-
 LANE_WEIGHT = 20.0  # a corridor has no pad that could absorb a lack: its millimetres cost more
-
-
 NEAREST = 2  # contacts kept per two groups and sample, in the rows only
-
-
 NOWHERE = 1e6  # [m] where obstacles that move are when no time is given
 
 

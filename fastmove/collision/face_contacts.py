@@ -12,20 +12,10 @@ from fastmove.multibody.assembly import Body
 from fastmove.multibody.bounding_volumes import Bounding, Placed
 
 CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=float)
-
-
 _TURN = np.arange(8) * np.pi / 4
-
-
 RIM = np.array([[np.cos(t), np.sin(t), z] for t in _TURN for z in (-1.0, 1.0)])  # of a unit cylinder
-
-
 MANIFOLD_OVERHANG = 0.015  # a corner this far beyond the other face still counts as over it [m]
-
-
 MANIFOLD_FROM = 0.03  # boxes farther apart count as one contact [m]
-
-
 MANIFOLD_BAND = 0.03  # corners farther than the nearest point by more are left out [m]
 
 

@@ -59,11 +59,7 @@ from fastmove.contact.patch import Patch
 from fastmove.contact.wrench_cone import UTILISATION_MAX, ConeContact
 
 TILTING = 0.1  # κ of S and R: share of the tilting lever that carries couples before the item has turned
-
-
 SHIFTED = 0.4  # κ of V
-
-
 WEDGED_MAX = np.radians(0.2)  # by how much a wedged item may be turned: what the judge of physics calls held
 
 

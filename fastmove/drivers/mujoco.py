@@ -6,8 +6,9 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
+from fastmove.drivers.displacement import displacement, displacements, farthest
 from fastmove.drivers.driver import Command, Driver, Reading
-from fastmove.drivers.simulation import Simulation, displacement, displacements, farthest, the_held
+from fastmove.drivers.simulation import Simulation, the_held
 from fastmove.problem.transfer import TransferProblem
 
 BRAKE, STILL, RECORD = 0.25, 0.2, 0.01  # [s]

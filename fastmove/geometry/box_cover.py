@@ -19,26 +19,12 @@ from fastmove.errors import InputError
 from fastmove.geometry.shapes import Shape
 
 RESOLUTION = 0.03  # [m]
-
-
 FLAT = 0.5  # thickness of a flat box in shares of the resolution: what a sensor's noise makes of a plane fits
-
-
 FILLED = 0.6  # share of a flat box that must be occupied: of its cells by points, of its area by triangles
-
-
 SKIN = 5e-4  # least half thickness of a box [m]
-
-
 CUTS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9)
-
-
 PROBED = 2000
-
-
 ALIKE = 0.94  # cosine of two normals
-
-
 LEAST_CELL, MOST_CELLS = 1e-3, 4_000_000
 
 

@@ -16,11 +16,7 @@ from fastmove.arrays import Array
 from fastmove.multibody.assembly import Body
 
 LEAF = 4  # boxes in a leaf of the tree over what never moves …
-
-
 FEW = 64  # … which is not used for so few
-
-
 FAR_REACH = 10.0  # [m] travel assumed of a prismatic joint without limits
 
 

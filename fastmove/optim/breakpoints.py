@@ -12,14 +12,8 @@ from fastmove.search.time_bound import Bound
 from fastmove.trajectory.bspline import SplineBasis
 
 MOVING_FIRST_SPAN = 3e-3  # [s]
-
-
 STRETCHED = 0.8  # breakpoints scale with a duration that may become longer than the bound
-
-
 URGENT = 0.98  # a speed that cannot stay below this share of its limit
-
-
 MIN_GAP = 2e-4  # breakpoints closer than this fraction of the duration are merged; 2 ms jerk ramps must survive
 
 

@@ -13,11 +13,7 @@ from scipy import sparse
 from fastmove.arrays import Array
 
 DEAREST = 0.1  # cost of a variable in the units that the solver sees, at most
-
-
 ALMOST = 10.0  # times the precision: what is still taken where no step leads nearer
-
-
 REFINED_BELOW = 1e-6  # precision from which Clarabel refines its steps; rougher ones are as good without, at half the time
 
 

@@ -11,14 +11,11 @@ from fastmove.optim.transcription import Flow, Transcription
 
 STATIC_FROM = 0.6  # static use from which a sample gets rows at rest, too
 
-
 # Rows of efforts and clearances are dense, and of those that the largest step could make bind (every control point at its worst
 # corner of the trust region) few ever do: of the rows that bound in 401 programs all but 1 % needed less than LIKELY_SHARE of it.
 # Torques below IDLE of their limit hardly ever bind after a step.  The merit sees all of them all the same.  Where something is
 # held nothing is left out that can bind: cut rows cost such transfers up to a tenth of their duration.
 LIKELY_SHARE, IDLE = 0.3, 0.6
-
-
 RATE_STEP = 1e-4  # of central differences in time [s]
 
 

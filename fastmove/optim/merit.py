@@ -20,20 +20,10 @@ from fastmove.optim.subproblem import WEIGHT_CLEARANCE, WEIGHT_STATIC, WEIGHT_VI
 from fastmove.optim.transcription import Flow, Transcription, static_lack
 
 PROVEN = 2e-4  # T ≤ (1 + PROVEN)·bound counts as optimal
-
-
 STEP_TOLERANCE = 2e-4  # stop when the model predicts less than this fraction of T
-
-
 VIOLATION_MAX = 5e-8  # of a moving start's limits: the planner keeps 1e-7 inside them
-
-
 BETWEEN = np.array([0.25, 0.5, 0.75])  # places between two samples that are looked at
-
-
 LACKING = 1e-4  # lack of clearance that is worth a sample more, or finer breakpoints [m]
-
-
 CONES_FROM = 0.5  # hold rows join once the hold is used by more than this fraction
 
 

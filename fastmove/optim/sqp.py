@@ -16,23 +16,11 @@ from fastmove.optim.merit import Optimiser, Point
 from fastmove.optim.subproblem import Step
 
 LARGEST_DECREASE = 0.6  # of the duration in one step, as long as steps are that long
-
-
 FIRST_GAIN = 0.4  # share of the duration that the first step of a new motion is hoped to take off …
-
-
 LEAST_GAIN = 0.1  # … and that a step must have taken off for the next one to be hoped to take off as much
-
-
 INSIDE = 0.9  # share of the trust region that a step which it does not hold back stays within
-
-
 EDGE = 0.5  # share of the trust region that a good step must use for it to grow
-
-
 LOOKS = 3  # times that a motion has to converge with samples where it was not clear between those before
-
-
 LOOKED_RADIUS = 0.05  # trust region with which a motion is gone on with, at least, that has got more samples [rad]
 
 

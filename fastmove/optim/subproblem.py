@@ -33,17 +33,9 @@ from fastmove.optim.transcription import Transcription, static_lack
 from fastmove.optim.variable_layout import Layout
 
 WEIGHT_CLEARANCE = 20.0  # [s/m]
-
-
 WEIGHT_STATIC = 10.0  # [s]
-
-
 WEIGHT_VIOLATION = 20.0  # [1], times T: limits violated by a moving start's motion
-
-
 PROXIMAL = 1e-5
-
-
 SIGNS = (1.0, -1.0)
 
 

@@ -28,8 +28,6 @@ from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial
 
 FEW_MEMBERS = 4  # of a larger set only members that are …
-
-
 ROW_MEMBERS = 2  # … among this many worst somewhere get rows; the merit sees them all
 
 

@@ -12,8 +12,6 @@ from fastmove.optim.sqp import Descent
 from fastmove.optim.transcription import Transcription
 
 SAME_TIME, SAME_PLACE = 0.01, 0.3  # drafts nearer than this in duration, relative, and everywhere in joints [rad] are the same
-
-
 PLACES = 40
 
 

@@ -30,50 +30,20 @@ from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.trajectory import Trajectory
 
 PAD = 0.006  # distance asked of the optimiser beyond the clearance [m] …
-
-
 PAD_SHARE = 0.6  # … or this share of the nearer end's own
-
-
 NEAR = 0.001  # beyond the pad: another path might be faster only where a clearance was this small [m]
-
-
 HOPELESS = 0.003  # lack of clearance at the samples from which a solve counts as failed [m]
-
-
 DEEP, DEEP_SHARE = 0.02, 0.25  # a line this deep in obstacles [m] over this share of its way is tried last
-
-
 LINE_SAMPLES = 40
-
-
 REFINE_FROM = 1.002  # finer breakpoints where the duration exceeds the bound by more and a dynamic limit binds
-
-
 REFINED_SPANS = 22
-
-
 BINDING = 0.9  # use of torque, its rate or hold from which it counts as what keeps a motion from its bound
-
-
 MORE_PATHS, PATIENCE = 4, 4  # path searches beyond those asked for, while no certified motion was found, and their budget
-
-
 AT_ONCE = 2_000_000  # pairs of bodies looked at together where laws of time are found: a bound on memory
-
-
 GLANCE = 3  # steps after which laws of time are compared, where obstacles move
-
-
 LOOK = 4  # steps after which a sketch is compared with others …
-
-
 FAR_BEHIND = 2.0  # … unless its merit is this many times the best one's after the first: of 101 problems none was lost by it
-
-
 ROUGH = 3e-3  # step tolerance of drafts: enough to tell ways apart …
-
-
 FINISH = 1e-3  # … and of what follows where nothing is held: later steps hardly gain anything
 
 

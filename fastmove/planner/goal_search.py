@@ -14,20 +14,10 @@ from fastmove.planner.options import Options
 from fastmove.trajectory.trajectory import Trajectory
 
 PATHS, PATHS_HELD = 3, 4  # searches; of 210 problems a fourth makes 3 more than 1 % shorter where nothing is held, and all slower
-
-
 ENOUGH = 1.005  # no further path search once the duration is within this factor of the bound
-
-
 DRAFTED, ALIKE = 2, 1.05  # sketches gone on with at most where nothing is held, the second if its merit is within this factor
-
-
 BENT = 4  # bent lines that are tried where nothing is in the way but the hold at rest
-
-
 FINISHED = 2  # drafts in the way of obstacles that are refined and certified, the fastest first …
-
-
 PROMISING, PROMISING_HELD = 1.0, 1.10  # … unless they are slower than the best motion times what finishing one may gain
 
 

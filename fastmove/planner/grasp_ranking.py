@@ -24,14 +24,8 @@ from fastmove.solution.as_json import solution_json
 from fastmove.solution.solution import Solution, Status
 
 WAVE = 4  # grasps planned before the next look whether another can still win
-
-
 CHUNK = 4  # grasps bounded per message to a process
-
-
 PAIRS = 80  # pairs of start and goal configurations that are bounded exactly
-
-
 GOALS = 3  # goal configurations given to the planner with a grasp
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.errors import GoalOutOfReach
+from fastmove.io.problem_file import load_problem
 from fastmove.optim.merit import PROVEN
 from fastmove.planner.context import Workshop, timed
 from fastmove.planner.goal_planner import Task
@@ -17,18 +18,13 @@ from fastmove.planner.goal_search import Search
 from fastmove.planner.options import Options
 from fastmove.planner.sensitivity import with_prices
 from fastmove.problem.transfer import TransferProblem
-from fastmove.problem_file import load_problem
 from fastmove.search.goal_refinement import soonest
 from fastmove.search.ik import reached
 from fastmove.search.time_bound import lower_bound
 from fastmove.solution.solution import GoalTally, Solution, Status
 
 GOALS_SOLVED = 4  # goals of a region that are solved, in the order of their bounds, once one of them has a certified motion …
-
-
 GOALS_FAILED = 8  # … or that may fail before
-
-
 WORTH = 1.002  # goals of a region whose bound promises less than this are left alone
 
 

@@ -18,17 +18,9 @@ from fastmove.problem.limit_edit import Limit, changed, limits_of
 from fastmove.problem.transfer import TransferProblem
 
 LOOSER = 10.0  # a limit is loosened at most by this factor
-
-
 BISECTIONS = 24
-
-
 MARGIN = 1.002  # the suggestion is this much more than the least change
-
-
 CHECKED = ("torque", "grip_force", "friction", "mass", "lever", "tilt", "upright", "clearance", "release_opening")
-
-
 POSITION_SCALE = 1.0  # changes of a joint's range count beside this [rad]
 
 

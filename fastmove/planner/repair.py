@@ -23,23 +23,11 @@ from fastmove.planner.context import Workshop, timed
 from fastmove.trajectory.trajectory import Phase, Trajectory
 
 STRETCH_MAX = 2e-3  # a longer stretch than this is worth new samples where it comes from …
-
-
 HOT_ROUNDS = 3  # … this many times
-
-
 EMPHASIS_GROWTH, EMPHASIS_MAX = 3.0, 27.0  # of the price of a lack of clearance, from round to round
-
-
 ROUNDS = 6
-
-
 SHRINK_GROWTH = 5.0  # … and its growth where the certificate still finds more
-
-
 BESIDE, POINTS = 0.006, 7  # samples where a certificate fails: this far beyond what fails [s], and how many
-
-
 COARSE, FINE = 4e-3, 1e-3  # grids on which a duration is fixed [s]
 
 

@@ -38,26 +38,12 @@ from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.trajectory import Trajectory
 
 WARM_RADIUS = 0.1  # trust region of the first step [rad]
-
-
 WARM_STEPS = 8
-
-
 WARM_CONES_FROM = 0.95  # use of the hold from which a warm start sees its cones: most changes in flight leave it alone
-
-
 LONGER = 1.02  # than the bound, where the goal moved
-
-
 LEAST_LEFT = 1e-3  # of a motion, for anything to be changed about it [s]
-
-
 GRID = 1e-3  # on which the corridor of the start is looked for [s]
-
-
 BRAKES = (1.0, 0.7, 0.45)  # shares of acceleration and jerk with which the joints come to rest, tried in this order
-
-
 STOPPED = 1e-2  # step tolerance of a stop: found soon is worth more than a little shorter
 
 

@@ -40,17 +40,9 @@ from fastmove.trajectory.path_curve import Way
 from fastmove.trajectory.trajectory import Trajectory
 
 SPANS = 22  # of the time law, beside the switching times of the slowest joint
-
-
 ENDS = 1e-6  # a path begins and ends this near the problem's ends [rad]
-
-
 STEPS_MAX = 60
-
-
 NEGLIGIBLE = 3e-3
-
-
 REST_SAMPLES = 201  # of the path, at which it must bear the item at rest
 
 

@@ -27,14 +27,8 @@ from fastmove.solution.solution import Solution
 from fastmove.trajectory.bspline import SplineBasis
 
 STEP = 0.05  # relative change of a limit that a price is for
-
-
 RADIUS = 0.15  # how far control points may follow it [rad]
-
-
 CONVERGED = 1e-5  # predicted decrease, relative
-
-
 NOTHING = 5e-4  # a price of less than this share of the duration is none
 
 

@@ -67,8 +67,6 @@ class Goal:
 
 
 ITEM, TOOL = "item", "tool"
-
-
 STEP = np.radians(15.0)  # between samples of a free angle
 
 

@@ -44,8 +44,6 @@ class GraspCandidate:
 
 # Below this a face is flat on the pads: poses are written with a few digits [rad].
 FLAT = np.radians(0.03)
-
-
 OPPOSITE_TOLERANCE = 5e-4
 
 

@@ -13,23 +13,11 @@ from fastmove.problem.item import Inertial
 from fastmove.problem.transfer import TransferProblem
 
 JOINT_KINDS = {"velocity": "rad/s", "acceleration": "rad/s²", "jerk": "rad/s³", "torque": "Nm", "torque_rate": "Nm/s"}
-
-
 FIELDS = {"torque": "effort", "torque_rate": "effort_rate"}
-
-
 GRASP_KINDS = {"grip_force": "N", "friction": "1", "mass": "kg", "lever": "m"}
-
-
 CARE_KINDS = {"tilt": "rad", "upright": "rad", "shock": "m/s²", "swing": "1"}
-
-
 SCENE_KINDS = {"clearance": "m", "release_opening": "m"}
-
-
 UNITS = JOINT_KINDS | GRASP_KINDS | CARE_KINDS | SCENE_KINDS | {"position": "rad"}
-
-
 LESS = ("mass", "lever", "clearance", "release_opening")  # loosened by making them smaller
 
 

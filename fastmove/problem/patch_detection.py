@@ -17,8 +17,6 @@ from fastmove.robot.gripper import Gripper
 from fastmove.robot.suction_cup import SuctionCup
 
 SEAL_FLAT = np.radians(3.0)  # a face may be turned by this much from the lip
-
-
 SEAL_TOUCH = 1e-3  # the lip lies within this of a face [m]
 
 
@@ -63,10 +61,8 @@ def _why_no_seal(cup: SuctionCup, shape: Shape, rotation: Array, origin: Array) 
 # A face may be turned by this much from the pads and still count as flat on them; compliant pads take it up.
 FACE_TOLERANCE = np.radians(3.0)
 
-
 # Pads close symmetrically: the item's middle may be off the tool's by this much before the item would be pushed [m].
 CENTRE_TOLERANCE = 1e-3
-
 
 # An explicit patch lies within this of the item's surface; two patches face each other within this [m].
 TOUCH_TOLERANCE = 1e-3

@@ -15,14 +15,11 @@ from fastmove.geometry.shapes import Shape
 
 ITEM = "item"
 
-
 # Full clearance is required once the item has moved this far from its pose at that end [m].
 FADE_DISTANCE = 0.010
 
-
 # Deepest overlap of an allowed contact at an end that still counts as touching [m].
 CONTACT_DEPTH = 0.0005
-
 
 # The tip of a corridor's cone is this wide [m].
 CORRIDOR_TIP = 0.0005

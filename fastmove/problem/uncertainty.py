@@ -28,11 +28,7 @@ from fastmove.errors import InputError
 from fastmove.problem.item import Inertial, Item
 
 RELATIVE = ("mass", "inertia", "friction", "grip_force")
-
-
 LENGTHS = ("placement", "shape")  # [m]
-
-
 UNKNOWN_FRICTION = 0.4  # the low end of a surface class is 0.5 to 0.67 of its middle (problems/items.toml)
 
 

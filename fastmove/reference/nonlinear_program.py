@@ -20,14 +20,8 @@ from fastmove.reference.sample_rows import Limits, Local, Sites
 from fastmove.trajectory.bspline import SplineBasis
 
 CENTIMETRE = 0.01  # unit of clearance rows [m]
-
-
 CUSHION = 2e-4  # of clearance, for what linearised distances leave out [m]
-
-
 PRICE = 40.0  # of a lack of clearance [s/m]
-
-
 LEAST = 0.2  # duration over that at the start
 
 

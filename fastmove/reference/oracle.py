@@ -47,41 +47,17 @@ from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.trajectory import Phase, Trajectory
 
 REACH = 0.04  # contacts with less margin than this get rows [m]
-
-
 SETTLED = 1e-4  # relative change of the duration from round to round that ends them inside a box
-
-
 BOX, BOX_AMONG, BOX_MOST = 0.5, 0.05, 1.0  # of control points near contacts, to begin with; among obstacles; at most [rad] …
-
-
 BOX_SHRINK, BOX_LEAST = 0.35, 5e-4  # … and where it went wrong
-
-
 LEAST_REACH = 0.002  # … and with less than this in any case [m]
-
-
 ROUNDS, ROUNDS_AMONG = 10, 25  # at most; among obstacles
-
-
 LACK = 1e-4  # of clearance, that counts as none: contacts that fade are hard to follow [m]
-
-
 OVER = 1e-4  # use beyond 1 between rows that makes new rows
-
-
 BESIDE = 3e-3  # … at its peaks and this much to either side [s]
-
-
 GRID, GRID_CLEARANCE = 1e-3, 4e-3  # where torque and hold, and where distances are looked at between rows [s]
-
-
 ALL_MEMBERS = 3  # item sets up to this size get rows for every member at once; of larger ones those that are worst
-
-
 STRETCH_MAX = 1.05  # a motion that needs more than this to satisfy its limits on the grid counts as failed
-
-
 SUCCESS = ("Solve_Succeeded", "Solved_To_Acceptable_Level")
 
 

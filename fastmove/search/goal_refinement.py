@@ -21,14 +21,8 @@ from fastmove.search.ik import Reach
 from fastmove.search.time_bound import ALONE, joint_motions
 
 INSIDE = 1e-6  # a configuration that is this near a region is in it [m], [rad]
-
-
 STEPS, RADIUS, SHRINK, LEAST = 8, 0.3, 0.25, 0.01  # of the region of trust [rad]
-
-
 GAIN = 1e-3  # share of the bound that a step must save
-
-
 SLOPE_STEP = 1e-5  # [rad]
 
 

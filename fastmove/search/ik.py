@@ -20,23 +20,11 @@ from fastmove.problem.goal import GoalPose
 from fastmove.problem.transfer import TransferProblem
 
 STARTS = 96
-
-
 FRESH = 12  # new starts at every further sample of a region
-
-
 WALKS, WALK, MOST = 2, 0.45, 40  # steps along the self-motion, their length [rad], configurations kept per sample
-
-
 STEPS, FEW = 60, 16  # from random and from near starts
-
-
 DAMPING = 1e-4
-
-
 CLOSE = 1e-10  # of the twist that is left [m], [rad]
-
-
 DISTINCT = 0.3  # solutions nearer than this in every joint count as one [rad]
 
 

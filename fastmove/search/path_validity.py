@@ -19,11 +19,7 @@ from fastmove.problem.scene import FADE_DISTANCE
 from fastmove.problem.transfer import TransferProblem
 
 STEP = 0.05  # resolution of edge checks [rad]
-
-
 LIFT_STEP, LIFT_MAX = 0.01, 0.30  # [m]
-
-
 STATIC_USE = 0.95
 
 

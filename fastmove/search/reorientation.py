@@ -21,8 +21,6 @@ from fastmove.geometry.polytope import even_directions
 from fastmove.problem.grasp import Held
 
 POINTS = 6000
-
-
 COVERING = 3.0  # covering radius of the lattice times √POINTS (2.73 found numerically)
 
 

@@ -24,23 +24,11 @@ from fastmove.search.path_validity import Validity
 from fastmove.search.polyline import lengths, on_polyline
 
 EXTENSION = 1.0  # longest new edge [rad]: of 218 problems, 0.8 to 1.2 took the least time
-
-
 BETWEEN, AROUND = 0.9, 1.6  # share of targets drawn from the box that both ends span, widened by this [rad]
-
-
 ITERATIONS = 4000
-
-
 BATCH = 256  # targets drawn at once
-
-
 SHORTCUTS = 60  # with 100 the paths of different seeds are more alike, and the motions that come of them
-
-
 ACROSS = 15  # places along two paths at which the way from one to the other is checked …
-
-
 BESIDE = 0.7  # … where no joint is farther apart than this [rad]: of 60 problems, 2 lost more than 0.5 % by it
 
 

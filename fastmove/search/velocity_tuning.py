@@ -15,14 +15,8 @@ from fastmove.arrays import Array
 from fastmove.trajectory.bspline import SplineBasis
 
 PLACES = 48  # steps of the grid along a motion, and as many in time
-
-
 LATEST = 480  # steps of time that are looked at at most
-
-
 EASE = 0.16  # [s] over which a law's corners are rounded
-
-
 SPANS = 24  # even breakpoints beside those of the motion's own time, wherever that is then
 
 

@@ -8,11 +8,7 @@ from fastmove.certificate.certificate import Certificate
 from fastmove.problem.transfer import TransferProblem
 
 BINDING_FROM = 0.98  # share of a limit from which it counts as binding
-
-
 CARRIED = ("hold", "pad_share", "tilt", "upright", "shock", "swing")  # limits on what is held
-
-
 CLEARANCE_FROM = 0.002  # margin of the clearance below which it counts as binding [m]
 
 

@@ -7,19 +7,17 @@ force of the grasp's range counts then.  Files are written whole or not at all.
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import io
-import os
 from pathlib import Path
 
 import numpy as np
-import yaml
 from scipy.interpolate import CubicSpline
 
 from fastmove.arrays import Array
 from fastmove.dynamics.efforts import Dynamics
 from fastmove.errors import InputError, TrajectoryFileError
+from fastmove.io.atomic_write import write_whole
+from fastmove.io.trajectory_text import HANDS, csv_text, read_csv, read_yaml, yaml_text
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.describe import problem_sha256
 from fastmove.problem.transfer import TransferProblem
@@ -50,22 +48,10 @@ def save_trajectory(path: str | Path, problem: TransferProblem, trajectory: Traj
     if path.suffix == ".npz":
         np.savez(buffer, **(samples | _splines(trajectory)), problem_sha256=problem_sha256(problem))  # type: ignore[arg-type]
     elif path.suffix == ".csv":
-        buffer.write(_csv_text(samples).encode())
+        buffer.write(csv_text(samples).encode())
     else:
-        buffer.write(_yaml_text(samples).encode())
+        buffer.write(yaml_text(samples).encode())
     write_whole(path, buffer.getvalue())
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write to a temporary file beside it, then rename: the file is there whole or not at all."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise TrajectoryFileError(str(path), f"cannot be written ({error.strerror})") from error
 
 
 def _samples(problem: TransferProblem, trajectory: Trajectory, exact: bool, whole_ns: bool) -> dict[str, object]:
@@ -125,7 +111,7 @@ def load_trajectory(path: str | Path, problem: TransferProblem, fit: bool = Fals
         TrajectoryFileError: unreadable, other joints, or samples that are no motion.
     """
     path = Path(path)
-    readers = {".npz": _read_npz, ".csv": _read_csv, ".yaml": _read_yaml, ".yml": _read_yaml}
+    readers = {".npz": _read_npz, ".csv": read_csv, ".yaml": read_yaml, ".yml": read_yaml}
     if path.suffix not in readers:
         raise TrajectoryFileError(str(path), f"has an unknown ending; allowed: {', '.join(ENDINGS)}")
     if not path.is_file():
@@ -224,72 +210,6 @@ def _read_npz(path: Path) -> dict[str, Array]:
         found = {key: data[key] for key in data.files}
     if int(found.get("format", np.array(0))) != FORMAT:
         raise TrajectoryFileError(str(path), f"is not of format {FORMAT}")
-    return found
-
-
-CHANNELS = ("position", "velocity", "acceleration", "effort")
-HANDS = ("grip_force", "opening")
-
-
-def _csv_text(samples: dict[str, object]) -> str:
-    names = [str(n) for n in np.asarray(samples["joint_names"])]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    hands = {c: np.asarray(samples[c]).reshape(len(np.asarray(samples["time"])), -1) for c in HANDS}
-    several = [c if values.shape[1] == 1 else f"{c}.{k}" for c, values in hands.items() for k in range(values.shape[1])]
-    writer.writerow(["time", *(f"{c}.{n}" for c in CHANNELS for n in names), *several])
-    columns = [np.asarray(samples["time"])[:, None], *(np.asarray(samples[c]) for c in CHANNELS), *hands.values()]
-    for row in np.hstack(columns):
-        writer.writerow([repr(float(x)) for x in row])
-    return text.getvalue()
-
-
-def _read_csv(path: Path) -> dict[str, Array]:
-    with path.open(newline="") as stream:
-        rows = list(csv.reader(stream))
-    if not rows or rows[0][:1] != ["time"]:
-        raise TrajectoryFileError(str(path), "needs a header row: time, position.JOINT …, velocity.JOINT …, acceleration.JOINT …")
-    header, values = rows[0], np.array([[float(x) for x in row] for row in rows[1:]])
-    found: dict[str, Array] = {"time": values[:, 0]}
-    joints = [name.split(".", 1)[1] for name in header if name.startswith("position.")]
-    for channel in CHANNELS:
-        if all(f"{channel}.{joint}" in header for joint in joints):
-            found[channel] = values[:, [header.index(f"{channel}.{joint}") for joint in joints]]
-    for channel in HANDS:
-        of_hands = [k for k, name in enumerate(header) if name.split(".")[0] == channel]
-        if of_hands:
-            found[channel] = values[:, of_hands[0] if len(of_hands) == 1 else of_hands]
-    found["joint_names"] = np.array(joints)
-    return found
-
-
-def _yaml_text(samples: dict[str, object]) -> str:
-    time = np.asarray(samples["time"])
-    points = []
-    for i, t in enumerate(time):
-        nanoseconds = round(float(t) * 1e9)
-        point: dict[str, object] = {
-            "positions": np.asarray(samples["position"])[i].tolist(),
-            "velocities": np.asarray(samples["velocity"])[i].tolist(),
-            "accelerations": np.asarray(samples["acceleration"])[i].tolist(),
-            "effort": np.asarray(samples["effort"])[i].tolist(),
-            "time_from_start": {"sec": nanoseconds // 10**9, "nanosec": nanoseconds % 10**9},
-        }
-        points.append(point)
-    names = [str(n) for n in np.asarray(samples["joint_names"])]
-    return yaml.safe_dump({"joint_names": names, "points": points}, default_flow_style=None, sort_keys=False)
-
-
-def _read_yaml(path: Path) -> dict[str, Array]:
-    data = yaml.safe_load(path.read_text())
-    points = data.get("points") if isinstance(data, dict) else None
-    if not isinstance(points, list) or not points or not all(isinstance(point, dict) for point in points):
-        raise TrajectoryFileError(str(path), "needs joint_names and a list of points, as of a ROS JointTrajectory")
-    stamp = lambda p: p["time_from_start"]["sec"] + 1e-9 * p["time_from_start"]["nanosec"]  # noqa: E731
-    found = {"time": np.array([stamp(p) for p in points], dtype=float), "joint_names": np.array(data["joint_names"])}
-    for key, name in (("position", "positions"), ("velocity", "velocities"), ("acceleration", "accelerations")):
-        if all(p.get(name) for p in points):
-            found[key] = np.array([p[name] for p in points], dtype=float)
     return found
 
 

@@ -29,6 +29,7 @@ from fastmove.trajectory.trajectory import Trajectory
 if TYPE_CHECKING:
     from fastmove.drivers.simulation import Settling, Simulation
 
+
 AFTER = 0.2  # [s] arm still after the motion
 HELD_SLIP, HELD_TURN = 0.2e-3, np.radians(0.2)
 SLIPPED_SLIP, SLIPPED_TURN = 1e-3, np.radians(1.0)
@@ -37,6 +38,7 @@ CLEARANCE_SHARE = 0.5  # of the clearance asked for that the item's farthest poi
 GAIN_SAMPLES = 20
 ROLLOUTS = 5
 DISTURBANCE = 1e-6  # [m, rad]
+
 # of each rollout: whether it is disturbed, how much longer it settles than usual [s], its step in shares of the first one's
 VARIATIONS = ((False, 0.0, 1.0), (True, 0.0, 1.0), (True, 0.05, 1.0), (True, 0.0, 0.5), (True, 0.1, 0.5))
 
@@ -120,7 +122,8 @@ def judge(
         MissingPackage: mujoco is not installed.
         InputError: the problem holds no item, or a number is out of range.
     """
-    from fastmove.drivers.simulation import TIME_CONSTANT, Simulation, the_held
+    from fastmove.drivers.mujoco_model import TIME_CONSTANT
+    from fastmove.drivers.simulation import Simulation, the_held
 
     constant = TIME_CONSTANT if time_constant is None else time_constant
     _checked(the_held(truth or problem), grip_force, member, step, friction, rollouts, constant)
@@ -136,7 +139,7 @@ def judge(
 
 def _rollout(simulation: Simulation, plan: _References, number: int, measure: bool) -> Judgement:
     """One of the rollouts."""
-    from fastmove.drivers.simulation import displacements, farthest
+    from fastmove.drivers.displacement import displacements, farthest
 
     disturbed, longer, _ = VARIATIONS[number]
     simulation.step_size = plan.step

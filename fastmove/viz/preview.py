@@ -21,11 +21,11 @@ import pinocchio as pin
 
 from fastmove.arrays import Array
 from fastmove.errors import InputError, MissingPackage
+from fastmove.io.atomic_write import write_whole
 from fastmove.multibody.assembly import Body, assemble
-from fastmove.plots import cone_svg, cursor_data, plots_svg
 from fastmove.problem.transfer import TransferProblem
 from fastmove.solution.solution import Solution
-from fastmove.trajectory_file import write_whole
+from fastmove.viz.svg_plots import cone_svg, cursor_data, plots_svg
 
 try:
     import umsgpack
@@ -35,12 +35,12 @@ try:
 except ImportError as error:  # pragma: no cover
     raise MissingPackage("meshcat", "the preview", "view") from error
 
+
 FRAMES_PER_SECOND = 100
 ARM, HAND, ITEM, SIMULATED, OBSTACLE, GHOST = 0xC8CCD2, 0x55606E, 0xE8833A, 0x2E9E6B, 0x7B93B8, 0x9AA3AD
 FORCE, CONE = 0xC0262B, 0x3F6FB5
 FORCE_LENGTH = 0.12  # [m] drawn for a force of one grip force
 PADS = {"left": 1.0, "right": -1.0}  # on the +y and −y side of the item
-
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
 body {{ margin: 0; font: 13px system-ui, sans-serif; display: flex; height: 100vh; color: #26303a; }}

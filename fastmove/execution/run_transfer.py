@@ -11,8 +11,8 @@ import pinocchio as pin
 from fastmove.arrays import Array
 from fastmove.drivers.kinematic import KinematicDriver
 from fastmove.errors import InputError
-from fastmove.execution import Execution, RunReport, announce_payload
-from fastmove.judge import Judgement, Verdict, judge, verdict_of, worst_of
+from fastmove.execution.slip_test import Judgement, Verdict, judge, verdict_of, worst_of
+from fastmove.execution.stream import Execution, RunReport, announce_payload
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.transfer import TransferProblem
 from fastmove.solution.solution import Solution

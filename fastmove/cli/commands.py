@@ -1,0 +1,232 @@
+"""What each command does and prints."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+import numpy as np
+
+from fastmove.bench.planners import PLANNERS
+from fastmove.bench.runner import Job, read_set, table, workload
+from fastmove.bench.runner import run as run_jobs
+from fastmove.bench.variants import varied
+from fastmove.certificate.certificate import certificate_json, certificate_lines, finite
+from fastmove.certificate.certify import KINDS, certify
+from fastmove.cli.progress import meter
+from fastmove.errors import DriverFailed, InputError
+from fastmove.io.grasp_file import read_grasps
+from fastmove.io.problem_file import load_problem
+from fastmove.io.trajectory_file import load_trajectory, planned_for, save_trajectory
+from fastmove.planner.grasp_ranking import UNVERIFIED, plan_contacts, rank_grasps, ranking
+from fastmove.planner.options import Options
+from fastmove.planner.planner import Planner
+from fastmove.planner.relaxation import relaxation
+from fastmove.problem.describe import describe
+from fastmove.problem.transfer import TransferProblem
+from fastmove.reference.improve import reference
+from fastmove.robot.shipped import known_robots, load_robot
+from fastmove.search.retarget import on_robot
+from fastmove.search.time_bound import lower_bound
+from fastmove.solution.as_json import solution_json
+from fastmove.solution.solution import Solution, Status
+
+
+def plan_command(options: argparse.Namespace) -> int:
+    if options.contact != "pinch":
+        return _plan_contacts(options)
+    asked = _problem(options)
+    if options.reference and asked.scene.moving:
+        raise InputError("--reference", "solves among obstacles that stand still; here some move")
+    solution = _planned(asked, options.seed, options.deadline, options.explain)
+    problem = solution.problem
+    if solution.ok and options.out and solution.trajectory is not None:
+        save_trajectory(options.out, problem, solution.trajectory)
+    if solution.ok and options.preview:
+        from fastmove.viz.preview import write_preview
+
+        write_preview(options.preview, solution)
+    checked = reference(problem, solution.trajectory) if solution.trajectory and options.reference else None
+    if options.json:
+        print(_json(solution_json(solution) | ({} if checked is None else {"reference": checked.as_json()})))
+    else:
+        print(solution if checked is None else f"{solution}\n  {checked}")
+    if solution.ok:
+        return 0
+    smallest = relaxation(problem)
+    remedy = "" if smallest is None else f"; the smallest change that would free it: {smallest}"
+    print(f"fastmove: {options.problem}: {solution.detail or solution.status.value}{remedy}", file=sys.stderr)
+    return 3
+
+
+def _plan_contacts(options: argparse.Namespace) -> int:
+    """Every way to hold the item that was asked for, the best first."""
+    found = plan_contacts(_problem(options), options.contact, Options(seed=options.seed, deadline=options.deadline))
+    best = found[0].solution
+    notes = [UNVERIFIED] if any(g.id == "suction" for g in found) else []
+    if best is not None and best.ok and best.trajectory is not None:
+        if options.out:
+            save_trajectory(options.out, best.problem, best.trajectory)
+        if options.preview:
+            from fastmove.viz.preview import write_preview
+
+            write_preview(options.preview, best)
+    if options.json:
+        print(_json({"contacts": [g.as_json() for g in found], "notes": notes}))
+    else:
+        print("\n".join([ranking(found), *notes, *([] if best is None else [str(best)])]))
+    if best is not None and best.ok:
+        return 0
+    print(f"fastmove: {options.problem}: {'; '.join(f'{g.id}: {g.reason}' for g in found)}", file=sys.stderr)
+    return 3
+
+
+def _problem(options: argparse.Namespace) -> TransferProblem:
+    """The problem file, for another robot where one is named."""
+    if options.robot:
+        problem = on_robot(load_problem(options.problem), load_robot(options.robot), options.limits)
+    else:
+        problem = load_problem(options.problem, options.limits)
+    return problem.nominal() if getattr(options, "nominal", False) else problem
+
+
+def _planned(problem: TransferProblem, seed: int, deadline: float | None = None, explain: bool = False) -> Solution:
+    """A fresh plan, with a word on what is being done after two seconds."""
+    with meter(f"planning {problem.name}") as bar:
+        return Planner(Options(seed=seed, deadline=deadline, explain=explain, progress=bar.set_postfix_str)).plan(problem)
+
+
+def check_command(options: argparse.Namespace) -> int:
+    problem = _problem(options)
+    kinds = tuple(options.kinds.split(",")) if options.kinds else KINDS
+    for kind in kinds:
+        if kind not in KINDS:
+            raise InputError("--kinds", f"{kind!r} is no kind of limit; allowed: {', '.join(KINDS)}")
+    trajectory = load_trajectory(options.trajectory, problem, options.fit)
+    certificate = certify(problem, trajectory, kinds)
+    same = planned_for(options.trajectory, problem)
+    if options.json:
+        said = {"duration_s": trajectory.duration, "planned_for_this": same, "assumes": list(certificate.assumes)}
+        print(_json(certificate_json(certificate) | said))
+    else:
+        print(f"{options.trajectory} for {problem.name}: {trajectory.duration:.4f} s, limits {problem.limits}")
+        if same is False:
+            print("  note: the file was planned for another problem")
+        print("\n".join(certificate_lines(certificate)))
+    return 0 if certificate.ok else 1
+
+
+def run_command(options: argparse.Namespace) -> int:
+    from fastmove.execution.run_transfer import run_transfer
+
+    problem = _problem(options)
+    solution = _solution(problem, options.trajectory, options.seed)
+    if not solution.ok and solution.certificate is not None:
+        kind, entry = solution.certificate.worst()
+        raise InputError(options.trajectory, f"is not certified: {kind} of {entry.where} fails; only certified motions run")
+    outcome = run_transfer(solution, options.driver)
+    if options.preview:
+        from fastmove.viz.preview import write_preview
+
+        write_preview(options.preview, solution, outcome.item_poses)
+    print(_json(outcome.as_json()) if options.json else outcome)
+    if not outcome.report.ok:
+        raise DriverFailed(f"{options.driver}: {outcome.report.event.value} ({outcome.report.detail})")
+    return 0
+
+
+def _solution(problem: TransferProblem, trajectory_file: str | None, seed: int = 0) -> Solution:
+    """The motion of this file with its certificate, or a fresh plan."""
+    if not trajectory_file:
+        return _planned(problem, seed).raise_for_status()
+    trajectory = load_trajectory(trajectory_file, problem)
+    goals = np.array(problem.goal.configurations)
+    if problem.goal.poses:
+        goals = trajectory.position(np.array([trajectory.duration]))
+    bounds = [lower_bound(problem.start, q, problem.limit_set).duration for q in goals]
+    certificate = certify(problem, trajectory)
+    forces = tuple(float(f) for f in trajectory.phases[0].grip_force)
+    status = Status.CERTIFIED if certificate.ok else Status.NOT_CERTIFIED
+    return Solution(problem, status, "", trajectory, certificate, min(bounds), forces)
+
+
+def preview_command(options: argparse.Namespace) -> int:
+    from fastmove.viz.preview import preview_html, serve, write_preview
+
+    solution = _solution(_problem(options), options.trajectory)
+    if options.html:
+        write_preview(options.html, solution)
+        print(options.html)
+        return 0
+    server = serve(preview_html(solution))
+    print(f"http://127.0.0.1:{server.server_address[1]}/ (until interrupted)", flush=True)
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        server.server_close()
+    return 0
+
+
+def rank_command(options: argparse.Namespace) -> int:
+    problem, grasps = _problem(options), read_grasps(options.grasps)
+    ranked = rank_grasps(problem, grasps, options.jobs, options.all, options.most, Options(seed=options.seed), options.regret)
+    print(_json({"problem": problem.name, "grasps": [grasp.as_json() for grasp in ranked]}) if options.json else ranking(ranked))
+    return 0 if any(np.isfinite(grasp.duration) for grasp in ranked) else 3
+
+
+def bench_command(options: argparse.Namespace) -> int:
+    planners = list(dict.fromkeys(options.planner.split(",")))
+    for name in planners:
+        if name not in PLANNERS:
+            raise InputError("--planner", f"{name!r} is not known; known: {', '.join(PLANNERS)}")
+    entries = list(read_set(options.set, options.limits))
+    if not entries:
+        raise InputError(str(options.set), "has no problems in it")
+    if options.limit and options.limit < len(entries):
+        entries = [entries[k] for k in np.linspace(0, len(entries) - 1, options.limit).round().astype(int)]
+    entries, unusable = varied(entries, options.variant)
+    for sentence in unusable:
+        print(f"not usable: {sentence}", file=sys.stderr)
+    jobs = [Job(entry, name, options.recheck) for name in planners for entry in entries]
+    with meter(f"{options.set}", len(jobs)) as bar:
+        rows = run_jobs(jobs, options.out, options.jobs, options.resume, lambda row: bar.update(1))
+    if options.json:
+        print("\n".join(json.dumps(row) for row in rows))
+    else:
+        print(f"{options.set}\n{table(rows)}\n10,000 computeRNEADerivatives here: {workload() * 1e3:.0f} ms")
+    return 0
+
+
+def describe_command(options: argparse.Namespace) -> int:
+    print(_json(describe(_problem(options)), indent=None if options.json else 2))
+    return 0
+
+
+def robots_command(options: argparse.Namespace) -> int:
+    rows: list[dict[str, Any]] = []
+    for name in known_robots():
+        robot = load_robot(name)
+        rows.append(
+            {
+                "name": name,
+                "dof": robot.n_arm,
+                "grippers": list(robot.grippers),
+                "payload_kg": robot.payload,
+                "limits": list(robot.limits),
+            }
+        )
+    if options.json:
+        print(_json({"robots": rows}))
+        return 0
+    print(f"{'name':<12} {'DoF':>3}  {'gripper':<12} {'payload':>8}  limit sets (first = default)")
+    for row in rows:
+        grippers, limits = ", ".join(row["grippers"]), ", ".join(row["limits"])
+        print(f"{row['name']:<12} {row['dof']:>3}  {grippers:<12} {row['payload_kg']:>5g} kg  {limits}")
+    return 0
+
+
+def _json(value: object, indent: int | None = None) -> str:
+    """JSON with infinities and NaN as null, since standard JSON has neither."""
+    return json.dumps(finite(value), indent=indent)

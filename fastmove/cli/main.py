@@ -1,0 +1,31 @@
+"""The command line: fastmove plan | check | preview | run | bench | describe | robots.
+
+Exit codes: 0 done; 1 certificate not ok (`check`); 2 the input is wrong; 3 no certified transfer; 4 the driver failed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from fastmove.cli.arguments import argument_parser
+from fastmove.errors import FastMoveError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code.  Never a traceback for a caller's mistake."""
+    options = argument_parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except FastMoveError as error:
+        print(f"fastmove: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        return 0
+    except OSError as error:
+        print(f"fastmove: {str(error.filename)[:80]}: {error.strerror}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

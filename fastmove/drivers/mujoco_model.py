@@ -1,0 +1,192 @@
+"""A transfer as a MuJoCo model: arm, hand, item, pads, scene."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pinocchio as pin
+from scipy.spatial import ConvexHull, HalfspaceIntersection
+
+from fastmove.arrays import Array
+from fastmove.errors import MissingPackage
+from fastmove.geometry.shapes import Shape
+from fastmove.multibody.assembly import Assembly
+from fastmove.multibody.joint_axes import joint_axis
+from fastmove.problem.transfer import TransferProblem
+
+try:
+    import mujoco as mujoco
+    from mujoco import rollout as rollout
+except ImportError as error:  # pragma: no cover
+    raise MissingPackage("mujoco", "simulated hardware", "sim") from error
+
+PAD_RADIUS = 0.004  # [m]
+TIME_CONSTANT, SOLIMP = 0.004, (0.99, 0.999, 0.001, 0.5, 2.0)  # of contacts [s]; how stiff they are
+CCD_TOLERANCE, CCD_ITERATIONS = 1e-12, 1000
+SUPPORT_GAP = 5e-5  # by which supports are smaller all around [m]
+FINGER_ARMATURE, FINGER_DAMPING = 0.5, 20.0
+
+
+# -- the model ------------------------------------------------------------------------------------------------------------
+
+
+def mujoco_model(
+    problem: TransferProblem,
+    assembly: Assembly,
+    body: pin.Inertia,
+    step: float,
+    friction: float | None,
+    time_constant: float,
+) -> mujoco.MjSpec:
+    spec = mujoco.MjSpec()
+    option = spec.option
+    option.gravity, option.timestep = problem.gravity, step
+    option.cone, option.impratio = mujoco.mjtCone.mjCONE_ELLIPTIC, 100.0
+    option.solver, option.iterations, option.tolerance = mujoco.mjtSolver.mjSOL_NEWTON, 200, 1e-12
+    option.ccd_tolerance, option.ccd_iterations = CCD_TOLERANCE, CCD_ITERATIONS
+    option.integrator = mujoco.mjtIntegrator.mjINT_EULER
+    option.disableflags |= mujoco.mjtDisableBit.mjDSBL_EULERDAMP
+    spec.compiler.boundmass = spec.compiler.boundinertia = 0.0
+    spec.compiler.balanceinertia = False
+    bodies = _arm(spec, problem, assembly)
+    frame = assembly.hold_frames[0]
+    _hand(spec, bodies[frame.joint], problem, frame.joint_T_grasp)
+    item_geoms = _item(spec, bodies[frame.joint], problem, frame.joint_T_grasp, body)
+    mu = problem.holds[0].grasp.friction if friction is None else friction
+    _pad_contacts(spec, problem, item_geoms, mu, time_constant)
+    _scene(spec, problem, item_geoms, time_constant)
+    return spec
+
+
+def _arm(spec, problem: TransferProblem, assembly: Assembly):  # type: ignore[no-untyped-def]
+    arm, robot, limits = assembly.arm, problem.robot, problem.limit_set
+    bodies = {0: spec.worldbody}
+    for k in range(1, arm.njoints):
+        placement = arm.jointPlacements[k]
+        body = bodies[int(arm.parents[k])].add_body(name=arm.names[k], pos=placement.translation, quat=wxyz(placement.rotation))
+        set_inertia(body, arm.inertias[k])
+        slide = "P" in arm.joints[k].shortname()
+        kind = mujoco.mjtJoint.mjJNT_SLIDE if slide else mujoco.mjtJoint.mjJNT_HINGE
+        joint = body.add_joint(name=arm.names[k], type=kind, axis=joint_axis(arm.joints[k]))
+        joint.armature, joint.damping = robot.armature[k - 1], [robot.damping[k - 1], 0.0, 0.0]
+        bodies[k] = body
+        effort = float(limits.effort[k - 1])
+        servo = spec.add_actuator(name=arm.names[k], target=arm.names[k], trntype=mujoco.mjtTrn.mjTRN_JOINT)
+        servo.gaintype, servo.biastype = mujoco.mjtGain.mjGAIN_FIXED, mujoco.mjtBias.mjBIAS_AFFINE
+        servo.gainprm[0] = 1.0
+        if np.isfinite(effort):
+            servo.forcelimited, servo.forcerange = True, [-effort, effort]
+    return bodies
+
+
+def _hand(spec, parent, problem: TransferProblem, joint_T_grasp: pin.SE3) -> None:  # type: ignore[no-untyped-def]
+    """Two coupled fingers that slide along the closing axis, with pad points from the patches."""
+    held = problem.holds[0]
+    middle = held.tool_T_grasp.translation[[0, 2]]
+    for side, name, patch in ((1.0, "left", held.patches[0]), (-1.0, "right", held.patches[1])):
+        finger = parent.add_body(name=name, pos=joint_T_grasp.translation, quat=wxyz(joint_T_grasp.rotation))
+        finger.explicitinertial, finger.mass, finger.inertia = True, 1e-6, [1e-9] * 3
+        joint = finger.add_joint(name=name, type=mujoco.mjtJoint.mjJNT_SLIDE, axis=[0.0, side, 0.0])
+        joint.armature, joint.damping = FINGER_ARMATURE, [FINGER_DAMPING, 0.0, 0.0]
+        for k, (x, z) in enumerate(patch.points()):
+            position = [x - middle[0], side * (held.width / 2 + PAD_RADIUS), z - middle[1]]
+            _geom(finger, f"pad_{name}_{k}", mujoco.mjtGeom.mjGEOM_SPHERE, [PAD_RADIUS, 0, 0], position)
+        motor = spec.add_actuator(name=name, target=name, trntype=mujoco.mjtTrn.mjTRN_JOINT)
+        motor.gaintype, motor.gainprm[0] = mujoco.mjtGain.mjGAIN_FIXED, -1.0
+    mimic = spec.add_equality(type=mujoco.mjtEq.mjEQ_JOINT, name1="left", name2="right")
+    mimic.data[:5] = [0.0, 1.0, 0.0, 0.0, 0.0]
+    mimic.solref[:2], mimic.solimp[:3] = [0.002, 1.0], [0.99, 0.999, 0.001]
+
+
+def _item(spec, parent, problem: TransferProblem, joint_T_grasp: pin.SE3, inertia: pin.Inertia) -> list[str]:  # type: ignore[no-untyped-def]
+    held = problem.holds[0]
+    body = parent.add_body(name="item", pos=joint_T_grasp.translation, quat=wxyz(joint_T_grasp.rotation))
+    set_inertia(body, inertia)
+    for axis in np.eye(3):
+        body.add_joint(type=mujoco.mjtJoint.mjJNT_SLIDE, axis=axis)
+    body.add_joint(type=mujoco.mjtJoint.mjJNT_BALL)
+    return [_add_shape(spec, body, f"item_{k}", s, held.grasp_T_item * s.placement) for k, s in enumerate(held.item.shapes)]
+
+
+def _pad_contacts(spec, problem: TransferProblem, item_geoms: list[str], mu: float, constant: float) -> None:  # type: ignore[no-untyped-def]
+    """Contacts of every pad point with the item, and a sensor for each that says whether it touches."""
+    held = problem.holds[0]
+    for name, patch in (("left", held.patches[0]), ("right", held.patches[1])):
+        for k in range(len(patch.points())):
+            for geom in item_geoms:
+                pair = spec.add_pair(geomname1=f"pad_{name}_{k}", geomname2=geom)
+                pair.condim = 4 if patch.kind == "disc" else 3
+                pair.friction = [mu, mu, mu * patch.c, 0.0001, 0.0001]
+                pair.solref[:2], pair.solimp[:5] = (constant, 1.0), SOLIMP
+            touch = spec.add_sensor(name=f"touch_{name}_{k}", type=mujoco.mjtSensor.mjSENS_CONTACT)
+            touch.objtype, touch.objname = mujoco.mjtObj.mjOBJ_GEOM, f"pad_{name}_{k}"
+            touch.reftype, touch.refname = mujoco.mjtObj.mjOBJ_BODY, "item"
+            touch.intprm[:3] = [1 << int(mujoco.mjtConDataField.mjCONDATA_FOUND), 0, 1]
+
+
+def _scene(spec, problem: TransferProblem, item_geoms: list[str], constant: float) -> None:  # type: ignore[no-untyped-def]
+    supports = {allowed.obstacle for allowed in problem.scene.allowed_contacts}
+    for obstacle in problem.scene.obstacles:
+        parent = spec.worldbody
+        if obstacle.motion is not None:
+            pose = obstacle.motion.pose(0.0)
+            parent = parent.add_body(name=f"moving_{obstacle.name}", pos=pose.translation, quat=wxyz(pose.rotation), mocap=True)
+        names = [f"scene_{obstacle.name}" + (f"_{k}" if k else "") for k in range(len(obstacle.shapes))]
+        for name, shape in zip(names, obstacle.shapes, strict=True):
+            gap = SUPPORT_GAP if obstacle.name in supports else 0.0
+            _add_shape(spec, parent, name, shape, shape.placement, gap)
+        for geom, name in itertools.product(item_geoms, names):
+            pair = spec.add_pair(geomname1=geom, geomname2=name)
+            pair.condim, pair.friction = 3, [0.5, 0.5, 0.005, 0.0001, 0.0001]
+            pair.solref[:2], pair.solimp[:5] = (constant, 1.0), SOLIMP
+
+
+def _add_shape(spec, body, name: str, shape: Shape, placement: pin.SE3, gap: float = 0.0) -> str:  # type: ignore[no-untyped-def]
+    """A shape as a geom, its surface `gap` further in [m]; a mesh is its convex hull, as it is everywhere."""
+    if shape.type == "mesh":
+        own = shape.hull_points() @ shape.placement.rotation - shape.placement.translation @ shape.placement.rotation
+        spec.add_mesh(name=name, uservert=(_inset(own, gap) if gap else own).ravel())
+        geom = _geom(body, name, mujoco.mjtGeom.mjGEOM_MESH, np.zeros(3), placement.translation, wxyz(placement.rotation))
+        geom.meshname = name
+        return name
+    gap = min(gap, float(shape.half_extents().min()) / 4)
+    kinds = {
+        "box": (mujoco.mjtGeom.mjGEOM_BOX, shape.half_extents() - gap),
+        "cylinder": (mujoco.mjtGeom.mjGEOM_CYLINDER, [shape.radius - gap, shape.length / 2 - gap, 0]),
+        "capsule": (mujoco.mjtGeom.mjGEOM_CAPSULE, [shape.radius - gap, shape.length / 2, 0]),
+        "sphere": (mujoco.mjtGeom.mjGEOM_SPHERE, [shape.radius - gap, 0, 0]),
+    }
+    kind, size = kinds[shape.type]
+    _geom(body, name, kind, size, placement.translation, wxyz(placement.rotation))
+    return name
+
+
+def _inset(points: Array, gap: float) -> Array:
+    """(K, 3) corners of the convex hull of points with every face `gap` further in [m], at most half of the way to its middle."""
+    planes, middle = ConvexHull(points).equations.copy(), points.mean(axis=0)
+    depth = -(planes[:, :3] @ middle + planes[:, 3])
+    planes[:, 3] += np.minimum(gap, depth / 2)
+    return np.asarray(HalfspaceIntersection(planes, middle).intersections)
+
+
+def _geom(body, name, kind, size, position, quaternion=(1, 0, 0, 0)):  # type: ignore[no-untyped-def]
+    """A geom that touches only through explicit pairs and weighs nothing."""
+    geom = body.add_geom(name=name, type=kind, size=size, pos=position, quat=quaternion)
+    geom.contype = geom.conaffinity = 0
+    geom.mass = 0.0
+    return geom
+
+
+def set_inertia(body, inertia: pin.Inertia) -> None:  # type: ignore[no-untyped-def]
+    """Give a body of a MuJoCo specification an inertia in its own frame."""
+    body.explicitinertial = True
+    body.mass, body.ipos = inertia.mass, inertia.lever
+    m = inertia.inertia
+    body.fullinertia = [m[0, 0], m[1, 1], m[2, 2], m[0, 1], m[0, 2], m[1, 2]]
+
+
+def wxyz(rotation: Array) -> Array:
+    """(4,) quaternion of a rotation (3, 3) in MuJoCo's order."""
+    x, y, z, w = pin.Quaternion(np.asarray(rotation)).coeffs()
+    return np.array([w, x, y, z])

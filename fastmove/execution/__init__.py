@@ -1,0 +1,1 @@
+"""Execution: a planned motion streamed to a driver, run in physics, and judged."""

@@ -1,0 +1,1 @@
+"""Pictures: the preview in meshcat, and plots."""
