@@ -16,7 +16,7 @@ from fastmove.problem.uncertainty import Uncertainty
 pytest.importorskip("mujoco", reason="mujoco is not installed")
 import mujoco
 
-from fastmove.drivers import simulation
+from fastmove.drivers import mujoco_model
 from fastmove.drivers.displacement import farthest
 from fastmove.drivers.simulation import Settling, Simulation
 
@@ -215,7 +215,7 @@ def test_a_hull_is_inset_by_the_gap_along_every_face() -> None:
     from scipy.spatial import ConvexHull
 
     points = rng.normal(size=(30, 3)) * [0.1, 0.05, 0.02]
-    inner = simulation._inset(points, 5e-5)
+    inner = mujoco_model.inset(points, 5e-5)
     planes = ConvexHull(points).equations
     depth = -(planes[:, :3] @ inner.T + planes[:, 3:]).max(axis=1)
     np.testing.assert_allclose(depth, 5e-5, atol=1e-9)
@@ -311,7 +311,7 @@ PAIRS = [
 @pytest.mark.parametrize(("below", "above"), PAIRS, ids=lambda name: name)
 def test_no_false_depth_at_grazing_contact(below: str, above: str) -> None:
     """10,000 poses a pair, 60,000 in all, at the judge's settings."""
-    settings = {"ccd_tolerance": simulation.CCD_TOLERANCE, "ccd_iterations": simulation.CCD_ITERATIONS}
+    settings = {"ccd_tolerance": mujoco_model.CCD_TOLERANCE, "ccd_iterations": mujoco_model.CCD_ITERATIONS}
     assert false_depths(below, above, 10_000, 3, settings) == []
 
 

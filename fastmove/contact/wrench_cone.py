@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
-import casadi as ca
 import numpy as np
 
 from fastmove.arrays import Array, locked
@@ -51,19 +49,3 @@ class ConeContact:
         lin = np.linalg.norm(wrench @ self.linear.T, axis=-1)
         couples = np.linalg.norm(wrench @ self.couples.T, axis=-1)
         return np.asarray(np.hypot(lin, couples + np.abs(wrench @ self.normal)) / grip_force)
-
-    @cached_property
-    def expression(self) -> ca.Function:
-        """CasADi function (wrench (6,), grip_force) -> margins 0.9 − S and 0.9 − V_i, stacked; all ≥ 0 is safe.
-
-        Differentiable wherever no norm in it vanishes (a 1e-24 under each root keeps derivatives finite there).
-        """
-        wrench, force = ca.SX.sym("wrench", 6), ca.SX.sym("grip_force")
-        soft = lambda rows: ca.sqrt(ca.sumsqr(rows) + 1e-24)  # noqa: E731
-        lin = soft(ca.mtimes(ca.DM(self.linear), wrench))
-        couples = soft(ca.mtimes(ca.DM(self.couples), wrench))
-        normal = ca.sqrt(ca.mtimes(ca.DM(self.normal[None, :]), wrench) ** 2 + 1e-24)
-        score = ca.sqrt(lin**2 + (couples + normal) ** 2)
-        shares = [soft(ca.mtimes(ca.DM(a), wrench)) + ca.mtimes(ca.DM(b[None, :]), wrench) for a, b in self.shares]
-        margins = UTILISATION_MAX - ca.vertcat(score, *shares) / force
-        return ca.Function("hold_margin", [wrench, force], [margins], ["wrench", "grip_force"], ["margin"])

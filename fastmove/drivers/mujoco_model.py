@@ -146,7 +146,7 @@ def _add_shape(spec, body, name: str, shape: Shape, placement: pin.SE3, gap: flo
     """A shape as a geom, its surface `gap` further in [m]; a mesh is its convex hull, as it is everywhere."""
     if shape.type == "mesh":
         own = shape.hull_points() @ shape.placement.rotation - shape.placement.translation @ shape.placement.rotation
-        spec.add_mesh(name=name, uservert=(_inset(own, gap) if gap else own).ravel())
+        spec.add_mesh(name=name, uservert=(inset(own, gap) if gap else own).ravel())
         geom = _geom(body, name, mujoco.mjtGeom.mjGEOM_MESH, np.zeros(3), placement.translation, wxyz(placement.rotation))
         geom.meshname = name
         return name
@@ -162,7 +162,7 @@ def _add_shape(spec, body, name: str, shape: Shape, placement: pin.SE3, gap: flo
     return name
 
 
-def _inset(points: Array, gap: float) -> Array:
+def inset(points: Array, gap: float) -> Array:
     """(K, 3) corners of the convex hull of points with every face `gap` further in [m], at most half of the way to its middle."""
     planes, middle = ConvexHull(points).equations.copy(), points.mean(axis=0)
     depth = -(planes[:, :3] @ middle + planes[:, 3])

@@ -8,6 +8,7 @@ import casadi as ca
 import numpy as np
 
 from fastmove.arrays import Array
+from fastmove.contact.expression import hold_margins
 from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.optim.margins import INSIDE, SHRINK, STATIC_TARGET
 from fastmove.problem.transfer import TransferProblem
@@ -102,7 +103,7 @@ def _use(problem: TransferProblem, efforts: ca.SX, limits: Limits) -> ca.SX:
     n = problem.robot.n_arm
     rows = [efforts[int(i)] / float(limits.effort[i]) for i in np.nonzero(np.isfinite(limits.effort))[0]]
     for k, held in enumerate(problem.holds if problem.hold_active else ()):
-        margin = held.contact_model.expression(efforts[n + 6 * k : n + 6 * k + 6], float(held.grasp.grip_force[1]))
+        margin = hold_margins(held.contact_model)(efforts[n + 6 * k : n + 6 * k + 6], float(held.grasp.grip_force[1]))
         rows.append((UTILISATION_MAX - margin) / limits.hold)
     return ca.vertcat(*rows)
 
