@@ -11,6 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fastmove import drivers as drivers
+    from fastmove import registries as registries
     from fastmove.certificate.certificate import Certificate as Certificate
     from fastmove.certificate.certificate import Entry as Entry
     from fastmove.certificate.certify import certify as certify
@@ -142,7 +144,7 @@ _HOMES = {
     "viz.preview": "write_preview",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
-_PARTS = {"drivers": "drivers", "judge": "execution.slip_test"}  # modules that are public themselves
+_PARTS = {"drivers": "drivers", "judge": "execution.slip_test", "registries": "registries"}  # modules that are public themselves
 __all__ = sorted((*_HOME, *_PARTS))
 
 if not TYPE_CHECKING:

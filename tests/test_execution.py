@@ -162,7 +162,7 @@ def test_the_command_line_ends_with_4_when_the_driver_fails(
             stopped.append(len(self.sent))
 
     assert main(["run", str(path), "--driver", "kinematic"]) == 0
-    monkeypatch.setattr("fastmove.execution.run_transfer.KinematicDriver", Raising)
+    monkeypatch.setitem(fm.registries.drivers._added, "kinematic", lambda problem, *_: Raising(problem))
     assert main(["run", str(path), "--driver", "kinematic"]) == 4
     assert stopped == [100]
     assert "raised an error" in capsys.readouterr().err

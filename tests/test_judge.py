@@ -18,7 +18,8 @@ import mujoco
 
 from fastmove.drivers import mujoco_model
 from fastmove.drivers.displacement import farthest
-from fastmove.drivers.simulation import Settling, Simulation
+from fastmove.drivers.settling import Settling
+from fastmove.drivers.simulation import Simulation
 
 READY = np.array([0, -0.785, 0, -2.356, 0, 1.571, 0.785])
 GOOD = Settling(1e-5, 1e-4, 8, 8, 0.8, 0.001, 1e-6)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from fastmove.bench.peers import rrtc_ruckig, rrtc_toppra
 from fastmove.certificate.certify import certify
 from fastmove.planner.context import Workshop
 from fastmove.planner.planner import plan
@@ -68,13 +66,3 @@ def _certified(problem: TransferProblem, free: Solution, trajectory: Trajectory,
     status = Status.CERTIFIED if certificate.ok else Status.NOT_CERTIFIED
     timings = {"total": time.perf_counter() - begin}
     return replace(free, problem=problem, status=status, trajectory=trajectory, certificate=certificate, timings=timings)
-
-
-PLANNERS: dict[str, Callable[[TransferProblem], Solution]] = {
-    "fastmove": plan,
-    "fastmove-nohold": without_hold,
-    "slowdown": slowdown,
-    "hold-toppra": hold_toppra,
-    "rrtc-ruckig": rrtc_ruckig,
-    "rrtc-toppra": rrtc_toppra,
-}

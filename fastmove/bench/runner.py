@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pinocchio as pin
 
+from fastmove import registries
 from fastmove.bench.motionbenchmaker import Entry, is_motionbenchmaker, read_motionbenchmaker
-from fastmove.bench.planners import PLANNERS
 from fastmove.bench.recheck import raw_hits
 from fastmove.errors import FastMoveError, InputError
 from fastmove.io.problem_file import load_problem, problem_from_table
@@ -145,7 +145,7 @@ def answer(job: Job) -> dict:
     head: dict[str, object] = {"problem": job.entry.id, "planner": job.planner, "scene": job.entry.scene}
     head["problem_sha256"] = problem_sha256(job.entry.problem)
     try:
-        solution = PLANNERS[job.planner](job.entry.problem)
+        solution = registries.planners.get(job.planner)(job.entry.problem)
         row = head | solution_json(solution)
         if job.recheck and solution.ok and solution.trajectory is not None:
             row["raw_hits"] = raw_hits(solution.problem, solution.trajectory)

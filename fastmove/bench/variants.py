@@ -15,6 +15,7 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array, locked
+from fastmove.bench import VARIANT_NAMES
 from fastmove.bench.motionbenchmaker import Entry
 from fastmove.errors import FastMoveError, InputError
 from fastmove.geometry.shapes import Shape
@@ -172,6 +173,7 @@ VARIANTS: dict[str, Callable[[Entry], Entry]] = {
     "carried": carried,
     "backwards": backwards,
 }
+assert tuple(VARIANTS) == VARIANT_NAMES
 
 
 def varied(entries: list[Entry], variant: str) -> tuple[list[Entry], list[str]]:

@@ -8,19 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import fastmove
-from fastmove.bench.planners import PLANNERS
-from fastmove.bench.variants import VARIANTS
-from fastmove.certificate.certify import KINDS
-from fastmove.cli.commands import (
-    bench_command,
-    check_command,
-    describe_command,
-    plan_command,
-    preview_command,
-    rank_command,
-    robots_command,
-    run_command,
-)
+from fastmove import registries
+from fastmove.bench import VARIANT_NAMES
 
 
 def argument_parser() -> argparse.ArgumentParser:
@@ -28,7 +17,7 @@ def argument_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"fastmove {fastmove.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    plan = _command(commands, "plan", plan_command, "plan one transfer and certify it")
+    plan = _command(commands, "plan", "plan one transfer and certify it")
     plan.add_argument("problem", metavar="PROBLEM", help="problem file, .toml or .json")
     plan.add_argument("--out", metavar="T.npz", help="write the trajectory (.npz, .csv or .yaml)")
     plan.add_argument("--preview", metavar="P.html", help="write a preview that opens offline")
@@ -38,7 +27,7 @@ def argument_parser() -> argparse.ArgumentParser:
     plan.add_argument("--reference", action="store_true", help="also improve the motion by IPOPT, and say by how much")
     plan.add_argument("--nominal", action="store_true", help="for what is believed alone, without the set around it")
     plan.add_argument(
-        "--contact", choices=("pinch", "suction", "best"), default="pinch", help="how the item is held (default pinch)"
+        "--contact", choices=(*registries.contacts.names(), "best"), default="pinch", help="how the item is held (default pinch)"
     )
     plan.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="seed of the path search (default 0)")
     plan.add_argument(
@@ -46,25 +35,27 @@ def argument_parser() -> argparse.ArgumentParser:
     )
     plan.add_argument("--json", action="store_true", help="print one JSON object")
 
-    check = _command(commands, "check", check_command, "certificate of any trajectory of the problem")
+    check = _command(commands, "check", "certificate of any trajectory of the problem")
     check.add_argument("problem", metavar="PROBLEM", help="problem file")
     check.add_argument("trajectory", metavar="T", help="trajectory: .npz, .csv, or JointTrajectory .yaml")
-    check.add_argument("--kinds", metavar="A,B…", help=f"which of {','.join(KINDS)}; default all")
+    check.add_argument("--kinds", metavar="A,B…", help=f"which of {_names(registries.limit_kinds)}; default all")
     check.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
     check.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
     check.add_argument("--fit", action="store_true", help="allow files without velocities or accelerations")
     check.add_argument("--json", action="store_true", help="print one JSON object")
 
-    view = _command(commands, "preview", preview_command, "the motion in 3D with plots, in the browser or as one HTML file")
+    view = _command(commands, "preview", "the motion in 3D with plots, in the browser or as one HTML file")
     view.add_argument("problem", metavar="PROBLEM", help="problem file")
     view.add_argument("trajectory", metavar="T", nargs="?", help="trajectory to show; without one the problem is planned")
     view.add_argument("--html", metavar="P.html", help="write this file instead of serving on the loopback")
     view.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
     view.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
 
-    run = _command(commands, "run", run_command, "plan, certify, stream to a driver, report what happened")
+    run = _command(commands, "run", "plan, certify, stream to a driver, report what happened")
     run.add_argument("problem", metavar="PROBLEM", help="problem file")
-    run.add_argument("--driver", choices=("mujoco", "kinematic"), default="mujoco", help="hardware (default mujoco)")
+    run.add_argument(
+        "--driver", default="mujoco", metavar="NAME[:HOST]", help=f"of {_names(registries.drivers)} (default mujoco)"
+    )
     run.add_argument("--preview", metavar="P.html", help="write a preview with the simulated item beside the planned one")
     run.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
     run.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
@@ -72,20 +63,20 @@ def argument_parser() -> argparse.ArgumentParser:
     run.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="seed of the path search (default 0)")
     run.add_argument("--json", action="store_true", help="print one JSON object")
 
-    show = _command(commands, "describe", describe_command, "the problem in plain numbers")
+    show = _command(commands, "describe", "the problem in plain numbers")
     show.add_argument("problem", metavar="PROBLEM", help="problem file")
     show.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
     show.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
     show.add_argument("--json", action="store_true", help="print one JSON object")
 
     _add_batches(commands)
-    robots = _command(commands, "robots", robots_command, "the robots it knows")
+    robots = _command(commands, "robots", "the robots it knows")
     robots.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
 
 
 def _add_batches(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    rank = _command(commands, "rank", rank_command, "how fast each of many grasps lets the item move")
+    rank = _command(commands, "rank", "how fast each of many grasps lets the item move")
     rank.add_argument("problem", metavar="PROBLEM", help="problem file; its item moves from its pose at the start to the goal's")
     rank.add_argument(
         "grasps", metavar="GRASPS.json", help="list of {id, tool_T_item, grip_force_N, friction, start_q}; .jsonl too"
@@ -99,27 +90,29 @@ def _add_batches(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     rank.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="seed of the path search (default 0)")
     rank.add_argument("--json", action="store_true", help="print one JSON object")
 
-    bench = _command(commands, "bench", bench_command, "planners over a set of problems, every result kept")
+    bench = _command(commands, "bench", "planners over a set of problems, every result kept")
     bench.add_argument("set", metavar="SET", type=Path, help="folder or .jsonl of problems, or MotionBenchMaker files")
-    bench.add_argument("--planner", default="fastmove", metavar="A,B…", help=f"of {', '.join(PLANNERS)} (default fastmove)")
+    bench.add_argument(
+        "--planner", default="fastmove", metavar="A,B…", help=f"of {_names(registries.planners)} (default fastmove)"
+    )
     bench.add_argument("--jobs", type=_whole(1), default=1, metavar="N", help="processes (default 1)")
     bench.add_argument("--limit", type=_whole(1), metavar="K", help="at most K problems, evenly spread over the set")
     bench.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problems'")
-    bench.add_argument("--variant", choices=tuple(VARIANTS), default="as-is", help="of a MotionBenchMaker set: what is asked")
+    bench.add_argument("--variant", choices=VARIANT_NAMES, default="as-is", help="of a MotionBenchMaker set: what is asked")
     bench.add_argument("--out", type=Path, default=Path("bench"), metavar="DIR", help="folder of results.jsonl (default bench)")
     bench.add_argument("--recheck", action="store_true", help="also check every motion against the raw meshes, every 0.1 ms")
     bench.add_argument("--resume", action="store_true", help="go on with the results in DIR")
     bench.add_argument("--json", action="store_true", help="print the results, one JSON object a line")
 
 
-def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
-    name: str,
-    run: Callable[[argparse.Namespace], int],
-    text: str,
-) -> argparse.ArgumentParser:
+def _names(registry: registries.Registry[object]) -> str:
+    return ", ".join(registry.names())
+
+
+def _command(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str) -> argparse.ArgumentParser:
+    """A command; what it does is in `commands`, loaded when it is run."""
     command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    command.set_defaults(run=run)
+    command.set_defaults(command=name)
     return command
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmove.bench.planners import PLANNERS
+from fastmove import registries
 from fastmove.bench.runner import Job, read_set, table, workload
 from fastmove.bench.runner import run as run_jobs
 from fastmove.bench.variants import varied
@@ -179,8 +179,7 @@ def rank_command(options: argparse.Namespace) -> int:
 def bench_command(options: argparse.Namespace) -> int:
     planners = list(dict.fromkeys(options.planner.split(",")))
     for name in planners:
-        if name not in PLANNERS:
-            raise InputError("--planner", f"{name!r} is not known; known: {', '.join(PLANNERS)}")
+        registries.planners.get(name)
     entries = list(read_set(options.set, options.limits))
     if not entries:
         raise InputError(str(options.set), "has no problems in it")

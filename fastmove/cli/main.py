@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from fastmove.cli.arguments import argument_parser
 from fastmove.errors import FastMoveError
@@ -16,7 +17,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code.  Never a traceback for a caller's mistake."""
     options = argument_parser().parse_args(arguments)
     try:
-        return int(options.run(options))
+        commands = import_module("fastmove.cli.commands")  # only now: --help and --version need none of it
+        return int(getattr(commands, f"{options.command}_command")(options))
     except FastMoveError as error:
         print(f"fastmove: {error}", file=sys.stderr)
         return error.exit_code

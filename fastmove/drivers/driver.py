@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+import pinocchio as pin
+
 from fastmove.arrays import Array
+from fastmove.drivers.settling import Settling
 
 
 @dataclass(frozen=True)
@@ -64,3 +67,30 @@ class Driver(ABC):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
+
+
+class PhysicsDriver(Driver):
+    """Simulated hardware that also knows how the item moves in the hand.
+
+    Attributes:
+        settling: how the item sat in the closed hand, after `connect`.
+        least_touching: fewest pad points in touch since then.
+        recorded: (time [s], pose of the item's own frame in the world), every 10 ms.
+    """
+
+    settling: Settling
+    least_touching: int
+    recorded: list[tuple[float, pin.SE3]]
+
+    @abstractmethod
+    def worst_slip(self) -> tuple[float, float, float]:
+        """The largest displacement [m] and rotation [rad] of the item in the hand since it settled, and the largest way of its
+        farthest point [m]."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Open the fingers, arm still, and let the item come to rest."""
+
+    @abstractmethod
+    def item_in_world(self) -> pin.SE3:
+        """Pose of the item's own frame in the world."""

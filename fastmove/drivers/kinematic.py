@@ -9,6 +9,11 @@ from fastmove.drivers.driver import Command, Driver, Reading
 from fastmove.problem.transfer import TransferProblem
 
 
+def connect(problem: TransferProblem, address: str = "", along: Array | None = None) -> KinematicDriver:
+    """The driver `kinematic`; it has no address."""
+    return KinematicDriver(problem)
+
+
 class KinematicDriver(Driver):
     """Attributes: sent: every command; stopped: whether `stop` was called."""
 

@@ -7,7 +7,7 @@ import pinocchio as pin
 
 from fastmove.arrays import Array
 from fastmove.drivers.displacement import displacement, displacements, farthest
-from fastmove.drivers.driver import Command, Driver, Reading
+from fastmove.drivers.driver import Command, PhysicsDriver, Reading
 from fastmove.drivers.simulation import Simulation, the_held
 from fastmove.problem.transfer import TransferProblem
 
@@ -16,7 +16,12 @@ GRIP_TRAVEL = 0.003  # fingers farther from the item's faces than this hold noth
 OPENING_FORCE = 5.0  # [N]
 
 
-class MujocoDriver(Driver):
+def connect(problem: TransferProblem, address: str = "", along: Array | None = None) -> MujocoDriver:
+    """The driver `mujoco`; it has no address."""
+    return MujocoDriver(problem, along=along)
+
+
+class MujocoDriver(PhysicsDriver):
     """Simulated hardware behind the driver interface: every `send` advances the simulation by one cycle.
 
     Args:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pinocchio as pin
 
+from fastmove import registries
 from fastmove.arrays import Array
-from fastmove.drivers.kinematic import KinematicDriver
-from fastmove.errors import InputError
+from fastmove.drivers.driver import PhysicsDriver
 from fastmove.execution.slip_test import Judgement, Verdict, judge, verdict_of, worst_of
 from fastmove.execution.stream import Execution, RunReport, announce_payload
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.transfer import TransferProblem
 from fastmove.solution.solution import Solution
-
-if TYPE_CHECKING:
-    from fastmove.drivers.mujoco import MujocoDriver
 
 
 @dataclass(frozen=True)
@@ -96,40 +92,32 @@ class RunOutcome:
 def run_transfer(solution: Solution, driver: str = "mujoco") -> RunOutcome:
     """Stream a certified solution; with simulated hardware also judge the hold and release the item.
 
+    Args:
+        driver: NAME or NAME:ADDRESS of `registries.drivers`.
+
     Raises:
         InputError: unknown driver, nothing held, or an uncertified solution.  MissingPackage: mujoco is not installed.
     """
-    problem = solution.problem
-    if driver == "kinematic":
-        with KinematicDriver(problem) as kinematic:
-            announce_payload(kinematic, problem)
-            return RunOutcome(problem.name, driver, Execution(kinematic, solution).run())
-    if not problem.holds:
-        raise InputError("problem", "holds no item; simulated hardware judges a held item")
-    return _in_physics(problem, solution)
-
-
-def _in_physics(problem: TransferProblem, solution: Solution) -> RunOutcome:
-    from fastmove.drivers.mujoco import MujocoDriver
-
-    assert solution.trajectory is not None
-    along = solution.trajectory.position(np.linspace(0, solution.duration, 20))
-    with MujocoDriver(problem, along=along) as driver:
-        announce_payload(driver, problem)
-        report = Execution(driver, solution).run()
-        streamed = _streamed(problem, driver, report.tracking)
+    problem, trajectory = solution.problem, solution.trajectory
+    name, _, address = driver.partition(":")
+    along = None if trajectory is None else trajectory.position(np.linspace(0, solution.duration, 20))
+    with registries.drivers.get(name)(problem, address, along) as hardware:
+        announce_payload(hardware, problem)
+        report = Execution(hardware, solution).run()
+        if not isinstance(hardware, PhysicsDriver) or trajectory is None:
+            return RunOutcome(problem.name, name, report)
+        streamed = _streamed(problem, hardware, report.tracking)
         if not report.ok:
-            return RunOutcome(problem.name, "mujoco", report, streamed)
-        driver.release()
-        poses = tuple(driver.recorded)
-        goal = _item_at(problem, solution.trajectory.position(solution.duration))
-        error = goal.actInv(driver.item_in_world())
+            return RunOutcome(problem.name, name, report, streamed)
+        hardware.release()
+        poses = tuple(hardware.recorded)
+        error = _item_at(problem, trajectory.position(solution.duration)).actInv(hardware.item_in_world())
         placed, turned = float(np.linalg.norm(error.translation)), float(np.linalg.norm(pin.log3(error.rotation)))
-    judged = judge(problem, solution.trajectory, measure=False)
-    return RunOutcome(problem.name, "mujoco", report, worst_of([streamed, judged]), placed, turned, poses)
+    judged = judge(problem, trajectory, measure=False)
+    return RunOutcome(problem.name, name, report, worst_of([streamed, judged]), placed, turned, poses)
 
 
-def _streamed(problem: TransferProblem, driver: MujocoDriver, tracking: float) -> Judgement:
+def _streamed(problem: TransferProblem, driver: PhysicsDriver, tracking: float) -> Judgement:
     """The verdict on what was streamed."""
     slip, turn, reach = driver.worst_slip()
     settling, touching = driver.settling, driver.least_touching

@@ -19,6 +19,7 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.contact.wrench_cone import UTILISATION_MAX
+from fastmove.drivers.settling import Settling
 from fastmove.dynamics.efforts import Dynamics
 from fastmove.errors import InputError
 from fastmove.multibody.assembly import assemble
@@ -27,7 +28,7 @@ from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory
 
 if TYPE_CHECKING:
-    from fastmove.drivers.simulation import Settling, Simulation
+    from fastmove.drivers.simulation import Simulation
 
 
 AFTER = 0.2  # [s] arm still after the motion

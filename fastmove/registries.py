@@ -1,0 +1,111 @@
+"""Registries: what FastMove knows by name, and where users add their own.
+
+A name comes from the package's own table, from an entry point of an installed package, or from a call:
+
+    [project.entry-points."fastmove.drivers"]        # in the pyproject.toml of a user's package
+    my_arm = "my_package.driver:MyDriver"
+
+    fm.registries.drivers.add("my_arm", MyDriver)    # or, in a running program
+
+Nothing is imported until a name is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Generic, TypeVar
+
+from fastmove.errors import InputError, UnknownName
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Things of one kind by name.
+
+    Args:
+        what: one of them, in words, for messages.
+        group: of entry points that add more.
+        own: name -> "module:attribute" of those that FastMove brings.
+    """
+
+    def __init__(self, what: str, group: str, own: Mapping[str, str]) -> None:
+        self.what, self.group, self._own = what, group, dict(own)
+        self._added: dict[str, T] = {}
+        self._installed: dict[str, str] | None = None
+
+    def add(self, name: str, thing: T) -> None:
+        """Make `thing` known by `name`, for this process.
+
+        Raises:
+            InputError: the name is taken by something else.
+        """
+        if name in self.names() and self._added.get(name) is not thing:
+            raise InputError(name, f"is a {self.what} already; give yours another name")
+        self._added[name] = thing
+
+    def names(self) -> tuple[str, ...]:
+        """All names: FastMove's own first, then those of installed packages, then those added by calls."""
+        return tuple(dict.fromkeys((*self._own, *self._entry_points(), *self._added)))
+
+    def get(self, name: str) -> T:
+        """The thing of that name, loaded now.
+
+        Raises:
+            UnknownName: there is none; the message lists those there are.
+        """
+        if name in self._added:
+            return self._added[name]
+        place = self._own.get(name) or self._entry_points().get(name)
+        if place is None:
+            raise UnknownName(self.what, f"{name!r} is unknown; allowed: {', '.join(self.names())}")
+        module, _, attribute = place.partition(":")
+        self._added[name] = getattr(import_module(module), attribute)
+        return self._added[name]
+
+    def _entry_points(self) -> dict[str, str]:
+        if self._installed is None:
+            self._installed = {point.name: point.value for point in entry_points(group=self.group) if point.name not in self._own}
+        return self._installed
+
+
+# What FastMove brings.  The protocol of each kind stands beside its name; how to add to it: docs/extend/.
+
+contacts: Registry[Any] = Registry(  # `contact.law.ContactLaw`
+    "contact model",
+    "fastmove.contacts",
+    {"pinch": "fastmove.contact.pinch:PINCH", "suction": "fastmove.contact.suction:SUCTION"},
+)
+# classes of `problem.path_constraint.PathConstraint`
+constraints: Registry[Any] = Registry("constraint", "fastmove.constraints", {})
+_LIMIT_KINDS = (  # in the order of certificates
+    "continuity", "position", "velocity", "acceleration", "jerk", "torque", "torque_rate", "hold", "pad_share", "tilt", "upright",
+    "shock", "swing", "clearance", "allowed_contact", "corridor", "start", "goal", "grip_force", "grasp", "release",
+)  # fmt: skip
+limit_kinds: Registry[Any] = Registry(  # `robot.limit_kinds.LimitKind`
+    "limit kind", "fastmove.limit_kinds", {name: f"fastmove.robot.limit_kinds:{name.upper()}" for name in _LIMIT_KINDS}
+)
+shapes: Registry[Any] = Registry(  # `geometry.shape_types.ShapeType`
+    "shape",
+    "fastmove.shapes",
+    {name: f"fastmove.geometry.shape_types:{name.upper()}" for name in ("box", "cylinder", "capsule", "sphere", "mesh")},
+)
+drivers: Registry[Any] = Registry(  # called with (problem, address), gives a `drivers.driver.Driver`
+    "driver",
+    "fastmove.drivers",
+    {"mujoco": "fastmove.drivers.mujoco:connect", "kinematic": "fastmove.drivers.kinematic:connect"},
+)
+planners: Registry[Any] = Registry(  # called with a problem, gives a `solution.Solution`
+    "planner",
+    "fastmove.planners",
+    {
+        "fastmove": "fastmove.planner.planner:plan",
+        "fastmove-nohold": "fastmove.bench.planners:without_hold",
+        "slowdown": "fastmove.bench.planners:slowdown",
+        "hold-toppra": "fastmove.bench.planners:hold_toppra",
+        "rrtc-ruckig": "fastmove.bench.peers:rrtc_ruckig",
+        "rrtc-toppra": "fastmove.bench.peers:rrtc_toppra",
+    },
+)
