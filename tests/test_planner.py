@@ -127,7 +127,7 @@ def test_the_same_bytes_in_two_processes_cold_and_warm(which: str, tmp_path: Pat
         "import fastmove as fm\n"
         "from generators import free_space_pairs\n"
         "from test_certificate import behind_a_post\n"
-        "from fastmove.trajectory_file import save_trajectory\n"
+        "from fastmove.io.trajectory_file import save_trajectory\n"
         "panda = fm.load_robot('panda')\n"
         "problem = behind_a_post(panda) if sys.argv[2] == 'post' else next(iter(free_space_pairs('benchmark', 1, 7)))\n"
         "planner = fm.Planner()\n"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pinocchio as pin
@@ -27,6 +29,13 @@ CCD_TOLERANCE, CCD_ITERATIONS = 1e-12, 1000
 SUPPORT_GAP = 5e-5  # by which supports are smaller all around [m]
 FINGER_ARMATURE, FINGER_DAMPING = 0.5, 20.0
 
+
+PRIMITIVES: dict[str, tuple[Any, Callable[[Shape, float], Any]]] = {  # MuJoCo's own, and its sizes with the surface further in
+    "box": (mujoco.mjtGeom.mjGEOM_BOX, lambda shape, gap: shape.half_extents() - gap),
+    "cylinder": (mujoco.mjtGeom.mjGEOM_CYLINDER, lambda shape, gap: [shape.radius - gap, shape.length / 2 - gap, 0]),
+    "capsule": (mujoco.mjtGeom.mjGEOM_CAPSULE, lambda shape, gap: [shape.radius - gap, shape.length / 2, 0]),
+    "sphere": (mujoco.mjtGeom.mjGEOM_SPHERE, lambda shape, gap: [shape.radius - gap, 0, 0]),
+}
 
 # -- the model ------------------------------------------------------------------------------------------------------------
 
@@ -143,22 +152,16 @@ def _scene(spec, problem: TransferProblem, item_geoms: list[str], constant: floa
 
 
 def _add_shape(spec, body, name: str, shape: Shape, placement: pin.SE3, gap: float = 0.0) -> str:  # type: ignore[no-untyped-def]
-    """A shape as a geom, its surface `gap` further in [m]; a mesh is its convex hull, as it is everywhere."""
-    if shape.type == "mesh":
+    """A shape as a geom, its surface `gap` further in [m]; what MuJoCo has no primitive of is the mesh of its convex hull."""
+    if shape.type not in PRIMITIVES:
         own = shape.hull_points() @ shape.placement.rotation - shape.placement.translation @ shape.placement.rotation
         spec.add_mesh(name=name, uservert=(inset(own, gap) if gap else own).ravel())
         geom = _geom(body, name, mujoco.mjtGeom.mjGEOM_MESH, np.zeros(3), placement.translation, wxyz(placement.rotation))
         geom.meshname = name
         return name
     gap = min(gap, float(shape.half_extents().min()) / 4)
-    kinds = {
-        "box": (mujoco.mjtGeom.mjGEOM_BOX, shape.half_extents() - gap),
-        "cylinder": (mujoco.mjtGeom.mjGEOM_CYLINDER, [shape.radius - gap, shape.length / 2 - gap, 0]),
-        "capsule": (mujoco.mjtGeom.mjGEOM_CAPSULE, [shape.radius - gap, shape.length / 2, 0]),
-        "sphere": (mujoco.mjtGeom.mjGEOM_SPHERE, [shape.radius - gap, 0, 0]),
-    }
-    kind, size = kinds[shape.type]
-    _geom(body, name, kind, size, placement.translation, wxyz(placement.rotation))
+    kind, size = PRIMITIVES[shape.type]
+    _geom(body, name, kind, size(shape, gap), placement.translation, wxyz(placement.rotation))
     return name
 
 

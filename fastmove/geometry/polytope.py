@@ -54,7 +54,12 @@ def polytope(extents: Array) -> coal.CollisionGeometry:
     planes = np.asarray(dual.points()).reshape(-1, 3)[facets]
     flat = np.abs(np.linalg.det(planes)) < 1e-9 * np.prod(np.linalg.norm(planes, axis=2), axis=1)
     corners = np.linalg.solve(planes[~flat], np.ones((int((~flat).sum()), 3, 1)))[:, :, 0] + middle
-    return coal.Convex.convexHull(_points(corners), True, "Qt")
+    return hull_of_points(corners)
+
+
+def hull_of_points(points: Array) -> coal.CollisionGeometry:
+    """The convex hull of points (K, 3) [m]."""
+    return coal.Convex.convexHull(_points(points), True, "Qt")
 
 
 def _points(rows: Array) -> coal.StdVec_Vec3s:

@@ -45,13 +45,14 @@ from pathlib import Path
 import numpy as np
 import pinocchio as pin
 
+from fastmove import registries
 from fastmove.arrays import Array, locked
 from fastmove.contact.patch import Patch, disc_patch, line_patch, plane_patch
 from fastmove.errors import InputError
 from fastmove.geometry.box_cover import RESOLUTION, cover_heights, cover_mesh, cover_points, points_of_depth
 from fastmove.geometry.pose_trajectory import Motion
 from fastmove.geometry.poses import pose
-from fastmove.geometry.shapes import TYPES, Shape
+from fastmove.geometry.shapes import Shape
 from fastmove.problem.goal import ITEM, TOOL, Goal, GoalPose, State
 from fastmove.problem.grasp import Grasp, Held, hold
 from fastmove.problem.item import Inertial, Item, solid_inertia
@@ -151,12 +152,12 @@ def _pose(table: Table) -> pin.SE3:
 
 
 def _shape(table: Table, folder: Path) -> Shape:
-    kind = table.choice("type", TYPES)
-    size = table.numbers("size", 3) if kind == "box" else []
-    radius = table.number("radius") if kind in ("sphere", "cylinder", "capsule") else 0.0
-    length = table.number("length") if kind in ("cylinder", "capsule") else 0.0
-    file = str(folder / table.string("file")) if kind == "mesh" else ""
-    if kind == "mesh" and not Path(file).is_file():
+    kind = table.choice("type", registries.shapes.names())
+    known = registries.shapes.get(kind)
+    size = table.numbers("size", known.edges) if "size" in known.sizes else []
+    radius, length = (table.number(key) if key in known.sizes else 0.0 for key in ("radius", "length"))
+    file = str(folder / table.string("file")) if "file" in known.sizes else ""
+    if file and not Path(file).is_file():
         raise table.fail("file", f"{file} does not exist")
     shape: Shape = _located(table, lambda: Shape(kind, locked(size), radius, length, file, _pose(table)))
     return shape
@@ -251,7 +252,7 @@ def _patch(table: Table) -> Patch:
 
 
 def _obstacle(table: Table, folder: Path) -> Obstacle:
-    name, kind = table.string("name"), table.choice("type", (*TYPES, *SENSED))
+    name, kind = table.string("name"), table.choice("type", (*registries.shapes.names(), *SENSED))
     motion = _motion(table) if table.has("waypoints") else None
     if kind not in SENSED and table.boolean("convex", True):
         return Obstacle(name, (_shape(table, folder),), motion)

@@ -122,12 +122,12 @@ def _touch(gripper: Gripper, shape: Shape, tool_T_shape: pin.SE3, side: float) -
     rotation, origin = tool_T_shape.rotation, tool_T_shape.translation
     if shape.type == "box":
         return _touch_box(shape, rotation, origin, side, half, center)
-    if shape.type == "mesh":
-        raise GraspInvalid("grasp.patches", "is missing; a mesh item needs its two contact patches given")
     if shape.type == "sphere":
         inside = np.all(np.abs(origin[[0, 2]] - center) <= half)
         y = origin[1] + side * shape.radius
         return (float(y), disc_patch(origin[[0, 2]], gripper.disc_radius)) if inside else None
+    if shape.type not in ("cylinder", "capsule"):
+        raise GraspInvalid("grasp.patches", f"is missing; a {shape.type} item needs its two contact patches given")
     return _touch_round(gripper, shape, rotation, origin, side)
 
 
