@@ -12,12 +12,13 @@ from fastmove.planner.context import Workshop
 from fastmove.planner.planner import plan
 from fastmove.planner.retiming import REST_SAMPLES, retime
 from fastmove.problem.transfer import TransferProblem
+from fastmove.robot.limit_kinds import TORQUE_RATE, kinds_in
 from fastmove.solution.solution import Solution, Status
 from fastmove.trajectory.trajectory import Trajectory
 
 SLOWEST = 64.0  # times the duration
 FACTOR, BISECTIONS = 1.5, 14  # to 3e-5 of the duration
-HELD = ("torque", "hold", "pad_share", "tilt", "shock", "swing")  # what slowing down can mend
+MENDED = tuple(kind.name for kind in kinds_in("effort", "contact", "tolerance") if kind.slower and kind is not TORQUE_RATE)
 
 
 def without_hold(problem: TransferProblem) -> Solution:
@@ -34,7 +35,7 @@ def slowdown(problem: TransferProblem) -> Solution:
     way = free.trajectory
 
     def holds(factor: float) -> bool:
-        return certify(problem, way.slowed(factor), HELD).ok
+        return certify(problem, way.slowed(factor), MENDED).ok
 
     if holds(1.0):
         return _certified(problem, free, way, begin)

@@ -13,6 +13,7 @@ Where each kind holds (`proof`):
     corridor                                 grid 1 ms: the grasp's origin leaves and reaches its ends within their cones
     start, goal, grip_force, grasp           exact; grasp: the item does not overlap the hand beyond its pads
     release                                  exact: the hand, opened, keeps its clearance from the scene at both ends
+    a user's own constraints                 grid 1 ms, by their own numpy functions; the proof names them
 
 Assumed, and said in `Certificate.assumes`: the pads have closed flat on the item (hold, pad_share).
 """
@@ -29,38 +30,37 @@ from fastmove.certificate.clearance import Sweep
 from fastmove.certificate.ends import check_ends
 from fastmove.certificate.joint_limits import joint_limits
 from fastmove.certificate.loads import check_loads
+from fastmove.certificate.path import check_path
 from fastmove.errors import InputError
 from fastmove.multibody.assembly import Assembly, assemble
 from fastmove.problem.grasp import Held
 from fastmove.problem.transfer import TransferProblem
+from fastmove.robot.limit_kinds import names_in
 from fastmove.trajectory.trajectory import Trajectory
 
-KINDS = (
-    "continuity",
-    "position", "velocity", "acceleration", "jerk", "torque", "torque_rate", "hold", "pad_share", "tilt",
-    "upright", "shock", "swing", "clearance", "allowed_contact", "corridor", "start", "goal", "grip_force", "grasp", "release",
-)  # fmt: skip
-LOADS = {"torque", "torque_rate", "hold", "pad_share", "tilt", "upright", "shock", "swing"}
+LOADS = set(names_in("effort", "contact", "tolerance"))
 STEP_MAX = 0.01  # coarsest grid that may be asked for [s]
 
 
-def certify(problem: TransferProblem, trajectory: Trajectory, kinds: Collection[str] = KINDS, step: float = 1e-3) -> Certificate:
+def certify(
+    problem: TransferProblem, trajectory: Trajectory, kinds: Collection[str] | None = None, step: float = 1e-3
+) -> Certificate:
     """Recompute the margins of a motion.
 
     Args:
-        kinds: which of `KINDS` to check.
+        kinds: which of `problem.limit_kinds` to check, by name; None = all of them.
         step: grid of torque, torque rate and hold, at most `STEP_MAX` [s].
 
     Raises:
         InputError: unknown or no kinds, a step that is no grid, or a trajectory of other joints.
     """
-    kinds = _requested(kinds)
     if not 0 < step <= STEP_MAX:
         raise InputError("step", f"is {step} s; allowed: above 0, to {STEP_MAX:g} s")
     if not isinstance(trajectory, Trajectory):
         raise InputError("trajectory", f"is {type(trajectory).__name__}; a motion is needed (did the plan fail?)")
     if trajectory.joint_names != problem.robot.joint_names:
         raise InputError("trajectory.joint_names", f"are {', '.join(trajectory.joint_names)}; not this robot's")
+    kinds = _requested(problem, kinds)
     assembly = assemble(problem)
     found: dict[str, Entry] = {}
     profile: dict[str, Array] = {}
@@ -70,14 +70,15 @@ def certify(problem: TransferProblem, trajectory: Trajectory, kinds: Collection[
     if {"clearance", "allowed_contact"} & set(kinds):
         found |= _clearances(problem, assembly, trajectory, kinds, profile)
     found |= check_ends(problem, assembly, trajectory, kinds, step, profile)
+    found |= check_path(problem, assembly, trajectory, step, kinds, profile)
     for kind in kinds:
         found.setdefault(kind, Entry(float("inf"), "1", float("inf"), 0.0, "nothing to limit", "no limit"))
-    return Certificate({kind: found[kind] for kind in KINDS if kind in found}, profile, _assumptions(problem, kinds))
+    return Certificate({kind: found[kind] for kind in kinds}, profile, _assumptions(problem, kinds))
 
 
 def _assumptions(problem: TransferProblem, kinds: Collection[str]) -> tuple[str, ...]:
     """What the hold takes for granted."""
-    if not {"hold", "pad_share"} & set(kinds) or not problem.hold_active:
+    if not set(names_in("contact")) & set(kinds) or not problem.hold_active:
         return ()
     return tuple(_closing(held) for held in problem.holds if held.grasp.contact == "pinch")
 
@@ -88,10 +89,13 @@ def _closing(held: Held) -> str:
     return f"the pads have closed flat on {held.item.name}{tilted}{evened}"
 
 
-def _requested(kinds: Collection[str]) -> tuple[str, ...]:
-    if isinstance(kinds, str) or not kinds or not set(kinds) <= set(KINDS):
-        raise InputError("kinds", f"is {kinds!r}; allowed: a list of at least one of {', '.join(KINDS)}")
-    return tuple(kind for kind in KINDS if kind in kinds)
+def _requested(problem: TransferProblem, kinds: Collection[str] | None) -> tuple[str, ...]:
+    every = tuple(kind.name for kind in problem.limit_kinds)
+    if kinds is None:
+        return every
+    if isinstance(kinds, str) or not kinds or not set(kinds) <= set(every):
+        raise InputError("kinds", f"is {kinds!r}; allowed: a list of at least one of {', '.join(every)}")
+    return tuple(kind for kind in every if kind in kinds)
 
 
 def _clearances(

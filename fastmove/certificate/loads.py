@@ -18,6 +18,7 @@ from fastmove.certificate.time_grid import TimeGrid, time_grid
 from fastmove.certificate.torque import first_bodies, torque_range
 from fastmove.multibody.assembly import Assembly
 from fastmove.problem.transfer import TransferProblem
+from fastmove.robot.limit_kinds import names_in
 from fastmove.trajectory.trajectory import Trajectory
 
 
@@ -41,7 +42,7 @@ def check_loads(
     if need_rate:
         found["torque_rate"] = worst_row(rate, limits.effort_rate, grid.time, names, "Nm/s", label)
     for kind, use in carried.items() if problem.holds else ():
-        contact = kind in ("hold", "pad_share")
+        contact = kind in names_in("contact")
         if kind in kinds and (problem.hold_active or not contact):
             scale = UTILISATION_LIMIT if contact else 1.0
             found[kind] = worst_use(use, grid.time, problem.holds[0].item.name, label, scale)
@@ -67,7 +68,7 @@ def _over_set(
     (low, low_rate), (high, high_rate) = torque_range(problem, assembly, grid, need_rate, base)
     torque = np.where(np.abs(high) >= np.abs(low), high, low)
     rate = np.maximum(np.abs(high_rate), np.abs(low_rate))
-    use = {"hold": np.zeros(len(grid.time)), "pad_share": np.zeros(len(grid.time))}
+    use = {kind: np.zeros(len(grid.time)) for kind in names_in("contact")}
     shown = np.zeros((len(grid.time), 6 * len(problem.holds)))
     for k, frame in enumerate(assembly.hold_frames):
         grip = np.maximum(_grip_force(trajectory, grid.time, k), 0.0) * frame.held.sure_grip

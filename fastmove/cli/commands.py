@@ -14,7 +14,7 @@ from fastmove.bench.runner import Job, read_set, table, workload
 from fastmove.bench.runner import run as run_jobs
 from fastmove.bench.variants import varied
 from fastmove.certificate.certificate import certificate_json, certificate_lines, finite
-from fastmove.certificate.certify import KINDS, certify
+from fastmove.certificate.certify import certify
 from fastmove.cli.progress import meter
 from fastmove.errors import DriverFailed, InputError
 from fastmove.io.grasp_file import read_grasps
@@ -100,10 +100,11 @@ def _planned(problem: TransferProblem, seed: int, deadline: float | None = None,
 
 def check_command(options: argparse.Namespace) -> int:
     problem = _problem(options)
-    kinds = tuple(options.kinds.split(",")) if options.kinds else KINDS
+    every = tuple(kind.name for kind in problem.limit_kinds)
+    kinds = tuple(options.kinds.split(",")) if options.kinds else every
     for kind in kinds:
-        if kind not in KINDS:
-            raise InputError("--kinds", f"{kind!r} is no kind of limit; allowed: {', '.join(KINDS)}")
+        if kind not in every:
+            raise InputError("--kinds", f"{kind!r} is no kind of limit; allowed: {', '.join(every)}")
     trajectory = load_trajectory(options.trajectory, problem, options.fit)
     certificate = certify(problem, trajectory, kinds)
     same = planned_for(options.trajectory, problem)

@@ -17,7 +17,6 @@ from enum import Enum
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.certificate.certify import KINDS
 from fastmove.drivers.driver import Command, Driver
 from fastmove.dynamics.efforts import Dynamics
 from fastmove.errors import InputError
@@ -219,7 +218,7 @@ def _certified(solution: Solution) -> Trajectory:
     """The trajectory of a solution that may be streamed."""
     if not solution.ok or solution.trajectory is None or solution.certificate is None:
         raise InputError("solution", "is not certified; only certified motions are streamed")
-    missing = [kind for kind in KINDS if kind not in solution.certificate.kinds]
+    missing = [kind.name for kind in solution.problem.limit_kinds if kind.name not in solution.certificate.kinds]
     if missing:
         raise InputError("solution", f"has a certificate without {', '.join(missing)}; every kind is needed to stream it")
     if solution.problem.holds and not solution.problem.hold_active:

@@ -13,9 +13,9 @@ import coal
 import numpy as np
 import pinocchio as pin
 
-from fastmove.errors import InputError
+from fastmove.errors import InputError, UnknownName
 from fastmove.geometry.pose_trajectory import Motion
-from fastmove.problem.goal import GoalPose
+from fastmove.problem.goal import TOOL, GoalPose
 from fastmove.problem.grasp import Held
 from fastmove.problem.scene import ITEM, Obstacle
 from fastmove.problem.transfer import TransferProblem
@@ -174,6 +174,19 @@ def _in_joint(arm: pin.Model, link: str, placement: pin.SE3) -> tuple[int, pin.S
 def _hold_frame(arm: pin.Model, held: Held) -> HoldFrame:
     joint, placement = _in_joint(arm, held.gripper.parent_frame, held.gripper.parent_T_tool * held.tool_T_grasp)
     return HoldFrame(held, joint, placement)
+
+
+def named_frame(assembly: Assembly, robot: RobotModel, name: str) -> tuple[int, pin.SE3]:
+    """(joint, pose in it) of the frame `tool`, `item`, or a link.
+
+    Raises:
+        UnknownName: there is none of that name; `item` where nothing is held.
+    """
+    if (name == ITEM and assembly.hold_frames) or name == TOOL:
+        return goal_frame(assembly, robot, GoalPose(pin.SE3.Identity(), name))
+    if not assembly.arm.existFrame(name):
+        raise UnknownName("frame", f"{name!r} is no link of {robot.name}, nor {TOOL}, nor a held {ITEM}")
+    return _in_joint(assembly.arm, name, pin.SE3.Identity())
 
 
 def goal_frame(assembly: Assembly, robot: RobotModel, goal: GoalPose | None = None) -> tuple[int, pin.SE3]:

@@ -18,6 +18,7 @@ from fastmove.problem.goal import ITEM, Goal, State
 from fastmove.problem.grasp import Grasp, GraspCandidate, Held, hold
 from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.joint_limits import LimitSet
+from fastmove.robot.limit_kinds import names_in
 from fastmove.search.ik import Reach, pose_at
 from fastmove.search.time_bound import lower_bound
 from fastmove.solution.as_json import solution_json
@@ -57,7 +58,7 @@ class RankedGrasp:
         """Least margin of the hold along the motion, 0.9 − utilisation; nan where there is no motion."""
         certificate = None if self.solution is None else self.solution.certificate
         kinds = {} if certificate is None else certificate.kinds
-        return min((kinds[k].margin for k in ("hold", "pad_share") if k in kinds), default=float("nan"))
+        return min((kinds[k].margin for k in names_in("contact") if k in kinds), default=float("nan"))
 
     @property
     def key(self) -> tuple[bool, float]:

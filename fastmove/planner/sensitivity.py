@@ -22,6 +22,7 @@ from fastmove.optim.transcription import Transcription
 from fastmove.planner.context import Workshop
 from fastmove.problem.limit_edit import Limit, changed, limits_of
 from fastmove.problem.transfer import TransferProblem
+from fastmove.robot.limit_kinds import names_in
 from fastmove.solution.binding import binding_intervals
 from fastmove.solution.solution import Solution
 from fastmove.trajectory.bspline import SplineBasis
@@ -91,7 +92,7 @@ def _candidates(problem: TransferProblem, solution: Solution) -> list[Limit]:
     assert solution.certificate is not None
     bound = {(str(r["kind"]), str(r["name"])) for r in binding_intervals(problem, solution.certificate)}
     kinds = {kind for kind, _ in bound}
-    held = {"grip_force", "friction", "mass", "lever"} if kinds & {"hold", "pad_share"} or problem.holds else set()
+    held = {"grip_force", "friction", "mass", "lever"} if kinds & set(names_in("contact")) or problem.holds else set()
     found = []
     for limit in limits_of(problem):
         wanted = (limit.kind, limit.name) in bound or limit.kind in held or (not limit.name and limit.kind in kinds)

@@ -56,6 +56,8 @@ def describe(problem: TransferProblem) -> dict[str, object]:
         "clearance": problem.clearance,
         "gravity": _plain(problem.gravity),
     }
+    if problem.path_constraints:
+        result["constraints"] = [constraint.describe() for constraint in problem.path_constraints]
     if problem.goal.poses:
         result["goal_poses"] = [_describe_goal(g) for g in problem.goal.poses]
     if not problem.goal.releases:

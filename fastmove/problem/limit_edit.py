@@ -7,17 +7,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fastmove import registries
 from fastmove.arrays import locked
 from fastmove.problem.grasp import Held, hold
 from fastmove.problem.item import Inertial
 from fastmove.problem.transfer import TransferProblem
+from fastmove.robot.limit_kinds import kinds_in
 
-JOINT_KINDS = {"velocity": "rad/s", "acceleration": "rad/s²", "jerk": "rad/s³", "torque": "Nm", "torque_rate": "Nm/s"}
-FIELDS = {"torque": "effort", "torque_rate": "effort_rate"}
+FIELDS = {kind.name: kind.field for kind in kinds_in("joint", "effort") if kind.field}  # of LimitSet
 GRASP_KINDS = {"grip_force": "N", "friction": "1", "mass": "kg", "lever": "m"}
-CARE_KINDS = {"tilt": "rad", "upright": "rad", "shock": "m/s²", "swing": "1"}
+CARE_KINDS = {kind.name: kind.unit for kind in kinds_in("tolerance")}
 SCENE_KINDS = {"clearance": "m", "release_opening": "m"}
-UNITS = JOINT_KINDS | GRASP_KINDS | CARE_KINDS | SCENE_KINDS | {"position": "rad"}
+UNITS = {kind.name: kind.unit for kind in kinds_in("joint", "effort")} | GRASP_KINDS | CARE_KINDS | SCENE_KINDS
 LESS = ("mass", "lever", "clearance", "release_opening")  # loosened by making them smaller
 
 
@@ -37,7 +38,7 @@ class Limit:
 
     @property
     def unit(self) -> str:
-        return UNITS[self.kind]
+        return UNITS.get(self.kind) or str(registries.limit_kinds.get(self.kind).unit)
 
     @property
     def sign(self) -> float:
@@ -52,8 +53,8 @@ def limits_of(problem: TransferProblem) -> list[Limit]:
     """All finite limits that can be changed by one number, in the order of `UNITS`."""
     chosen, names = problem.limit_set, problem.robot.joint_names
     found = []
-    for kind in JOINT_KINDS:
-        values = getattr(chosen, FIELDS.get(kind, kind))
+    for kind, field in FIELDS.items():
+        values = getattr(chosen, field)
         found += [Limit(kind, name, float(v)) for name, v in zip(names, values, strict=True) if np.isfinite(v)]
     for held in problem.holds[:1]:
         found += [Limit("grip_force", "", float(held.grasp.grip_force[1])), Limit("friction", "", held.grasp.friction)]
@@ -64,6 +65,7 @@ def limits_of(problem: TransferProblem) -> list[Limit]:
             for kind in CARE_KINDS
             if np.isfinite(v := float(getattr(allowed, kind))) and (kind, v) != ("swing", 1)
         ]
+    found += [Limit(kind, "", value) for kind, value in chosen.others.items()]
     found += [Limit("clearance", "", problem.clearance), Limit("release_opening", "", problem.release_opening)]
     return [limit for limit in found if limit.value > 1e-9]
 
@@ -78,7 +80,9 @@ def changed(problem: TransferProblem, limit: Limit, value: float) -> TransferPro
         InputError and its subclasses: no such problem can be, for example a grip beyond what the hand gives.
     """
     kind = limit.kind
-    if kind in JOINT_KINDS or kind == "position":
+    if kind in problem.limit_set.others:
+        return _with_limits(problem, others={**problem.limit_set.others, kind: value})
+    if kind in FIELDS or kind == "position":
         return _with_joint_limit(problem, limit, value)
     if kind in SCENE_KINDS:
         return problem.with_(**{kind: value})
@@ -86,15 +90,20 @@ def changed(problem: TransferProblem, limit: Limit, value: float) -> TransferPro
 
 
 def _with_joint_limit(problem: TransferProblem, limit: Limit, value: float) -> TransferProblem:
-    robot, chosen = problem.robot, problem.limit_set
-    joint = robot.joint_names.index(limit.name)
+    chosen = problem.limit_set
+    joint = problem.robot.joint_names.index(limit.name)
     if limit.kind == "position":
         key = "position_max" if value > chosen.position_max[joint] else "position_min"
     else:
-        key = FIELDS.get(limit.kind, limit.kind)
+        key = FIELDS[limit.kind]
     values = np.array(getattr(chosen, key))
     values[joint] = value
-    new = replace(chosen, **{key: locked(values)})  # type: ignore[arg-type]
+    return _with_limits(problem, **{key: locked(values)})
+
+
+def _with_limits(problem: TransferProblem, **changes: object) -> TransferProblem:
+    robot, chosen = problem.robot, problem.limit_set
+    new = replace(chosen, **changes)  # type: ignore[arg-type]
     return problem.with_(robot=replace(robot, limits={**robot.limits, chosen.name: new}))
 
 

@@ -7,13 +7,16 @@ from functools import cached_property
 
 import numpy as np
 
+from fastmove import registries
 from fastmove.arrays import Array, locked
 from fastmove.errors import InputError, StateOutsideLimits
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.grasp import Held, hold
+from fastmove.problem.path_constraint import PathConstraint
 from fastmove.problem.scene import ITEM, Corridor, Scene
 from fastmove.problem.uncertainty import affine_basis
 from fastmove.robot.joint_limits import LimitSet
+from fastmove.robot.limit_kinds import KINDS, LimitKind
 from fastmove.robot.model import RobotModel
 
 
@@ -28,6 +31,7 @@ class TransferProblem:
         gravity: (3,) in the world [m/s²].
         hold_active: False drops the hold from plan and certificate, for comparison only (its use is still in the profile).
         alternatives: other ways to hold the same item, for `plan_contacts`.
+        constraints: of the user's own, all along the motion; those of the limit set's further kinds are added to them.
         release_opening: at both ends the hand must be free with its pads this much wider apart than the item [m]; 0 = no check.
     """
 
@@ -43,6 +47,9 @@ class TransferProblem:
     hold_active: bool = True
     release_opening: float = 0.01
     alternatives: tuple[Held, ...] = ()
+    constraints: tuple[PathConstraint, ...] = ()
+
+    path_constraints: tuple[PathConstraint, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "gravity", locked(self.gravity))
@@ -71,6 +78,23 @@ class TransferProblem:
             if obstacle.name in taken:
                 raise InputError("obstacles.name", f"{obstacle.name!r} is a part of the robot or the item; give it another name")
         self._check_start(self.limit_set)
+        self._add_constraints(self.limit_set)
+
+    def _add_constraints(self, limits: LimitSet) -> None:
+        """The constraints all along the motion: found once, so that a worker process needs no registry."""
+        further = [registries.limit_kinds.get(key).constraint(value) for key, value in limits.others.items()]
+        every = (*self.constraints, *further)
+        names = [constraint.kind.name for constraint in every]
+        taken = {kind.name for kind in KINDS}
+        for name in names:
+            if names.count(name) > 1 or name in taken:
+                raise InputError("constraints", f"{name!r} is there twice; every constraint needs a kind of its own")
+        object.__setattr__(self, "path_constraints", every)
+
+    @property
+    def limit_kinds(self) -> tuple[LimitKind, ...]:
+        """Every kind that a certificate of this problem has, in its order."""
+        return (*KINDS, *(constraint.kind for constraint in self.path_constraints))
 
     def __repr__(self) -> str:
         holds = " and ".join(f"{h.item.name} ({h.item.members[0].mass:g} kg, {h.grasp.contact})" for h in self.holds)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from fastmove import registries
 from fastmove.arrays import Array, locked
 from fastmove.errors import InputError
 
@@ -15,7 +17,11 @@ LIMIT_KEYS = ("position_min", "position_max", "velocity", "acceleration", "jerk"
 @dataclass(frozen=True)
 class LimitSet:
     """Joint limits, (n_arm,) each, in joint order: [rad], [rad/s], [rad/s²], [rad/s³], [Nm], [Nm/s] (metres for
-    prismatic joints).  Infinite means no limit; velocity, acceleration and jerk must be finite."""
+    prismatic joints).  Infinite means no limit; velocity, acceleration and jerk must be finite.
+
+    Attributes:
+        others: limits of further kinds by name, one number each (see `registries.limit_kinds`).
+    """
 
     name: str
     position_min: Array
@@ -25,6 +31,7 @@ class LimitSet:
     jerk: Array
     effort: Array
     effort_rate: Array
+    others: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for key in LIMIT_KEYS:
@@ -41,3 +48,8 @@ class LimitSet:
                 raise InputError(f"limits.{self.name}.{key}", f"is {values.tolist()}; every limit must be positive")
         if not all(np.all(np.isfinite(getattr(self, key))) for key in ("velocity", "acceleration", "jerk")):
             raise InputError(f"limits.{self.name}", "velocity, acceleration and jerk must be finite")
+        for key, value in self.others.items():
+            if registries.limit_kinds.get(key).constraint is None:
+                raise InputError(f"limits.{self.name}.{key}", "is no limit that one number says")
+            if not 0 < value < np.inf:
+                raise InputError(f"limits.{self.name}.{key}", f"is {value}; it must be positive")

@@ -86,4 +86,6 @@ def _renamed_gripper(gripper, arm: str):  # type: ignore[no-untyped-def]
 
 def _limits(name: str, robots: list[RobotModel]) -> LimitSet:
     sets = [robot.limit_set(name) for robot in robots]
-    return LimitSet(name, *(np.concatenate([getattr(s, key) for s in sets]) for key in LIMIT_KEYS))
+    for key in (key for one in sets for key in one.others):
+        raise InputError(f"limits.{name}.{key}", "is of one arm; with several, give the problem a constraint for each instead")
+    return LimitSet(name, **{key: np.concatenate([getattr(s, key) for s in sets]) for key in LIMIT_KEYS})  # type: ignore[arg-type]

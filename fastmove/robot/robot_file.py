@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pinocchio as pin
 
+from fastmove import registries
 from fastmove.arrays import locked
 from fastmove.errors import InputError, UnknownName
 from fastmove.geometry.poses import pose
@@ -57,7 +58,9 @@ def cup_from_table(model: pin.Model, name: str, table: Table) -> SuctionCup:
 
 
 def limit_set_from_table(name: str, table: Table, size: int) -> LimitSet:
-    return LimitSet(name, *(locked(table.numbers(key, size, finite=False)) for key in LIMIT_KEYS))
+    known = [key for key in registries.limit_kinds.names() if key not in LIMIT_KEYS and table.has(key)]
+    others = {key: table.number(key) for key in known}
+    return LimitSet(name, **{key: locked(table.numbers(key, size, finite=False)) for key in LIMIT_KEYS}, others=others)
 
 
 def urdf_limits(model: pin.Model, names: tuple[str, ...]) -> LimitSet:

@@ -6,9 +6,9 @@ import numpy as np
 
 from fastmove.certificate.certificate import Certificate
 from fastmove.problem.transfer import TransferProblem
+from fastmove.robot.limit_kinds import names_in
 
 BINDING_FROM = 0.98  # share of a limit from which it counts as binding
-CARRIED = ("hold", "pad_share", "tilt", "upright", "shock", "swing")  # limits on what is held
 CLEARANCE_FROM = 0.002  # margin of the clearance below which it counts as binding [m]
 
 
@@ -16,11 +16,14 @@ def binding_intervals(problem: TransferProblem, certificate: Certificate) -> lis
     """[{kind, name, from_s, to_s}] in order of time: where a limit is used by 98 % or more, a clearance within 2 mm."""
     profile, names = certificate.profile, problem.robot.joint_names
     rows: list[dict[str, object]] = []
-    for kind in ("velocity", "acceleration", "jerk", "torque", "torque_rate"):
+    for kind in names_in("joint", "effort"):
         if kind in profile:
             for j, name in enumerate(names):
                 rows += _intervals(profile["time"], profile[kind][:, j] >= BINDING_FROM, kind, name)
-    for kind in CARRIED:
+    for kind in (one.name for one in problem.limit_kinds if one.group == "path"):
+        if kind in profile:
+            rows += _intervals(profile["time"], profile[kind] >= BINDING_FROM, kind, "")
+    for kind in names_in("contact", "tolerance"):
         if problem.holds and kind in profile:
             rows += _intervals(profile["time"], profile[kind] >= BINDING_FROM, kind, problem.holds[0].item.name)
     if "clearance" in profile:

@@ -9,7 +9,8 @@ from enum import Enum
 from fastmove.certificate.certificate import Certificate, certificate_lines
 from fastmove.errors import NoTransferFound
 from fastmove.problem.transfer import TransferProblem
-from fastmove.solution.binding import CARRIED, binding_intervals
+from fastmove.robot.limit_kinds import names_in
+from fastmove.solution.binding import binding_intervals
 from fastmove.trajectory.trajectory import Trajectory
 
 
@@ -23,7 +24,7 @@ def limiting_shares(solution: Solution) -> list[tuple[str, float]]:
     duration = float(profile["time"][-1])
     for row in binding_intervals(problem, certificate):
         kind, name = str(row["kind"]), str(row["name"])
-        label = kind if kind in CARRIED else f"{kind} {name}"
+        label = kind if kind in names_in("contact", "tolerance") else f"{kind} {name}".strip()
         shares[label] = shares.get(label, 0.0) + float(row["to_s"]) - float(row["from_s"])  # type: ignore[arg-type]
     return sorted(((k, min(v / duration, 1.0)) for k, v in shares.items()), key=lambda row: -row[1])
 

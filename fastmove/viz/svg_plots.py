@@ -9,6 +9,7 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.contact.wrench_cone import UTILISATION_MAX
+from fastmove.robot.limit_kinds import names_in
 from fastmove.solution.solution import Solution
 
 WIDTH, HEIGHT, LEFT, BOTTOM = 395, 104, 34, 16
@@ -23,13 +24,16 @@ def plots_svg(solution: Solution) -> str:
     profile, problem = solution.certificate.profile, solution.problem
     time = profile["time"]
     parts = []
-    for kind in ("velocity", "acceleration", "jerk", "torque", "torque_rate"):
+    for kind in names_in("joint", "effort"):
         if kind in profile and np.any(profile[kind] > 0):
             parts.append(_plot(kind.replace("_", " ") + " / limit, by joint", time, profile[kind].T, 1.0, True))
     if problem.holds and "hold" in profile:
-        both = np.stack([profile["hold"], profile["pad_share"]])
+        both = np.stack([profile[kind] for kind in names_in("contact")])
         parts.append(_plot("hold: S / 0.9, and the pads' shares V, R / 0.9", time, both, 1.0, True))
-    for kind in ("tilt", "upright", "shock", "swing"):
+    for kind in (one.name for one in problem.limit_kinds if one.group == "path"):
+        if kind in profile:
+            parts.append(_plot(f"{kind.replace('_', ' ')} / limit", time, profile[kind][None], 1.0, True))
+    for kind in names_in("tolerance"):
         if kind in profile:
             parts.append(_plot(f"{kind} / what the item tolerates", time, profile[kind][None], 1.0, True))
     if len(profile.get("clearance_time", ())):
