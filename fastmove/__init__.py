@@ -73,6 +73,9 @@ if TYPE_CHECKING:
     from fastmove.problem.item import solid_inertia as solid_inertia
     from fastmove.problem.item_catalog import item_facts as item_facts
     from fastmove.problem.item_catalog import known_items as known_items
+    from fastmove.problem.path_constraint import FrameMotion as FrameMotion
+    from fastmove.problem.path_constraint import MotionView as MotionView
+    from fastmove.problem.path_constraint import PathConstraint as PathConstraint
     from fastmove.problem.scene import AllowedContact as AllowedContact
     from fastmove.problem.scene import Corridor as Corridor
     from fastmove.problem.scene import Obstacle as Obstacle
@@ -83,6 +86,7 @@ if TYPE_CHECKING:
     from fastmove.resources import problems_folder as problems_folder
     from fastmove.robot.gripper import Gripper as Gripper
     from fastmove.robot.joint_limits import LimitSet as LimitSet
+    from fastmove.robot.limit_kinds import LimitKind as LimitKind
     from fastmove.robot.model import RobotModel as RobotModel
     from fastmove.robot.multi_arm import together as together
     from fastmove.robot.shipped import example_robot_data as example_robot_data
@@ -127,6 +131,7 @@ _HOMES = {
     "problem.grasp": "Grasp GraspCandidate Held hold",
     "problem.item": "Inertial Item solid_inertia",
     "problem.item_catalog": "item_facts known_items",
+    "problem.path_constraint": "FrameMotion MotionView PathConstraint",
     "problem.scene": "AllowedContact Corridor Obstacle Scene",
     "problem.tolerance": "Tolerance",
     "problem.transfer": "TransferProblem",
@@ -134,6 +139,7 @@ _HOMES = {
     "resources": "problems_folder",
     "robot.gripper": "Gripper",
     "robot.joint_limits": "LimitSet",
+    "robot.limit_kinds": "LimitKind",
     "robot.model": "RobotModel",
     "robot.multi_arm": "together",
     "robot.shipped": "example_robot_data known_robots load_robot",

@@ -9,6 +9,7 @@ ignores damping, which is added here.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pinocchio as pin
@@ -17,6 +18,9 @@ from fastmove.arrays import Array
 from fastmove.multibody.assembly import Assembly
 from fastmove.multibody.batch_rnea import InverseDynamics
 from fastmove.problem.transfer import TransferProblem
+
+if TYPE_CHECKING:
+    from fastmove.dynamics.path_margins import PathMargins
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class Linearised:
 
 
 class Dynamics:
-    """Efforts of a problem, for every member of the item set.  Not thread safe (pinocchio data inside).
+    """Efforts of a problem, for every member of the item set, and its path constraints.  Not thread safe (pinocchio data inside).
 
     They are linear in a body's inertial parameters: of a large set only members that span it are computed, the others combined.
     """
@@ -59,6 +63,7 @@ class Dynamics:
         self.models = [_with_items(assembly, problem.parts[k]) for k in (range(problem.members) if self._all else basis)]
         self._data = [model.createData() for model in self.models]
         self._inverse = [InverseDynamics(model, self.n) for model in self.models]
+        self.path = _path_margins(problem, assembly)
         self._q = np.array(pin.neutral(self.models[0]))
         self._v = np.zeros(self.rows)
         self._a = np.zeros(self.rows)
@@ -140,3 +145,12 @@ def _with_items(assembly: Assembly, bodies: tuple[int, ...]) -> pin.Model:
         joint = model.addJoint(frame.joint, pin.JointModelFreeFlyer(), frame.joint_T_grasp, f"grasp{k}")
         model.appendBodyToJoint(joint, frame.held.bodies[number], pin.SE3.Identity())
     return model
+
+
+def _path_margins(problem: TransferProblem, assembly: Assembly) -> PathMargins | None:
+    """None where the problem has no path constraints: then no casadi is loaded."""
+    if not problem.path_constraints:
+        return None
+    from fastmove.dynamics.path_margins import path_margins
+
+    return path_margins(problem, assembly)

@@ -34,6 +34,7 @@ Every field is checked when read; the message names file, key and what is allowe
              these place in the world, straight and evenly turning from one to the next, still before the first and after the
              last; time 0 is when the arm begins to move [s]
     [[allowed_contacts]] obstacle, at = "start" | "goal" | "both"
+    [[constraints]] type = a name of `registries.constraints`, and what that constraint reads: it holds all along the motion
     [[corridors]] at = "start" | "goal", direction, length, angle_deg (15): leave or reach that end straight within a cone
 """
 
@@ -41,6 +42,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pinocchio as pin
@@ -56,6 +58,7 @@ from fastmove.geometry.shapes import Shape
 from fastmove.problem.goal import ITEM, TOOL, Goal, GoalPose, State
 from fastmove.problem.grasp import Grasp, Held, hold
 from fastmove.problem.item import Inertial, Item, solid_inertia
+from fastmove.problem.path_constraint import PathConstraint
 from fastmove.problem.scene import AllowedContact, Corridor, Obstacle, Scene
 from fastmove.problem.tolerance import Tolerance
 from fastmove.problem.transfer import TransferProblem
@@ -101,6 +104,7 @@ def problem_from_table(table: Table, folder: Path, name: str, limits: str | None
         _located(t, lambda t=t: AllowedContact(t.string("obstacle"), t.string("at", "start")))
         for t in table.list("allowed_contacts")
     )
+    constraints = tuple(_constraint(t) for t in table.list("constraints"))
     corridors = tuple(_located(t, lambda t=t: _corridor(t)) for t in table.list("corridors"))
     start = _state(table.table("start"), robot)
     goal = _goal(table.table("goal"), robot)
@@ -114,7 +118,18 @@ def problem_from_table(table: Table, folder: Path, name: str, limits: str | None
     def build() -> TransferProblem:
         scene = Scene(obstacles, allowed, corridors, tolerance)
         return TransferProblem(
-            name, robot, held, scene, start, goal, chosen, clearance, gravity, release_opening=opening, alternatives=others
+            name,
+            robot,
+            held,
+            scene,
+            start,
+            goal,
+            chosen,
+            clearance,
+            gravity,
+            release_opening=opening,
+            alternatives=others,
+            constraints=constraints,
         )
 
     return _located(table, build)
@@ -292,6 +307,16 @@ def _numbers(table: Table, file: Path) -> Array:
         return np.asarray(np.load(file, allow_pickle=False), dtype=float)
     except (ValueError, OSError, EOFError) as error:
         raise table.fail("file", f"{file.name} is no .npy array of numbers ({str(error).splitlines()[0]})") from error
+
+
+def _constraint(table: Table) -> PathConstraint:
+    found: PathConstraint = _located(table, lambda: _registered(registries.constraints, table).from_table(table))
+    return found
+
+
+def _registered(registry: registries.Registry[Any], table: Table) -> Any:
+    """What the table's `type` names."""
+    return registry.get(table.string("type"))
 
 
 def _corridor(table: Table) -> Corridor:

@@ -17,7 +17,7 @@ from fastmove.dynamics.efforts import Linearised
 from fastmove.optim.linearization import RATE_STEP, Here, likely_share
 from fastmove.optim.samples import Samples
 from fastmove.optim.subproblem import WEIGHT_CLEARANCE, WEIGHT_STATIC, WEIGHT_VIOLATION, Step, Subproblem
-from fastmove.optim.transcription import Flow, Transcription, static_lack
+from fastmove.optim.transcription import Flow, Transcription
 
 PROVEN = 2e-4  # T ≤ (1 + PROVEN)·bound counts as optimal
 STEP_TOLERANCE = 2e-4  # stop when the model predicts less than this fraction of T
@@ -32,7 +32,8 @@ class Point:
     """One motion with its merit.
 
     Attributes:
-        lack: largest lack of clearance at a sample, pads included [m];  static: sum of static use beyond its target.
+        lack: largest lack of clearance at a sample, pads included [m];  static: sum over samples of
+            what is used at rest (of torque, hold and path constraints) beyond its target.
         violation: by how much limits are exceeded (moving ends only; 0 between rests).
     """
 
@@ -89,7 +90,7 @@ class Optimiser:
             violation = max(tr.use(flow, 1.0) - 1.0, 0.0)
         q = self.samples.b_clearance @ tr.points(free, duration)
         lack = self._lack(self._contacts(q, self.pad, duration), len(q))
-        static = static_lack(flow.static)
+        static = tr.lack_at_rest(flow)
         merit = duration * (1 + WEIGHT_VIOLATION * violation) + WEIGHT_CLEARANCE * float(lack.sum())
         merit += WEIGHT_STATIC * static
         return Point(free, duration, flow, merit, float(lack.max(initial=0.0)) / self.emphasis, static, violation)
@@ -182,5 +183,6 @@ def _rescaled(flow: Flow, duration: float) -> Flow:
         acceleration=flow.acceleration * ratio**2,
         jerk=flow.jerk * ratio**3,
         efforts=replace(e, total=total, viscous=e.viscous * ratio),
+        path=None if flow.path is None else flow.path.run_in(ratio),
         rate=rate,
     )

@@ -26,10 +26,11 @@ from fastmove.optim.cone_program import Cones, ConicProgram, SparseRows, solve
 from fastmove.optim.constraints.clearance import ClearanceRows
 from fastmove.optim.constraints.effort import EffortRows
 from fastmove.optim.constraints.hold import HoldCones
+from fastmove.optim.constraints.path import POWER as PATH_POWER
 from fastmove.optim.linearization import IDLE, RATE_STEP, STATIC_FROM, Here, likely_share
 from fastmove.optim.margins import STATIC_MAX, STATIC_TARGET
 from fastmove.optim.samples import Samples
-from fastmove.optim.transcription import Transcription, static_lack
+from fastmove.optim.transcription import Transcription
 from fastmove.optim.variable_layout import Layout
 
 WEIGHT_CLEARANCE = 20.0  # [s/m]
@@ -72,6 +73,7 @@ class Subproblem:
             size=tr.n_free * tr.n,
             near=np.unique(here.contacts.sample),
             at_rest=np.nonzero(here.flow.static > STATIC_FROM)[0],
+            stated=np.arange(len(samples.effort) if tr.path is not None and tr.path.path.anywhere.any() else 0),
             violable=not tr.at_rest,
             fading=0 if fading is None else len(fading.sample),
         )
@@ -81,21 +83,26 @@ class Subproblem:
         self.bounds: list[Array] = []
         self._kinematics()
         self._efforts()
+        self._path()
         self._cones, self._equal = Cones(), SparseRows()
         self._clearance()
         self.variables = self._hold() if cones and tr.problem.holds else self.layout.columns
 
     # -- rows -----------------------------------------------------------------------------------------------------
 
-    def _add(self, d: Array, xi: Array, value: Array, limit: float, power: int, slack: Array | None = None) -> None:
+    def _add(
+        self, d: Array, xi: Array, value: Array, limit: float, power: int, slack: Array | None = None, two_sided: bool = True
+    ) -> None:
         """Rows ±(value + d D + xi ξ) ≤ limit + power ξ (+ slack), dropping those that cannot bind in the trust region.
 
-        d: (K, size); xi, value: (K,); slack: (K,) column of a slack variable.
+        d: (K, size); xi, value: (K,); slack: (K,) column of a slack variable; one-sided rows have the upper side only.
         """
         reach = np.abs(d).sum(axis=1) * self.radius
         if slack is None:
             reach = likely_share(self.tr) * reach
         sides = self._binding(reach, xi, value, limit, power)
+        if not two_sided:
+            sides[1][:] = False
         for sign, binding in zip(SIGNS, sides, strict=True):
             block = np.zeros((int(binding.sum()), self.layout.columns))
             block[:, : self.layout.size] = sign * d[binding]
@@ -180,6 +187,22 @@ class Subproblem:
             gravity, viscous, rest = (x if here.members is None else x[:, here.members] for x in here.flow.rate)
             xi = 2 * gravity + viscous + np.einsum("kmrci,ci->kmr", jacobian, self.slope)
             self._scaled(jacobian[..., tr.free, :], xi, gravity + viscous + rest, tr.rate_max, 1.0, 3, None)
+
+    def _path(self) -> None:
+        """Rows of the path constraints, in motion and at rest."""
+        tr, here, matrices = self.tr, self.here, self.samples.b_effort
+        if tr.path is None or here.flow.path is None:
+            return
+        value, slope, xi = tr.path.in_motion(here.flow.path, matrices, here.duration)
+        self._add_stated(value, slope, xi, PATH_POWER, None)
+        value, slope, xi, sample = tr.path.at_rest(here.flow.path, matrices[0])
+        self._add_stated(value, slope, xi, 0, self.layout.path + sample)
+
+    def _add_stated(self, value: Array, slope: Array, xi: Array, power: int, slack: Array | None) -> None:
+        """One-sided rows with slopes (R, size, n) over all control points."""
+        xi = xi + np.einsum("rci,ci->r", slope, self.slope)
+        free = slope[:, self.tr.free].reshape(len(value), self.layout.size)
+        self._add(free, xi, value, 1.0, power, slack, two_sided=False)
 
     def _chain(self, matrices: list[Array], lin: Linearised, duration: float, rows: int | None = None) -> Array:
         """(N, members, rows, size, n): ∂/∂q B + ∂/∂v B'/T + ∂/∂a B''/T²."""
@@ -275,7 +298,7 @@ class Subproblem:
         layout = self.layout
         linear = np.zeros(layout.columns)
         linear[layout.clearance : layout.rest] = WEIGHT_CLEARANCE
-        linear[layout.rest : layout.sigma] = WEIGHT_STATIC
+        linear[layout.rest : layout.sigma] = WEIGHT_STATIC  # path constraints at rest, too
         linear[layout.xi] = self.here.duration
         if layout.violable:
             linear[layout.sigma] = WEIGHT_VIOLATION * self.here.duration
@@ -285,7 +308,12 @@ class Subproblem:
         """Variables by control point, every slack after the last control point of its sample, ξ and what follows at the end."""
         layout, tr = self.layout, self.tr
         key = np.arange(layout.columns, dtype=float)
-        slacks = (layout.clearance, self.samples.clearance[layout.near]), (layout.rest, self.samples.effort[layout.at_rest])
+        effort = self.samples.effort
+        slacks = (
+            (layout.clearance, self.samples.clearance[layout.near]),
+            (layout.rest, effort[layout.at_rest]),
+            (layout.path, effort[layout.stated]),
+        )
         for first, sites in slacks:  # span i touches control points i … i + 3, of which the first three are fixed
             key[first : first + len(sites)] = np.minimum(tr.basis.span_of(sites) + 1, tr.n_free) * tr.n - 0.5
         return np.argsort(key, kind="stable")
@@ -299,7 +327,7 @@ class Subproblem:
             lack = (here.pads - here.contacts.margin) * here.contacts.weight
             np.maximum.at(lacking, np.searchsorted(self.layout.near, here.contacts.sample), lack)
             value += WEIGHT_CLEARANCE * float(lacking.sum())
-        value += WEIGHT_STATIC * static_lack(here.flow.static)
+        value += WEIGHT_STATIC * self.tr.lack_at_rest(here.flow)
         if not self.tr.at_rest:
             value += WEIGHT_VIOLATION * here.duration * max(self.tr.use(here.flow, 1.0) - 1.0, 0.0)
         return value

@@ -20,6 +20,7 @@ from fastmove.arrays import Array
 from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.dynamics.efforts import Dynamics, Efforts
 from fastmove.dynamics.load_usage import Carry
+from fastmove.optim.constraints.path import PathRows, PathValues
 from fastmove.optim.margins import INSIDE, STATIC_MAX, STATIC_TARGET
 from fastmove.optim.samples import Samples
 from fastmove.problem.goal import State
@@ -45,6 +46,7 @@ class Flow:
         efforts: torques and wrenches at the effort samples.
         rate: torque rate split by its power of 1/T: (gravity 1/T, viscous 1/T², rest 1/T³), each (·, members, n).
         static: (N,) largest use of torque and hold at rest, 1 = limit.
+        path: what path constraints depend on, where the problem has any.
     """
 
     duration: float
@@ -54,6 +56,7 @@ class Flow:
     efforts: Efforts
     rate: tuple[Array, Array, Array] | None
     static: Array
+    path: PathValues | None = None
 
 
 class Transcription:
@@ -90,6 +93,7 @@ class Transcription:
         self.rate_max = limits.effort_rate * (inside - shrink)
         self.with_rate = bool(np.any(np.isfinite(limits.effort_rate)))
         self.carry = Carry(problem)
+        self.path = None if dynamics.path is None else PathRows(dynamics.path, inside - shrink)
         self.inside = inside - shrink  # share of hold, torque and what items tolerate that is used at most
         self.hold_max = UTILISATION_MAX * self.inside
         self.at_rest = start.at_rest
@@ -142,6 +146,7 @@ class Transcription:
             efforts,
             self._rate(samples, points, duration) if self.with_rate else None,
             static,
+            None if self.path is None else self.path.values(*self.states(samples.b_effort, points, duration)),
         )
 
     def effort_shares(self, total: Array, at_rest: bool = False) -> Array:
@@ -203,13 +208,22 @@ class Transcription:
         if flow.rate is not None:
             g, c, d = flow.rate
             worst = max(worst, float((np.abs(g * ratio + c * ratio**2 + d * ratio**3) / self.rate_max).max()))
+        if self.path is not None and flow.path is not None:
+            worst = max(worst, self.path.use(flow.path, ratio))
         return worst
 
+    def lack_at_rest(self, flow: Flow) -> float:
+        """Sum over samples of static use, and of path constraints at rest, beyond their targets."""
+        lack = static_lack(flow.static)
+        return lack if self.path is None or flow.path is None else lack + float(self.path.lack(flow.path).sum())
+
     def effort_use(self, flow: Flow) -> float:
-        """Largest use of torque, torque rate and hold, 1 = limit."""
+        """Largest use of torque, torque rate, hold and path constraints, 1 = limit."""
         use = float(self.effort_shares(flow.efforts.total).max())
         if flow.rate is not None:
             use = max(use, float((np.abs(sum(flow.rate)) / self.rate_max).max()))
+        if self.path is not None and flow.path is not None:
+            use = max(use, self.path.use(flow.path))
         return use
 
     def shortest(self, flow: Flow) -> float:

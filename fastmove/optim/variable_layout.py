@@ -15,6 +15,7 @@ class Layout:
     """Attributes:
     size: of D, which comes first.
     near, at_rest: samples whose clearances, and whose efforts at rest, have a slack each, in order.
+    stated: samples whose path constraints at rest have a slack each.
     violable: whether limits may be violated, at the cost of one more slack.
     fading: sites of fading contacts, each with its way as a variable.
     """
@@ -22,6 +23,7 @@ class Layout:
     size: int
     near: Array
     at_rest: Array
+    stated: Array
     violable: bool
     fading: int
 
@@ -36,9 +38,14 @@ class Layout:
         return self.size + len(self.near)
 
     @cached_property
+    def path(self) -> int:
+        """First slack of path constraints at rest."""
+        return self.rest + len(self.at_rest)
+
+    @cached_property
     def sigma(self) -> int:
         """Slack of violated limits, where there is one: as much of every limit as it is large."""
-        return self.rest + len(self.at_rest)
+        return self.path + len(self.stated)
 
     @cached_property
     def xi(self) -> int:

@@ -11,7 +11,7 @@ from fastmove.collision.checker import Collision
 from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.dynamics.efforts import Dynamics
 from fastmove.dynamics.load_usage import Carry
-from fastmove.errors import GraspInvalid, StartInCollision
+from fastmove.errors import GraspInvalid, InputError, StartInCollision
 from fastmove.multibody.assembly import HAND_OVERLAP, Assembly, hand_overlaps
 from fastmove.multibody.open_hand import OpenedHand
 from fastmove.problem.grasp import Held
@@ -39,6 +39,10 @@ class EndChecks:
         tight = self._open_hand(q, 0.0) if self.problem.start.at_rest else ""
         if tight:
             raise StartInCollision("start.q", tight)
+        if self.dynamics.path is not None:
+            use, sentence = self.dynamics.path.sentence(q)
+            if use > 1:
+                raise InputError("start.q", sentence)
 
     def grasp(self) -> None:
         """Raises GraspInvalid where the item overlaps the hand beyond its pads."""
@@ -76,6 +80,10 @@ class EndChecks:
         use, sentence = self.static_use(q)
         if use > 1:
             return Status.NOT_HOLDABLE, f"at the {end} {sentence}"
+        if self.dynamics.path is not None:
+            use, sentence = self.dynamics.path.sentence(q)
+            if use > 1:
+                return Status.GOAL_UNREACHABLE, f"at the {end} {sentence}"
         return None
 
     def static_use(self, q: Array) -> tuple[float, str]:

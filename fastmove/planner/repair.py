@@ -72,7 +72,8 @@ class Repair:
             last = trajectory, certificate, point
             if certificate.ok:
                 break
-            effort, clearance = _missing(certificate, duration, tr.at_rest)
+            stated = [constraint.kind.name for constraint in self.shop.problem.path_constraints]
+            effort, clearance = _missing(certificate, duration, tr.at_rest, stated)
             if len(effort) + len(clearance) == 0:
                 shrink *= SHRINK_GROWTH
                 continue
@@ -111,6 +112,9 @@ class Repair:
         dense = Samples.dense(tr.basis, tr.with_rate, int(np.ceil(point.duration / COARSE)))
         efforts = tr.dynamics.efforts(*tr.states(dense.b_effort, tr.points(point.free, point.duration), point.duration))
         use = tr.effort_shares(efforts.total)
+        if tr.path is not None:
+            states = tr.states(dense.b_effort, tr.points(point.free, point.duration), point.duration)
+            use = np.maximum(use, tr.path.uses(tr.path.values(*states)))
         inner = use[1:-1]
         peaks = np.nonzero((inner > 1) & (inner >= use[:-2]) & (inner >= use[2:]))[0] + 1
         return dense.effort[peaks]
@@ -134,10 +138,13 @@ class Repair:
         return float(np.clip(high * peak / UTILISATION_MAX * (1 + 1e-3), low, high))
 
 
-def _missing(certificate: Certificate, duration: float, at_rest: bool) -> tuple[Array, Array]:
+def _missing(certificate: Certificate, duration: float, at_rest: bool, stated: list[str]) -> tuple[Array, Array]:
     """s of new samples (effort, clearance) where a certificate fails.
 
     Between rests a torque or hold that fails between samples is answered by a longer duration instead.
+
+    Args:
+        stated: kinds of path constraints.
     """
     kinds, profile = certificate.kinds, certificate.profile
     clearance, effort = np.zeros(0), np.zeros(0)
@@ -154,6 +161,10 @@ def _missing(certificate: Certificate, duration: float, at_rest: bool) -> tuple[
         if "torque_rate" in kinds:
             use = np.maximum(use, profile["torque_rate"].max(axis=1))
         effort = _runs(profile["time"][use > 1.0], 0.005)
+    for kind in stated:
+        failing = profile["time"][profile[kind] > 1.0]
+        if len(failing):
+            effort = np.union1d(effort, _around(_split(failing, 0.02), duration))
     return effort / duration, clearance / duration
 
 

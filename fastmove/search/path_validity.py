@@ -34,7 +34,12 @@ class Validity:
     def __call__(self, q: Array) -> bool:
         if self.ends.lanes and not self.collision.in_lanes(q, self.ends):
             return False
-        return (self.broadphase.free(q) or self._touching(q)) and self._holdable(q)
+        return (self.broadphase.free(q) or self._touching(q)) and self._holdable(q) and self._stated(q)
+
+    def _stated(self, q: Array) -> bool:
+        """Whether the path constraints hold where nothing moves."""
+        path = self.dynamics.path
+        return path is None or float(path.at_rest(q[None]).max()) <= 1.0
 
     def _touching(self, q: Array) -> bool:
         """Within the first centimetre of an end, allowed contacts fade."""
