@@ -80,7 +80,7 @@ def _assumptions(problem: TransferProblem, kinds: Collection[str]) -> tuple[str,
     """What the hold takes for granted."""
     if not set(names_in("contact")) & set(kinds) or not problem.hold_active:
         return ()
-    return tuple(_closing(held) for held in problem.holds if held.grasp.contact == "pinch")
+    return tuple(_closing(held) for held in problem.holds if held.law.holder == "gripper")
 
 
 def _closing(held: Held) -> str:

@@ -6,18 +6,30 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
+from fastmove.errors import InputError
 from fastmove.problem.grasp import Held
+from fastmove.robot.limit_kinds import names_in
 
 UTILISATION_LIMIT = 0.9
 TILTING, SHIFTED = 0.1, 0.4  # shares of the tilting lever that count: in S and R, in V (see `contact`; the certificate's own)
 
 
 def contact_uses(held: Held, wrench: Array, grip: Array) -> dict[str, Array]:
-    """Uses (N,) of one contact, 1 = limit."""
-    if held.grasp.contact == "suction":
-        return {"hold": _cup_use(held, wrench, grip) / UTILISATION_LIMIT}
-    found = {"hold": _utilisation(held, wrench, grip), "pad_share": _pad_share(held, wrench, grip)}
+    """Uses (N,) of one contact by kind, 1 = limit: by the certificate's own formula for FastMove's contact models, by the
+    model's own `check` for a user's."""
+    check = OWN.get(held.law.name, held.law.check)
+    try:
+        found = check(held, wrench, grip)
+    except NotImplementedError:
+        raise InputError("grasp.contact", f"{held.law.name!r} has no `check`, without which nothing is certified") from None
+    if "hold" not in found or not set(found) <= set(names_in("contact")):
+        raise InputError("grasp.contact", f"{held.law.name!r} checks {', '.join(found)}; needed: hold, and at most pad_share")
     return {kind: use / UTILISATION_LIMIT for kind, use in found.items()}
+
+
+def whose(held: Held) -> str:
+    """Who checks the hold, for its proof: nobody need be named where the formula is the certificate's own."""
+    return "" if held.law.name in OWN else f", by {type(held.law).__module__}.{type(held.law).__qualname__}"
 
 
 def item_wrench(body: pin.Inertia, joint_T_grasp: pin.SE3, speed: Array, acceleration: Array) -> Array:
@@ -84,3 +96,14 @@ def _sliding_share(held: Held, wrench: Array, grip_force: Array) -> Array:
         worst = np.maximum(worst, np.abs(my - z * fx + x * fz) / (2 * mu * away))
     rest = (np.hypot(mx, mz) / (TILTING * a + mu * width)) ** 2 + (fy / 2) ** 2
     return np.asarray(np.sqrt(worst**2 + rest) / grip_force)
+
+
+def _pinch_uses(held: Held, wrench: Array, grip_force: Array) -> dict[str, Array]:
+    return {"hold": _utilisation(held, wrench, grip_force), "pad_share": _pad_share(held, wrench, grip_force)}
+
+
+def _suction_uses(held: Held, wrench: Array, grip_force: Array) -> dict[str, Array]:
+    return {"hold": _cup_use(held, wrench, grip_force)}
+
+
+OWN = {"pinch": _pinch_uses, "suction": _suction_uses}  # by the contact model's name: what the certificate says itself

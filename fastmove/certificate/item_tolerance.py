@@ -28,6 +28,5 @@ def care(frame: HoldFrame, body: pin.Inertia, wrench: Array, grip: Array, rotati
         found["shock"] = np.linalg.norm(force, axis=1) / (body.mass * allowed.shock)
     if allowed.swing < 1:
         c = sum(patch.c for patch in held.patches)  # twice the mean of two pads, or the ring's
-        axis = 5 if held.grasp.contact == "suction" else 4
-        found["swing"] = np.abs(wrench[:, axis]) / (held.friction * grip * c * allowed.swing)
+        found["swing"] = np.abs(wrench[:, held.law.torsion_axis]) / (held.friction * grip * c * allowed.swing)
     return found

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.certificate.certificate import Entry, worst_row, worst_use
-from fastmove.certificate.hold import UTILISATION_LIMIT, contact_uses, item_wrench
+from fastmove.certificate.hold import UTILISATION_LIMIT, contact_uses, item_wrench, whose
 from fastmove.certificate.item_tolerance import care
 from fastmove.certificate.time_grid import TimeGrid, time_grid
 from fastmove.certificate.torque import first_bodies, torque_range
@@ -44,8 +44,8 @@ def check_loads(
     for kind, use in carried.items() if problem.holds else ():
         contact = kind in names_in("contact")
         if kind in kinds and (problem.hold_active or not contact):
-            scale = UTILISATION_LIMIT if contact else 1.0
-            found[kind] = worst_use(use, grid.time, problem.holds[0].item.name, label, scale)
+            proof = label + "".join(whose(held) for held in problem.holds if contact)
+            found[kind] = worst_use(use, grid.time, problem.holds[0].item.name, proof, UTILISATION_LIMIT if contact else 1.0)
     profile |= carried | {
         "time": grid.time,
         "velocity": np.abs(grid.v) / limits.velocity,

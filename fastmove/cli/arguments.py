@@ -27,7 +27,7 @@ def argument_parser() -> argparse.ArgumentParser:
     plan.add_argument("--reference", action="store_true", help="also improve the motion by IPOPT, and say by how much")
     plan.add_argument("--nominal", action="store_true", help="for what is believed alone, without the set around it")
     plan.add_argument(
-        "--contact", choices=(*registries.contacts.names(), "best"), default="pinch", help="how the item is held (default pinch)"
+        "--contact", choices=(*registries.contacts.names(), "best"), help="how the item is held (default: as the problem says)"
     )
     plan.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="seed of the path search (default 0)")
     plan.add_argument(

@@ -20,7 +20,7 @@ from fastmove.errors import DriverFailed, InputError
 from fastmove.io.grasp_file import read_grasps
 from fastmove.io.problem_file import load_problem
 from fastmove.io.trajectory_file import load_trajectory, planned_for, save_trajectory
-from fastmove.planner.grasp_ranking import UNVERIFIED, plan_contacts, rank_grasps, ranking
+from fastmove.planner.grasp_ranking import plan_contacts, rank_grasps, ranking
 from fastmove.planner.options import Options
 from fastmove.planner.planner import Planner
 from fastmove.planner.relaxation import relaxation
@@ -35,9 +35,9 @@ from fastmove.solution.solution import Solution, Status
 
 
 def plan_command(options: argparse.Namespace) -> int:
-    if options.contact != "pinch":
-        return _plan_contacts(options)
     asked = _problem(options)
+    if options.contact not in (None, asked.holds[0].grasp.contact if asked.holds else "pinch"):
+        return _plan_contacts(options)
     if options.reference and asked.scene.moving:
         raise InputError("--reference", "solves among obstacles that stand still; here some move")
     solution = _planned(asked, options.seed, options.deadline, options.explain)
@@ -65,7 +65,11 @@ def _plan_contacts(options: argparse.Namespace) -> int:
     """Every way to hold the item that was asked for, the best first."""
     found = plan_contacts(_problem(options), options.contact, Options(seed=options.seed, deadline=options.deadline))
     best = found[0].solution
-    notes = [UNVERIFIED] if any(g.id == "suction" for g in found) else []
+    notes = [
+        f"{law.name} is unverified: no simulated {law.holder} has judged this model"
+        for law in map(registries.contacts.get, dict.fromkeys(g.id for g in found))
+        if not law.verified
+    ]
     if best is not None and best.ok and best.trajectory is not None:
         if options.out:
             save_trajectory(options.out, best.problem, best.trajectory)

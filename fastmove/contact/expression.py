@@ -2,13 +2,65 @@
 
 from __future__ import annotations
 
-import casadi as ca
+from collections.abc import Callable
 
+import casadi as ca
+import numpy as np
+
+from fastmove.arrays import Array
+from fastmove.contact.law import ContactModel
 from fastmove.contact.wrench_cone import UTILISATION_MAX, ConeContact
 
 
-def hold_margins(contact: ConeContact) -> ca.Function:
-    """CasADi function (wrench (6,), grip_force) -> margins 0.9 − S and 0.9 − V_i, stacked; all ≥ 0 is safe.
+class SmoothContact:
+    """A contact whose uses are one CasADi expression of wrench and grip force, 1 = it slips; tangents stand for it in programs.
+
+    Args:
+        uses: (wrench (6,), grip force) -> (k,): CasADi expressions in, one out; smooth, also where the wrench is 0.
+    """
+
+    cones = None
+
+    def __init__(self, uses: Callable[[ca.SX, ca.SX], ca.SX]) -> None:
+        wrench, force = ca.SX.sym("wrench", 6), ca.SX.sym("grip_force")
+        use = ca.vec(ca.SX(uses(wrench, force)))
+        self.rows = use.numel()
+        self.function = ca.Function("uses", [wrench, force], [use])
+        self._slopes = ca.Function("slopes", [wrench, force], [ca.densify(ca.jacobian(use, wrench))])
+
+    def utilisation(self, wrench: Array, grip_force: object) -> Array:
+        """See `ContactModel`."""
+        return np.asarray(self._uses(wrench, grip_force).max(axis=-1))
+
+    def parts(self, wrench: Array, grip_force: object) -> list[Array]:
+        """See `ContactModel`."""
+        return list(np.moveaxis(self._uses(wrench, grip_force), -1, 0))
+
+    def tangents(self, wrench: Array, grip_force: float) -> tuple[Array, Array]:
+        """See `ContactModel`."""
+        slopes = np.array(self._slopes(wrench.T, np.full((1, len(wrench)), grip_force)))
+        return self._uses(wrench, grip_force), slopes.reshape(self.rows, len(wrench), 6).transpose(1, 0, 2)
+
+    def _uses(self, wrench: Array, grip_force: object) -> Array:
+        """(..., k)."""
+        shape = wrench.shape[:-1]
+        force = np.broadcast_to(np.asarray(grip_force, dtype=float), shape).reshape(1, -1)
+        found = np.array(self.function(wrench.reshape(-1, 6).T, force))
+        return np.asarray(found.T.reshape(*shape, self.rows))
+
+
+def hold_margins(contact: ContactModel) -> ca.Function:
+    """CasADi function (wrench (6,), grip_force) -> margins 0.9 − S and 0.9 − V_i, stacked; all ≥ 0 is safe."""
+    if contact.cones is not None:
+        return _cone_margins(contact.cones)
+    assert isinstance(contact, SmoothContact)
+    wrench, force = ca.SX.sym("wrench", 6), ca.SX.sym("grip_force")
+    margins = UTILISATION_MAX - contact.function(wrench, force)
+    return ca.Function("hold_margin", [wrench, force], [margins], ["wrench", "grip_force"], ["margin"])
+
+
+def _cone_margins(contact: ConeContact) -> ca.Function:
+    """Of cones.
 
     Differentiable wherever no norm in it vanishes (a 1e-24 under each root keeps derivatives finite there).
     """

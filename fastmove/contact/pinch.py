@@ -52,9 +52,12 @@ line 29 %; with R 8 % and 6 %.  (Spread evenly over a square or disc it would mi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from fastmove.arrays import Array
+from fastmove.contact.law import ContactLaw, ContactModel, Touch
 from fastmove.contact.patch import Patch
 from fastmove.contact.wrench_cone import UTILISATION_MAX, ConeContact
 
@@ -92,6 +95,20 @@ def pinch(
         turning[0, 4] = UTILISATION_MAX / (2 * friction * c * swing * sure)
         shares.append((turning, np.zeros(6)))
     return ConeContact("pinch", linear / sure, couples / sure, np.array([0, 0.5, 0, 0, 0, 0]) / sure, tuple(shares))
+
+
+class Pinch(ContactLaw):
+    """Two pads that press an item flat from both sides."""
+
+    name = "pinch"
+    lever_shares: Mapping[str, float] = {"hold": TILTING, "pad_share": SHIFTED}
+
+    def model(self, touch: Touch, friction: float, sure: float = 1.0, swing: float = 1.0) -> ContactModel:
+        """See `pinch`."""
+        return pinch(friction, touch.width, touch.c, touch.a, touch.points, sure, swing)
+
+
+PINCH = Pinch()
 
 
 def _sliding(points: Array) -> list[Array]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastmove.contact.law import ContactLaw, ContactModel, Touch
 from fastmove.contact.wrench_cone import UTILISATION_MAX, ConeContact
 
 
@@ -29,3 +30,20 @@ def suction(friction: float, radius: float, sure: float = 1.0, swing: float = 1.
         turning[0, 5] = UTILISATION_MAX / (friction * radius * swing * sure)
         shares.append((turning, np.zeros(6)))
     return ConeContact("suction", np.zeros((1, 6)), np.zeros((1, 6)), np.zeros(6), tuple(shares))
+
+
+class Suction(ContactLaw):
+    """One cup whose vacuum pulls an item against its lip; its "grip force" is that of the vacuum."""
+
+    name = "suction"
+    holder = "cup"
+    torsion_axis = 5
+    simulated = verified = False
+    force = "vacuum"
+
+    def model(self, touch: Touch, friction: float, sure: float = 1.0, swing: float = 1.0) -> ContactModel:
+        """See `suction`."""
+        return suction(friction, touch.c, sure, swing)
+
+
+SUCTION = Suction()

@@ -33,6 +33,19 @@ class ConeContact:
             object.__setattr__(self, key, locked(getattr(self, key)))
         object.__setattr__(self, "shares", tuple((locked(a), locked(b)) for a, b in self.shares))
 
+    @property
+    def cones(self) -> ConeContact:
+        """Itself."""
+        return self
+
+    def parts(self, wrench: Array, grip_force: object) -> list[Array]:
+        """S and the largest V or R."""
+        return [self.score(wrench, grip_force), self.share(wrench, grip_force)]
+
+    def tangents(self, wrench: Array, grip_force: float) -> tuple[Array, Array]:
+        """None are needed: cones are exact."""
+        return np.zeros((len(wrench), 0)), np.zeros((len(wrench), 0, 6))
+
     def utilisation(self, wrench: Array, grip_force: object) -> Array:
         """max(S, V) for wrenches (..., 6) and grip forces that broadcast to (...)."""
         return np.maximum(self.score(wrench, grip_force), self.share(wrench, grip_force))

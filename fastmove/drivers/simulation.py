@@ -78,8 +78,9 @@ class Simulation:
         friction: float | None = None,
         time_constant: float = TIME_CONSTANT,
     ) -> None:
-        if the_held(problem).grasp.contact != "pinch":
-            raise InputError("grasp.contact", "is suction, which is not simulated; only pinched items are judged in physics")
+        law = the_held(problem).law
+        if not law.simulated:
+            raise InputError("grasp.contact", f"is {law.name}, which is not simulated; only pinched items are judged in physics")
         self.problem, self.step_size, self.grip_force, self.time_constant = problem, step, grip_force, time_constant
         self.assembly = assemble(problem)
         self.n = problem.robot.n_arm

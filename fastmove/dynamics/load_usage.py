@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.contact.wrench_cone import UTILISATION_MAX, ConeContact
+from fastmove.contact.law import ContactModel
+from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.problem.tolerance import Care
 from fastmove.problem.transfer import TransferProblem
 
@@ -21,7 +22,7 @@ class Carry:
 
     def __init__(self, problem: TransferProblem) -> None:
         self.n = problem.robot.n_arm
-        self.contacts: list[ConeContact] = [held.contact_model for held in problem.holds] if problem.hold_active else []
+        self.contacts: list[ContactModel] = [held.contact_model for held in problem.holds] if problem.hold_active else []
         self.forces = [float(held.grasp.grip_force[1]) for held in problem.holds]
         numbers = np.array(problem.parts, dtype=int)
         self.cares = [self._care(held.care, numbers[:, k]) for k, held in enumerate(problem.holds)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from fastmove import registries
 from fastmove.arrays import locked
 from fastmove.errors import InputError
 from fastmove.geometry.poses import pose
@@ -33,7 +34,7 @@ def read_grasps(path: str | Path) -> list[GraspCandidate]:
 
 def _grasp(table: Table) -> GraspCandidate:
     placement = table.table("tool_T_item")
-    contact = table.choice("contact", ("pinch", "suction"), "pinch")
+    contact = table.choice("contact", registries.contacts.names(), "pinch")
     found = GraspCandidate(
         table.string("id"),
         pose(placement.numbers("position", 3, [0.0] * 3), placement.numbers("quaternion_xyzw", 4, [0.0, 0.0, 0.0, 1.0])),

@@ -17,7 +17,7 @@ Every field is checked when read; the message names file, key and what is allowe
              turn_deg (item in the hand), shape (of its surface), obstacles [m]; unknown = true: the default set
              for an unknown item
     [grasp]  tool_T_item = {position, quaternion_xyzw}, friction, grip_force = N or [least, largest], gripper (optional)
-             contact = "pinch" (default) | "suction" with a gripper that is a cup
+             contact = "pinch" (default) | "suction" with a gripper that is a cup | a name of `registries.contacts`
              patches, width (optional; for items that are no primitives)
     [suction] tool_T_item (in the cup's tool frame), friction: another way to hold the same item, for `--contact` (optional)
     [start]  q, v (optional), a (optional)
@@ -238,7 +238,7 @@ def _hold(table: Table, robot: RobotModel, item: Item, uncertainty: Uncertainty)
 
     def build() -> Held:
         grasp = Grasp(placement, friction, locked(forces), contact, name, patches, width)
-        return hold(robot.gripper(name), item, grasp, uncertainty)
+        return hold(robot.holder(name) if name else robot.gripper(), item, grasp, uncertainty)
 
     held: Held = _located(table, build)
     return held

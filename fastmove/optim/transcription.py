@@ -167,7 +167,7 @@ class Transcription:
         for total in (efforts.total, efforts.gravity):
             for k, contact in enumerate(self.carry.contacts):
                 wrench = self.carry.wrench(total, k)
-                uses += [contact.score(wrench, 1.0), contact.share(wrench, 1.0)]
+                uses += contact.parts(wrench, self.carry.forces[k] if contact.cones is None else 1.0)  # shares of F, then
             for k, care in enumerate(self.carry.cares):
                 if care is not None:
                     uses.append(care.use(self.carry.wrench(total, k), total is efforts.gravity))

@@ -121,7 +121,7 @@ class EndChecks:
     @staticmethod
     def _grip_sentence(held: Held, use: float) -> str:
         """What the grasp needs at rest, and what would free it."""
-        if held.grasp.contact == "suction":
+        if held.law.holder == "cup":
             return (
                 f"the cup needs {float(held.gripper.force[1]) * use:.1f} N of vacuum at rest to hold {held.item.name}; it has "
                 f"{float(held.gripper.force[1]):.1f} N: hold it nearer above its centre of mass, or by a larger cup"

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 import pinocchio as pin
 
+from fastmove import registries
 from fastmove.arrays import Array, locked
 from fastmove.errors import FastMoveError, InputError
 from fastmove.planner.batch import plan_batch, plan_or_failure, workers
@@ -188,11 +189,12 @@ def _held(problem: TransferProblem, grasp: GraspCandidate) -> Held:
     """The item in the hand as the candidate says."""
     old = problem.holds[0]
     friction = old.grasp.friction if grasp.friction is None else grasp.friction
-    if grasp.contact == "suction":
+    if registries.contacts.get(grasp.contact).holder == "cup":
         cup = problem.robot.cup()
-        return hold(cup, old.item, Grasp(grasp.tool_T_item, friction, cup.force, "suction", cup.name), old.uncertainty)
+        return hold(cup, old.item, Grasp(grasp.tool_T_item, friction, cup.force, grasp.contact, cup.name), old.uncertainty)
     force = old.grasp.grip_force if grasp.grip_force is None else locked([grasp.grip_force] * 2)
     new = replace(old.grasp, tool_T_item=grasp.tool_T_item, friction=friction, grip_force=force, patches=None, width=None)
+    new = replace(new, contact=grasp.contact)
     return hold(old.gripper, old.item, new, old.uncertainty)
 
 
@@ -234,19 +236,17 @@ def _near(starts: Array, goals: Array, limits: LimitSet) -> list[tuple[int, int]
     return [(int(k) // len(goals), int(k) % len(goals)) for k in order]
 
 
-UNVERIFIED = "suction is unverified: no simulated cup has judged this model"
-
-
 def plan_contacts(problem: TransferProblem, contact: str = "best", options: Options | None = None) -> list[RankedGrasp]:
     """The same transfer by the problem's own grasp and by its alternatives, best first.
 
     Args:
-        contact: pinch, suction, or best for all of them.
+        contact: a contact model by name, or best for all of them.
 
     Raises:
         InputError: the problem has no way to hold by that contact, or has others to compare but starts in motion.
     """
-    found = [RankedGrasp("pinch", problem=problem)] if contact in ("pinch", "best") else []
+    own = problem.holds[0].grasp.contact if problem.holds else "pinch"
+    found = [RankedGrasp(own, problem=problem)] if contact in (own, "best") else []
     ends = None
     for held in problem.alternatives:
         if contact in (held.grasp.contact, "best"):

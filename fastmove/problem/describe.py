@@ -7,7 +7,6 @@ import json
 
 import numpy as np
 
-from fastmove.contact.pinch import SHIFTED, TILTING
 from fastmove.geometry.poses import pose_dict
 from fastmove.geometry.shapes import Shape
 from fastmove.problem.goal import GoalPose
@@ -110,7 +109,7 @@ def _describe_hold(problem: TransferProblem, held: Held) -> dict[str, object]:
             "friction_believed": grasp.friction,
             "grip_force": _plain(grasp.grip_force),
             "sure_grip": held.sure_grip,
-            "lever_share": {} if grasp.contact == "suction" else {"hold": TILTING, "pad_share": SHIFTED},
+            "lever_share": dict(held.law.lever_shares),
             "patches": [
                 {
                     "shape": p.kind,

@@ -8,11 +8,11 @@ from functools import cached_property
 import numpy as np
 import pinocchio as pin
 
+from fastmove import registries
 from fastmove.arrays import Array, locked
+from fastmove.contact.law import ContactLaw, ContactModel, Touch
 from fastmove.contact.patch import Patch
-from fastmove.contact.pinch import closing_turn, pinch
-from fastmove.contact.suction import suction
-from fastmove.contact.wrench_cone import ConeContact
+from fastmove.contact.pinch import closing_turn
 from fastmove.errors import GraspInvalid, InputError
 from fastmove.problem.item import Inertial, Item
 from fastmove.problem.patch_detection import check_on_pad, check_touch, find_patches, seal
@@ -31,7 +31,7 @@ class GraspCandidate:
     Attributes:
         tool_T_item: the item's frame in the tool frame.
         grip_force [N], friction: None = the problem's.  start_q: (n,) how the arm stands at the pick; None = any way.
-        contact: pinch, or suction by the robot's cup, whose tool frame then counts.
+        contact: contact model; by suction the robot's cup holds, whose tool frame then counts.
     """
 
     id: str
@@ -55,7 +55,7 @@ class Grasp:
         tool_T_item: pose of the item in the tool frame.
         friction: Coulomb coefficient between pads and item.
         grip_force: (2,) least and largest grip force per pad that may be chosen [N]; equal = fixed.
-        contact: contact model, `pinch` or `suction` (grip_force is then the cup's vacuum force).
+        contact: contact model by its name in `registries.contacts`; by `suction` grip_force is the cup's vacuum force.
         gripper: name of the gripper; empty = the robot's only one.
         patches: explicit patches (two), for items whose faces are not primitives; None = derived.
         width: distance of the patches [m], only with explicit patches.
@@ -76,8 +76,8 @@ class Grasp:
         low, high = self.grip_force
         if not 0 < low <= high:
             raise InputError("grip_force", f"is {self.grip_force.tolist()}; needs 0 < least ≤ largest [N]")
-        if self.contact not in ("pinch", "suction"):
-            raise InputError("contact", f"is {self.contact!r}; allowed: pinch, suction")
+        if self.contact not in registries.contacts.names():
+            raise InputError("contact", f"is {self.contact!r}; allowed: {', '.join(registries.contacts.names())}")
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Held:
         width: distance of the two patches = opening of the hand [m].
         patches: on the pad at +y and at −y.
         tool_T_grasp: the grasp frame in the tool frame.
-        contact_model: what the patches can carry, with the least friction and grip of the set.
+        law: its contact model;  contact_model: what the patches can carry by it, with the least friction and grip of the set.
         uncertainty: how far all this may be from what is believed.
         given: share of a commanded grip force that is there; 1 but in a truth drawn for simulation.
     """
@@ -99,7 +99,8 @@ class Held:
     width: float
     patches: tuple[Patch, ...]
     tool_T_grasp: pin.SE3
-    contact_model: ConeContact = field(repr=False)
+    law: ContactLaw = field(repr=False)
+    contact_model: ContactModel = field(repr=False)
     uncertainty: Uncertainty = EXACT
     given: float = 1.0
 
@@ -173,10 +174,7 @@ class Held:
         body = drawn(member, wide, rng, self.lever(member), edge)
         low = np.full(2, -1.0) if edge else shares(rng, 2, False)
         friction, given = self.grasp.friction * (1 + wide.friction * low[0]), 1 + wide.grip_force * low[1]
-        c, a = (sum(getattr(patch, key) for patch in self.patches) / len(self.patches) for key in ("c", "a"))
-        by_cup = self.grasp.contact == "suction"
-        points = pressed(self.patches, self.tool_T_grasp)
-        model = suction(friction, c, given) if by_cup else pinch(friction, self.width, c, a, points, given)
+        model = self.law.model(Touch(self.patches, self.width, self.tool_T_grasp), friction, given)
         return replace(
             self,
             item=replace(self.item, members=(body,)),
@@ -191,26 +189,32 @@ class Held:
         return self.grasp_T_item.act(member.spatial())
 
 
-def pressed(patches: tuple[Patch, ...], tool_T_grasp: pin.SE3) -> Array | None:
-    """(K, 2) points in x, z of the grasp frame that carry the pads' force, as many of each; None where a pad touches at one."""
-    points = [patch.points() for patch in patches]
-    most = max(len(p) for p in points)
-    if min(len(p) for p in points) < 2:
-        return None
-    return np.concatenate([np.repeat(p, most // len(p), axis=0) for p in points]) - np.asarray(tool_T_grasp.translation)[[0, 2]]
-
-
 def hold(gripper: Gripper | SuctionCup, item: Item, grasp: Grasp, uncertainty: Uncertainty = EXACT) -> Held:
     """Close the gripper on the item, or put the cup on it.
 
     Raises:
         GraspInvalid: the pads do not meet two parallel faces, off centre, too wide, or the grip force is out of reach.
     """
+    law: ContactLaw = registries.contacts.get(grasp.contact)
     _check_turn(item, uncertainty)
+    if gripper.holds_by != law.holder:
+        raise GraspInvalid("grasp.contact", f"is {grasp.contact!r}, by a {law.holder}; {gripper.name!r} {gripper.how}")
     if isinstance(gripper, SuctionCup):
-        return _by_cup(gripper, item, grasp, uncertainty)
-    if grasp.contact != "pinch":
-        raise GraspInvalid("grasp.contact", f"is {grasp.contact!r}; the gripper {gripper.name!r} pinches")
+        grasp = replace(grasp, grip_force=gripper.force)
+        touch = Touch((seal(gripper, item, grasp.tool_T_item),), 0.0, pin.SE3.Identity())
+    else:
+        touch = _pinched(gripper, item, grasp)
+        _check_force(gripper, item, grasp, uncertainty)
+        _check_opposite(touch.patches)
+    friction, sure = grasp.friction * (1 - uncertainty.friction), 1 - uncertainty.grip_force
+    model = law.model(touch, friction, sure, item.tolerates.swing)
+    held = Held(gripper, item, grasp, touch.width, touch.patches, touch.tool_T_grasp, law, model, uncertainty)
+    _check_closing(held)
+    return held
+
+
+def _pinched(gripper: Gripper, item: Item, grasp: Grasp) -> Touch:
+    """Where the pads touch: found, or where the grasp says."""
     if grasp.patches is not None:
         if grasp.width is None:
             raise GraspInvalid("grasp.width", "is missing; explicit patches need the distance between them [m]")
@@ -226,20 +230,17 @@ def hold(gripper: Gripper | SuctionCup, item: Item, grasp: Grasp, uncertainty: U
             "grasp",
             f"the item is {width * 1e3:.1f} mm wide between the pads; the gripper opens {low * 1e3:g} to {high * 1e3:g} mm",
         )
-    _check_force(gripper, item, grasp, uncertainty)
+    middle = (patches[0].center + patches[1].center) / 2
+    return Touch(patches, width, pin.SE3(np.eye(3), np.array([middle[0], 0.0, middle[1]])))
+
+
+def _check_opposite(patches: tuple[Patch, ...]) -> None:
+    """Two patches face each other."""
     apart = float(np.abs(patches[0].center - patches[1].center).max())
     if apart > OPPOSITE_TOLERANCE:
         raise GraspInvalid(
             "grasp", f"the patches are {apart * 1e3:.1f} mm beside each other; the squeeze would turn the item, at most 0.5 mm"
         )
-    middle = (patches[0].center + patches[1].center) / 2
-    frame = pin.SE3(np.eye(3), np.array([middle[0], 0.0, middle[1]]))
-    c, a = (patches[0].c + patches[1].c) / 2, (patches[0].a + patches[1].a) / 2
-    sure = 1 - uncertainty.grip_force
-    model = pinch(grasp.friction * (1 - uncertainty.friction), width, c, a, pressed(patches, frame), sure, item.tolerates.swing)
-    held = Held(gripper, item, grasp, width, patches, frame, model, uncertainty)
-    _check_closing(held)
-    return held
 
 
 def _check_closing(held: Held) -> None:
@@ -256,16 +257,6 @@ def _check_closing(held: Held) -> None:
         raise InputError("uncertainty.turn_deg", f"is {np.degrees(turn):g}{besides}; {even}")
     if tilt > max(allowed, FLAT) and np.isfinite(stiffness):
         raise GraspInvalid("grasp.tool_T_item", f"the item's face is turned {np.degrees(tilt):.2g}° from the pads; {even}")
-
-
-def _by_cup(cup: SuctionCup, item: Item, grasp: Grasp, uncertainty: Uncertainty) -> Held:
-    if grasp.contact != "suction":
-        raise GraspInvalid("grasp.contact", f"is {grasp.contact!r}; {cup.name!r} is a suction cup")
-    patch = seal(cup, item, grasp.tool_T_item)
-    grasp = replace(grasp, grip_force=cup.force)
-    sure = 1 - uncertainty.grip_force
-    model = suction(grasp.friction * (1 - uncertainty.friction), cup.radius, sure, item.tolerates.swing)
-    return Held(cup, item, grasp, 0.0, (patch,), pin.SE3.Identity(), model, uncertainty)
 
 
 def _check_turn(item: Item, uncertainty: Uncertainty) -> None:

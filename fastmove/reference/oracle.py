@@ -36,6 +36,7 @@ from scipy.optimize import brentq
 from fastmove.arrays import Array
 from fastmove.collision.checker import Collision
 from fastmove.collision.query_types import Contacts
+from fastmove.dynamics.path_margins import path_margins
 from fastmove.errors import InputError
 from fastmove.multibody.assembly import assemble
 from fastmove.optim.samples import Samples
@@ -133,7 +134,8 @@ class Oracle:
         self.problem, self.basis, self.start, self.goal, self.n = problem, basis, start, goal, len(goal)
         self.limits = Limits.of(problem, start, goal)
         self.members = members_parameters(problem)
-        self.effort, rest, self.rate = sample_rows(problem, efforts_function(problem, assembly), self.limits)
+        path = path_margins(problem, assembly) if problem.path_constraints else None
+        self.effort, rest, self.rate = sample_rows(problem, efforts_function(problem, assembly), self.limits, path)
         self.rest = rest if stoppable else None
         self.samples = Samples.standard(basis, False)
         self.collision = Collision(problem, assembly)

@@ -10,6 +10,7 @@ import numpy as np
 from fastmove.arrays import Array
 from fastmove.contact.expression import hold_margins
 from fastmove.contact.wrench_cone import UTILISATION_MAX
+from fastmove.dynamics.path_margins import PathMargins
 from fastmove.optim.margins import INSIDE, SHRINK, STATIC_TARGET
 from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.bspline import SplineBasis
@@ -86,6 +87,7 @@ class Limits:
     effort: Array
     rate: Array
     hold: float
+    inside: float
 
     @staticmethod
     def of(problem: TransferProblem, start: Array, goal: Array) -> Limits:
@@ -95,7 +97,7 @@ class Limits:
         high = np.maximum(limits.position_max - span * INSIDE, ends.max(axis=0))
         motion = (limits.velocity * inside, limits.acceleration * inside, limits.jerk * inside)
         efforts = (limits.effort * (inside - SHRINK), limits.effort_rate * (inside - SHRINK))
-        return Limits(*motion, low, high, *efforts, UTILISATION_MAX * (inside - SHRINK))
+        return Limits(*motion, low, high, *efforts, UTILISATION_MAX * (inside - SHRINK), inside - SHRINK)
 
 
 def _use(problem: TransferProblem, efforts: ca.SX, limits: Limits) -> ca.SX:
@@ -108,13 +110,18 @@ def _use(problem: TransferProblem, efforts: ca.SX, limits: Limits) -> ca.SX:
     return ca.vertcat(*rows)
 
 
-def sample_rows(problem: TransferProblem, efforts: ca.Function, limits: Limits) -> tuple[Local, Local, Local | None]:
-    """Rows of torque and hold, the same at rest, and rows of torque rate where it is limited."""
+def sample_rows(
+    problem: TransferProblem, efforts: ca.Function, limits: Limits, path: PathMargins | None = None
+) -> tuple[Local, Local, Local | None]:
+    """Rows of torque, hold and path constraints, those of torque and hold at rest, and of torque rate where it is limited."""
     n = problem.robot.n_arm
     state, bodies = ca.SX.sym("state", 4 * n), ca.SX.sym("bodies", 10 * len(problem.holds))
     q, moving = state[:n], state[: 3 * n]
     total = efforts(*ca.vertsplit(moving, n), bodies)
-    effort = Local(_use(problem, total, limits), moving, bodies, n)
+    uses = _use(problem, total, limits)
+    if path is not None:  # one-sided: exp(u − 1) is at most 1 where u is, and never below −1
+        uses = ca.vertcat(uses, ca.exp(path.expression(*ca.vertsplit(moving, n)) / limits.inside - 1))
+    effort = Local(uses, moving, bodies, n)
     still = efforts(q, ca.SX.zeros(n), ca.SX.zeros(n), bodies)
     rest = Local(_use(problem, still, limits) / STATIC_TARGET, q, bodies, n)
     finite = np.nonzero(np.isfinite(limits.rate))[0]

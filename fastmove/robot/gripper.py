@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pinocchio as pin
 
@@ -27,6 +28,9 @@ class Gripper:
         disc_radius: contact radius assumed on a round item [m].
         pad_stiffness: of one pad along the closing axis [N/m]; infinite = rigid, or unknown.
     """
+
+    holds_by: ClassVar[str] = "gripper"  # what contact models call it
+    how: ClassVar[str] = "is a gripper, which pinches"
 
     name: str
     parent_frame: str

@@ -8,6 +8,7 @@ moments across the cup open the lip.  See `contact.suction` for what is made of 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 import pinocchio as pin
@@ -27,6 +28,9 @@ class SuctionCup:
         radius: of the lip [m];  pressure: below the surroundings' [Pa].
         stem_radius, stem_length: of the cylinder behind the lip, which may not touch anything [m].
     """
+
+    holds_by: ClassVar[str] = "cup"  # what contact models call it
+    how: ClassVar[str] = "is a suction cup"
 
     name: str
     parent_frame: str

@@ -240,7 +240,7 @@ class _Scene:
 
 def _pinched(problem: TransferProblem) -> bool:
     """Whether pads hold the first item: a cup has no forces of its own to draw."""
-    return bool(problem.holds) and problem.holds[0].grasp.contact == "pinch"
+    return bool(problem.holds) and problem.holds[0].law.holder == "gripper"
 
 
 class _Node:

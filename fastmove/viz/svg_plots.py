@@ -52,7 +52,10 @@ def cone_svg(solution: Solution) -> str:
     quarter circle is the limit of the plan and S the distance from the corner.  The path of the motion, and a dot at one time.
     """
     holds, certificate = solution.problem.holds, solution.certificate
-    if certificate is None or not holds or "wrench" not in certificate.profile or holds[0].grasp.contact != "pinch":
+    if certificate is None or not holds or "wrench" not in certificate.profile:
+        return ""
+    cones = holds[0].contact_model.cones
+    if cones is None or not np.any(cones.linear):  # no score S, no plane to draw it in
         return ""
     x, y = (CONE_SIZE * share for share in _cone_shares(solution))
     room = CONE_SIZE + 30
@@ -81,7 +84,8 @@ def cursor_data(solution: Solution, step: float = 0.01) -> dict[str, object]:
 def _cone_shares(solution: Solution) -> tuple[Array, Array]:
     """(N,), (N,): the two parts of S / 0.9 of the certificate's wrench of the first hold."""
     assert solution.certificate is not None
-    contact, force = solution.problem.holds[0].contact_model, solution.grip_force[0] * UTILISATION_MAX
+    contact, force = solution.problem.holds[0].contact_model.cones, solution.grip_force[0] * UTILISATION_MAX
+    assert contact is not None
     wrench = solution.certificate.profile["wrench"][:, :6]
     couples = np.linalg.norm(wrench @ contact.couples.T, axis=1) + np.abs(wrench @ contact.normal)
     return np.linalg.norm(wrench @ contact.linear.T, axis=1) / force, couples / force

@@ -3,6 +3,7 @@
     hold           ‖L W, p + n‖ ≤ 0.9 F (1 + 2 ξ),  p ≥ ‖C W‖, n ≥ |W_y|/2,  W = w + J D + 2 w_g ξ
     pad share      ‖A W‖ + b·W ≤ 0.9 F (1 + 2 ξ), for each pad
     tilt, shock    ‖A W‖ + b·W ≤ 0 or 1 (1 + 2 ξ), in shares of the item's weight
+    curved         use + ∂use/∂W (W − w) ≤ 0.9 (1 + 2 ξ), for contacts that are expressions instead of cones
     hold at rest   the same for W = w_g + ∂w_g/∂q B D ≤ 0.9 F (0.97 + h), wherever the static use exceeds 60 %
 
 Linearised, the hold takes several times as many steps and ends slower.
@@ -15,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fastmove.arrays import Array
+from fastmove.contact.law import ContactModel
 from fastmove.contact.wrench_cone import ConeContact
 from fastmove.optim.cone_program import Cones, SparseRows
 from fastmove.optim.constraints.effort import EffortRows
@@ -89,15 +91,20 @@ class HoldCones:
         care, rows, force = self._care(hold), self._rows(hold), self.tr.carry.forces[hold]
         scored, shared = np.zeros(e.value.shape[:2], dtype=bool), []
         full = self.tr.hold_max * e.limit
-        contact = self.tr.carry.contacts[hold] if self.tr.carry.contacts else None  # none where the hold is switched off
+        model = self.tr.carry.contacts[hold] if self.tr.carry.contacts else None  # none where the hold is switched off
+        contact, curved = (None, None) if model is None else (model.cones, model if model.cones is None else None)
         if contact is not None:
             wrench, reach = e.value[:, :, rows] / force, reach[:, :, rows] / force
             least = self.tr.hold_max * (e.limit + e.power * stretch)
             score, worst = contact.score(wrench, 1.0), _worst_members(contact.share(wrench, 1.0) / full)
             scored = (score + _largest_use(contact, reach) > least) & _worst_members(score / full)
             shared = [worst & near for near in _near_shares(contact, wrench, reach, CONE_FROM * full, least)]
+        if curved is not None:
+            scored = _worst_members(curved.utilisation(e.value[:, :, rows], force) / full)
         cared = np.zeros_like(scored) if care is None else _worst_members(care.use(e.value[:, :, rows], e.at_rest))
         sites = self._lifted(e, hold, *np.nonzero(np.logical_or.reduce([scored, cared, *shared])))
+        if curved is not None:
+            self._tangents(sites.of(scored[sites.k, sites.m]), curved, full, force)
         if contact is not None:
             self._score(sites.of(scored[sites.k, sites.m]), contact)
             for near, (a, b) in zip(shared, contact.shares, strict=True):
@@ -159,6 +166,16 @@ class HoldCones:
         matrix[0, :6], matrix[0, 6:], matrix[1:, :6] = -b, share * sites.room, a
         offset = np.hstack([limit - sites.wrench @ b[:, None], sites.wrench @ a.T])
         self.cones.add(np.hstack([sites.columns, sites.slack]), matrix, offset)
+
+    def _tangents(self, sites: _Sites, contact: ContactModel, limit: float, force: float) -> None:
+        """limit + 0.9 room − ∂use/∂W δW ≥ use, for every use of a contact that is not made of cones; W in shares of F."""
+        use, slope = contact.tangents(sites.wrench * force, force)
+        matrix = np.zeros((len(use), 1, 6 + len(sites.room)))
+        matrix[:, 0, 6:] = self.tr.hold_max * sites.room
+        for row in range(use.shape[1]):
+            part = matrix.copy()
+            part[:, 0, :6] = -slope[:, row] * force
+            self.cones.add(np.hstack([sites.columns, sites.slack]), part, limit - use[:, row, None])
 
     def _cares(self, sites: _Sites, care: Care) -> None:
         """limit (1 + power ξ) + h − b·W ≥ ‖A W‖ for what items tolerate, in shares of their weight."""
