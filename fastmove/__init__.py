@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from fastmove.certificate.certificate import Certificate as Certificate
     from fastmove.certificate.certificate import Entry as Entry
     from fastmove.certificate.certify import certify as certify
+    from fastmove.contact.expression import SmoothContact as SmoothContact
+    from fastmove.contact.law import ContactLaw as ContactLaw
     from fastmove.contact.patch import Patch as Patch
     from fastmove.contact.patch import disc_patch as disc_patch
     from fastmove.contact.patch import line_patch as line_patch
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from fastmove.geometry.box_cover import points_of_depth as points_of_depth
     from fastmove.geometry.pose_trajectory import Motion as Motion
     from fastmove.geometry.poses import pose as pose
+    from fastmove.geometry.shape_types import ShapeType as ShapeType
     from fastmove.geometry.shapes import Shape as Shape
     from fastmove.io.grasp_file import read_grasps as read_grasps
     from fastmove.io.problem_file import load_problem as load_problem
@@ -106,6 +109,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "certificate.certificate": "Certificate Entry",
     "certificate.certify": "certify",
+    "contact.expression": "SmoothContact",
+    "contact.law": "ContactLaw",
     "contact.patch": "Patch disc_patch line_patch plane_patch",
     "errors": "DriverFailed FastMoveError GoalOutOfReach GraspInvalid InputError MissingPackage NoTransferFound "
     "StartInCollision StateOutsideLimits TrajectoryFileError UnknownName",
@@ -115,6 +120,7 @@ _HOMES = {
     "geometry.box_cover": "cover_heights cover_mesh cover_points points_of_depth",
     "geometry.pose_trajectory": "Motion",
     "geometry.poses": "pose",
+    "geometry.shape_types": "ShapeType",
     "geometry.shapes": "Shape",
     "io.grasp_file": "read_grasps",
     "io.problem_file": "load_problem",

@@ -35,15 +35,15 @@ def check_loads(
     grid = time_grid(trajectory, step)
     label = f"grid {step * 1e3:g} ms"
     need_rate = "torque_rate" in kinds and bool(np.any(np.isfinite(limits.effort_rate)))
-    torque, rate, wrench, carried = _over_set(problem, assembly, trajectory, grid, need_rate)
+    torque, rate, wrench, carried, checked = _over_set(problem, assembly, trajectory, grid, need_rate)
     found: dict[str, Entry] = {}
     if "torque" in kinds:
         found["torque"] = worst_row(np.abs(torque), limits.effort, grid.time, names, "Nm", label)
     if need_rate:
         found["torque_rate"] = worst_row(rate, limits.effort_rate, grid.time, names, "Nm/s", label)
-    for kind, use in carried.items() if problem.holds else ():
-        contact = kind in names_in("contact")
-        if kind in kinds and (problem.hold_active or not contact):
+    for kind in checked & set(kinds):
+        use, contact = carried[kind], kind in names_in("contact")
+        if problem.hold_active or not contact:
             proof = label + "".join(whose(held) for held in problem.holds if contact)
             found[kind] = worst_use(use, grid.time, problem.holds[0].item.name, proof, UTILISATION_LIMIT if contact else 1.0)
     profile |= carried | {
@@ -61,14 +61,15 @@ def check_loads(
 
 def _over_set(
     problem: TransferProblem, assembly: Assembly, trajectory: Trajectory, grid: TimeGrid, need_rate: bool
-) -> tuple[Array, Array, Array, dict[str, Array]]:
+) -> tuple[Array, Array, Array, dict[str, Array], set[str]]:
     """Worst torques (N, n) and rates over the set, for every hold the wrench (N, 6) of the body that uses it most, and uses
-    (N,) of what is carried by kind: hold, pad_share, and what items tolerate.  NaN stays NaN."""
+    (N,) of what is carried by kind: hold, pad_share, and what items tolerate (NaN stays NaN); and which of these were checked."""
     base, motions = first_bodies(problem, assembly, grid, need_rate)
     (low, low_rate), (high, high_rate) = torque_range(problem, assembly, grid, need_rate, base)
     torque = np.where(np.abs(high) >= np.abs(low), high, low)
     rate = np.maximum(np.abs(high_rate), np.abs(low_rate))
     use = {kind: np.zeros(len(grid.time)) for kind in names_in("contact")}
+    checked: set[str] = set()
     shown = np.zeros((len(grid.time), 6 * len(problem.holds)))
     for k, frame in enumerate(assembly.hold_frames):
         grip = np.maximum(_grip_force(trajectory, grid.time, k), 0.0) * frame.held.sure_grip
@@ -80,9 +81,10 @@ def _over_set(
             most = np.where(worse, found["hold"], most)
             shown[worse, 6 * k : 6 * k + 6] = wrench[worse]
             found |= care(frame, body, wrench, grip, motions[k][2], np.array(problem.gravity))
+            checked |= set(found)
             for kind, value in found.items():
                 use[kind] = np.maximum(use.get(kind, 0.0), value)
-    return torque, rate, shown, use
+    return torque, rate, shown, use, checked
 
 
 def _grip_force(trajectory: Trajectory, time: Array, hold: int) -> Array:

@@ -44,6 +44,8 @@ class SmoothContact:
     def _uses(self, wrench: Array, grip_force: object) -> Array:
         """(..., k)."""
         shape = wrench.shape[:-1]
+        if wrench.size == 0:  # CasADi would evaluate once
+            return np.zeros((*shape, self.rows))
         force = np.broadcast_to(np.asarray(grip_force, dtype=float), shape).reshape(1, -1)
         found = np.array(self.function(wrench.reshape(-1, 6).T, force))
         return np.asarray(found.T.reshape(*shape, self.rows))

@@ -78,7 +78,9 @@ class PathMargins:
 
     def uses(self, q: Array, v: Array, a: Array) -> Array:
         """(N, K)."""
-        return np.array(self.expression(q.T, v.T, a.T)).T.reshape(len(q), len(self.names))
+        if len(q) == 0:  # CasADi would evaluate once
+            return np.zeros((0, len(self.names)))
+        return np.array(self.expression(q.T, v.T, a.T)).T
 
     def at_rest(self, q: Array) -> Array:
         """(N, K) where nothing moves."""

@@ -11,6 +11,7 @@ from fastmove.errors import InputError, UnknownName
 from fastmove.geometry.poses import pose
 from fastmove.robot.gripper import Gripper
 from fastmove.robot.joint_limits import LIMIT_KEYS, LimitSet
+from fastmove.robot.limit_kinds import KINDS
 from fastmove.robot.suction_cup import SuctionCup
 from fastmove.tables import Table
 
@@ -58,8 +59,8 @@ def cup_from_table(model: pin.Model, name: str, table: Table) -> SuctionCup:
 
 
 def limit_set_from_table(name: str, table: Table, size: int) -> LimitSet:
-    known = [key for key in registries.limit_kinds.names() if key not in LIMIT_KEYS and table.has(key)]
-    others = {key: table.number(key) for key in known}
+    further = set(registries.limit_kinds.names()) - {kind.name for kind in KINDS}
+    others = {key: table.number(key) for key in sorted(further) if table.has(key)}
     return LimitSet(name, **{key: locked(table.numbers(key, size, finite=False)) for key in LIMIT_KEYS}, others=others)
 
 
