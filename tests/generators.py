@@ -21,7 +21,7 @@ from fastmove.optim.breakpoints import switch_basis
 from fastmove.optim.merit import Optimiser
 from fastmove.optim.samples import Samples
 from fastmove.optim.transcription import Transcription
-from fastmove.planner.context import Workshop
+from fastmove.planner.context import PlanningContext
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.grasp import Grasp, Held, hold
 from fastmove.problem.item import Inertial, Item, solid_inertia
@@ -79,7 +79,7 @@ def end_is_usable(problem: TransferProblem, static_use: float = 1.0, hold_too: b
 
 def straight_line(problem: TransferProblem, shrink: float = 0.0, per_span: int = 3) -> tuple[Optimiser, Array, float]:
     """The solver of a problem between rests, and the straight line between its ends at the bound of its duration."""
-    shop, start, goal = Workshop.of(problem), np.array(problem.start.q), np.array(problem.goal.configurations[0])
+    shop, start, goal = PlanningContext.of(problem), np.array(problem.start.q), np.array(problem.goal.configurations[0])
     bound = lower_bound(problem.start, goal, problem.limit_set)
     basis = switch_basis(bound)
     tr = Transcription(problem, shop.dynamics, problem.start, goal, basis, shrink)

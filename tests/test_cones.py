@@ -15,7 +15,7 @@ from fastmove.collision.checker import INNER_FADE, ROOM_DISTANCE
 from fastmove.optim.cone_program import Cones, ConicProgram, SparseRows, solve
 from fastmove.optim.merit import Optimiser, Point
 from fastmove.optim.subproblem import Subproblem
-from fastmove.planner.context import Workshop
+from fastmove.planner.context import PlanningContext
 from fastmove.problem.scene import FADE_DISTANCE
 
 JAR = Path(__file__).parent.parent / "problems" / "heavy_jar.toml"
@@ -73,7 +73,7 @@ def test_two_sides_as_one_cone_and_ties_change_no_answer(seed: int) -> None:
 
 
 def test_a_corridors_cone_is_its_margin_and_turns_as_differences_say(jar: fm.TransferProblem) -> None:
-    shop, q0 = Workshop.of(jar), np.array(jar.start.q)
+    shop, q0 = PlanningContext.of(jar), np.array(jar.start.q)
     ends = shop.collision.ends(q0, np.array(jar.goal.configurations[0]))
     rng, seen = np.random.default_rng(1), 0
     for q in q0 + rng.uniform(-0.02, 0.02, (20, len(q0))):
@@ -96,7 +96,7 @@ def test_a_corridors_cone_is_its_margin_and_turns_as_differences_say(jar: fm.Tra
 
 def test_the_planner_fades_ahead_of_the_certificate_and_its_room_grows_without_a_jump(book: fm.TransferProblem) -> None:
     """Up from the start: what is required, and the room asked for beside, as functions of the way."""
-    shop, q0 = Workshop.of(book), np.array(book.start.q)
+    shop, q0 = PlanningContext.of(book), np.array(book.start.q)
     collision, ends = shop.collision, shop.collision.ends(q0, np.array(book.goal.configurations[0]))
     allowed = sorted(ends.fades[0].pairs)
     turn = np.zeros(len(q0))

@@ -238,12 +238,12 @@ def test_rows_predict_what_the_motion_does(panda: fm.RobotModel) -> None:
 def test_an_interrupted_run_comes_to_the_same_motion(panda: fm.RobotModel) -> None:
     from fastmove.optim.merit import Optimiser
     from fastmove.optim.sqp import Descent, run
-    from fastmove.planner.context import Workshop
-    from fastmove.planner.goal_planner import Task
+    from fastmove.planner.context import PlanningContext
+    from fastmove.planner.goal_planner import GoalPlanner
 
     problem = TransferProblem("runs", panda, (), Scene(), State.rest(READY), Goal([READY + 0.4]), "fer")
-    shop, bound = Workshop.of(problem), lower_bound(problem.start, READY + 0.4, problem.limit_set)
-    task = Task(shop, READY + 0.4, bound, shop.collision.ends(READY, READY + 0.4), 0)
+    shop, bound = PlanningContext.of(problem), lower_bound(problem.start, READY + 0.4, problem.limit_set)
+    task = GoalPlanner(shop, READY + 0.4, bound, shop.collision.ends(READY, READY + 0.4), 0)
     basis = switch_basis(bound)
     tr = Transcription(problem, shop.dynamics, problem.start, READY + 0.4, basis)
     optimiser = Optimiser(tr, Samples.standard(basis, tr.with_rate), shop.collision, task.ends, 0.1, 0.0, max_steps=9)

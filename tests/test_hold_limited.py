@@ -10,8 +10,8 @@ from fastmove.certificate.certify import certify
 from fastmove.errors import InputError
 from fastmove.optim.samples import Samples
 from fastmove.optim.transcription import Transcription
-from fastmove.planner.context import Workshop
-from fastmove.planner.goal_planner import Task
+from fastmove.planner.context import PlanningContext
+from fastmove.planner.goal_planner import GoalPlanner
 from fastmove.planner.retiming import deviation, retime
 from fastmove.problem.transfer import TransferProblem
 from fastmove.search.time_bound import lower_bound
@@ -23,13 +23,13 @@ CASES = 100
 
 def halved(problem: TransferProblem, solution: fm.Solution) -> float:
     """Duration of the certified optimum reached from a solution on breakpoints twice as fine [s]."""
-    shop = Workshop.of(problem)
+    shop = PlanningContext.of(problem)
     phase, goal = solution.trajectory.phases[0], solution.trajectory.position(solution.duration)
     beta = np.array(phase.basis.breakpoints)
     finer = SplineBasis(np.sort(np.concatenate([beta, (beta[1:] + beta[:-1]) / 2])))
     bound = lower_bound(problem.start, goal, problem.limit_set)
     ends = shop.collision.ends(np.array(problem.start.q), goal)
-    task = Task(shop, goal, bound, ends, 0)
+    task = GoalPlanner(shop, goal, bound, ends, 0)
     tr = Transcription(problem, shop.dynamics, problem.start, goal, finer, 2e-4)
     free = (phase.basis.insertion_matrix(finer) @ np.array(phase.control_points))[3:-3]
     samples = Samples.standard(finer, tr.with_rate)

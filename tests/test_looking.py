@@ -17,7 +17,7 @@ from fastmove.multibody.bounding_volumes import Bounding
 from fastmove.optim.merit import Optimiser
 from fastmove.optim.samples import Samples
 from fastmove.optim.sqp import Descent
-from fastmove.planner.context import Workshop
+from fastmove.planner.context import PlanningContext
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Obstacle, Scene
 from fastmove.problem.transfer import TransferProblem
@@ -87,7 +87,7 @@ def walled(panda: fm.RobotModel) -> TransferProblem:
 @pytest.mark.parametrize("seed", range(3))
 def test_searched_paths_join_the_ends_and_are_free_in_between(panda: fm.RobotModel, seed: int) -> None:
     problem = walled(panda)
-    shop = Workshop.of(problem)
+    shop = PlanningContext.of(problem)
     valid = Validity(shop.collision, shop.dynamics, problem, shop.collision.ends(READY, SWUNG))
     assert not valid.edge(READY, SWUNG)
     path = connect(valid, SWUNG, seed)
@@ -102,7 +102,7 @@ def test_searched_paths_join_the_ends_and_are_free_in_between(panda: fm.RobotMod
 def test_only_a_direct_search_takes_the_straight_line(panda: fm.RobotModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fastmove.search.rrt_connect.SHORTCUTS", 0)
     problem = walled(panda).with_(scene=Scene())
-    shop = Workshop.of(problem)
+    shop = PlanningContext.of(problem)
     valid = Validity(shop.collision, shop.dynamics, problem, shop.collision.ends(READY, SWUNG))
     lifts = {q.tobytes() for q in (*valid.lift(READY, "start"), *valid.lift(SWUNG, "goal"))}
     direct, other = (connect(valid, SWUNG, 1, direct=direct) for direct in (True, False))
@@ -112,7 +112,7 @@ def test_only_a_direct_search_takes_the_straight_line(panda: fm.RobotModel, monk
 
 def test_shortcuts_keep_the_ends_and_never_lengthen_a_path(panda: fm.RobotModel) -> None:
     problem = walled(panda).with_(scene=Scene())
-    shop = Workshop.of(problem)
+    shop = PlanningContext.of(problem)
     valid = Validity(shop.collision, shop.dynamics, problem, shop.collision.ends(READY, SWUNG))
     rng = np.random.default_rng(5)
     path = np.concatenate([READY[None], READY + rng.uniform(-0.4, 0.4, (6, 7)), SWUNG[None]])

@@ -17,7 +17,7 @@ import numpy as np
 from fastmove.arrays import Array
 from fastmove.certificate.certify import certify
 from fastmove.errors import MissingPackage
-from fastmove.planner.context import Workshop
+from fastmove.planner.context import PlanningContext
 from fastmove.problem.goal import State
 from fastmove.problem.transfer import TransferProblem
 from fastmove.search.path_validity import Validity
@@ -67,7 +67,7 @@ def rrtc_toppra(problem: TransferProblem) -> Solution:
 
 def _path(problem: TransferProblem) -> tuple[Array | None, Solution]:
     """Start, corners and goal of a free path (K, n) to the first goal; and what to say where there is none."""
-    shop = Workshop.of(problem)
+    shop = PlanningContext.of(problem)
     shop.checks.start()
     start, goal = np.array(problem.start.q), np.array(problem.goal.configurations[0])
     valid = Validity(shop.collision, shop.dynamics, problem, shop.collision.ends(start, goal))

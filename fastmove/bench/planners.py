@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from fastmove.certificate.certify import certify
-from fastmove.planner.context import Workshop
+from fastmove.planner.context import PlanningContext
 from fastmove.planner.planner import plan
 from fastmove.planner.retiming import REST_SAMPLES, retime
 from fastmove.problem.transfer import TransferProblem
@@ -39,7 +39,7 @@ def slowdown(problem: TransferProblem) -> Solution:
 
     if holds(1.0):
         return _certified(problem, free, way, begin)
-    refusal = Workshop.of(problem).checks.path_refusal(way.position(np.linspace(0, way.duration, REST_SAMPLES)))
+    refusal = PlanningContext.of(problem).checks.path_refusal(way.position(np.linspace(0, way.duration, REST_SAMPLES)))
     low, high = 1.0, FACTOR
     while refusal is None and not holds(high):
         low, high = high, high * FACTOR

@@ -15,7 +15,7 @@ from fastmove.problem.transfer import TransferProblem
 
 
 @dataclass(frozen=True)
-class Workshop:
+class PlanningContext:
     """Attributes:
     timings: seconds spent in each stage so far, see `timed`.
     """
@@ -28,12 +28,12 @@ class Workshop:
     timings: dict[str, float] = field(default_factory=dict)
 
     @staticmethod
-    def of(problem: TransferProblem, timings: dict[str, float] | None = None) -> Workshop:
+    def of(problem: TransferProblem, timings: dict[str, float] | None = None) -> PlanningContext:
         """Set up for a problem; stages are added to `timings`."""
         assembly = assemble(problem)
         dynamics, collision = Dynamics(problem, assembly), Collision(problem, assembly)
         checks = EndChecks(problem, assembly, dynamics, collision)
-        return Workshop(problem, assembly, dynamics, collision, checks, {} if timings is None else timings)
+        return PlanningContext(problem, assembly, dynamics, collision, checks, {} if timings is None else timings)
 
 
 @contextmanager

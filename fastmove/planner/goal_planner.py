@@ -18,7 +18,7 @@ from fastmove.optim.samples import Samples
 from fastmove.optim.sqp import FIRST_GAIN, Descent
 from fastmove.optim.transcription import Transcription
 from fastmove.planner.candidate import Draft, Sketch
-from fastmove.planner.context import Workshop, timed
+from fastmove.planner.context import PlanningContext, timed
 from fastmove.planner.repair import Repair
 from fastmove.search.initial_guess import along_path, bent, moving, straight, timed_by
 from fastmove.search.path_validity import Validity
@@ -47,10 +47,10 @@ ROUGH = 3e-3  # step tolerance of drafts: enough to tell ways apart …
 FINISH = 1e-3  # … and of what follows where nothing is held: later steps hardly gain anything
 
 
-class Task:
+class GoalPlanner:
     """All attempts at one goal configuration."""
 
-    def __init__(self, shop: Workshop, goal: Array, bound: Bound, ends: Ends, seed: int) -> None:
+    def __init__(self, shop: PlanningContext, goal: Array, bound: Bound, ends: Ends, seed: int) -> None:
         self.shop, self.goal, self.bound, self.ends, self.seed = shop, goal, bound, ends, seed
         self.problem, self.limits = shop.problem, shop.problem.limit_set
         self.held = self.problem.hold_active and bool(self.problem.holds)  # whether a hold has to last

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastmove.certificate.certificate import Certificate
 from fastmove.planner.candidate import Draft, Sketch
-from fastmove.planner.goal_planner import Task
+from fastmove.planner.goal_planner import GoalPlanner
 from fastmove.planner.options import Options
 from fastmove.trajectory.trajectory import Trajectory
 
@@ -25,7 +25,7 @@ PROMISING, PROMISING_HELD = 1.0, 1.10  # … unless they are slower than the bes
 class Search:
     """Attempts at one goal: all are sketched, the most promising are drafted and finished, until one is as good as any can be."""
 
-    task: Task
+    task: GoalPlanner
     bound: float
     options: Options
     late: Callable[[], bool]

@@ -13,7 +13,7 @@ from fastmove import registries
 from fastmove.arrays import Array, locked
 from fastmove.errors import FastMoveError, InputError
 from fastmove.planner.batch import plan_batch, plan_or_failure, workers
-from fastmove.planner.context import Workshop
+from fastmove.planner.context import PlanningContext
 from fastmove.planner.options import Options
 from fastmove.problem.goal import ITEM, Goal, State
 from fastmove.problem.grasp import Grasp, GraspCandidate, Held, hold
@@ -205,7 +205,7 @@ def regrasped(problem: TransferProblem, ends: ItemEnds, new: Held, name: str, st
         FastMoveError: it cannot be a problem at all.
     """
     candidate = problem.with_(holds=(new, *problem.holds[1:]))
-    checks = Workshop.of(candidate).checks
+    checks = PlanningContext.of(candidate).checks
     checks.grasp()
     reach = Reach(candidate)
     starts = reach.near(ends.start, ends.pools[0]) if start_q is None else np.asarray(start_q)[None]

@@ -12,8 +12,8 @@ from fastmove.arrays import Array
 from fastmove.errors import GoalOutOfReach
 from fastmove.io.problem_file import load_problem
 from fastmove.optim.merit import PROVEN
-from fastmove.planner.context import Workshop, timed
-from fastmove.planner.goal_planner import Task
+from fastmove.planner.context import PlanningContext, timed
+from fastmove.planner.goal_planner import GoalPlanner
 from fastmove.planner.goal_search import Search
 from fastmove.planner.options import Options
 from fastmove.planner.sensitivity import with_prices
@@ -86,7 +86,7 @@ class _Run:
         with timed(self.timings, "set_up"):
             if self.problem.goal.poses:
                 self.problem = reached(self.problem, self.options.seed)
-            self.shop = Workshop.of(self.problem, self.timings)
+            self.shop = PlanningContext.of(self.problem, self.timings)
         self.limits = self.problem.limit_set
 
     # -- the whole ------------------------------------------------------------------------------------------------
@@ -167,7 +167,7 @@ class _Run:
         problem = self.problem
         bound = lower_bound(problem.start, goal, self.limits)
         ends = self.shop.collision.ends(np.array(problem.start.q), goal)
-        task = Task(self.shop, goal, bound, ends, self.options.seed)
+        task = GoalPlanner(self.shop, goal, bound, ends, self.options.seed)
         found = Search(task, bound.duration, self.options, self._late).run()
         if found is None:
             return Solution(problem, Status.NO_PATH, task.sentence(), lower_bound=bound.duration)

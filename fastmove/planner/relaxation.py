@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastmove.errors import FastMoveError
-from fastmove.planner.context import Workshop
+from fastmove.planner.context import PlanningContext
 from fastmove.problem.limit_edit import Limit, changed, limits_of
 from fastmove.problem.transfer import TransferProblem
 
@@ -54,7 +54,7 @@ def _shown(unit: str) -> tuple[float, str]:
 
 def frees(problem: TransferProblem) -> bool:
     """Whether start and at least one goal configuration pass all checks that are made before planning."""
-    checks = Workshop.of(problem).checks
+    checks = PlanningContext.of(problem).checks
     try:
         checks.start()
     except FastMoveError:

@@ -19,7 +19,7 @@ from fastmove.optim.merit import Point
 from fastmove.optim.samples import Samples
 from fastmove.optim.transcription import Transcription
 from fastmove.planner.candidate import Draft
-from fastmove.planner.context import Workshop, timed
+from fastmove.planner.context import PlanningContext, timed
 from fastmove.trajectory.trajectory import Phase, Trajectory
 
 STRETCH_MAX = 2e-3  # a longer stretch than this is worth new samples where it comes from …
@@ -39,7 +39,7 @@ class Repair:
     fine: step tolerance of solves.
     """
 
-    shop: Workshop
+    shop: PlanningContext
     solve: Callable[..., Draft | None]
     fine: float
 

@@ -23,8 +23,8 @@ from fastmove.optim.margins import SHRINK
 from fastmove.optim.merit import STEP_TOLERANCE
 from fastmove.optim.samples import Samples
 from fastmove.optim.transcription import Transcription
-from fastmove.planner.context import Workshop
-from fastmove.planner.goal_planner import Task
+from fastmove.planner.context import PlanningContext
+from fastmove.planner.goal_planner import GoalPlanner
 from fastmove.planner.options import Options
 from fastmove.planner.planner import Planner
 from fastmove.problem.goal import Goal, State
@@ -121,9 +121,9 @@ def _way_of_grasps(solution: Solution, at: float) -> tuple[Array, Array]:
     return time[1:], np.linalg.norm(places[1:] - places[0], axis=2)
 
 
-def _task(problem: TransferProblem, goal: Array) -> Task:
-    shop, bound = Workshop.of(problem), lower_bound(problem.start, goal, problem.limit_set)
-    return Task(shop, goal, bound, shop.collision.ends(np.array(problem.start.q), goal), 0)
+def _task(problem: TransferProblem, goal: Array) -> GoalPlanner:
+    shop, bound = PlanningContext.of(problem), lower_bound(problem.start, goal, problem.limit_set)
+    return GoalPlanner(shop, goal, bound, shop.collision.ends(np.array(problem.start.q), goal), 0)
 
 
 def _nearest_goal(problem: TransferProblem, end: Array) -> TransferProblem:
@@ -158,7 +158,7 @@ def _warm(problem: TransferProblem, trajectory: Trajectory, at: float) -> Soluti
     return _mended(task, tr, free, duration)
 
 
-def _mended(task: Task, tr: Transcription, free: Array, duration: float, tolerance: float = STEP_TOLERANCE) -> Solution | None:
+def _mended(task: GoalPlanner, tr: Transcription, free: Array, duration: float, tolerance: float = STEP_TOLERANCE) -> Solution | None:
     """What a few steps make of a guess; None where that is not certified."""
     samples = Samples.standard(tr.basis, tr.with_rate, hasty=True)
     options = {"max_steps": WARM_STEPS, "cones_from": WARM_CONES_FROM, "step_tolerance": tolerance}

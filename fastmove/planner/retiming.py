@@ -31,8 +31,8 @@ from fastmove.optim.sqp import run
 from fastmove.optim.subproblem import Step, Subproblem
 from fastmove.optim.transcription import Transcription
 from fastmove.planner.candidate import Draft
-from fastmove.planner.context import Workshop
-from fastmove.planner.goal_planner import Task
+from fastmove.planner.context import PlanningContext
+from fastmove.planner.goal_planner import GoalPlanner
 from fastmove.problem.transfer import TransferProblem
 from fastmove.search.time_bound import Bound, lower_bound
 from fastmove.solution.solution import Solution, Status
@@ -117,10 +117,10 @@ def _reduced(program: ConicProgram, slope: Array, sigma: Array, room: Array) -> 
     )
 
 
-class _WayTask(Task):
+class _WayTask(GoalPlanner):
     """One goal, one way: a draft has converged and is certified like any other."""
 
-    def __init__(self, shop: Workshop, goal: Array, bound: Bound, ends: Ends, way: Way) -> None:
+    def __init__(self, shop: PlanningContext, goal: Array, bound: Bound, ends: Ends, way: Way) -> None:
         super().__init__(shop, goal, bound, ends, 0)
         self.way = way
         self.pad = 0.0
@@ -171,7 +171,7 @@ def retime(problem: TransferProblem, path: object) -> Solution:
         goal = np.array(goals[int(np.argmin(np.abs(goals - last).max(axis=1)))])
         if float(np.abs(goal - last).max()) > ENDS:
             raise InputError("path", f"does not end at a goal of the problem (within {ENDS:g} rad)")
-    shop, bound = Workshop.of(problem), lower_bound(problem.start, goal, problem.limit_set)
+    shop, bound = PlanningContext.of(problem), lower_bound(problem.start, goal, problem.limit_set)
     timings = shop.timings
     task = _WayTask(shop, goal, bound, shop.collision.ends(np.array(problem.start.q), goal), way)
     refusal = shop.checks.path_refusal(way.at(np.linspace(0, 1, REST_SAMPLES)))

@@ -19,7 +19,7 @@ from fastmove.optim.merit import Optimiser, Point
 from fastmove.optim.samples import Samples
 from fastmove.optim.sqp import run
 from fastmove.optim.transcription import Transcription
-from fastmove.planner.context import Workshop
+from fastmove.planner.context import PlanningContext
 from fastmove.problem.limit_edit import Limit, changed, limits_of
 from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.limit_kinds import names_in
@@ -110,7 +110,7 @@ class _Place:
     goal: Array
 
     def optimiser(self, problem: TransferProblem, samples: Samples | None = None) -> Optimiser:
-        shop = Workshop.of(problem)
+        shop = PlanningContext.of(problem)
         tr = Transcription(problem, shop.dynamics, problem.start, self.goal, self.basis, SHRINK)
         ends = shop.collision.ends(np.array(problem.start.q), self.goal)
         samples = samples or Samples.standard(self.basis, tr.with_rate)
