@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from fastmove import drivers as drivers
     from fastmove import registries as registries
     from fastmove.certificate.certificate import Certificate as Certificate
-    from fastmove.certificate.certificate import Entry as Entry
+    from fastmove.certificate.certificate import LimitMargin as LimitMargin
     from fastmove.certificate.certify import certify as certify
     from fastmove.contact.expression import SmoothContact as SmoothContact
     from fastmove.contact.law import ContactLaw as ContactLaw
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from fastmove.geometry.box_cover import cover_heights as cover_heights
     from fastmove.geometry.box_cover import cover_mesh as cover_mesh
     from fastmove.geometry.box_cover import cover_points as cover_points
-    from fastmove.geometry.box_cover import points_of_depth as points_of_depth
-    from fastmove.geometry.pose_trajectory import Motion as Motion
+    from fastmove.geometry.box_cover import depth_to_points as depth_to_points
+    from fastmove.geometry.pose_trajectory import PoseTrajectory as PoseTrajectory
     from fastmove.geometry.poses import pose as pose
     from fastmove.geometry.shape_types import ShapeType as ShapeType
     from fastmove.geometry.shapes import Shape as Shape
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from fastmove.problem.goal import State as State
     from fastmove.problem.grasp import Grasp as Grasp
     from fastmove.problem.grasp import GraspCandidate as GraspCandidate
-    from fastmove.problem.grasp import Held as Held
+    from fastmove.problem.grasp import HeldItem as HeldItem
     from fastmove.problem.grasp import hold as hold
     from fastmove.problem.item import Inertial as Inertial
     from fastmove.problem.item import Item as Item
@@ -91,12 +91,12 @@ if TYPE_CHECKING:
     from fastmove.robot.joint_limits import LimitSet as LimitSet
     from fastmove.robot.limit_kinds import LimitKind as LimitKind
     from fastmove.robot.model import RobotModel as RobotModel
-    from fastmove.robot.multi_arm import together as together
+    from fastmove.robot.multi_arm import combine_robots as combine_robots
     from fastmove.robot.shipped import example_robot_data as example_robot_data
     from fastmove.robot.shipped import known_robots as known_robots
     from fastmove.robot.shipped import load_robot as load_robot
     from fastmove.robot.suction_cup import SuctionCup as SuctionCup
-    from fastmove.search.retarget import on_robot as on_robot
+    from fastmove.search.retarget import retarget as retarget
     from fastmove.solution.solution import Solution as Solution
     from fastmove.solution.solution import Status as Status
     from fastmove.solution.solution import limiting_shares as limiting_shares
@@ -107,7 +107,7 @@ __version__ = "0.1.0"
 
 # where each public name is defined; a test holds this against what type checkers read above
 _HOMES = {
-    "certificate.certificate": "Certificate Entry",
+    "certificate.certificate": "Certificate LimitMargin",
     "certificate.certify": "certify",
     "contact.expression": "SmoothContact",
     "contact.law": "ContactLaw",
@@ -117,8 +117,8 @@ _HOMES = {
     "execution.run_transfer": "RunOutcome run_transfer",
     "execution.slip_test": "Judgement Verdict judge_batch",
     "execution.stream": "Event Execution RunReport",
-    "geometry.box_cover": "cover_heights cover_mesh cover_points points_of_depth",
-    "geometry.pose_trajectory": "Motion",
+    "geometry.box_cover": "cover_heights cover_mesh cover_points depth_to_points",
+    "geometry.pose_trajectory": "PoseTrajectory",
     "geometry.poses": "pose",
     "geometry.shape_types": "ShapeType",
     "geometry.shapes": "Shape",
@@ -134,7 +134,7 @@ _HOMES = {
     "planner.retiming": "retime",
     "problem.describe": "describe",
     "problem.goal": "Goal GoalPose State",
-    "problem.grasp": "Grasp GraspCandidate Held hold",
+    "problem.grasp": "Grasp GraspCandidate HeldItem hold",
     "problem.item": "Inertial Item solid_inertia",
     "problem.item_catalog": "item_facts known_items",
     "problem.path_constraint": "FrameMotion MotionView PathConstraint",
@@ -147,13 +147,21 @@ _HOMES = {
     "robot.joint_limits": "LimitSet",
     "robot.limit_kinds": "LimitKind",
     "robot.model": "RobotModel",
-    "robot.multi_arm": "together",
+    "robot.multi_arm": "combine_robots",
     "robot.shipped": "example_robot_data known_robots load_robot",
     "robot.suction_cup": "SuctionCup",
-    "search.retarget": "on_robot",
+    "search.retarget": "retarget",
     "solution.solution": "Solution Status limiting_shares",
     "trajectory.trajectory": "Trajectory",
     "viz.preview": "write_preview",
+}
+_ALIASES = {  # of names until 0.1, kept for one release
+    "Entry": "LimitMargin",
+    "Held": "HeldItem",
+    "Motion": "PoseTrajectory",
+    "on_robot": "retarget",
+    "points_of_depth": "depth_to_points",
+    "together": "combine_robots",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 _PARTS = {"drivers": "drivers", "judge": "execution.slip_test", "registries": "registries"}  # modules that are public themselves
@@ -163,6 +171,7 @@ if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
         """A public name, or a module of the package, loaded now."""
+        name = _ALIASES.get(name, name)
         if name in _HOME:
             found = getattr(import_module(f"fastmove.{_HOME[name]}"), name)
             globals()[name] = found

@@ -9,7 +9,7 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 
-def locked(values: object) -> Array:
+def readonly(values: object) -> Array:
     """A read-only float64 copy, so that value objects cannot be changed behind their back."""
     array = np.array(values, dtype=float)
     array.flags.writeable = False

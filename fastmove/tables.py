@@ -12,7 +12,7 @@ from fastmove.errors import InputError
 _MISSING = object()
 
 
-class Table:
+class CheckedTable:
     """One table of a file; remembers where it stands and which keys were read.
 
     Every method raises InputError(file: key, what is wrong and what is allowed).
@@ -22,7 +22,7 @@ class Table:
         self.data, self.where, self.path = data, where, path
         self.used: set[str] = set()
         self.known: set[str] = set()  # asked for, whether there or not
-        self.children: list[Table] = []
+        self.children: list[CheckedTable] = []
 
     def key(self, name: str) -> str:
         """Full name of a key, for messages."""
@@ -94,7 +94,9 @@ class Table:
         value = self.raw(name)
         if not isinstance(value, list) or not value:
             raise self.fail(name, f"is {value!r}; a list of rows of {width} numbers is needed")
-        holder = Table({str(i): row for i, row in enumerate(value)}, self.where, f"{self.path}.{name}" if self.path else name)
+        holder = CheckedTable(
+            {str(i): row for i, row in enumerate(value)}, self.where, f"{self.path}.{name}" if self.path else name
+        )
         return [holder.numbers(str(i), width) for i in range(len(value))]
 
     def _number(self, name: str, value: object, low: float, high: float, finite: bool = True) -> float:
@@ -106,20 +108,20 @@ class Table:
             raise self.fail(name, f"is {value!r}; allowed: {low:g} to {high:g}")
         return float(value)
 
-    def table(self, name: str, default: object = _MISSING) -> Table:
+    def table(self, name: str, default: object = _MISSING) -> CheckedTable:
         value = self.raw(name, default)
         if not isinstance(value, dict):
             raise self.fail(name, f"is {value!r}; a table is needed")
         return self._child(name, value)
 
-    def tables(self, name: str) -> dict[str, Table]:
+    def tables(self, name: str) -> dict[str, CheckedTable]:
         """Named sub-tables, in file order; empty where there is none."""
         value = self.raw(name, {})
         if not isinstance(value, dict) or not all(isinstance(v, dict) for v in value.values()):
             raise self.fail(name, "needs named tables")
         return {key: self._child(f"{name}.{key}", sub) for key, sub in value.items()}
 
-    def list(self, name: str, default: object = None) -> list[Table]:
+    def list_of_tables(self, name: str, default: object = None) -> list[CheckedTable]:
         """A list of tables; a single table counts as one; empty where there is none."""
         value = self.raw(name, default)
         value = [] if value is None else [value] if isinstance(value, dict) else value
@@ -127,8 +129,8 @@ class Table:
             raise self.fail(name, "needs a list of tables")
         return [self._child(f"{name}[{i}]", sub) for i, sub in enumerate(value)]
 
-    def _child(self, name: str, data: dict[str, object]) -> Table:
-        child = Table(data, self.where, f"{self.path}.{name}" if self.path else name)
+    def _child(self, name: str, data: dict[str, object]) -> CheckedTable:
+        child = CheckedTable(data, self.where, f"{self.path}.{name}" if self.path else name)
         self.children.append(child)
         return child
 
@@ -142,7 +144,7 @@ class Table:
             child.finish()
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path) -> CheckedTable:
     """The file as a table, TOML or JSON by its ending."""
     if path.suffix == ".toml":
         return read_toml(path)
@@ -154,12 +156,12 @@ def read_table(path: Path) -> Table:
         raise InputError(str(path), f"is not valid JSON: {error}") from error
     if not isinstance(data, dict):
         raise InputError(str(path), "needs a JSON object at its top")
-    return Table(data, path.name)
+    return CheckedTable(data, path.name)
 
 
-def read_toml(path: Path) -> Table:
+def read_toml(path: Path) -> CheckedTable:
     try:
-        return Table(tomllib.loads(_text(path)), path.name)
+        return CheckedTable(tomllib.loads(_text(path)), path.name)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(str(path), f"is not valid TOML: {error}") from error
 

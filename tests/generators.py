@@ -16,14 +16,14 @@ from fastmove.errors import GraspInvalid
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
 from fastmove.multibody.assembly import assemble, hand_overlaps
-from fastmove.multibody.open_hand import OpenedHand
+from fastmove.multibody.open_hand import OpenHandCheck
 from fastmove.optim.breakpoints import switch_basis
-from fastmove.optim.merit import Optimiser
-from fastmove.optim.samples import Samples
+from fastmove.optim.merit import SqpProblem
+from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.transcription import Transcription
 from fastmove.planner.context import PlanningContext
 from fastmove.problem.goal import Goal, State
-from fastmove.problem.grasp import Grasp, Held, hold
+from fastmove.problem.grasp import Grasp, HeldItem, hold
 from fastmove.problem.item import Inertial, Item, solid_inertia
 from fastmove.problem.item_catalog import ItemFacts, known_items
 from fastmove.problem.scene import Scene
@@ -32,9 +32,9 @@ from fastmove.problem.uncertainty import Uncertainty
 from fastmove.resources import problems_folder
 from fastmove.robot.gripper import Gripper
 from fastmove.robot.model import RobotModel
-from fastmove.robot.multi_arm import together
+from fastmove.robot.multi_arm import combine_robots
 from fastmove.search.ik import configurations, pose_at
-from fastmove.search.initial_guess import straight
+from fastmove.search.initial_guess import straight_guess
 from fastmove.search.time_bound import lower_bound
 
 
@@ -45,13 +45,15 @@ def block(mass: float, size: tuple[float, float, float] = (0.06, 0.06, 0.06), co
     return Item("block", (shape,), (Inertial(mass, centre if com is None else np.array(com), inertia),))
 
 
-def pinched(robot: RobotModel, item: Item, grip_force: float, friction: float, offset: tuple[float, float] = (0.0, 0.0)) -> Held:
+def pinched(
+    robot: RobotModel, item: Item, grip_force: float, friction: float, offset: tuple[float, float] = (0.0, 0.0)
+) -> HeldItem:
     """The item held with its middle at this offset from the pads' centre in tool x, z [m]."""
     x, z = np.array(offset) + np.array(robot.gripper().pad_center)
     return hold(robot.gripper(), item, Grasp(pose([x, 0.0, z]), friction, np.array([grip_force, grip_force])))
 
 
-def held_however(gripper: Gripper, item: Item, grasp: Grasp, uncertainty: Uncertainty) -> Held:
+def held_however(gripper: Gripper, item: Item, grasp: Grasp, uncertainty: Uncertainty) -> HeldItem:
     """As `hold`, without asking whether the pads even out a turn: for what a set of turned items means."""
     return replace(hold(gripper, item, grasp, replace(uncertainty, turn=0.0)), uncertainty=uncertainty)
 
@@ -77,18 +79,18 @@ def end_is_usable(problem: TransferProblem, static_use: float = 1.0, hold_too: b
     return True
 
 
-def straight_line(problem: TransferProblem, shrink: float = 0.0, per_span: int = 3) -> tuple[Optimiser, Array, float]:
+def straight_line(problem: TransferProblem, shrink: float = 0.0, per_span: int = 3) -> tuple[SqpProblem, Array, float]:
     """The solver of a problem between rests, and the straight line between its ends at the bound of its duration."""
     shop, start, goal = PlanningContext.of(problem), np.array(problem.start.q), np.array(problem.goal.configurations[0])
     bound = lower_bound(problem.start, goal, problem.limit_set)
     basis = switch_basis(bound)
-    tr = Transcription(problem, shop.dynamics, problem.start, goal, basis, shrink)
-    samples = Samples.standard(basis, tr.with_rate, per_span)
-    optimiser = Optimiser(tr, samples, shop.collision, shop.collision.ends(start, goal), bound.duration, 0.0)
-    return optimiser, straight(start, goal, bound, basis), bound.duration
+    transcription = Transcription(problem, shop.dynamics, problem.start, goal, basis, shrink)
+    samples = ConstraintGrid.standard(basis, transcription.with_rate, per_span)
+    optimiser = SqpProblem(transcription, samples, shop.collision, shop.collision.ends(start, goal), bound.duration, 0.0)
+    return optimiser, straight_guess(start, goal, bound, basis), bound.duration
 
 
-def free_space_pairs(limits: str, count: int, seed: int, held: Held | None = None) -> Iterator[TransferProblem]:
+def free_space_pairs(limits: str, count: int, seed: int, held: HeldItem | None = None) -> Iterator[TransferProblem]:
     """Rest to rest between uniform random configurations, 0.5 kg centred at the pads, 40 N, friction 0.5."""
     robot = fm.load_robot("panda")
     chosen = held or pinched(robot, block(0.5), 40.0, 0.5)
@@ -183,7 +185,7 @@ def jittered(problem: TransferProblem, seed: int, tries: int = 100) -> TransferP
             moved += [found[0]] if len(found) and np.abs(found[0] - q).max() < 0.3 else []
         if len(moved) == 2:
             candidate = problem.with_(start=State.rest(moved[0]), goal=Goal(moved[1][None]))
-            if end_is_usable(candidate) and all(OpenedHand(candidate).margin(q)[0] >= 0 for q in moved):
+            if end_is_usable(candidate) and all(OpenHandCheck(candidate).margin(q)[0] >= 0 for q in moved):
                 return candidate
     raise AssertionError(f"{problem.name}: no usable jitter in {tries} draws")
 
@@ -211,7 +213,7 @@ def uncertain_transfers(count: int, seed: int) -> Iterator[TransferProblem]:
                 break
 
 
-def _weakly_pinched(robot: RobotModel, row: ItemFacts, rng: np.random.Generator) -> Held | None:
+def _weakly_pinched(robot: RobotModel, row: ItemFacts, rng: np.random.Generator) -> HeldItem | None:
     """The item between the pads along its narrowest side, up to 15 mm off centre; friction in the middle of its class."""
     size = np.array(row.size)
     offset = rng.uniform(-0.015, 0.015, 2)
@@ -378,7 +380,7 @@ HOME = np.array([0.0, -0.4, 0.0, -2.2, 0.0, 1.8, 0.8])
 def two_pandas() -> RobotModel:
     """Two Pandas 0.8 m apart, looking the same way."""
     panda = fm.load_robot("panda")
-    return together({"left": panda.at(pose((0.0, 0.4, 0.0))), "right": panda.at(pose((0.0, -0.4, 0.0)))})
+    return combine_robots({"left": panda.at(pose((0.0, 0.4, 0.0))), "right": panda.at(pose((0.0, -0.4, 0.0)))})
 
 
 def holding(two: fm.RobotModel, start: np.ndarray, goal: np.ndarray) -> TransferProblem:

@@ -19,7 +19,7 @@ from fastmove.problem.goal import Goal, State
 from fastmove.problem.grasp import Grasp, hold
 from fastmove.problem.scene import Scene
 from fastmove.problem.transfer import TransferProblem
-from fastmove.robot.multi_arm import together
+from fastmove.robot.multi_arm import combine_robots
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +66,9 @@ def test_crossing_ways_are_planned_as_one(two: fm.RobotModel) -> None:
 
 def test_arms_that_do_not_go_together_are_named(panda: fm.RobotModel) -> None:
     with pytest.raises(InputError, match="two"):
-        together({"one": panda})
+        combine_robots({"one": panda})
     with pytest.raises(InputError, match="limit set"):
-        together({"one": panda, "other": replace(panda, limits={"own": panda.limit_set("fer")})})
+        combine_robots({"one": panda, "other": replace(panda, limits={"own": panda.limit_set("fer")})})
 
 
 @pytest.mark.slow

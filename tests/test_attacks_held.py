@@ -16,7 +16,7 @@ from generators import block, free_space_pairs, held_however, pinched
 
 import fastmove as fm
 from fastmove.certificate.certify import certify
-from fastmove.certificate.clearance import Sweep
+from fastmove.certificate.clearance import ContinuousCollisionCheck
 from fastmove.drivers.kinematic import KinematicDriver
 from fastmove.errors import InputError
 from fastmove.execution.stream import Event, Execution
@@ -25,17 +25,17 @@ from fastmove.geometry.shapes import Shape
 from fastmove.io.trajectory_file import load_trajectory, save_trajectory
 from fastmove.multibody.assembly import assemble, goal_frame
 from fastmove.problem.goal import Goal, GoalPose, State
-from fastmove.problem.grasp import Grasp, Held, hold
+from fastmove.problem.grasp import Grasp, HeldItem, hold
 from fastmove.problem.scene import AllowedContact, Obstacle, Scene
 from fastmove.problem.tolerance import Tolerance
 from fastmove.problem.transfer import TransferProblem
-from fastmove.problem.uncertainty import Uncertainty, drawn
+from fastmove.problem.uncertainty import Uncertainty, sample_body
 from fastmove.robot.model import RobotModel
-from fastmove.robot.multi_arm import together
-from fastmove.search.ik import Reach, pose_at
+from fastmove.robot.multi_arm import combine_robots
+from fastmove.search.ik import GoalIk, pose_at
 from fastmove.solution.solution import Solution, Status
 from fastmove.trajectory.bspline import SplineBasis
-from fastmove.trajectory.path_curve import Way
+from fastmove.trajectory.path_curve import PathCurve
 from fastmove.trajectory.piecewise_polynomial import quintic_hermite
 from fastmove.trajectory.trajectory import Phase, Trajectory
 
@@ -51,7 +51,7 @@ def line(problem: TransferProblem, duration: float, forces: list[float]) -> Traj
     return Trajectory((Phase.from_spline(basis, points, duration, forces, openings),), problem.robot.joint_names)
 
 
-def transfer(robot: RobotModel, holds: tuple[Held, ...], goal: np.ndarray, start: np.ndarray = HOME) -> TransferProblem:
+def transfer(robot: RobotModel, holds: tuple[HeldItem, ...], goal: np.ndarray, start: np.ndarray = HOME) -> TransferProblem:
     return TransferProblem("attack", robot, holds, Scene(), State.rest(start), Goal(goal[None]), robot.default_limits)
 
 
@@ -62,7 +62,7 @@ def simple(panda: fm.RobotModel) -> TransferProblem:
 
 @pytest.fixture(scope="module")
 def two_hands(panda: fm.RobotModel) -> TransferProblem:
-    two = together({side: panda.at(pose((0.0, y, 0.0))) for side, y in (("left", 0.6), ("right", -0.6))})
+    two = combine_robots({side: panda.at(pose((0.0, y, 0.0))) for side, y in (("left", 0.6), ("right", -0.6))})
     grip = lambda f: Grasp(pose(), 0.5, np.array([f, f]))  # noqa: E731
     holds = tuple(hold(two.gripper(f"{side}_hand"), block(0.3), grip(f)) for side, f in (("left", 40.0), ("right", 30.0)))
     start = np.concatenate([HOME, HOME])
@@ -146,7 +146,7 @@ def test_a_centre_of_mass_that_is_off_and_turned_is_in_the_set(panda: fm.RobotMo
     body, exact = held.item.members[0], replace(unsure, placement=0.0, turn=0.0)
     room = unsure.com_range(held.lever(body))
     for _ in range(200):
-        com = held.grasp_T_item.act(np.array(drawn(body, exact, rng, edge=True).com))
+        com = held.grasp_T_item.act(np.array(sample_body(body, exact, rng, edge=True).com))
         axis = rng.normal(size=3)
         turned = pin.exp3(axis / np.linalg.norm(axis) * unsure.turn) @ com + rng.uniform(-2e-3, 2e-3, 3)
         off = held.grasp_T_item.inverse().act(turned) - np.array(body.com)
@@ -180,7 +180,7 @@ def test_what_fades_grows_with_the_farthest_shape_of_an_item(panda: fm.RobotMode
     x, z = np.array(panda.gripper().pad_center)
     held = hold(panda.gripper(), item, Grasp(pose([x, 0.0, z]), 0.5, np.array([40.0, 40.0])))
     problem = transfer(panda, (held,), HOME + 0.1)
-    here, reach = pose_at(problem, HOME), Reach(problem)
+    here, reach = pose_at(problem, HOME), GoalIk(problem)
 
     def lifted(height: float) -> np.ndarray:
         """The item higher, not turned."""
@@ -208,7 +208,7 @@ def test_what_fades_grows_with_the_farthest_shape_of_an_item(panda: fm.RobotMode
             np.append(time, [knee[0] for knee in knees]), *(np.vstack([a, b]) for a, b in zip(rise, more, strict=True))
         )
         trajectory = Trajectory((Phase(motion, None, None, [40.0], [held.width]),), panda.joint_names)
-        sweep = Sweep(problem, assembly, trajectory)
+        sweep = ContinuousCollisionCheck(problem, assembly, trajectory)
         allowed = sweep.run().allowed
         assert allowed is not None
         at = np.linspace(0.9, 1.1, 401)
@@ -245,7 +245,7 @@ def test_what_an_item_tolerates_needs_no_hold() -> None:
 def test_a_trajectory_as_a_way_is_its_own_path() -> None:
     for problem in free_space_pairs("benchmark", 8, 5):
         trajectory = fm.plan(problem, fm.Options(path_seeds=0)).raise_for_status().trajectory
-        way, sigma = Way.through(trajectory), np.linspace(0, 1, 5001)
+        way, sigma = PathCurve.through(trajectory), np.linspace(0, 1, 5001)
         assert np.abs(way.at(sigma) - trajectory.position(sigma * trajectory.duration)).max() < 1e-5
 
 

@@ -10,7 +10,7 @@ from generators import block, free_space_pairs, pinched
 from test_collision import READY, on_table, straight_motion
 
 import fastmove as fm
-from fastmove.certificate.certificate import Certificate, Entry
+from fastmove.certificate.certificate import Certificate, LimitMargin
 from fastmove.certificate.certify import certify
 from fastmove.collision import checker as collision_module
 from fastmove.dynamics import efforts as dynamics
@@ -112,7 +112,7 @@ def test_the_book_certifies_with_every_kind(book_solution: fm.Solution) -> None:
 def unjudged(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """The planner believes every motion: its certificate is a rubber stamp."""
     monkeypatch.setattr(
-        "fastmove.planner.repair.certify", lambda *_: Certificate({"start": Entry(1.0, "rad", 1.0, 0.0, "", "exact")})
+        "fastmove.planner.repair.certify", lambda *_: Certificate({"start": LimitMargin(1.0, "rad", 1.0, 0.0, "", "exact")})
     )
     return monkeypatch
 
@@ -277,7 +277,7 @@ def test_mutation_sign_flipped_in_clearance(unjudged: pytest.MonkeyPatch, panda:
     assert verdict(problem) == set()
     original = collision_module.Kinematics.line_gradient
     unjudged.setattr(collision_module.Kinematics, "line_gradient", lambda self, *args: -original(self, *args))
-    unjudged.setattr(collision_module.Contacts, "margin", property(lambda self: abs(self.distance - self.required)))
+    unjudged.setattr(collision_module.NearPairs, "margin", property(lambda self: abs(self.distance - self.required)))
     assert "clearance" in verdict(problem)
 
 

@@ -10,18 +10,18 @@ import fastmove as fm
 from fastmove.certificate.certify import certify
 from fastmove.collision.broadphase import Broadphase
 from fastmove.collision.checker import Collision
-from fastmove.collision.query_types import Reach
+from fastmove.collision.query_types import StepReach
 from fastmove.dynamics.kinematics import Kinematics
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
 from fastmove.multibody.assembly import assemble
 from fastmove.multibody.bounding_volumes import segment_distance
-from fastmove.multibody.open_hand import OpenedHand
+from fastmove.multibody.open_hand import OpenHandCheck
 from fastmove.optim.breakpoints import switch_basis
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import AllowedContact, Obstacle, Scene
 from fastmove.problem.transfer import TransferProblem
-from fastmove.search.initial_guess import straight
+from fastmove.search.initial_guess import straight_guess
 from fastmove.search.time_bound import lower_bound
 from fastmove.trajectory.trajectory import Phase, Trajectory
 
@@ -174,7 +174,7 @@ def straight_motion(problem: TransferProblem, stretch: float = 1.5) -> Trajector
     start, goal = np.array(problem.start.q), np.array(problem.goal.configurations[0])
     bound = lower_bound(problem.start, goal, problem.limit_set)
     basis = switch_basis(bound)
-    free = straight(start, goal, bound, basis)
+    free = straight_guess(start, goal, bound, basis)
     points = np.concatenate([np.tile(start, (3, 1)), free, np.tile(goal, (3, 1))])
     forces = [float(h.grasp.grip_force[1]) for h in problem.holds]
     phase = Phase.from_spline(basis, points, bound.duration * stretch, forces, [h.width for h in problem.holds])
@@ -257,12 +257,12 @@ def test_what_a_step_cannot_bring_near_is_left_out_and_nothing_else(panda: fm.Ro
     ends, pad, reach = collision.ends(READY, READY + 0.5), 0.006, 0.08
     q = READY + np.random.default_rng(2).uniform(-0.4, 0.4, (30, 7))
     turn = np.linspace(0.0, 0.1, len(q))
-    whole, part = collision.query(q, ends, reach, True), collision.query(q, ends, reach, True, Reach(pad, turn))
+    whole, part = collision.query(q, ends, reach, True), collision.query(q, ends, reach, True, StepReach(pad, turn))
     within = np.abs(whole.gradient).sum(axis=1) * turn[whole.sample]  # what a turn of every joint does, to first order
     needed = {(s, p) for s, p, near in zip(whole.sample, whole.pair, whole.margin - pad < within, strict=True) if near}
     kept = set(zip(part.sample, part.pair, strict=True))
     assert needed <= kept < set(zip(whole.sample, whole.pair, strict=True))
-    far = collision.query(q, ends, 0.5, False, Reach(0.4, turn))
+    far = collision.query(q, ends, 0.5, False, StepReach(0.4, turn))
     least = 0.4 + turn[:, None] * collision.travels
     whole = collision.query(q, ends, 0.5)
     close = whole.margin < np.minimum(0.5, least[whole.sample, whole.pair]) - 1e-9
@@ -288,5 +288,5 @@ def test_the_opened_hand_is_as_far_as_the_nearest_of_all_pairs(panda: fm.RobotMo
             )
             distance = coal.distance(link.geometry, one, body.geometry, two, coal.DistanceRequest(), coal.DistanceResult())
             found.append((distance - problem.clearance, f"{link.group} – {body.group}"))
-    assert len(found) > 60 and OpenedHand(problem).margin(q) == min(found)
-    assert OpenedHand(problem.with_(scene=Scene())).margin(q) == (np.inf, "")
+    assert len(found) > 60 and OpenHandCheck(problem).margin(q) == min(found)
+    assert OpenHandCheck(problem.with_(scene=Scene())).margin(q) == (np.inf, "")

@@ -11,9 +11,9 @@ from generators import block, free_space_pairs, pinched, straight_line
 from scipy import sparse
 
 import fastmove as fm
-from fastmove.collision.checker import INNER_FADE, ROOM_DISTANCE
+from fastmove.collision.checker import INNER_FADE, PADDING_DISTANCE
 from fastmove.optim.cone_program import Cones, ConicProgram, SparseRows, solve
-from fastmove.optim.merit import Optimiser, Point
+from fastmove.optim.merit import Iterate, SqpProblem
 from fastmove.optim.subproblem import Subproblem
 from fastmove.planner.context import PlanningContext
 from fastmove.problem.scene import FADE_DISTANCE
@@ -26,10 +26,10 @@ def jar() -> fm.TransferProblem:
     return fm.load_problem(JAR)
 
 
-def optimiser(problem: fm.TransferProblem) -> tuple[Optimiser, Point]:
+def optimiser(problem: fm.TransferProblem) -> tuple[SqpProblem, Iterate]:
     """At the straight line between the ends of a problem."""
     found, free, duration = straight_line(problem, 2e-4)
-    return found, found.assess(free, duration)
+    return found, found.evaluate(free, duration)
 
 
 def test_sparse_rows_are_the_dense_ones() -> None:
@@ -78,18 +78,20 @@ def test_a_corridors_cone_is_its_margin_and_turns_as_differences_say(jar: fm.Tra
     rng, seen = np.random.default_rng(1), 0
     for q in q0 + rng.uniform(-0.02, 0.02, (20, len(q0))):
         found = shop.collision.query(q[None], ends, 1.0, gradients=True)
-        assert found.aisle is not None
+        assert found.corridor is not None
         np.testing.assert_allclose(
-            found.aisle.value[:, 0] - np.linalg.norm(found.aisle.value[:, 1:], axis=1), found.margin[found.aisle.row], atol=1e-12
+            found.corridor.value[:, 0] - np.linalg.norm(found.corridor.value[:, 1:], axis=1),
+            found.margin[found.corridor.row],
+            atol=1e-12,
         )
         for i in range(len(q)):
             step = np.zeros(len(q))
             step[i] = 1e-6
             ahead, back = (shop.collision.query((q + s * step)[None], ends, 1.0, gradients=True) for s in (1, -1))
-            if ahead.aisle is None or back.aisle is None or len(ahead.aisle.row) != len(back.aisle.row):
+            if ahead.corridor is None or back.corridor is None or len(ahead.corridor.row) != len(back.corridor.row):
                 continue
-            difference = (ahead.aisle.value - back.aisle.value) / 2e-6
-            np.testing.assert_allclose(found.aisle.slope[:, :, i], difference, atol=1e-7)
+            difference = (ahead.corridor.value - back.corridor.value) / 2e-6
+            np.testing.assert_allclose(found.corridor.slope[:, :, i], difference, atol=1e-7)
             seen += 1
     assert seen > 50
 
@@ -110,11 +112,11 @@ def test_the_planner_fades_ahead_of_the_certificate_and_its_room_grows_without_a
         floor = ends.fades[0].floor[pair]
         asked = floor + (full - floor) * np.minimum(1.0, length / FADE_DISTANCE)
         assert np.all(found.required[rows] >= asked - 1e-12)
-        room = np.clip((length - INNER_FADE) / (ROOM_DISTANCE - INNER_FADE), 0.0, 1.0)
-        np.testing.assert_allclose(found.room[rows], room, atol=1e-9)
-        assert np.abs(np.diff(found.room[rows])).max() < 0.05
+        room = np.clip((length - INNER_FADE) / (PADDING_DISTANCE - INNER_FADE), 0.0, 1.0)
+        np.testing.assert_allclose(found.padding_scale[rows], room, atol=1e-9)
+        assert np.abs(np.diff(found.padding_scale[rows])).max() < 0.05
     others = ~np.isin(found.pair, sorted(set().union(*(f.pairs for f in ends.fades)))) & (found.pair < len(collision.pairs))
-    assert np.all(found.room[others] == 1.0) and np.any(others)
+    assert np.all(found.padding_scale[others] == 1.0) and np.any(others)
 
 
 @pytest.fixture(scope="module")
@@ -123,19 +125,19 @@ def weak(panda: fm.RobotModel) -> fm.TransferProblem:
     return next(free_space_pairs("benchmark", 1, 5, pinched(panda, block(0.5), 15.0, 0.5, (0.01, 0.01))))
 
 
-def promised(solver: Optimiser, point: Point, radius: float, cones: bool) -> float:
+def promised(solver: SqpProblem, point: Iterate, radius: float, cones: bool) -> float:
     """Largest use of the hold, 1 = limit, after a step of this radius in the duration that the step says."""
     step = solver.step(solver.linearise(point, radius), radius, 0.5, cones)
     assert step is not None and step.value < step.value_here and np.abs(step.change).max() <= radius + 1e-9
     duration = point.duration * (1 + step.stretch)
-    flow = solver.tr.flow(solver.samples, solver.tr.points(point.free + step.change, duration), duration)
-    return float(solver.tr.carry_shares(flow.efforts.total).max())
+    flow = solver.transcription.flow(solver.samples, solver.transcription.points(point.free + step.change, duration), duration)
+    return float(solver.transcription.load_shares(flow.efforts.total).max())
 
 
 def test_a_step_keeps_the_hold_to_second_order(weak: fm.TransferProblem) -> None:
     """What a step of radius r promises of the hold is true but for something that falls like r²; without cones it is not."""
     solver, point = optimiser(weak)
-    assert solver.hold_use(point) > 0.99
+    assert solver.hold_utilisation(point) > 0.99
     excess = [promised(solver, point, radius, True) - 1.0 for radius in (0.1, 0.05, 0.025)]
     print(f"hold used beyond its limit after steps of 0.1, 0.05, 0.025 rad: {excess}")
     assert excess[2] < 0.01 and excess[2] < 0.4 * max(excess[0], 0.0) + 1e-4
@@ -144,7 +146,7 @@ def test_a_step_keeps_the_hold_to_second_order(weak: fm.TransferProblem) -> None
 
 def test_pairs_of_rows_are_two_sides_of_one_limit(jar: fm.TransferProblem) -> None:
     solver, point = optimiser(jar)
-    sub = Subproblem(solver.tr, solver.samples, solver.linearise(point, 0.3), 0.3, (-0.5, 1.0), True)
+    sub = Subproblem(solver.transcription, solver.samples, solver.linearise(point, 0.3), 0.3, (-0.5, 1.0), True)
     program = sub.program()
     assert len(program.pairs) > 100 and program.cones is not None and sparse.issparse(program.cones.matrix)
     upper, lower = (program.rows[program.pairs[:, side], : sub.layout.size] for side in (0, 1))

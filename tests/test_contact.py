@@ -16,7 +16,7 @@ from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
 from fastmove.problem.grasp import Grasp, hold
 from fastmove.problem.item import Inertial, Item, solid_inertia
-from fastmove.problem.min_grip import friction_left, least_grip
+from fastmove.problem.min_grip import friction_left, min_grip
 
 
 def rectangle(x: float, z: float, turn: float = 0.0) -> np.ndarray:
@@ -127,7 +127,7 @@ def test_pure_loads_have_their_closed_forms() -> None:
     assert contact.utilisation(both, force) > 1.1
 
 
-def wide(panda: fm.RobotModel, kind: str) -> fm.Held:
+def wide(panda: fm.RobotModel, kind: str) -> fm.HeldItem:
     """A wide item between the pads: planes, or lines of contact."""
     if kind == "plane":
         return pinched(panda, block(0.3, size=(0.06, 0.07, 0.06)), 20.0, 0.7)
@@ -135,7 +135,7 @@ def wide(panda: fm.RobotModel, kind: str) -> fm.Held:
     return hold(panda.gripper(), item, Grasp(pose((0, 0, 0)), 0.7, np.array([20.0, 20.0])))
 
 
-def loads(held: fm.Held, count: int, seed: int) -> np.ndarray:
+def loads(held: fm.HeldItem, count: int, seed: int) -> np.ndarray:
     """Random wrenches (count, 6) [N, Nm], half of them nearly without moments, where load along the closing axis decides."""
     rng = np.random.default_rng(seed)
     contact, wrench = held.contact_model, rng.normal(size=(count, 6))
@@ -150,7 +150,7 @@ def test_no_share_of_load_between_the_pads_needs_more_grip_than_the_utilisation_
     """Against the exact cone program: S alone is far too optimistic between wide pads, with the pads' share it is not."""
     held = wide(panda, kind)
     wrench = loads(held, 300, 5)
-    exact = least_grip(held, wrench)
+    exact = min_grip(held, wrench)
     ratio = exact / held.contact_model.utilisation(wrench, 1.0)
     alone = exact / held.contact_model.score(wrench, 1.0)
     share = held.contact_model.share(wrench, 1.0)
@@ -168,7 +168,7 @@ def test_pads_share_pure_loads_in_closed_form(panda: fm.RobotModel) -> None:
     weight = np.zeros((4, 6))
     weight[0, 1], weight[1, 1], weight[2, 0], weight[3, 2] = 7.0, -7.0, 5.0, 5.0
     expected = [3.5, 3.5, 5.0 / (2 * 0.7), 5.0 / (2 * 0.7)]
-    np.testing.assert_allclose(least_grip(held, weight), expected, rtol=1e-6)
+    np.testing.assert_allclose(min_grip(held, weight), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["plane", "line"])
@@ -185,7 +185,7 @@ def test_friction_left_has_its_closed_forms_and_bounds_the_least_grip(panda: fm.
         np.testing.assert_allclose(left[:3], expected, atol=1e-6)
         assert left[3] == pytest.approx(1 - 1.5 / (mu * (force - 4.0)), abs=1e-6)  # evenly shared, or the item turns
     wrench = loads(held, 100, 6)
-    left, least = friction_left(held, wrench, force), least_grip(held, wrench)
+    left, least = friction_left(held, wrench, force), min_grip(held, wrench)
     assert np.any(left > 0) and np.any(left < 0) and np.all(least[left >= 0] <= force * (1 + 1e-6))
 
 

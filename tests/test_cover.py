@@ -12,7 +12,7 @@ from scipy.spatial import cKDTree
 import fastmove as fm
 from fastmove.collision.checker import Collision
 from fastmove.errors import InputError
-from fastmove.geometry.box_cover import cover_heights, cover_mesh, cover_points, cover_triangles, points_of_depth
+from fastmove.geometry.box_cover import cover_heights, cover_mesh, cover_points, cover_triangles, depth_to_points
 from fastmove.geometry.shapes import Shape
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.goal import Goal, State
@@ -35,7 +35,7 @@ def camera_cloud(shapes: list[Shape], seed: int = 0) -> np.ndarray:
     for eye, target in (((-0.6, -1.2, 1.5), (0.5, -0.1, 0.3)), ((-0.4, 1.3, 1.4), (0.5, 0.2, 0.3))):
         camera = looked_at(np.array(eye), np.array(target))
         depth = depth_image(shapes, camera, 450, 600, 390.0, rng)
-        found.append(points_of_depth(depth, (390.0, 390.0), (300.0, 225.0), camera))
+        found.append(depth_to_points(depth, (390.0, 390.0), (300.0, 225.0), camera))
     return np.concatenate(found)
 
 
@@ -102,7 +102,7 @@ def test_columns_of_a_height_map_are_covered_and_no_more() -> None:
         (lambda: cover_heights(np.full((3, 3), np.nan), 0.01), "heights"),
         (lambda: cover_heights(np.zeros((3, 3)), 0.0), "cell"),
         (lambda: cover_mesh("/nowhere.obj"), "nowhere"),
-        (lambda: points_of_depth(np.zeros((3, 3)), (1, 1), (1, 1), pin.SE3.Identity()), "depth"),
+        (lambda: depth_to_points(np.zeros((3, 3)), (1, 1), (1, 1), pin.SE3.Identity()), "depth"),
         (lambda: Obstacle("x", ()), "no shape"),
         (lambda: Scene().changed(remove=["x"]), "'x'"),
     ],

@@ -17,7 +17,7 @@ from fastmove.dynamics.efforts import Dynamics
 from fastmove.geometry.poses import pose
 from fastmove.multibody.assembly import assemble
 from fastmove.optim.breakpoints import switch_basis
-from fastmove.optim.samples import Samples
+from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.transcription import Transcription
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.grasp import Grasp, hold
@@ -36,16 +36,16 @@ def test_1_a_moving_end_depends_on_the_duration_in_every_row(panda: fm.RobotMode
     start = State(READY, rng.uniform(-0.5, 0.5, 7), rng.uniform(-2, 2, 7))
     problem = TransferProblem("moving", panda, (), Scene(), start, Goal([READY + 0.4]), "benchmark")
     basis = switch_basis(lower_bound(start, READY + 0.4, problem.limit_set), at_rest=False)
-    tr = Transcription(problem, Dynamics(problem, assemble(problem)), start, READY + 0.4, basis)
-    free = rng.normal(size=(tr.n_free, 7)) * 0.1 + READY
+    transcription = Transcription(problem, Dynamics(problem, assemble(problem)), start, READY + 0.4, basis)
+    free = rng.normal(size=(transcription.n_free, 7)) * 0.1 + READY
     for duration in (0.4, 0.9, 2.0):
-        motion = tr.polynomial(free, duration)
+        motion = transcription.polynomial(free, duration)
         for expected in (start.q, start.v, start.a):
             np.testing.assert_allclose(motion(0.0)[0], expected, atol=1e-9)
             motion = motion.derivative()
         h = 1e-6
-        central = (tr.points(free, duration * (1 + h)) - tr.points(free, duration * (1 - h))) / (2 * h)
-        np.testing.assert_allclose(tr.points_slope(duration), central, atol=1e-8)
+        central = (transcription.points(free, duration * (1 + h)) - transcription.points(free, duration * (1 - h))) / (2 * h)
+        np.testing.assert_allclose(transcription.points_slope(duration), central, atol=1e-8)
 
 
 def test_2_a_trajectory_is_a_list_of_phases_joined_smoothly(panda: fm.RobotModel) -> None:
@@ -197,17 +197,19 @@ def test_10_the_wrench_is_what_the_hand_exerts_in_the_grasp_frame(panda: fm.Robo
     np.testing.assert_allclose(wrench, [0, 0, -weight, 0, 0.03 * weight, 0], atol=1e-9)
 
 
-def along(tr: Transcription, samples: Samples, free: Array, duration: float, direction: Array, xi: float, step: float) -> Array:
+def along(
+    transcription: Transcription, samples: ConstraintGrid, free: Array, duration: float, direction: Array, xi: float, step: float
+) -> Array:
     """T² τ (and wrench) over T0², this step along (direction, ξ)."""
     t = duration * (1 + step * xi)
-    points = tr.points(free + step * direction, t)
-    return tr.dynamics.efforts(*tr.states(samples.b_effort, points, t)).total * (t / duration) ** 2
+    points = transcription.points(free + step * direction, t)
+    return transcription.dynamics.efforts(*transcription.states(samples.b_effort, points, t)).total * (t / duration) ** 2
 
 
 def test_rows_predict_what_the_motion_does(panda: fm.RobotModel) -> None:
     """Torque rows of the subproblem, their T column included, against central differences, at rest and moving."""
     from fastmove.collision.checker import Collision
-    from fastmove.optim.merit import Optimiser
+    from fastmove.optim.merit import SqpProblem
     from fastmove.optim.subproblem import Subproblem
 
     rng = np.random.default_rng(4)
@@ -218,17 +220,17 @@ def test_rows_predict_what_the_motion_does(panda: fm.RobotModel) -> None:
         assembly = assemble(problem)
         dynamics, collision = Dynamics(problem, assembly), Collision(problem, assembly)
         basis = switch_basis(lower_bound(start, READY + 0.4, problem.limit_set), at_rest=False)
-        tr = Transcription(problem, dynamics, start, READY + 0.4, basis)
-        samples = Samples.standard(basis, tr.with_rate)
-        free, duration = READY + 0.4 * rng.uniform(0, 1, (tr.n_free, 7)), 1.3
-        optimiser = Optimiser(tr, samples, collision, collision.ends(READY, READY + 0.4), 0.1, 0.0)
-        point = optimiser.assess(free, duration)
+        transcription = Transcription(problem, dynamics, start, READY + 0.4, basis)
+        samples = ConstraintGrid.standard(basis, transcription.with_rate)
+        free, duration = READY + 0.4 * rng.uniform(0, 1, (transcription.n_free, 7)), 1.3
+        optimiser = SqpProblem(transcription, samples, collision, collision.ends(READY, READY + 0.4), 0.1, 0.0)
+        point = optimiser.evaluate(free, duration)
         duration = point.duration
         here = optimiser.linearise(point, 0.1)
-        sub = Subproblem(tr, samples, here, 10.0, (-0.5, 1.0), False)
-        direction, xi, h = rng.normal(size=(tr.n_free, 7)), 0.3, 1e-6
+        sub = Subproblem(transcription, samples, here, 10.0, (-0.5, 1.0), False)
+        direction, xi, h = rng.normal(size=(transcription.n_free, 7)), 0.3, 1e-6
 
-        scaled = partial(along, tr, samples, free, duration, direction, xi)
+        scaled = partial(along, transcription, samples, free, duration, direction, xi)
         central = (scaled(h) - scaled(-h)) / (2 * h)
         rows = np.einsum("kmrci,ci->kmr", sub.effort_free, direction) + (sub.effort_xi) * xi
         scale = np.abs(central).max(axis=(0, 1))
@@ -236,8 +238,8 @@ def test_rows_predict_what_the_motion_does(panda: fm.RobotModel) -> None:
 
 
 def test_an_interrupted_run_comes_to_the_same_motion(panda: fm.RobotModel) -> None:
-    from fastmove.optim.merit import Optimiser
-    from fastmove.optim.sqp import Descent, run
+    from fastmove.optim.merit import SqpProblem
+    from fastmove.optim.sqp import SqpRun, run
     from fastmove.planner.context import PlanningContext
     from fastmove.planner.goal_planner import GoalPlanner
 
@@ -245,11 +247,13 @@ def test_an_interrupted_run_comes_to_the_same_motion(panda: fm.RobotModel) -> No
     shop, bound = PlanningContext.of(problem), lower_bound(problem.start, READY + 0.4, problem.limit_set)
     task = GoalPlanner(shop, READY + 0.4, bound, shop.collision.ends(READY, READY + 0.4), 0)
     basis = switch_basis(bound)
-    tr = Transcription(problem, shop.dynamics, problem.start, READY + 0.4, basis)
-    optimiser = Optimiser(tr, Samples.standard(basis, tr.with_rate), shop.collision, task.ends, 0.1, 0.0, max_steps=9)
-    free = READY + 0.4 * np.random.default_rng(1).uniform(0, 1, (tr.n_free, 7))
+    transcription = Transcription(problem, shop.dynamics, problem.start, READY + 0.4, basis)
+    optimiser = SqpProblem(
+        transcription, ConstraintGrid.standard(basis, transcription.with_rate), shop.collision, task.ends, 0.1, 0.0, max_steps=9
+    )
+    free = READY + 0.4 * np.random.default_rng(1).uniform(0, 1, (transcription.n_free, 7))
     at_once, solved = run(optimiser, free, 1.0)
-    descent = Descent.of(optimiser, free, 1.0)
+    descent = SqpRun.of(optimiser, free, 1.0)
     merits = [descent.point.merit] + [descent.advance(k).merit for k in (1, 3, 5)]
     assert descent.solved == solved and np.array_equal(descent.point.free, at_once.free)
     assert merits == sorted(merits, reverse=True) and merits[-1] < 0.9 * merits[0]

@@ -10,7 +10,7 @@ from generators import block, end_is_usable, hold_bound, pinched
 import fastmove as fm
 from fastmove.optim.sqp import run
 from fastmove.planner.relaxation import Relaxation, frees, relaxation
-from fastmove.planner.sensitivity import STEP, Price, _Place, prices
+from fastmove.planner.sensitivity import PRICE_STEP, Price, _Place, prices
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.limit_edit import Limit, changed, limits_of
 from fastmove.problem.tolerance import Tolerance
@@ -29,7 +29,7 @@ def compared(problem: TransferProblem, most: int = 100) -> list[tuple[Price, flo
     place = _Place(problem, phase.basis, points[-1])
     point, _ = place.polished(points[3:-3], solution.duration)
     for price in prices(solution)[:most]:
-        for side in (STEP, -STEP):
+        for side in (PRICE_STEP, -PRICE_STEP):
             limit = price.limit
             try:
                 other = changed(problem, limit, limit.value * (1 + limit.sign * side))
@@ -54,7 +54,7 @@ def test_prices_of_a_motion_at_its_bound_are_those_of_the_slowest_joint() -> Non
     assert joints == {problem.robot.joint_names[bound.joint]}
     speed = next(price for price in found if price.limit.kind == "velocity")
     assert speed.looser < 0 and speed.tighter < 0
-    assert 1e-3 * free.duration < speed.seconds(-STEP) < 0.06 * free.duration
+    assert 1e-3 * free.duration < speed.seconds(-PRICE_STEP) < 0.06 * free.duration
 
 
 def test_prices_predict_what_solving_again_finds() -> None:

@@ -239,7 +239,7 @@ def test_a_contact_model_without_a_check_is_not_certified() -> None:
     class Unchecked(fm.ContactLaw):
         name = "unchecked"
 
-        def model(self, touch: object, friction: float, sure: float = 1.0, swing: float = 1.0) -> object:
+        def model(self, touch: object, friction: float, guaranteed: float = 1.0, swing: float = 1.0) -> object:
             return fm.SmoothContact(lambda wrench, force: ca.sumsqr(wrench) / force)
 
     fm.registries.contacts.add("unchecked", Unchecked())

@@ -10,8 +10,8 @@ from generators import block, free_space_pairs, pinched
 
 import fastmove as fm
 from fastmove.problem.goal import TOOL, Goal, GoalPose
-from fastmove.search.goal_refinement import soonest
-from fastmove.search.ik import Reach, pose_at, reached
+from fastmove.search.goal_refinement import refine_goals
+from fastmove.search.ik import GoalIk, pose_at, with_goal_configurations
 from fastmove.search.time_bound import lower_bound
 
 HERE = pin.SE3(pin.utils.rotate("x", 0.4), np.array([0.5, 0.1, 0.3]))
@@ -25,10 +25,10 @@ def test_every_sample_is_inside_and_what_is_turned_further_is_outside_by_that_mu
         HERE, axis=axis, span=(-0.5, 1.0), flips=(pin.utils.rotate("y", np.pi),), tolerance=np.array([0.01, 0, 0.02])
     )
     for pose in region.samples():
-        assert max(region.gaps(pose)) < 1e-7
+        assert max(region.distance_outside(pose)) < 1e-7
     for over in (0.05, 0.3):
         beyond = pin.SE3(HERE.rotation @ pin.exp3(region.axis * (1.0 + over)), HERE.translation + np.array([0.03, 0.0, 0.0]))
-        distance, angle = region.gaps(beyond)
+        distance, angle = region.distance_outside(beyond)
         assert distance == pytest.approx(0.02) and angle == pytest.approx(over, abs=1e-7)
     aside = np.cross(region.axis, rng.normal(size=3))
     tilted = pin.SE3(
@@ -38,7 +38,7 @@ def test_every_sample_is_inside_and_what_is_turned_further_is_outside_by_that_mu
         np.linalg.norm(pin.log3((HERE.rotation @ pin.exp3(region.axis * a)).T @ tilted.rotation))
         for a in np.linspace(-0.5, 1, 3001)
     ]
-    assert region.gaps(tilted)[1] == pytest.approx(min(swept), abs=1e-5)
+    assert region.distance_outside(tilted)[1] == pytest.approx(min(swept), abs=1e-5)
 
 
 def test_a_full_turn_is_sampled_once_and_a_pose_alone_once() -> None:
@@ -72,7 +72,7 @@ def test_freedom_makes_motions_faster_and_the_certificate_measures_the_pose(pand
         durations.append((fixed.duration, free.duration))
         end = free.trajectory.position(free.duration)
         (wanted,) = region.goal.poses
-        assert max(wanted.gaps(pose_at(problem, end))) < 1e-7
+        assert max(wanted.distance_outside(pose_at(problem, end))) < 1e-7
         tally = free.goals
         assert tally.total == tally.solved + tally.refused + tally.slower + tally.left and tally.total > 20
         assert fm.certify(region, free.trajectory).ok  # of the problem as it was asked, without any configurations
@@ -88,10 +88,10 @@ def test_freedom_makes_motions_faster_and_the_certificate_measures_the_pose(pand
 
 def test_configurations_reach_the_region_and_are_the_same_every_time(book: fm.TransferProblem) -> None:
     region = turned_about(book, (0.0, 0.0, 1.0))
-    found, again = reached(region), reached(region)
+    found, again = with_goal_configurations(region), with_goal_configurations(region)
     np.testing.assert_array_equal(found.goal.configurations, again.goal.configurations)
     (wanted,) = region.goal.poses
-    assert all(max(wanted.gaps(pose_at(book, q))) < 1e-6 for q in found.goal.configurations)
+    assert all(max(wanted.distance_outside(pose_at(book, q))) < 1e-6 for q in found.goal.configurations)
     assert np.all(found.goal.configurations >= book.limit_set.position_min - 1e-12)
 
 
@@ -130,7 +130,7 @@ def test_a_file_may_ask_for_a_region(tmp_path: Path) -> None:
     assert np.degrees(wanted.span).tolist() == pytest.approx([-30.0, 30.0]) and len(wanted.flips) == 2
     described = fm.describe(problem)
     assert described["goals"] == [] and described["goal_poses"][0]["tolerance"] == [0.01, 0.01, 0.0]
-    assert fm.describe(reached(problem)) == described  # what planning finds is not part of the question
+    assert fm.describe(with_goal_configurations(problem)) == described  # what planning finds is not part of the question
 
 
 @pytest.mark.parametrize(
@@ -161,15 +161,15 @@ def regions(book: fm.TransferProblem) -> list[GoalPose]:
 def test_what_is_between_samples_is_in_the_region_and_sooner(book: fm.TransferProblem, kind: int) -> None:
     region, limits = regions(book)[kind], book.limit_set
     problem = book.with_(goal=Goal.at(region))
-    q = np.concatenate(list(Reach(problem, region).along(region.samples(), np.random.default_rng(0))))
+    q = np.concatenate(list(GoalIk(problem, region).along(region.samples(), np.random.default_rng(0))))
     bound = lambda rows: np.array([lower_bound(book.start, row, limits).duration for row in rows])  # noqa: E731
     sampled = q[int(np.argmin(bound(q)))]
-    best, reach = soonest(problem, sampled), Reach(problem, region)
+    best, reach = refine_goals(problem, sampled), GoalIk(problem, region)
     assert best is not None and bound([best])[0] < bound([sampled])[0]  # seven axes: a self-motion even where nothing is free
-    assert max(region.gaps(pose_at(book, best))) < 1e-6
+    assert max(region.distance_outside(pose_at(book, best))) < 1e-6
     assert np.all((best >= limits.position_min) & (best <= limits.position_max))
     rng = np.random.default_rng(kind)  # no configuration of the region near it is much sooner
-    near = [reach.into(region, best + rng.normal(size=7) * rng.choice([0.003, 0.02])) for _ in range(300)]
+    near = [reach.project_into(region, best + rng.normal(size=7) * rng.choice([0.003, 0.02])) for _ in range(300)]
     assert bound([row for row in near if row is not None]).min() > 0.99 * bound([best])[0]
 
 
@@ -182,7 +182,7 @@ def test_the_nearest_pose_of_a_region_is_in_it_and_leaves_what_is_inside(book: f
         shift = pin.SE3(pin.exp3(rng.normal(size=3) * 0.1), rng.normal(size=3) * 0.05)
         outside = region.placement * shift
         nearest = region.nearest(outside)
-        assert max(region.gaps(nearest)) < 1e-9
-        gap, turn = region.gaps(outside)
+        assert max(region.distance_outside(nearest)) < 1e-9
+        gap, turn = region.distance_outside(outside)
         assert np.abs(nearest.translation - outside.translation).max() == pytest.approx(gap, abs=1e-12)
         assert np.linalg.norm(pin.log3(nearest.rotation.T @ outside.rotation)) == pytest.approx(turn, abs=1e-9)

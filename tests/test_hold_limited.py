@@ -8,7 +8,7 @@ import fastmove as fm
 from fastmove.bench.planners import slowdown
 from fastmove.certificate.certify import certify
 from fastmove.errors import InputError
-from fastmove.optim.samples import Samples
+from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.transcription import Transcription
 from fastmove.planner.context import PlanningContext
 from fastmove.planner.goal_planner import GoalPlanner
@@ -16,7 +16,7 @@ from fastmove.planner.retiming import deviation, retime
 from fastmove.problem.transfer import TransferProblem
 from fastmove.search.time_bound import lower_bound
 from fastmove.trajectory.bspline import SplineBasis
-from fastmove.trajectory.path_curve import Way
+from fastmove.trajectory.path_curve import PathCurve
 
 CASES = 100
 
@@ -30,10 +30,10 @@ def halved(problem: TransferProblem, solution: fm.Solution) -> float:
     bound = lower_bound(problem.start, goal, problem.limit_set)
     ends = shop.collision.ends(np.array(problem.start.q), goal)
     task = GoalPlanner(shop, goal, bound, ends, 0)
-    tr = Transcription(problem, shop.dynamics, problem.start, goal, finer, 2e-4)
+    transcription = Transcription(problem, shop.dynamics, problem.start, goal, finer, 2e-4)
     free = (phase.basis.insertion_matrix(finer) @ np.array(phase.control_points))[3:-3]
-    samples = Samples.standard(finer, tr.with_rate)
-    draft = task.solve(tr, samples, free, solution.duration, 0.1)
+    samples = ConstraintGrid.standard(finer, transcription.with_rate)
+    draft = task.solve(transcription, samples, free, solution.duration, 0.1)
     if draft is None:
         return solution.duration
     trajectory, certificate = task.certified(draft)
@@ -66,7 +66,7 @@ def test_a_path_of_configurations_is_retimed_too() -> None:
 @pytest.mark.parametrize("path", [np.zeros((1, 7)), np.full((3, 7), np.nan), np.zeros((4, 7))])
 def test_bad_paths_are_named(path: np.ndarray) -> None:
     with pytest.raises(InputError, match="path"):
-        Way.through(path)
+        PathCurve.through(path)
 
 
 def test_a_path_from_elsewhere_is_named() -> None:

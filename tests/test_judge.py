@@ -10,7 +10,7 @@ from generators import block, hold_limited, pinched
 import fastmove as fm
 from fastmove.errors import GraspInvalid, InputError
 from fastmove.execution.slip_test import Judgement, Verdict, judge, judge_batch, verdict_of, worst_of
-from fastmove.problem.grasp import Held, hold
+from fastmove.problem.grasp import HeldItem, hold
 from fastmove.problem.uncertainty import Uncertainty
 
 pytest.importorskip("mujoco", reason="mujoco is not installed")
@@ -38,13 +38,13 @@ def cup() -> tuple[fm.TransferProblem, fm.Trajectory]:
     return problem, fm.plan(there).raise_for_status().trajectory
 
 
-def from_ready(held: Held) -> fm.TransferProblem:
+def from_ready(held: HeldItem) -> fm.TransferProblem:
     """A Panda with this item, from one configuration to another nearby, in free space."""
     ends = fm.State.rest(READY), fm.Goal(READY[None] + 0.1)
     return fm.TransferProblem("from ready", fm.load_robot("panda"), (held,), fm.Scene(), *ends, "benchmark")
 
 
-def planned(held: Held) -> tuple[fm.TransferProblem, fm.Trajectory]:
+def planned(held: HeldItem) -> tuple[fm.TransferProblem, fm.Trajectory]:
     problem = from_ready(held)
     return problem, fm.plan(problem).raise_for_status().trajectory
 
@@ -327,7 +327,7 @@ def test_a_false_depth_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 # -- pads that close on a turned item -----------------------------------------------------------------------------------------
 
 
-def closed_on(held: Held, turn: float, axis: np.ndarray, force: float) -> Settling:
+def closed_on(held: HeldItem, turn: float, axis: np.ndarray, force: float) -> Settling:
     """How an item settles that is turned by this angle before the pads close."""
     problem = from_ready(held)
     sim = Simulation(problem, force, READY[None], friction=held.friction)

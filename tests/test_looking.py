@@ -9,26 +9,26 @@ from generators import block, pinched, straight_line
 
 import fastmove as fm
 from fastmove.collision.checker import Collision
-from fastmove.collision.face_contacts import CORNERS, MANIFOLD_BAND, MANIFOLD_OVERHANG, Faces
+from fastmove.collision.face_contacts import CORNERS, MANIFOLD_BAND, MANIFOLD_OVERHANG, ContactManifolds
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
 from fastmove.multibody.assembly import assemble
 from fastmove.multibody.bounding_volumes import Bounding
-from fastmove.optim.merit import Optimiser
-from fastmove.optim.samples import Samples
-from fastmove.optim.sqp import Descent
+from fastmove.optim.merit import SqpProblem
+from fastmove.optim.samples import ConstraintGrid
+from fastmove.optim.sqp import SqpRun
 from fastmove.planner.context import PlanningContext
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Obstacle, Scene
 from fastmove.problem.transfer import TransferProblem
-from fastmove.search.path_validity import STEP, Validity
-from fastmove.search.rrt_connect import BESIDE, _shortcut, alike, connect
+from fastmove.search.path_validity import EDGE_STEP, StateValidityChecker
+from fastmove.search.rrt_connect import BESIDE_SHARE, _shortcut, connect, is_deformable_to
 
 READY = np.array([0, -0.785, 0, -2.356, 0, 1.571, 0.785])
 SWUNG = READY + 2.4 * np.eye(7)[0]
 
 
-def optimiser_before(panda: fm.RobotModel, scene: Scene) -> tuple[Optimiser, np.ndarray, float]:
+def optimiser_before(panda: fm.RobotModel, scene: Scene) -> tuple[SqpProblem, np.ndarray, float]:
     """Of a swing about the first joint with one sample a span, and its straight line."""
     problem = TransferProblem("swing", panda, (), scene, State.rest(READY), Goal([SWUNG]), "fer")
     return straight_line(problem, per_span=1)
@@ -38,11 +38,11 @@ def blade(panda: fm.RobotModel) -> tuple[Scene, float]:
     """A thin plate that the fingertips cross half-way between two samples of the swing, and s there."""
     optimiser, free, duration = optimiser_before(panda, Scene())
     s = optimiser.samples.clearance
-    tr = optimiser.tr
-    points = tr.points(free, duration)
-    k = int(np.argmax(np.diff((tr.basis.matrix(s) @ points)[:, 0])))
+    transcription = optimiser.transcription
+    points = transcription.points(free, duration)
+    k = int(np.argmax(np.diff((transcription.basis.design_matrix(s) @ points)[:, 0])))
     place = float(s[k] + s[k + 1]) / 2
-    q = (tr.basis.matrix([place]) @ points)[0]
+    q = (transcription.basis.design_matrix([place]) @ points)[0]
     gripper = panda.gripper()
     arm = optimiser.collision.assembly.arm
     parent = arm.frames[arm.getFrameId(gripper.parent_frame)]
@@ -57,15 +57,19 @@ def test_a_blade_between_two_samples_is_found_and_gone_around(panda: fm.RobotMod
     scene, place = blade(panda)
     optimiser, free, duration = optimiser_before(panda, scene)
     clear, _, _ = optimiser_before(panda, Scene())
-    point = optimiser.assess(free, duration)
-    assert point.lack == clear.assess(free, duration).lack < 1e-3  # at the samples the blade is not in the way
-    found = optimiser.unseen(point)
+    point = optimiser.evaluate(free, duration)
+    assert (
+        point.clearance_violation == clear.evaluate(free, duration).clearance_violation < 1e-3
+    )  # at the samples the blade is not in the way
+    found = optimiser.violations_between_samples(point)
     assert len(found) >= 1 and np.abs(found - place).min() < 0.02
-    descent = Descent.of(optimiser, free, duration)
-    assert descent.look_between() and not descent.over
+    descent = SqpRun.of(optimiser, free, duration)
+    assert descent.add_violated_samples() and not descent.finished
     assert len(descent.optimiser.samples.clearance) > len(optimiser.samples.clearance)
     moved = descent.converge()
-    q = optimiser.tr.basis.matrix(np.linspace(0, 1, 2000)) @ optimiser.tr.points(moved.free, moved.duration)
+    q = optimiser.transcription.basis.design_matrix(np.linspace(0, 1, 2000)) @ optimiser.transcription.points(
+        moved.free, moved.duration
+    )
     assert optimiser.collision.query(q, optimiser.ends, 0.0).margin.min(initial=0.0) > -1e-3
 
 
@@ -73,7 +77,9 @@ def test_more_samples_are_those_that_were_asked_for(panda: fm.RobotModel) -> Non
     optimiser, _, _ = optimiser_before(panda, Scene())
     samples, more = optimiser.samples, np.array([0.111, 0.777])
     added = samples.added(np.zeros(0), more)
-    whole = Samples(samples.basis, samples.effort, np.union1d(samples.clearance, more), samples.rate, samples.hasty)
+    whole = ConstraintGrid(
+        samples.basis, samples.effort, np.union1d(samples.clearance, more), samples.rate, samples.near_speed_limit
+    )
     for key in ("clearance", "b_clearance", "freedom", "hull0", "hull1", "b2_break", "b3_span"):
         np.testing.assert_array_equal(getattr(added, key), getattr(whole, key))
     assert len(samples.clearance) == len(added.clearance) - 2
@@ -88,14 +94,14 @@ def walled(panda: fm.RobotModel) -> TransferProblem:
 def test_searched_paths_join_the_ends_and_are_free_in_between(panda: fm.RobotModel, seed: int) -> None:
     problem = walled(panda)
     shop = PlanningContext.of(problem)
-    valid = Validity(shop.collision, shop.dynamics, problem, shop.collision.ends(READY, SWUNG))
+    valid = StateValidityChecker(shop.collision, shop.dynamics, problem, shop.collision.ends(READY, SWUNG))
     assert not valid.edge(READY, SWUNG)
     path = connect(valid, SWUNG, seed)
     assert path is not None and np.array_equal(path[0], READY) and np.array_equal(path[-1], SWUNG)
     for a, b in pairwise(path):
-        q = np.linspace(a, b, 10 * int(np.ceil(np.linalg.norm(b - a) / STEP)) + 1)
-        assert shop.collision.query(q, valid.ends, 0.0).margin.min(initial=0.0) > -STEP / 2  # what half a step can add
-    again = connect(Validity(shop.collision, shop.dynamics, problem, valid.ends), SWUNG, seed)
+        q = np.linspace(a, b, 10 * int(np.ceil(np.linalg.norm(b - a) / EDGE_STEP)) + 1)
+        assert shop.collision.query(q, valid.ends, 0.0).margin.min(initial=0.0) > -EDGE_STEP / 2  # what half a step can add
+    again = connect(StateValidityChecker(shop.collision, shop.dynamics, problem, valid.ends), SWUNG, seed)
     assert again is not None and again.tobytes() == path.tobytes()
 
 
@@ -103,8 +109,8 @@ def test_only_a_direct_search_takes_the_straight_line(panda: fm.RobotModel, monk
     monkeypatch.setattr("fastmove.search.rrt_connect.SHORTCUTS", 0)
     problem = walled(panda).with_(scene=Scene())
     shop = PlanningContext.of(problem)
-    valid = Validity(shop.collision, shop.dynamics, problem, shop.collision.ends(READY, SWUNG))
-    lifts = {q.tobytes() for q in (*valid.lift(READY, "start"), *valid.lift(SWUNG, "goal"))}
+    valid = StateValidityChecker(shop.collision, shop.dynamics, problem, shop.collision.ends(READY, SWUNG))
+    lifts = {q.tobytes() for q in (*valid.retreat_path(READY, "start"), *valid.retreat_path(SWUNG, "goal"))}
     direct, other = (connect(valid, SWUNG, 1, direct=direct) for direct in (True, False))
     assert direct is not None and {q.tobytes() for q in direct} == lifts
     assert other is not None and not {q.tobytes() for q in other} <= lifts
@@ -113,7 +119,7 @@ def test_only_a_direct_search_takes_the_straight_line(panda: fm.RobotModel, monk
 def test_shortcuts_keep_the_ends_and_never_lengthen_a_path(panda: fm.RobotModel) -> None:
     problem = walled(panda).with_(scene=Scene())
     shop = PlanningContext.of(problem)
-    valid = Validity(shop.collision, shop.dynamics, problem, shop.collision.ends(READY, SWUNG))
+    valid = StateValidityChecker(shop.collision, shop.dynamics, problem, shop.collision.ends(READY, SWUNG))
     rng = np.random.default_rng(5)
     path = np.concatenate([READY[None], READY + rng.uniform(-0.4, 0.4, (6, 7)), SWUNG[None]])
     short = _shortcut(path, valid, rng)
@@ -122,7 +128,7 @@ def test_shortcuts_keep_the_ends_and_never_lengthen_a_path(panda: fm.RobotModel)
     assert length(short) < 0.9 * length(path) and length(short) >= np.linalg.norm(SWUNG - READY) - 1e-12
 
 
-class Disc(Validity):
+class Disc(StateValidityChecker):
     """The plane without a disc of radius 0.1 around the origin."""
 
     def __init__(self) -> None:
@@ -132,11 +138,11 @@ class Disc(Validity):
         return float(np.hypot(*q)) > 0.1
 
 
-@pytest.mark.parametrize(("above", "below", "same"), [(0.3, 0.2, True), (0.3, -0.2, False), (0.15 + BESIDE, 0.14, False)])
+@pytest.mark.parametrize(("above", "below", "same"), [(0.3, 0.2, True), (0.3, -0.2, False), (0.15 + BESIDE_SHARE, 0.14, False)])
 def test_paths_are_alike_on_one_side_of_what_is_in_the_way(above: float, below: float, same: bool) -> None:
     one, other = (np.array([[-1.0, 0.0], [0.0, y], [1.0, 0.0]]) for y in (above, below))
-    assert alike(one, other, Disc()) is same and alike(other, one, Disc()) is same
-    assert alike(one, np.array([one[0], (one[0] + one[1]) / 2, *one[1:]]), Disc())  # the same line with a point more
+    assert is_deformable_to(one, other, Disc()) is same and is_deformable_to(other, one, Disc()) is same
+    assert is_deformable_to(one, np.array([one[0], (one[0] + one[1]) / 2, *one[1:]]), Disc())  # the same line with a point more
 
 
 def test_corners_over_a_face_are_those_found_one_by_one(panda: fm.RobotModel) -> None:
@@ -158,7 +164,7 @@ def test_corners_over_a_face_are_those_found_one_by_one(panda: fm.RobotModel) ->
     normal /= np.linalg.norm(normal, axis=1)[:, None]
     distance, one = rng.uniform(-0.01, 0.05, count), rng.normal(size=(count, 3)) * 0.3
     two = one + distance[:, None] * normal
-    got = Faces(assembly.bodies, bounding).manifolds(placed, sample, pair, distance, normal, one, two)
+    got = ContactManifolds(assembly.bodies, bounding).manifolds(placed, sample, pair, distance, normal, one, two)
     wanted = []
     for row in range(count):
         i, j = collision.pairs[pair[row]]

@@ -13,7 +13,7 @@ import fastmove as fm
 from fastmove.bench.recheck import raw_hits
 from fastmove.certificate.certify import certify
 from fastmove.collision.checker import Collision
-from fastmove.geometry.pose_trajectory import Motion
+from fastmove.geometry.pose_trajectory import PoseTrajectory
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
 from fastmove.multibody.assembly import assemble
@@ -29,18 +29,18 @@ UP = pose((0.0, 0.0, 0.0))
 OUT = np.array([0, 0.3, 0, -1.9, 0, 2.2, 0.785])  # the arm stretched out, the item 0.6 m in front of it
 
 
-def wandering(seed: int, legs: int = 4) -> Motion:
+def wandering(seed: int, legs: int = 4) -> PoseTrajectory:
     rng = np.random.default_rng(seed)
     times = np.cumsum(rng.uniform(0.1, 0.5, legs + 1)) - 0.3
-    return Motion(times, tuple(pose(rng.uniform(-0.5, 0.5, 3), quaternion(rng)) for _ in times))
+    return PoseTrajectory(times, tuple(pose(rng.uniform(-0.5, 0.5, 3), quaternion(rng)) for _ in times))
 
 
-def box(name: str, size: tuple[float, float, float], motion: Motion | None = None) -> Obstacle:
+def box(name: str, size: tuple[float, float, float], motion: PoseTrajectory | None = None) -> Obstacle:
     return Obstacle(name, Shape("box", np.array(size), placement=UP), motion)
 
 
-def straight_by(first: tuple[float, ...], last: tuple[float, ...], begin: float, end: float) -> Motion:
-    return Motion(np.array([begin, end]), (pose(first), pose(last)))
+def straight_by(first: tuple[float, ...], last: tuple[float, ...], begin: float, end: float) -> PoseTrajectory:
+    return PoseTrajectory(np.array([begin, end]), (pose(first), pose(last)))
 
 
 def held_arm(panda: fm.RobotModel, *obstacles: Obstacle) -> TransferProblem:
@@ -80,7 +80,7 @@ def test_no_point_goes_farther_than_the_way_that_is_counted() -> None:
     for seed in range(10):
         motion, points = wandering(seed), rng.normal(size=(8, 3))
         for first, last in np.sort(rng.uniform(-0.5, 2.5, (40, 2)), axis=1):
-            way, turn = np.diff(motion.travelled(np.array([first, last])), axis=0)[0]
+            way, turn = np.diff(motion.arc_length(np.array([first, last])), axis=0)[0]
             there = [points @ p.rotation.T + p.translation for p in (motion.pose(first), motion.pose(last))]
             gone = np.linalg.norm(there[1] - there[0], axis=1)
             assert np.all(gone <= way + turn * np.linalg.norm(points, axis=1) + 1e-12)
@@ -97,7 +97,7 @@ def test_a_later_clock_and_another_place_are_the_same_motion() -> None:
 @pytest.mark.parametrize("times", [[0.0], [0.0, 0.0], [1.0, 0.5], [0.0, np.inf], [0.0, 1.0, 2.0]])
 def test_waypoints_that_are_none_are_refused(times: list[float]) -> None:
     with pytest.raises(fm.InputError, match="waypoints"):
-        Motion(np.array(times), (UP,) * min(len(times), 2))
+        PoseTrajectory(np.array(times), (UP,) * min(len(times), 2))
 
 
 def test_what_moves_cannot_be_touched() -> None:
@@ -109,7 +109,7 @@ def test_what_moves_cannot_be_touched() -> None:
 def test_poses_that_are_none_are_refused(bad: float) -> None:
     wrong = pin.SE3(np.eye(3), np.array([bad, 0.0, 0.0]))
     with pytest.raises(fm.InputError, match="no pose"):
-        Motion(np.array([0.0, 1.0]), (UP, wrong))
+        PoseTrajectory(np.array([0.0, 1.0]), (UP, wrong))
     with pytest.raises(fm.InputError, match="no pose"):
         Shape("sphere", radius=0.1, placement=wrong)
     with pytest.raises(fm.InputError, match="no pose"):
@@ -196,7 +196,7 @@ def test_the_sweep_finds_a_plate_that_flies_through_between_samples(panda: fm.Ro
     for low, caught in ((down - 0.001, True), (down + 0.001, True), (down + 0.003, False)):
         z = pin.SE3(frame.rotation, middle + frame.rotation[:, 2] * (low + 0.0005))
         times = np.array([0.5033, 0.5033 + 0.005])
-        motion = Motion(times, tuple(pin.SE3(z.rotation, z.translation + way * s) for s in (-0.1, 0.1)))
+        motion = PoseTrajectory(times, tuple(pin.SE3(z.rotation, z.translation + way * s) for s in (-0.1, 0.1)))
         plate = box("plate", (0.001, 0.02, 0.001), motion)
         clear = certify(problem.with_(scene=Scene((plate,))), still(problem, 1.0), ("clearance",)).kinds["clearance"]
         assert clear.ok is not caught, (low, clear)
@@ -208,7 +208,7 @@ def test_what_cannot_be_cleared_is_named_and_not_what_is_nearest(panda: fm.Robot
     """A box that is elsewhere within a nanosecond is never seen on its way."""
     problem = held_arm(panda)
     far = tuple(pin.SE3(np.eye(3), np.array([0.5, y, 0.5])) for y in (-0.9, 0.9))
-    there = box("jumping", (0.1, 0.1, 0.3), Motion(np.array([0.5, 0.5 + 1e-9]), far))
+    there = box("jumping", (0.1, 0.1, 0.3), PoseTrajectory(np.array([0.5, 0.5 + 1e-9]), far))
     clear = certify(problem.with_(scene=Scene((there,))), still(problem, 1.0), ("clearance",)).kinds["clearance"]
     assert not clear.ok and "jumping" in clear.where and clear.time_s == pytest.approx(0.5, abs=1e-3)
 
@@ -219,7 +219,7 @@ def test_the_sweep_is_never_above_a_dense_look(panda: fm.RobotModel) -> None:
     for _ in range(9):
         times = np.array([0.0, 0.35, 0.8])
         around = [np.array([r * np.cos(t), r * np.sin(t), z]) for r, t, z in rng.uniform((0.6, -2, 0.1), (1.1, 2, 0.9), (3, 3))]
-        mover = box("mover", (0.15, 0.1, 0.2), Motion(times, tuple(pose(x, quaternion(rng)) for x in around)))
+        mover = box("mover", (0.15, 0.1, 0.2), PoseTrajectory(times, tuple(pose(x, quaternion(rng)) for x in around)))
         problem = held_arm(panda, mover)
         bound = lower_bound(problem.start, np.array(problem.goal.configurations[0]), problem.limit_set).duration
         trajectory = straight_motion(problem, 0.8 / bound)

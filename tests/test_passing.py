@@ -20,7 +20,7 @@ from fastmove.search import velocity_tuning as passing
 @pytest.mark.parametrize(("place", "opens"), [(0.5, 0.7), (0.5, 1.0), (0.25, 0.8), (0.75, 1.4)])
 def test_the_earliest_law_passes_a_gate_as_it_opens(place: float, opens: float) -> None:
     """A gate at place p of a motion that takes 1 s: nobody arrives before max(1, opens + 1 − p), and the laws do then."""
-    found = passing.laws(lambda x, t: (np.abs(x - place) > 0.011) | (t >= opens), 1.0, opens)
+    found = passing.time_laws(lambda x, t: (np.abs(x - place) > 0.011) | (t >= opens), 1.0, opens)
     later, running, ahead = found
     earliest, step = max(1.0, opens + 1 - place), 1 / passing.PLACES
     for law in (running, ahead):
@@ -33,8 +33,8 @@ def test_the_earliest_law_passes_a_gate_as_it_opens(place: float, opens: float) 
 
 
 def test_no_law_is_needed_where_nothing_is_in_the_way_and_none_leads_through_a_wall() -> None:
-    assert passing.laws(lambda x, t: (np.abs(x - 0.5) > 0.011) | (t >= 0.3), 1.0, 0.3) == []
-    assert passing.laws(lambda x, t: np.abs(x - 0.5) > 0.011, 1.0, 5.0) == []
+    assert passing.time_laws(lambda x, t: (np.abs(x - 0.5) > 0.011) | (t >= 0.3), 1.0, 0.3) == []
+    assert passing.time_laws(lambda x, t: np.abs(x - 0.5) > 0.011, 1.0, 5.0) == []
 
 
 def test_a_law_goes_only_where_it_is_free() -> None:
@@ -53,7 +53,7 @@ def test_a_law_goes_only_where_it_is_free() -> None:
             count += 1
             ahead = {i for k in here for i in (k, k + 1) if i <= passing.PLACES}
             here = {i for i in ahead if free(np.array([i]) / passing.PLACES, np.array([count]) / passing.PLACES)[0]}
-        found = passing.laws(free, 1.0, 1.0)
+        found = passing.time_laws(free, 1.0, 1.0)
         straight_on = np.arange(passing.PLACES + 1) / passing.PLACES
         if np.all(free(straight_on, straight_on)):
             assert not found

@@ -13,9 +13,9 @@ import pytest
 from generators import dominance, hold_limited, random_loads
 
 import fastmove as fm
-from fastmove.certificate.certificate import Certificate, Entry
+from fastmove.certificate.certificate import Certificate, LimitMargin
 from fastmove.execution.slip_test import Judgement, Verdict, judge, judge_batch
-from fastmove.problem.min_grip import least_grip
+from fastmove.problem.min_grip import min_grip
 
 pytest.importorskip("mujoco", reason="mujoco is not installed")
 from fastmove.drivers.mujoco import MujocoDriver
@@ -57,12 +57,12 @@ def test_a_light_pad_that_cannot_carry_its_share_rattles(monkeypatch: pytest.Mon
     solution = fm.plan(problem)
     with monkeypatch.context() as unjudged:
         unjudged.setattr(
-            "fastmove.planner.repair.certify", lambda *_: Certificate({"start": Entry(1.0, "", 1.0, 0.0, "", "exact")})
+            "fastmove.planner.repair.certify", lambda *_: Certificate({"start": LimitMargin(1.0, "", 1.0, 0.0, "", "exact")})
         )
         trajectory = fm.plan(problem.with_(holds=(blind,))).trajectory
     believed = replace(solution, trajectory=trajectory, certificate=fm.certify(problem, trajectory))
     assert {k for k, e in believed.certificate.kinds.items() if not e.ok} == {"pad_share"}
-    needed = [least_grip(held, s.certificate.profile["wrench"][::10]).max() / s.grip_force[0] for s in (believed, solution)]
+    needed = [min_grip(held, s.certificate.profile["wrench"][::10]).max() / s.grip_force[0] for s in (believed, solution)]
     gaps = [wrench_gap(s, judge(problem, s.trajectory)).max() for s in (believed, solution)]
     print(f"\nexact share of load without / with V: {needed[0]:.3f} / {needed[1]:.3f}; jumps of the contact force {gaps}")
     assert solution.ok and needed[0] > 0.92 and needed[1] <= 0.91

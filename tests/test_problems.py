@@ -10,7 +10,7 @@ from generators import jittered
 
 import fastmove as fm
 from fastmove.search.ik import configurations, pose_at
-from fastmove.search.retarget import on_robot
+from fastmove.search.retarget import retarget
 from fastmove.solution.binding import binding_intervals
 
 PROBLEMS = sorted(p for p in (Path(__file__).parent.parent / "problems").glob("*.toml") if p.stem != "items")
@@ -49,10 +49,10 @@ def test_inverse_kinematics_reaches_the_pose_and_finds_other_branches(book: fm.T
 def test_what_another_robot_cannot_do_is_refused_by_name() -> None:
     bulb = fm.load_problem(PROBLEMS[0].parent / "light_bulb.toml")
     with pytest.raises(fm.InputError, match="at least 20 N"):
-        on_robot(bulb, fm.load_robot("ur5e"))
+        retarget(bulb, fm.load_robot("ur5e"))
     far = bulb.robot.at(fm.pose([3.0, 0, 0], [0, 0, 0, 1]))
     with pytest.raises(fm.InputError, match="out of reach"):
-        on_robot(bulb, far)
+        retarget(bulb, far)
 
 
 @pytest.mark.slow
@@ -91,7 +91,7 @@ def test_the_same_pairs_on_the_ur5e() -> None:
     robot = fm.load_robot("ur5e")
     for path in PROBLEMS:
         try:
-            problem = on_robot(fm.load_problem(path), robot)
+            problem = retarget(fm.load_problem(path), robot)
         except fm.InputError as error:
             print(f"\n{path.stem:20s} refused: {error}")
             continue

@@ -9,7 +9,7 @@ from generators import hold_bound
 from test_certificate import behind_a_post
 
 import fastmove as fm
-from fastmove.arrays import locked
+from fastmove.arrays import readonly
 from fastmove.problem.limit_edit import Limit, changed, limits_of
 from fastmove.problem.transfer import TransferProblem
 
@@ -55,7 +55,7 @@ def test_turning_everything_about_gravity_keeps_the_duration(panda: fm.RobotMode
 def test_tilting_gravity_does_not() -> None:
     """The property would be empty if gravity did not matter."""
     problem, free = next(hold_bound(1, 1))
-    tilted = problem.with_(gravity=locked(pin.utils.rotate("x", 0.8) @ np.array([0.0, 0.0, -9.81])))
+    tilted = problem.with_(gravity=readonly(pin.utils.rotate("x", 0.8) @ np.array([0.0, 0.0, -9.81])))
     here, there = (fm.certify(p, free.trajectory, ("hold",)).kinds["hold"].margin for p in (problem, tilted))
     assert abs(here - there) > 1e-3
 

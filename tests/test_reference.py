@@ -20,7 +20,7 @@ from fastmove.problem.transfer import TransferProblem
 from fastmove.reference.casadi_rnea import efforts_function, members_parameters
 from fastmove.reference.improve import best_of, reference
 from fastmove.reference.oracle import Oracle
-from fastmove.search.initial_guess import bent
+from fastmove.search.initial_guess import bent_guess
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.trajectory import Phase, Trajectory
 
@@ -86,10 +86,10 @@ def test_derivatives_are_those_of_the_whole_program(panda: fm.RobotModel) -> Non
     goal = np.array(problem.goal.configurations[0])
     oracle = Oracle(problem, basis, np.array(problem.start.q), goal, samples_per_span=1)
     assert oracle.rate is not None
-    free = bent(oracle.start, goal, problem.limit_set, basis, 3)
-    q = basis.matrix(oracle.clearance_sites) @ oracle.points(free)
+    free = bent_guess(oracle.start, goal, problem.limit_set, basis, 3)
+    q = basis.design_matrix(oracle.clearance_sites) @ oracle.points(free)
     program = oracle._program(oracle._motion(free, 1.0, "start"), oracle.collision.query(q, oracle.ends, 0.1, gradients=True))
-    value, jacobian, multiplier, hessian = program.whole()
+    value, jacobian, multiplier, hessian = program.summed()
     x = program.x
     plain = ca.Function("plain", [x, multiplier], [ca.jacobian(value, x), ca.triu(ca.hessian(ca.dot(multiplier, value), x)[0])])
     ours = ca.Function("ours", [x, multiplier], [jacobian, hessian])
@@ -119,8 +119,8 @@ def test_where_only_the_hold_at_rest_is_in_the_way_bent_lines_are_tried(
     but time, does not."""
     problem, solution = planned[17]
     answers = iter([True])
-    monkeypatch.setattr("fastmove.planner.goal_planner.Task.obstructed", lambda *_: next(answers, False))
-    monkeypatch.setattr("fastmove.planner.goal_planner.Task.turned", lambda *_: True)
+    monkeypatch.setattr("fastmove.planner.goal_planner.GoalPlanner.may_have_faster_path", lambda *_: next(answers, False))
+    monkeypatch.setattr("fastmove.planner.goal_planner.GoalPlanner.limited_by_static_hold", lambda *_: True)
     tried: list[str] = []
     found = fm.plan(problem, fm.Options(progress=tried.append))
     assert {f"bent line {k}" for k in range(1, 5)} <= {said.split(": ")[1] for said in tried}

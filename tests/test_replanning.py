@@ -105,7 +105,7 @@ def test_a_stop_needs_neither_a_corridor_nor_room_to_open(planned: fm.Solution) 
     assert new.solution.ok and new.stops
     stop = new.solution.problem
     assert (
-        not stop.goal.releases and stop.scene.corridors == old.problem.scene.corridors
+        not stop.goal.opens_hand and stop.scene.corridors == old.problem.scene.corridors
     )  # asked for again by whatever follows the stop
     end = new.solution.trajectory.position(new.solution.duration)
     opening = stop.with_(goal=Goal(end[None]))

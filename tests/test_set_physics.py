@@ -32,7 +32,7 @@ def item_verdict(judgement: Judgement, clearance: float) -> Verdict:
 def truth_of(problem: TransferProblem, k: int, factor: float) -> TransferProblem:
     """What is really there: every second time a corner of the set with its least friction and grip."""
     rng = np.random.default_rng([1, k, int(10 * factor)])
-    return problem.with_(holds=(problem.holds[0].drawn(rng, factor, edge=k % 2 == 0),), hold_active=False)
+    return problem.with_(holds=(problem.holds[0].sample(rng, factor, edge=k % 2 == 0),), hold_active=False)
 
 
 def members_use(problem: TransferProblem, trajectory: fm.Trajectory, count: int, rng: np.random.Generator) -> float:
@@ -41,9 +41,9 @@ def members_use(problem: TransferProblem, trajectory: fm.Trajectory, count: int,
     motion = _first_bodies(problem, assembly, grid, False)[1][0]
     worst = 0.0
     for _ in range(count):
-        truth = held.drawn(rng)
+        truth = held.sample(rng)
         wrench = _item_wrench(truth.bodies[0], assembly.hold_frames[0].joint_T_grasp, motion[0], motion[1])
-        grip = np.full(len(grid.time), float(trajectory.phases[0].grip_force[0]) * truth.given)
+        grip = np.full(len(grid.time), float(trajectory.phases[0].grip_force[0]) * truth.realised_grip_ratio)
         worst = max(worst, float(_utilisation(truth, wrench, grip).max()), float(_pad_share(truth, wrench, grip).max()))
     return worst / 0.9
 

@@ -22,7 +22,7 @@ def test_basis_and_derivatives_agree_with_scipy(seed: int) -> None:
     for order in range(4):
         expected = reference.derivative(order)(s) if order else reference(s)
         scale = np.abs(expected).max()
-        np.testing.assert_allclose(basis.matrix(s, order) @ points, expected, atol=1e-11 * scale)
+        np.testing.assert_allclose(basis.design_matrix(s, order) @ points, expected, atol=1e-11 * scale)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -32,7 +32,7 @@ def test_polynomial_is_the_same_curve_in_time(seed: int) -> None:
     points, duration = rng.normal(size=(basis.size, 2)), rng.uniform(0.2, 3.0)
     motion, t = basis.polynomial(points, duration), np.linspace(0, duration, 301)
     for order in range(4):
-        expected = basis.matrix(t / duration, order) @ points / duration**order
+        expected = basis.design_matrix(t / duration, order) @ points / duration**order
         np.testing.assert_allclose(motion(t), expected, atol=1e-10 * np.abs(expected).max())
         motion = motion.derivative()
 
@@ -54,7 +54,9 @@ def test_knot_insertion_keeps_the_curve(seed: int) -> None:
     finer = basis.refined(rng.uniform(0, 1, 12))
     assert finer.spans == basis.spans + 12
     points, s = rng.normal(size=(basis.size, 3)), np.linspace(0, 1, 400)
-    np.testing.assert_allclose(finer.matrix(s) @ basis.insertion_matrix(finer) @ points, basis.matrix(s) @ points, atol=1e-11)
+    np.testing.assert_allclose(
+        finer.design_matrix(s) @ basis.insertion_matrix(finer) @ points, basis.design_matrix(s) @ points, atol=1e-11
+    )
 
 
 @pytest.mark.parametrize("degree", [1, 2, 3, 5])

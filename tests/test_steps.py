@@ -7,24 +7,24 @@ import pytest
 from generators import straight_line
 
 import fastmove as fm
-from fastmove.optim.merit import Optimiser, Point
-from fastmove.optim.sqp import FIRST_GAIN, Descent
+from fastmove.optim.merit import Iterate, SqpProblem
+from fastmove.optim.sqp import FIRST_GAIN, SqpRun
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Scene
 from fastmove.problem.transfer import TransferProblem
-from fastmove.search.initial_guess import bent
+from fastmove.search.initial_guess import bent_guess
 
 READY = np.array([0, -0.785, 0, -2.356, 0, 1.571, 0.785])
 
 
-def detour(panda: fm.RobotModel, seed: int) -> tuple[Optimiser, Point]:
+def detour(panda: fm.RobotModel, seed: int) -> tuple[SqpProblem, Iterate]:
     """A way with bends in free space that takes far longer than its ends ask for."""
     rng = np.random.default_rng(seed)
     goal = READY + rng.uniform(-0.6, 0.6, 7)
     problem = TransferProblem("detour", panda, (), Scene(), State.rest(READY), Goal([goal]), "benchmark")
     optimiser, line, duration = straight_line(problem)
-    free = line + 0.5 * (bent(READY, goal, problem.limit_set, optimiser.tr.basis, seed) - line)
-    return optimiser, optimiser.assess(free, duration)
+    free = line + 0.5 * (bent_guess(READY, goal, problem.limit_set, optimiser.transcription.basis, seed) - line)
+    return optimiser, optimiser.evaluate(free, duration)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -47,22 +47,22 @@ def test_a_model_in_free_space_never_promises_more_than_comes_of_it(panda: fm.Ro
         optimiser, point = detour(panda, seed)
         step = optimiser.step(optimiser.linearise(point, 0.3, gain), 0.3, 0.6, False)
         assert step is not None and step.value_here == pytest.approx(point.merit)
-        after = optimiser.assess(point.free + step.change, point.duration)
+        after = optimiser.evaluate(point.free + step.change, point.duration)
         assert after.merit <= step.value + 2e-3 * point.duration
 
 
 def test_where_a_run_stops_no_step_promises_anything(panda: fm.RobotModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bound is hidden from the loop, so that it has to find out by itself; nearly all runs end with a settled step."""
     settled: list[bool] = []
-    judged = Descent._settled
-    monkeypatch.setattr(Descent, "_settled", lambda self, *step: settled.append(judged(self, *step)) or settled[-1])
+    judged = SqpRun._settled
+    monkeypatch.setattr(SqpRun, "_settled", lambda self, *step: settled.append(judged(self, *step)) or settled[-1])
     last = []
     for seed in range(8):
         optimiser, point = detour(panda, seed)
         blind = replace(optimiser, bound=optimiser.bound / 2)
-        run = Descent.of(blind, point.free, point.duration, gain=FIRST_GAIN)
+        run = SqpRun.of(blind, point.free, point.duration, gain=FIRST_GAIN)
         found = run.converge()
-        assert run.over and not blind.proven(found) and found.feasible
+        assert run.finished and not blind.proven(found) and found.feasible
         assert found.duration < 1.002 * optimiser.bound
         step = blind.look(found, 0.3)
         assert step is not None and step.value_here - step.value < 3 * blind.step_tolerance * found.duration

@@ -20,13 +20,13 @@ from fastmove.problem.grasp import Grasp, hold
 from fastmove.problem.transfer import TransferProblem
 
 PANDA = fm.load_robot("panda")
-V, R = float(PANDA.cup().force[0]), PANDA.cup().radius
+V, R = float(PANDA.suction_cup().force[0]), PANDA.suction_cup().radius
 UNDER = pin.SE3(np.eye(3), np.array([0.0, 0.0, 0.03]))  # a block of 60 mm, its face at the lip
 
 
 def held(friction: float = 0.5, offset: float = 0.0, mass: float = 0.5):  # type: ignore[no-untyped-def]
     item = block(mass, com=(offset, 0.0, 0.0))
-    return hold(PANDA.cup(), item, Grasp(UNDER, friction, np.array([V, V]), "suction", "cup"))
+    return hold(PANDA.suction_cup(), item, Grasp(UNDER, friction, np.array([V, V]), "suction", "cup"))
 
 
 def test_the_vacuum_force_is_pressure_times_area() -> None:
@@ -76,12 +76,12 @@ def test_the_expression_is_the_same_model() -> None:
 def test_where_it_does_not_seal(shape: Shape, placement: pin.SE3, reason: str) -> None:
     item = replace(block(0.3), shapes=(shape,))
     with pytest.raises(GraspInvalid, match=reason):
-        hold(PANDA.cup(), item, Grasp(placement, 0.5, np.array([V, V]), "suction", "cup"))
+        hold(PANDA.suction_cup(), item, Grasp(placement, 0.5, np.array([V, V]), "suction", "cup"))
 
 
 def test_contact_and_gripper_must_fit() -> None:
     with pytest.raises(GraspInvalid, match="suction cup"):
-        hold(PANDA.cup(), block(0.3), Grasp(UNDER, 0.5, np.array([V, V])))
+        hold(PANDA.suction_cup(), block(0.3), Grasp(UNDER, 0.5, np.array([V, V])))
     with pytest.raises(GraspInvalid, match="pinches"):
         hold(PANDA.gripper(), block(0.3), Grasp(UNDER, 0.5, np.array([30.0, 30.0]), "suction"))
 

@@ -15,7 +15,7 @@ from fastmove.multibody.assembly import assemble
 from fastmove.planner.repair import STRETCH_MAX
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.grasp import hold
-from fastmove.problem.tolerance import Care, Tolerance
+from fastmove.problem.tolerance import Tolerance, ToleranceModel
 from fastmove.problem.transfer import TransferProblem
 
 START = np.array([-0.6, 0.2, 0.0, -2.0, 0.0, 2.2, 0.785])
@@ -31,20 +31,20 @@ def carrying(tolerance: Tolerance) -> TransferProblem:
 def test_uses_are_angles_and_specific_forces() -> None:
     rng = np.random.default_rng(0)
     up = np.array([0.0, 0.6, 0.8])
-    care = Care(Tolerance(tilt=0.3, upright=0.2, shock=20.0), up, np.array([0.5, 0.7]))
+    care = ToleranceModel(Tolerance(tilt=0.3, upright=0.2, shock=20.0), up, np.array([0.5, 0.7]))
     for _ in range(50):
         axis = np.cross(up, rng.normal(0, 1, 3))
         angle, size = rng.uniform(0.05, 1.2), rng.uniform(5.0, 40.0)
         force = pin.exp3(axis / np.linalg.norm(axis) * angle) @ up * size
         wrench = np.concatenate([force, rng.normal(0, 1, 3)])[None, None].repeat(2, axis=1)
-        assert care.use(wrench, at_rest=True)[0] == pytest.approx([angle / 0.2] * 2, rel=1e-9)
+        assert care.utilisation(wrench, at_rest=True)[0] == pytest.approx([angle / 0.2] * 2, rel=1e-9)
         wanted = [max(angle / 0.3, size / (mass * 20.0)) for mass in (0.5, 0.7)]
-        assert care.use(wrench, at_rest=False)[0] == pytest.approx(wanted, rel=1e-9)
+        assert care.utilisation(wrench, at_rest=False)[0] == pytest.approx(wanted, rel=1e-9)
 
 
 def test_cones_say_the_same_as_uses() -> None:
     rng = np.random.default_rng(1)
-    care = Care(Tolerance(tilt=0.4, upright=0.25, shock=15.0), np.array([0.6, 0.0, -0.8]), np.array([0.5, 0.7]))
+    care = ToleranceModel(Tolerance(tilt=0.4, upright=0.25, shock=15.0), np.array([0.6, 0.0, -0.8]), np.array([0.5, 0.7]))
     inside = 0
     for _ in range(400):
         wrench = rng.normal(0, 1, 6) * 2 + np.concatenate([care.up * 5, np.zeros(3)])
@@ -52,8 +52,8 @@ def test_cones_say_the_same_as_uses() -> None:
             for at_rest in (False, True):
                 share = 0.9
                 cones = care.cones(member, at_rest, share)
-                satisfied = all(np.linalg.norm(c.matrix @ wrench) + c.offset @ wrench <= c.limit for c in cones)
-                use = care.use(wrench[None, None].repeat(2, axis=1), at_rest)[0, member]
+                satisfied = all(np.linalg.norm(c.slope @ wrench) + c.offset @ wrench <= c.limit for c in cones)
+                use = care.utilisation(wrench[None, None].repeat(2, axis=1), at_rest)[0, member]
                 assert satisfied == (use <= share)
                 inside += satisfied
     assert 100 < inside < 1500
@@ -92,7 +92,7 @@ def test_the_certificate_measures_angles_by_itself() -> None:
     def where(t: float) -> tuple[np.ndarray, np.ndarray]:
         pin.forwardKinematics(assembly.arm, data, solution.trajectory.position(np.array([t]))[0])
         placed = data.oMi[frame.joint] * frame.joint_T_grasp
-        return placed.act(lever), placed.rotation @ held.care.up
+        return placed.act(lever), placed.rotation @ held.tolerance.up
 
     for t in np.linspace(0.1, 0.9, 9) * solution.duration:
         h = 1e-4
@@ -121,7 +121,9 @@ def test_tilting_the_hand_with_the_acceleration_is_faster_than_keeping_the_cup_u
     frame, data, leans = assembly.hold_frames[0], assembly.arm.createData(), []
     for q in tilting.trajectory.position(np.linspace(0, tilting.duration, 200)):
         pin.forwardKinematics(assembly.arm, data, q)
-        leans.append(np.degrees(np.arccos((data.oMi[frame.joint].rotation @ frame.joint_T_grasp.rotation @ held.care.up)[2])))
+        leans.append(
+            np.degrees(np.arccos((data.oMi[frame.joint].rotation @ frame.joint_T_grasp.rotation @ held.tolerance.up)[2]))
+        )
     print(f"\ntilting {tilting.duration:.4f} s, leaning up to {max(leans):.0f}°; kept within 2° {straight.duration:.4f} s")
     assert tilting.duration < 0.9 * straight.duration and max(leans) > 8
 

@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 import fastmove as fm
 from fastmove.geometry.polytope import even_directions
 from fastmove.problem.grasp import hold
-from fastmove.search.reorientation import COVERING, POINTS, bottleneck, rest_use
+from fastmove.search.reorientation import COVERING, POINTS, bottleneck, utilisation_at_rest
 
 
 def test_no_direction_is_farther_from_the_lattice_than_its_covering_radius() -> None:
@@ -32,16 +32,16 @@ def test_a_way_that_exists_is_never_refused_and_one_that_does_not_is() -> None:
         np.stack([np.cos(along), np.sin(along) * np.cos(t), np.sin(along) * np.sin(t)], axis=1) for t in np.linspace(0, 7, 40)
     ]
     for held in (strong, weak):
-        best = min(rest_use(held, way, 9.81).max() for way in over)  # ways that exist, from +x to −x
+        best = min(utilisation_at_rest(held, way, 9.81).max() for way in over)  # ways that exist, from +x to −x
         assert 0 < bottleneck(held, x, -x, 9.81) <= best
     assert bottleneck(strong, x, -x, 9.81) < 1 < bottleneck(weak, x, -x, 9.81)
-    assert rest_use(weak, np.stack([x, -x]), 9.81).max() < 1
-    assert bottleneck(weak, x, x, 9.81) <= rest_use(weak, x[None], 9.81)[0]
+    assert utilisation_at_rest(weak, np.stack([x, -x]), 9.81).max() < 1
+    assert bottleneck(weak, x, x, 9.81) <= utilisation_at_rest(weak, x[None], 9.81)[0]
 
 
 def test_use_at_rest_is_sublinear_in_the_direction() -> None:
     rng, held = np.random.default_rng(1), off_centre(20.0)
     one, other = rng.normal(size=(2, 500, 3))
-    a, b, both = (rest_use(held, d, 9.81) for d in (one, other, one + other))
+    a, b, both = (utilisation_at_rest(held, d, 9.81) for d in (one, other, one + other))
     assert np.all(both <= a + b + 1e-12)
-    np.testing.assert_allclose(rest_use(held, 3 * one, 9.81), 3 * a, rtol=1e-12)
+    np.testing.assert_allclose(utilisation_at_rest(held, 3 * one, 9.81), 3 * a, rtol=1e-12)

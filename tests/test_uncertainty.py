@@ -15,7 +15,7 @@ from fastmove.errors import GraspInvalid, InputError
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.grasp import hold
 from fastmove.problem.transfer import TransferProblem
-from fastmove.problem.uncertainty import Uncertainty, affine_basis, drawn, vertices
+from fastmove.problem.uncertainty import Uncertainty, affine_basis, sample_body, vertices
 
 WIDE = Uncertainty(
     mass=0.2, com=np.array([0.02, 0.01, 0.03]), inertia=0.3, friction=0.2, grip_force=0.1, placement=0.002, turn=0.05
@@ -50,7 +50,7 @@ def test_no_drawn_body_loads_any_convex_limit_more_than_the_worst_vertex() -> No
         shape = rng.normal(0, 1, (6, 6)) * rng.choice([0.0, 1.0], (6, 6))
         most = max(float(np.linalg.norm(shape @ wrench_of(corner, velocity, acceleration))) for corner in corners)
         for k in range(50):
-            inside = drawn(body, WIDE, rng, 0.05, edge=k % 2 == 0).spatial()
+            inside = sample_body(body, WIDE, rng, 0.05, edge=k % 2 == 0).spatial()
             inside = float(np.linalg.norm(shape @ wrench_of(inside, velocity, acceleration)))
             worst = max(worst, inside / most)
     assert 0.8 < worst <= 1 + 1e-9
@@ -104,7 +104,7 @@ def test_a_plan_over_the_set_holds_every_drawn_truth_and_a_larger_set_is_never_f
         assert certify(asked, solution.trajectory).ok
         worst = max(1 - solution.certificate.kinds[kind].normalised for kind in ("hold", "pad_share"))
         for k in range(60):
-            truth = asked.with_(holds=(asked.holds[0].drawn(rng, edge=k % 2 == 0),))
+            truth = asked.with_(holds=(asked.holds[0].sample(rng, edge=k % 2 == 0),))
             seen = certify(truth, solution.trajectory, ("hold", "pad_share"))
             assert max(1 - entry.normalised for entry in seen.kinds.values()) <= worst + 1e-9
     print("\ndurations over 0, ½ and the whole set:", [round(d, 4) for d in durations])
@@ -124,8 +124,10 @@ def test_placement_and_obstacle_tolerance_widen_clearances() -> None:
     q = np.array(problem.start.q) + np.array([0.3, -0.3, 0.1, 0.0, 0.0, 0.0, 0.0])
     wide = uncertain(problem, Uncertainty(placement=0.002, turn=0.01, shape=0.004))
     wide = wide.with_(scene=replace(wide.scene, tolerance=0.003))
-    spread = wide.holds[0].spread
-    assert spread == pytest.approx(uncertain(problem, Uncertainty(placement=0.002, turn=0.01)).holds[0].spread + 0.004)
+    spread = wide.holds[0].position_uncertainty
+    assert spread == pytest.approx(
+        uncertain(problem, Uncertainty(placement=0.002, turn=0.01)).holds[0].position_uncertainty + 0.004
+    )
     assert spread > np.sqrt(3) * 0.002 + 0.004
     ends = [Collision(p, assemble(p)).ends(q, q + 0.1) for p in (problem, wide)]
     found = [Collision(p, assemble(p)).query(q[None], e, 1.0) for p, e in zip((problem, wide), ends, strict=True)]

@@ -26,10 +26,10 @@ class SoftPinch(fm.ContactLaw):
     name = "soft_pinch"
     simulated = False  # simulated pads are firm: they would judge another contact than this one
 
-    def model(self, touch, friction, sure=1.0, swing=1.0):
+    def model(self, touch, friction, guaranteed=1.0, swing=1.0):
         def uses(wrench, force):
             fx, fy, fz, mx, my, mz = ca.vertsplit(wrench)
-            grip, c = sure * force, touch.c * growth(sure * force)
+            grip, c = guaranteed * force, touch.c * growth(guaranteed * force)
             shear = (fx**2 + fz**2 + (my / c) ** 2) / (2 * friction * grip) ** 2
             torsion = (my / (2 * friction * grip * c * swing)) ** 2
             couples = (mx**2 + mz**2) / (grip * (LEVER * touch.a + friction * touch.width)) ** 2

@@ -22,7 +22,7 @@ import numpy as np
 import pinocchio as pin
 import yaml
 
-from fastmove.arrays import locked
+from fastmove.arrays import readonly
 from fastmove.errors import InputError
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
@@ -40,7 +40,7 @@ JAW = (0.02, 0.10, 0.02)  # edges of the space between open jaws [m]
 
 
 @dataclass(frozen=True)
-class Entry:
+class BenchProblem:
     """One problem of a set: its id, the scene it belongs to, the problem itself and the object at the goal, if known."""
 
     id: str
@@ -65,7 +65,7 @@ def is_motionbenchmaker(path: Path) -> bool:
     return ".tar" in path.suffixes
 
 
-def read_motionbenchmaker(path: Path) -> Iterator[Entry]:
+def read_motionbenchmaker(path: Path) -> Iterator[BenchProblem]:
     """All problems of a file, folder or archive, in the order of their ids.
 
     Raises:
@@ -84,7 +84,7 @@ def read_motionbenchmaker(path: Path) -> Iterator[Entry]:
 # -- JSON -----------------------------------------------------------------------------------------------------------------
 
 
-def _read_json(path: Path) -> Iterator[Entry]:
+def _read_json(path: Path) -> Iterator[BenchProblem]:
     data = json.loads(path.read_text())
     robot = _robot(data["robot"])
     for row in data["problems"]:
@@ -103,18 +103,18 @@ def _obstacle(row: dict) -> Obstacle:
 
 def _entry(
     id_: str, scene: str, robot: RobotModel, start: object, goals: object, obstacles: list[Obstacle], target: str | None
-) -> Entry:
+) -> BenchProblem:
     held = next((o for o in obstacles if o.name == target), None)
     rest = tuple(o for o in obstacles if o.name != target)
-    goal = Goal(locked(np.array(goals)))
+    goal = Goal(readonly(np.array(goals)))
     problem = TransferProblem(id_, robot, (), Scene(rest), State.rest(np.array(start)), goal, LIMITS, CLEARANCE)
-    return Entry(id_, scene, problem, held)
+    return BenchProblem(id_, scene, problem, held)
 
 
 # -- MoveIt YAML ----------------------------------------------------------------------------------------------------------
 
 
-def _read_moveit(path: Path) -> Iterator[Entry]:
+def _read_moveit(path: Path) -> Iterator[BenchProblem]:
     texts = dict(_texts(path))
     for name in sorted(n for n in texts if Path(n).name.startswith("request")):
         scene_name = str(Path(name).with_name(Path(name).name.replace("request", "scene")))

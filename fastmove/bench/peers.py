@@ -20,7 +20,7 @@ from fastmove.errors import MissingPackage
 from fastmove.planner.context import PlanningContext
 from fastmove.problem.goal import State
 from fastmove.problem.transfer import TransferProblem
-from fastmove.search.path_validity import Validity
+from fastmove.search.path_validity import StateValidityChecker
 from fastmove.search.rrt_connect import connect
 from fastmove.search.time_bound import STRAIGHT, joint_motions, lower_bound
 from fastmove.solution.solution import Solution, Status
@@ -30,7 +30,7 @@ from fastmove.trajectory.trajectory import Phase, Trajectory
 KINEMATIC = ("continuity", "position", "velocity", "acceleration", "jerk", "clearance", "allowed_contact", "start", "goal")
 GEOMETRIC = ("position", "clearance", "allowed_contact")
 GAPS = (np.inf, 0.4, 0.2, 0.1, 0.05)  # largest distances of points on the path for the spline, tried in this order [rad]
-GRID = 200  # intervals on which toppra solves
+PATH_GRID = 200  # intervals on which toppra solves
 SAMPLE = 2e-3  # step at which its motion is read [s]
 
 
@@ -70,7 +70,7 @@ def _path(problem: TransferProblem) -> tuple[Array | None, Solution]:
     shop = PlanningContext.of(problem)
     shop.checks.start()
     start, goal = np.array(problem.start.q), np.array(problem.goal.configurations[0])
-    valid = Validity(shop.collision, shop.dynamics, problem, shop.collision.ends(start, goal))
+    valid = StateValidityChecker(shop.collision, shop.dynamics, problem, shop.collision.ends(start, goal))
     path = connect(valid, goal, 1, 4)
     return path, Solution(problem, Status.NO_PATH, "no collision-free path was found within the search's budget")
 
@@ -120,7 +120,7 @@ def _toppra(path: Array, problem: TransferProblem) -> PiecewisePolynomial | None
     spline = toppra.SplineInterpolator(length, path)
     bounds = [np.stack([-x, x], axis=1) for x in (np.array(limits.velocity), np.array(limits.acceleration))]
     constraints = [JointVelocityConstraint(bounds[0]), JointAccelerationConstraint(bounds[1])]
-    grid = np.unique(np.concatenate([np.linspace(0.0, length[-1], GRID + 1), length]))
+    grid = np.unique(np.concatenate([np.linspace(0.0, length[-1], PATH_GRID + 1), length]))
     solver = TOPPRA(constraints, spline, gridpoints=grid, solver_wrapper="seidel", parametrizer="ParametrizeConstAccel")
     motion = solver.compute_trajectory()
     if motion is None:

@@ -13,7 +13,7 @@ import pinocchio as pin
 
 from fastmove.arrays import Array
 from fastmove.errors import InputError
-from fastmove.geometry.pose_trajectory import Motion
+from fastmove.geometry.pose_trajectory import PoseTrajectory
 from fastmove.problem.scene import CONTACT_DEPTH
 from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory
@@ -42,7 +42,7 @@ def raw_hits(problem: TransferProblem, trajectory: Trajectory, step: float = 1e-
     return hits
 
 
-def _movers(problem: TransferProblem, geometry: pin.GeometryModel) -> list[tuple[int, Motion, pin.SE3]]:
+def _movers(problem: TransferProblem, geometry: pin.GeometryModel) -> list[tuple[int, PoseTrajectory, pin.SE3]]:
     """(geometry, motion, pose in the frame that moves) of every shape of an obstacle that moves."""
     names = {str(g.name): k for k, g in enumerate(geometry.geometryObjects)}
     return [

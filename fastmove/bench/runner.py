@@ -18,14 +18,14 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove import registries
-from fastmove.bench.motionbenchmaker import Entry, is_motionbenchmaker, read_motionbenchmaker
+from fastmove.bench.motionbenchmaker import BenchProblem, is_motionbenchmaker, read_motionbenchmaker
 from fastmove.bench.recheck import raw_hits
 from fastmove.errors import FastMoveError, InputError
 from fastmove.io.problem_file import load_problem, problem_from_table
 from fastmove.problem.describe import problem_sha256
 from fastmove.robot.shipped import load_robot
 from fastmove.solution.as_json import solution_json
-from fastmove.tables import Table
+from fastmove.tables import CheckedTable
 
 IN_FLIGHT = 4  # problems handed out per process and not yet answered
 
@@ -34,7 +34,7 @@ IN_FLIGHT = 4  # problems handed out per process and not yet answered
 class Job:
     """One problem for one planner; with `recheck` the motion also against the raw meshes."""
 
-    entry: Entry
+    entry: BenchProblem
     planner: str
     recheck: bool = False
 
@@ -43,7 +43,7 @@ class Job:
         return self.entry.id, self.planner
 
 
-def read_set(path: Path, limits: str | None = None) -> Iterator[Entry]:
+def read_set(path: Path, limits: str | None = None) -> Iterator[BenchProblem]:
     """Problems of a folder of problem files, a `.jsonl` of problems, one problem file, or MotionBenchMaker's forms.
 
     Raises:
@@ -53,18 +53,20 @@ def read_set(path: Path, limits: str | None = None) -> Iterator[Entry]:
         raise InputError(str(path), "no such file or folder")
     if is_motionbenchmaker(path):
         for entry in read_motionbenchmaker(path):
-            yield entry if limits is None else Entry(entry.id, entry.scene, entry.problem.with_(limits=limits), entry.target)
+            yield (
+                entry if limits is None else BenchProblem(entry.id, entry.scene, entry.problem.with_(limits=limits), entry.target)
+            )
     elif path.suffix == ".jsonl":
         for number, line in enumerate(path.read_text().splitlines(), 1):
             if line.strip():
-                table = Table(_parsed(line, f"{path.name}:{number}"), f"{path.name}:{number}")
+                table = CheckedTable(_parsed(line, f"{path.name}:{number}"), f"{path.name}:{number}")
                 problem = problem_from_table(table, path.parent, f"{path.stem}/{number}", limits)
-                yield Entry(problem.name, path.stem, problem)
+                yield BenchProblem(problem.name, path.stem, problem)
     else:
         files = sorted(p for p in path.iterdir() if p.suffix in (".toml", ".json")) if path.is_dir() else [path]
         for file in files:
             if file.name != "items.toml":
-                yield Entry(file.stem, path.stem if path.is_dir() else path.parent.name, load_problem(file, limits))
+                yield BenchProblem(file.stem, path.stem if path.is_dir() else path.parent.name, load_problem(file, limits))
 
 
 def _parsed(line: str, where: str) -> dict[str, object]:

@@ -14,13 +14,13 @@ import coal
 import numpy as np
 import pinocchio as pin
 
-from fastmove.arrays import Array, locked
+from fastmove.arrays import Array, readonly
 from fastmove.bench import VARIANT_NAMES
-from fastmove.bench.motionbenchmaker import Entry
+from fastmove.bench.motionbenchmaker import BenchProblem
 from fastmove.errors import FastMoveError, InputError
 from fastmove.geometry.shapes import Shape
 from fastmove.problem.goal import TOOL, Goal, GoalPose, State
-from fastmove.problem.grasp import Grasp, Held, hold
+from fastmove.problem.grasp import Grasp, HeldItem, hold
 from fastmove.problem.item import Inertial, Item, solid_inertia
 from fastmove.problem.item_catalog import ItemFacts, known_items
 from fastmove.problem.scene import AllowedContact, Obstacle, Scene
@@ -34,7 +34,7 @@ INSIDE_PAD = 0.002  # [m]
 LIFT_MAX = 0.012  # how far an object that the source sinks into its support is raised out of it [m]
 
 
-def symmetric(entry: Entry) -> Entry:
+def symmetric(entry: BenchProblem) -> BenchProblem:
     """The goal as a pose of the object at the goal, free by its symmetry and by the gripper's; without an object as it is."""
     if entry.target is None:
         return entry
@@ -64,7 +64,7 @@ def _symmetry(shape: Shape) -> tuple[tuple[Array, ...], Array]:
     return tuple(flips), np.zeros(3)
 
 
-def carried(entry: Entry, seed: int = 0) -> Entry:
+def carried(entry: BenchProblem, seed: int = 0) -> BenchProblem:
     """The pick turned round: from the goal configuration, the object in the hand, to the start configuration.
 
     Mass, friction and pinch force are those of a random row of the shipped item table (below 2 lb and what the arm carries), the
@@ -92,22 +92,22 @@ def carried(entry: Entry, seed: int = 0) -> Entry:
     near = [name for d, name in _distances(shape, where, obstacles) if d < problem.clearance]
     allowed = tuple(AllowedContact(name, "start") for name in near)
     transfer = TransferProblem(
-        entry.id, problem.robot, (held,), Scene(obstacles, allowed), State.rest(pick), Goal(locked([problem.start.q])),
+        entry.id, problem.robot, (held,), Scene(obstacles, allowed), State.rest(pick), Goal(readonly([problem.start.q])),
         problem.limits, problem.clearance, release_opening=0.0,
     )  # fmt: skip
-    return Entry(entry.id, entry.scene, transfer, entry.target)
+    return BenchProblem(entry.id, entry.scene, transfer, entry.target)
 
 
-def _drawn(rng: np.random.Generator, gripper: Gripper, shape: Shape, tool_T_item: pin.SE3) -> Held:
+def _drawn(rng: np.random.Generator, gripper: Gripper, shape: Shape, tool_T_item: pin.SE3) -> HeldItem:
     rows = [row for row in known_items() if row.mass <= 0.907]
     facts: ItemFacts = rows[int(rng.integers(len(rows)))]
     centre, inertia = solid_inertia((shape,), facts.mass)
     com = np.array(centre) + rng.uniform(-0.5, 0.5, 3) * np.minimum(np.array(facts.com_halfrange), shape.half_extents())
-    item = Item(facts.name, (shape,), (Inertial(facts.mass, locked(com), inertia),), facts.max_pinch)
+    item = Item(facts.name, (shape,), (Inertial(facts.mass, readonly(com), inertia),), facts.max_pinch)
     friction = float(rng.uniform(facts.friction[0], facts.friction[1]))
     most = min(facts.max_pinch, float(gripper.force[1]))
     least = max(float(gripper.force[0]), 1e-3)
-    trial = hold(gripper, item, Grasp(tool_T_item, friction, locked([most, most])))
+    trial = hold(gripper, item, Grasp(tool_T_item, friction, readonly([most, most])))
     body = trial.inertia(item.members[0])
     worst = 0.0
     for down in (*np.eye(3), *-np.eye(3)):  # gravity along every axis of the hand
@@ -116,7 +116,7 @@ def _drawn(rng: np.random.Generator, gripper: Gripper, shape: Shape, tool_T_item
             worst, float(trial.contact_model.utilisation(np.concatenate([force, np.cross(body.lever, force)]), 1.0)) / 0.9
         )
     grip = float(np.clip(worst * rng.uniform(*SPARE), least, most))
-    return hold(gripper, item, Grasp(tool_T_item, friction, locked([grip, grip])))
+    return hold(gripper, item, Grasp(tool_T_item, friction, readonly([grip, grip])))
 
 
 def straightened(gripper: Gripper, shape: Shape, tool_T_item: pin.SE3) -> pin.SE3:
@@ -160,14 +160,14 @@ def _distances(shape: Shape, placement: pin.SE3, obstacles: tuple[Obstacle, ...]
     return found
 
 
-def backwards(entry: Entry) -> Entry:
+def backwards(entry: BenchProblem) -> BenchProblem:
     """From the goal configuration to the start, nothing in the hand: what `carried` is compared with."""
     problem = entry.problem
     pick = State.rest(np.array(problem.goal.configurations[0]))
-    return replace(entry, problem=problem.with_(start=pick, goal=Goal(locked([problem.start.q]))))
+    return replace(entry, problem=problem.with_(start=pick, goal=Goal(readonly([problem.start.q]))))
 
 
-VARIANTS: dict[str, Callable[[Entry], Entry]] = {
+VARIANTS: dict[str, Callable[[BenchProblem], BenchProblem]] = {
     "as-is": lambda entry: entry,
     "symmetric": symmetric,
     "carried": carried,
@@ -176,7 +176,7 @@ VARIANTS: dict[str, Callable[[Entry], Entry]] = {
 assert tuple(VARIANTS) == VARIANT_NAMES
 
 
-def varied(entries: list[Entry], variant: str) -> tuple[list[Entry], list[str]]:
+def varied(entries: list[BenchProblem], variant: str) -> tuple[list[BenchProblem], list[str]]:
     """The entries in this variant, and a sentence for each that cannot be."""
     usable, sentences = [], []
     for entry in entries:

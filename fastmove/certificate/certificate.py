@@ -43,7 +43,7 @@ ROUNDING = 1e-9  # joint limits widened by this, relative
 
 
 @dataclass(frozen=True)
-class Entry:
+class LimitMargin:
     """Worst margin of one kind: ≥ 0 is safe.
 
     Attributes:
@@ -72,7 +72,7 @@ class Certificate:
     assumes: what was taken for granted and not checked, a sentence each.
     """
 
-    kinds: dict[str, Entry]
+    kinds: dict[str, LimitMargin]
     profile: dict[str, Array] = field(repr=False, default_factory=dict)
     assumes: tuple[str, ...] = ()
 
@@ -89,23 +89,23 @@ class Certificate:
     def ok(self) -> bool:
         return bool(self.kinds) and all(entry.ok for entry in self.kinds.values())
 
-    def worst(self) -> tuple[str, Entry]:
+    def worst(self) -> tuple[str, LimitMargin]:
         """The kind with the least normalised margin."""
         name = min(self.kinds, key=lambda k: self.kinds[k].normalised)
         return name, self.kinds[name]
 
 
-def worst_use(use: Array, time: Array, where: str, proof: str, scale: float = 1.0) -> Entry:
+def worst_use(utilisation: Array, time: Array, where: str, proof: str, scale: float = 1.0) -> LimitMargin:
     """Worst entry of a utilisation (N,), 1 = its limit `scale`; unknown is not safe."""
-    use = np.where(np.isnan(use), np.inf, use)
-    worst = int(np.argmax(use))
-    normalised = 1 + ROUNDING - float(use[worst])
-    return Entry(scale * normalised, "1", normalised, float(time[worst]), where, proof)
+    utilisation = np.where(np.isnan(utilisation), np.inf, utilisation)
+    worst = int(np.argmax(utilisation))
+    normalised = 1 + ROUNDING - float(utilisation[worst])
+    return LimitMargin(scale * normalised, "1", normalised, float(time[worst]), where, proof)
 
 
-def worst_row(value: Array, limit: Array, time: Array, names: tuple[str, ...], unit: str, proof: str) -> Entry:
+def worst_row(value: Array, limit: Array, time: Array, names: tuple[str, ...], unit: str, proof: str) -> LimitMargin:
     use = np.where(np.isnan(value), np.inf, value) / limit
     row, joint = np.unravel_index(int(np.argmax(use)), use.shape)
     margin = limit[joint] * (1 + ROUNDING) - value[row, joint]
     normalised = 1 + ROUNDING - use[row, joint]
-    return Entry(float(margin), unit, float(normalised), float(time[row]), names[joint], proof)
+    return LimitMargin(float(margin), unit, float(normalised), float(time[row]), names[joint], proof)

@@ -25,15 +25,15 @@ from collections.abc import Collection
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.certificate.certificate import Certificate, Entry
-from fastmove.certificate.clearance import Sweep
+from fastmove.certificate.certificate import Certificate, LimitMargin
+from fastmove.certificate.clearance import ContinuousCollisionCheck
 from fastmove.certificate.ends import check_ends
 from fastmove.certificate.joint_limits import joint_limits
 from fastmove.certificate.loads import check_loads
 from fastmove.certificate.path import check_path
 from fastmove.errors import InputError
 from fastmove.multibody.assembly import Assembly, assemble
-from fastmove.problem.grasp import Held
+from fastmove.problem.grasp import HeldItem
 from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.limit_kinds import names_in
 from fastmove.trajectory.trajectory import Trajectory
@@ -62,7 +62,7 @@ def certify(
         raise InputError("trajectory.joint_names", f"are {', '.join(trajectory.joint_names)}; not this robot's")
     kinds = _requested(problem, kinds)
     assembly = assemble(problem)
-    found: dict[str, Entry] = {}
+    found: dict[str, LimitMargin] = {}
     profile: dict[str, Array] = {}
     found |= joint_limits(problem, trajectory, kinds)
     if LOADS & set(kinds):
@@ -72,7 +72,7 @@ def certify(
     found |= check_ends(problem, assembly, trajectory, kinds, step, profile)
     found |= check_path(problem, assembly, trajectory, step, kinds, profile)
     for kind in kinds:
-        found.setdefault(kind, Entry(float("inf"), "1", float("inf"), 0.0, "nothing to limit", "no limit"))
+        found.setdefault(kind, LimitMargin(float("inf"), "1", float("inf"), 0.0, "nothing to limit", "no limit"))
     return Certificate({kind: found[kind] for kind in kinds}, profile, _assumptions(problem, kinds))
 
 
@@ -83,7 +83,7 @@ def _assumptions(problem: TransferProblem, kinds: Collection[str]) -> tuple[str,
     return tuple(_closing(held) for held in problem.holds if held.law.holder == "gripper")
 
 
-def _closing(held: Held) -> str:
+def _closing(held: HeldItem) -> str:
     evened = "" if np.isinf(held.closing_turn) else f"; they even out at most {np.degrees(held.closing_turn):.2g}°"
     tilted = f", whose faces are turned {np.degrees(held.tilt):.2g}° from them" if held.tilt > held.closing_turn else ""
     return f"the pads have closed flat on {held.item.name}{tilted}{evened}"
@@ -104,14 +104,14 @@ def _clearances(
     trajectory: Trajectory,
     kinds: Collection[str],
     profile: dict[str, Array],
-) -> dict[str, Entry]:
-    result = Sweep(problem, assembly, trajectory).run()
+) -> dict[str, LimitMargin]:
+    result = ContinuousCollisionCheck(problem, assembly, trajectory).run()
     scale = max(problem.clearance, 1e-3)
     found = {}
     for kind, least in (("clearance", result.clearance), ("allowed_contact", result.allowed)):
         if kind in kinds and least is not None:
             margin = least.margin if least.proven else min(least.margin, -1e-9)
             proof = "everywhere" if least.proven else "not proven"
-            found[kind] = Entry(margin, "m", margin / scale, least.time, least.where, proof)
+            found[kind] = LimitMargin(margin, "m", margin / scale, least.time, least.where, proof)
     profile["clearance_time"], profile["clearance"], profile["clearance_pair"] = result.time, result.margin, result.pair
     return found

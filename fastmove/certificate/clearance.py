@@ -17,7 +17,7 @@ import pinocchio as pin
 
 from fastmove.arrays import Array
 from fastmove.multibody.assembly import Assembly, Body, HoldFrame, required_clearances
-from fastmove.multibody.bounding_volumes import Bounding, Placed, turning_joints
+from fastmove.multibody.bounding_volumes import Bounding, PlacedVolumes, turning_joints
 from fastmove.problem.scene import CONTACT_DEPTH, FADE_DISTANCE
 from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory
@@ -28,7 +28,7 @@ MAX_LEVELS = 24
 
 
 @dataclass(frozen=True)
-class Least:
+class WorstMargin:
     """Least distance − required over the sweep's times [m], when, which pair, and whether all intervals were proven."""
 
     margin: float
@@ -38,17 +38,17 @@ class Least:
 
 
 @dataclass(frozen=True)
-class SweepResult:
+class ClearanceResult:
     """Attributes: time, margin, pair (K,): what was looked at, in order of time: margins [m] and the names of the two."""
 
-    clearance: Least | None
-    allowed: Least | None
+    clearance: WorstMargin | None
+    allowed: WorstMargin | None
     time: Array
     margin: Array
     pair: Array
 
 
-class Sweep:
+class ContinuousCollisionCheck:
     """One motion against one problem.  Builds its own list of pairs: all bodies with relative motion, except those the
     robot declares as needing no check."""
 
@@ -78,7 +78,7 @@ class Sweep:
         self.pairs += [(j, i) for j in drifting for i in base]
         self.bounding = Bounding(self.bodies, self.pairs)
         self.required = required_clearances(problem, self.bodies, self.bounding.first, self.bounding.second)
-        self.chain, self.reach = self.bounding.levers(self.model)
+        self.chain, self.reach = self.bounding.motion_bounds(self.model)
         self.turns = turning_joints(self.model)
         self._local_axes = self._joint_axes()
         touching = {contact.obstacle for contact in problem.scene.allowed_contacts}
@@ -122,7 +122,7 @@ class Sweep:
 
     # -- sweep ----------------------------------------------------------------------------------------------------
 
-    def run(self) -> SweepResult:
+    def run(self) -> ClearanceResult:
         duration = self.trajectory.duration
         count = max(1, int(np.ceil(duration / FIRST_STEP)))
         edges = np.linspace(0.0, duration, count + 1)
@@ -142,21 +142,21 @@ class Sweep:
         known, which = np.unique(np.concatenate([part[2] for part in self.seen] or [np.zeros(0, dtype=int)]), return_inverse=True)
         pair = np.array([self._names(k) for k in known], dtype=str)[which]
         order = np.argsort(time, kind="stable")
-        return SweepResult(self._least(False), self._least(True), time[order], margin[order], pair[order])
+        return ClearanceResult(self._least(False), self._least(True), time[order], margin[order], pair[order])
 
     def _names(self, pair: int) -> str:
         """Of the two groups of a pair."""
         return " – ".join(self.bodies[k].group for k in self.pairs[pair])
 
-    def _least(self, allowed: bool) -> Least | None:
+    def _least(self, allowed: bool) -> WorstMargin | None:
         if allowed not in self.least:
             if allowed or not self.pairs:
                 return None
-            return Least(float("inf"), 0.0, "nothing near", self.proven[False])
+            return WorstMargin(float("inf"), 0.0, "nothing near", self.proven[False])
         margin, time, pair = self.least[allowed]
         if margin >= 0 and allowed in self.unsure:  # that pair is in the way, not the nearest of all
             margin, time, pair = self.unsure[allowed]
-        return Least(margin, time, self._names(pair), self.proven[allowed])
+        return WorstMargin(margin, time, self._names(pair), self.proven[allowed])
 
     def _look_at(self, times: Array) -> None:
         """Sample all near pairs at these times (the ends, where no interval has its middle)."""
@@ -238,14 +238,14 @@ class Sweep:
         """(N, joints, 3) axes of all joints in the world."""
         return np.asarray(np.einsum("njab,jb->nja", rotation[:, 1:], self._local_axes))
 
-    def _displacement(self, middle: Array, half: Array, placed: Placed, origin: Array, axis: Array) -> Array:
+    def _displacement(self, middle: Array, half: Array, placed: PlacedVolumes, origin: Array, axis: Array) -> Array:
         """(N, B, joints) largest displacement of each body up to the last that moves, due to each joint within half an interval.
 
         ∫|q̇| ≤ |q̇(t_m)| h + ẍ_max h²/2.  The distance of a body from axis k at t_m, plus what joints beyond k can add,
         bounds its distance over the interval; the constant reach bounds it always.
         """
         turn = np.abs(self.v(middle)) * half[:, None] + self.acceleration * half[:, None] ** 2 / 2
-        upto = self.bounding.turning
+        upto = self.bounding.n_moving
         chain, always = self.chain[:upto], np.where(self.chain, self.reach, 0.0)[:upto]
         static = always[None] * turn[:, None, :]
         lever = placed.center[:, :, None, :] - origin[:, None, 1 : self.model.njoints, :]
@@ -260,7 +260,7 @@ class Sweep:
         """(N, B) largest displacement within half an interval of each body that moves by itself, 0 of the others."""
         drift = np.zeros((len(middle), len(self.bodies)))
         for m, motion in enumerate(self.motions):
-            before, now, after = (motion.travelled(t) for t in (intervals[:, 0], middle, intervals[:, 1]))
+            before, now, after = (motion.arc_length(t) for t in (intervals[:, 0], middle, intervals[:, 1]))
             way, turn = np.maximum(now - before, after - now).T
             for body in np.nonzero(self.bounding.joint == self.model.njoints + m)[0]:
                 size = float(np.linalg.norm(self.bounding.center[body])) + float(self.bounding.sphere[body])
@@ -277,7 +277,7 @@ class Sweep:
         found[other] += (moved[rows[other], two[other]] * only_two).sum(axis=1)
         return np.asarray(found)
 
-    def _margin(self, pair: int, placed: Placed, row: int, rotation: Array, origin: Array) -> float:
+    def _margin(self, pair: int, placed: PlacedVolumes, row: int, rotation: Array, origin: Array) -> float:
         """Distance − required of a pair, by coal."""
         i, j = self.pairs[pair]
         if pair not in self.functors:

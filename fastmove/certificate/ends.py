@@ -8,9 +8,9 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
-from fastmove.certificate.certificate import ROUNDING, Entry
+from fastmove.certificate.certificate import ROUNDING, LimitMargin
 from fastmove.multibody.assembly import HAND_OVERLAP, Assembly, goal_frame, hand_overlaps
-from fastmove.multibody.open_hand import OpenedHand
+from fastmove.multibody.open_hand import OpenHandCheck
 from fastmove.problem.scene import CORRIDOR_TIP
 from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory
@@ -26,7 +26,7 @@ def check_ends(
     kinds: Collection[str],
     step: float,
     profile: dict[str, Array],
-) -> dict[str, Entry]:
+) -> dict[str, LimitMargin]:
     """Kinds start, goal, grip_force, corridor, grasp and release, those of `kinds`."""
     found = _states(problem, assembly, trajectory, kinds)
     if "corridor" in kinds and problem.corridors and problem.holds:
@@ -38,7 +38,9 @@ def check_ends(
     return found
 
 
-def _states(problem: TransferProblem, assembly: Assembly, trajectory: Trajectory, kinds: Collection[str]) -> dict[str, Entry]:
+def _states(
+    problem: TransferProblem, assembly: Assembly, trajectory: Trajectory, kinds: Collection[str]
+) -> dict[str, LimitMargin]:
     found = {}
     duration = trajectory.duration
     start, goals = problem.start, problem.goal.configurations
@@ -62,55 +64,57 @@ def _states(problem: TransferProblem, assembly: Assembly, trajectory: Trajectory
                 force = float(phase.grip_force[k]) if len(phase.grip_force) > k else 0.0
                 rows.append((min(force - low, high - force) + ROUNDING * high, held))
         margin, held = min(rows, key=lambda row: row[0] if np.isfinite(row[0]) else -np.inf)
-        found["grip_force"] = Entry(float(margin), "N", float(margin / held.grasp.grip_force[1]), 0.0, held.gripper.name, "exact")
+        found["grip_force"] = LimitMargin(
+            float(margin), "N", float(margin / held.grasp.grip_force[1]), 0.0, held.gripper.name, "exact"
+        )
     return found
 
 
-def _region(problem: TransferProblem, assembly: Assembly, q: Array, time: float) -> Entry:
+def _region(problem: TransferProblem, assembly: Assembly, q: Array, time: float) -> LimitMargin:
     """The last pose against the nearest goal region."""
     data = assembly.arm.createData()
     pin.forwardKinematics(assembly.arm, data, q)
     rows = []
     for k, goal in enumerate(problem.goal.poses):
         joint, placement = goal_frame(assembly, problem.robot, goal)
-        distance, angle = goal.gaps(data.oMi[joint] * placement)
+        distance, angle = goal.distance_outside(data.oMi[joint] * placement)
         rows.append((max(distance, angle), distance >= angle, k))
     gap, far, number = min(rows)
     margin = POSE_TOLERANCE - gap
-    return Entry(margin, "m" if far else "rad", margin / POSE_TOLERANCE, time, f"goal pose {number + 1}", "exact")
+    return LimitMargin(margin, "m" if far else "rad", margin / POSE_TOLERANCE, time, f"goal pose {number + 1}", "exact")
 
 
-def _end_entry(gaps: Array, time: float, problem: TransferProblem) -> Entry:
+def _end_entry(offsets: Array, time: float, problem: TransferProblem) -> LimitMargin:
     """gaps: (3, n) in q, v, a."""
-    order, joint = np.unravel_index(int(np.argmax(gaps)), gaps.shape)
-    margin = END_TOLERANCE - float(gaps[order, joint])
+    order, joint = np.unravel_index(int(np.argmax(offsets)), offsets.shape)
+    margin = END_TOLERANCE - float(offsets[order, joint])
     unit = ("rad", "rad/s", "rad/s²")[order]
-    return Entry(margin, unit, margin / END_TOLERANCE, time, problem.robot.joint_names[joint], "exact")
+    return LimitMargin(margin, unit, margin / END_TOLERANCE, time, problem.robot.joint_names[joint], "exact")
 
 
-def _grasp(assembly: Assembly) -> Entry:
+def _grasp(assembly: Assembly) -> LimitMargin:
     """The item against the hand that holds it: pads touch, nothing else overlaps."""
     worst = min(hand_overlaps(assembly), default=(float("inf"), "nothing held"))
-    return Entry(worst[0], "m", worst[0] / HAND_OVERLAP, 0.0, worst[1], "exact")
+    return LimitMargin(worst[0], "m", worst[0] / HAND_OVERLAP, 0.0, worst[1], "exact")
 
 
-def _release(problem: TransferProblem, trajectory: Trajectory) -> Entry:
+def _release(problem: TransferProblem, trajectory: Trajectory) -> LimitMargin:
     """The opened hand against the scene, where the motion begins and ends at rest."""
     ends = []
     if problem.start.at_rest:  # a hand in flight does not open
         ends.append((0.0, trajectory.motion()(0.0)[0]))
-    if problem.goal.releases:
+    if problem.goal.opens_hand:
         ends.append((trajectory.duration, trajectory.motion()(trajectory.duration, "left")[0]))
     if not ends:
-        return Entry(float("inf"), "m", float("inf"), 0.0, "the hand stays closed", "no limit")
-    hand = OpenedHand(problem)
+        return LimitMargin(float("inf"), "m", float("inf"), 0.0, "the hand stays closed", "no limit")
+    hand = OpenHandCheck(problem)
     margin, where, time = min((*hand.margin(q, time), time) for time, q in ends)
-    return Entry(margin, "m", margin / max(problem.clearance, 1e-3), time, where or "nothing near", "exact")
+    return LimitMargin(margin, "m", margin / max(problem.clearance, 1e-3), time, where or "nothing near", "exact")
 
 
 def _corridors(
     problem: TransferProblem, assembly: Assembly, trajectory: Trajectory, step: float, profile: dict[str, Array]
-) -> Entry:
+) -> LimitMargin:
     """Least margin of all corridors (see `Corridor`), on a grid and at all breakpoints."""
     time = np.unique(np.concatenate([trajectory.grid(step), trajectory.motion().times]))
     model, data, q = assembly.arm, assembly.arm.createData(), trajectory.motion()(time)
@@ -131,5 +135,5 @@ def _corridors(
     profile["corridor_time"], profile["corridor"] = time, least
     margin = float(least[worst])
     if not np.isfinite(margin):
-        return Entry(margin, "m", margin, 0.0, "grasp origin", "no limit")
-    return Entry(margin, "m", margin / CORRIDOR_TIP, float(time[worst]), "grasp origin", f"grid {step * 1e3:g} ms")
+        return LimitMargin(margin, "m", margin, 0.0, "grasp origin", "no limit")
+    return LimitMargin(margin, "m", margin / CORRIDOR_TIP, float(time[worst]), "grasp origin", f"grid {step * 1e3:g} ms")

@@ -7,14 +7,14 @@ import pinocchio as pin
 
 from fastmove.arrays import Array
 from fastmove.errors import InputError
-from fastmove.problem.grasp import Held
+from fastmove.problem.grasp import HeldItem
 from fastmove.robot.limit_kinds import names_in
 
 UTILISATION_LIMIT = 0.9
 TILTING, SHIFTED = 0.1, 0.4  # shares of the tilting lever that count: in S and R, in V (see `contact`; the certificate's own)
 
 
-def contact_uses(held: Held, wrench: Array, grip: Array) -> dict[str, Array]:
+def contact_uses(held: HeldItem, wrench: Array, grip: Array) -> dict[str, Array]:
     """Uses (N,) of one contact by kind, 1 = limit: by the certificate's own formula for FastMove's contact models, by the
     model's own `check` for a user's."""
     check = OWN.get(held.law.name, held.law.check)
@@ -27,7 +27,7 @@ def contact_uses(held: Held, wrench: Array, grip: Array) -> dict[str, Array]:
     return {kind: use / UTILISATION_LIMIT for kind, use in found.items()}
 
 
-def whose(held: Held) -> str:
+def whose(held: HeldItem) -> str:
     """Who checks the hold, for its proof: nobody need be named where the formula is the certificate's own."""
     return "" if held.law.name in OWN else f", by {type(held.law).__module__}.{type(held.law).__qualname__}"
 
@@ -51,7 +51,7 @@ def item_wrench(body: pin.Inertia, joint_T_grasp: pin.SE3, speed: Array, acceler
     return np.hstack([force @ joint_T_grasp.rotation, moment @ joint_T_grasp.rotation])
 
 
-def _utilisation(held: Held, wrench: Array, grip_force: Array) -> Array:
+def _utilisation(held: HeldItem, wrench: Array, grip_force: Array) -> Array:
     """S of the two-patch pinch, written out (see `contact`): the certificate's own."""
     mu, width = held.friction, held.width
     c = sum(patch.c for patch in held.patches) / 2
@@ -62,7 +62,7 @@ def _utilisation(held: Held, wrench: Array, grip_force: Array) -> Array:
     return np.asarray(np.hypot(shear, couples + np.abs(fy) / (2 * grip_force)))
 
 
-def _cup_use(held: Held, wrench: Array, vacuum: Array) -> Array:
+def _cup_use(held: HeldItem, wrench: Array, vacuum: Array) -> Array:
     """Larger use of slide and peel of a suction cup, written out (see `contact.suction`): the certificate's own."""
     mu, radius = held.friction, held.patches[0].c
     fx, fy, fz, mx, my, mz = wrench.T
@@ -71,7 +71,7 @@ def _cup_use(held: Held, wrench: Array, vacuum: Array) -> Array:
     return np.asarray(np.maximum(slide, peel) / vacuum)
 
 
-def _pad_share(held: Held, wrench: Array, grip_force: Array) -> Array:
+def _pad_share(held: HeldItem, wrench: Array, grip_force: Array) -> Array:
     """Largest of V, the share of a pad that the load along the closing axis lightens, and R, written out (see `contact`)."""
     mu, width = held.friction, held.width
     ratio = SHIFTED * sum(patch.a for patch in held.patches) / 2 / (mu * width)
@@ -82,7 +82,7 @@ def _pad_share(held: Held, wrench: Array, grip_force: Array) -> Array:
     return np.asarray(np.maximum(spare, _sliding_share(held, wrench, grip_force)))
 
 
-def _sliding_share(held: Held, wrench: Array, grip_force: Array) -> Array:
+def _sliding_share(held: HeldItem, wrench: Array, grip_force: Array) -> Array:
     """Largest share R of sliding about a point that presses, written out (see `contact`); 0 where a pad presses at one point."""
     mu, width, middle = held.friction, held.width, held.tool_T_grasp.translation[[0, 2]]
     a = sum(patch.a for patch in held.patches) / 2
@@ -98,11 +98,11 @@ def _sliding_share(held: Held, wrench: Array, grip_force: Array) -> Array:
     return np.asarray(np.sqrt(worst**2 + rest) / grip_force)
 
 
-def _pinch_uses(held: Held, wrench: Array, grip_force: Array) -> dict[str, Array]:
+def _pinch_uses(held: HeldItem, wrench: Array, grip_force: Array) -> dict[str, Array]:
     return {"hold": _utilisation(held, wrench, grip_force), "pad_share": _pad_share(held, wrench, grip_force)}
 
 
-def _suction_uses(held: Held, wrench: Array, grip_force: Array) -> dict[str, Array]:
+def _suction_uses(held: HeldItem, wrench: Array, grip_force: Array) -> dict[str, Array]:
     return {"hold": _cup_use(held, wrench, grip_force)}
 
 

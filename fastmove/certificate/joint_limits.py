@@ -6,16 +6,16 @@ from collections.abc import Collection
 
 import numpy as np
 
-from fastmove.certificate.certificate import ROUNDING, Entry
+from fastmove.certificate.certificate import ROUNDING, LimitMargin
 from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory
 
 JUMPS = (1e-9, 1e-6, 1e-3)  # of q, v, a at breakpoints: what rounding may leave [rad, rad/s, rad/s²]
 
 
-def _continuity(problem: TransferProblem, trajectory: Trajectory) -> Entry:
+def _continuity(problem: TransferProblem, trajectory: Trajectory) -> LimitMargin:
     """Jumps of q, v, a at all breakpoints, in shares of what rounding may leave."""
-    worst = Entry(float("inf"), "rad", float("inf"), 0.0, "one piece", "everywhere")
+    worst = LimitMargin(float("inf"), "rad", float("inf"), 0.0, "one piece", "everywhere")
     for order, (allowed, unit) in enumerate(zip(JUMPS, ("rad", "rad/s", "rad/s²"), strict=True)):
         motion = trajectory.motion(order)
         inner = motion.times[1:-1]
@@ -26,11 +26,11 @@ def _continuity(problem: TransferProblem, trajectory: Trajectory) -> Entry:
         margin = allowed - float(jump[row, joint])
         if margin / allowed < worst.normalised:
             name = problem.robot.joint_names[joint]
-            worst = Entry(margin, unit, margin / allowed, float(inner[row]), name, "everywhere")
+            worst = LimitMargin(margin, unit, margin / allowed, float(inner[row]), name, "everywhere")
     return worst
 
 
-def joint_limits(problem: TransferProblem, trajectory: Trajectory, kinds: Collection[str]) -> dict[str, Entry]:
+def joint_limits(problem: TransferProblem, trajectory: Trajectory, kinds: Collection[str]) -> dict[str, LimitMargin]:
     limits, names = problem.limit_set, problem.robot.joint_names
     rows = (
         ("position", 0, limits.position_min, limits.position_max, "rad"),
@@ -50,7 +50,7 @@ def joint_limits(problem: TransferProblem, trajectory: Trajectory, kinds: Collec
         margin = np.minimum(above, below)
         worst = int(np.argmin(margin / scale))
         time = extremes.high_time if above[worst] < below[worst] else extremes.low_time
-        found[kind] = Entry(
+        found[kind] = LimitMargin(
             float(margin[worst]), unit, float(margin[worst] / scale[worst]), float(time[worst]), names[worst], "everywhere"
         )
     return found

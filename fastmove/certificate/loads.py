@@ -11,7 +11,7 @@ from collections.abc import Collection
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.certificate.certificate import Entry, worst_row, worst_use
+from fastmove.certificate.certificate import LimitMargin, worst_row, worst_use
 from fastmove.certificate.hold import UTILISATION_LIMIT, contact_uses, item_wrench, whose
 from fastmove.certificate.item_tolerance import care
 from fastmove.certificate.time_grid import TimeGrid, time_grid
@@ -29,14 +29,14 @@ def check_loads(
     step: float,
     kinds: Collection[str],
     profile: dict[str, Array],
-) -> dict[str, Entry]:
+) -> dict[str, LimitMargin]:
     """Kinds torque, torque_rate, hold, pad_share, tilt, upright, shock and swing, those of `kinds`; all uses go to `profile`."""
     limits, names = problem.limit_set, problem.robot.joint_names
     grid = time_grid(trajectory, step)
     label = f"grid {step * 1e3:g} ms"
     need_rate = "torque_rate" in kinds and bool(np.any(np.isfinite(limits.effort_rate)))
     torque, rate, wrench, carried, checked = _over_set(problem, assembly, trajectory, grid, need_rate)
-    found: dict[str, Entry] = {}
+    found: dict[str, LimitMargin] = {}
     if "torque" in kinds:
         found["torque"] = worst_row(np.abs(torque), limits.effort, grid.time, names, "Nm", label)
     if need_rate:
@@ -72,7 +72,7 @@ def _over_set(
     checked: set[str] = set()
     shown = np.zeros((len(grid.time), 6 * len(problem.holds)))
     for k, frame in enumerate(assembly.hold_frames):
-        grip = np.maximum(_grip_force(trajectory, grid.time, k), 0.0) * frame.held.sure_grip
+        grip = np.maximum(_grip_force(trajectory, grid.time, k), 0.0) * frame.held.guaranteed_grip_ratio
         most = np.full(len(grid.time), -1.0)
         for body in frame.held.bodies:
             wrench = item_wrench(body, frame.joint_T_grasp, *motions[k][:2])

@@ -9,7 +9,7 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
-from fastmove.certificate.certificate import ROUNDING, Entry
+from fastmove.certificate.certificate import ROUNDING, LimitMargin
 from fastmove.certificate.time_grid import TimeGrid, time_grid
 from fastmove.errors import InputError
 from fastmove.multibody.assembly import Assembly, named_frame
@@ -60,7 +60,7 @@ def check_path(
     step: float,
     kinds: Collection[str],
     profile: dict[str, Array],
-) -> dict[str, Entry]:
+) -> dict[str, LimitMargin]:
     """The kinds of the problem's path constraints, those of `kinds`; the use of each, 1 = limit, goes to `profile`."""
     wanted = [constraint for constraint in problem.path_constraints if constraint.kind.name in kinds]
     if not wanted:
@@ -74,7 +74,7 @@ def check_path(
         own = f"{type(constraint).__module__}.{type(constraint).__qualname__}"
         least = float(margin[worst]) + ROUNDING * scale
         proof = f"grid {step * 1e3:g} ms, by {own}"
-        found[constraint.kind.name] = Entry(least, constraint.kind.unit, least / scale, float(grid.time[worst]), own, proof)
+        found[constraint.kind.name] = LimitMargin(least, constraint.kind.unit, least / scale, float(grid.time[worst]), own, proof)
         profile[constraint.kind.name] = 1 - margin / scale
     return found
 

@@ -28,7 +28,7 @@ from fastmove.problem.describe import describe
 from fastmove.problem.transfer import TransferProblem
 from fastmove.reference.improve import reference
 from fastmove.robot.shipped import known_robots, load_robot
-from fastmove.search.retarget import on_robot
+from fastmove.search.retarget import retarget
 from fastmove.search.time_bound import lower_bound
 from fastmove.solution.as_json import solution_json
 from fastmove.solution.solution import Solution, Status
@@ -90,7 +90,7 @@ def _plan_contacts(options: argparse.Namespace) -> int:
 def _problem(options: argparse.Namespace) -> TransferProblem:
     """The problem file, for another robot where one is named."""
     if options.robot:
-        problem = on_robot(load_problem(options.problem), load_robot(options.robot), options.limits)
+        problem = retarget(load_problem(options.problem), load_robot(options.robot), options.limits)
     else:
         problem = load_problem(options.problem, options.limits)
     return problem.nominal() if getattr(options, "nominal", False) else problem

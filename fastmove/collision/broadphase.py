@@ -9,7 +9,7 @@ from fastmove.arrays import Array
 from fastmove.collision.checker import Collision
 from fastmove.multibody.assembly import Assembly
 
-FEW = 64  # bodies: up to here comparing all boxes takes less time than keeping a tree of them
+FEW_PAIRS = 64  # bodies: up to here comparing all boxes takes less time than keeping a tree of them
 
 
 class Broadphase:
@@ -32,7 +32,7 @@ class Broadphase:
         self.geometry_data = self.geometry.createData()
         for request, required in zip(self.geometry_data.collisionRequests, collision.required[still], strict=True):
             request.security_margin = float(required)
-        few = len(assembly.bodies) <= FEW
+        few = len(assembly.bodies) <= FEW_PAIRS
         kind = pin.BroadPhaseManager_NaiveCollisionManager if few else pin.TreeBroadPhaseManager_DynamicAABBTreeCollisionManager
         self.manager = kind(self.model, self.geometry, self.geometry_data)
 

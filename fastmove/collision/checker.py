@@ -18,21 +18,29 @@ import coal
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.collision.corridor import Pass
-from fastmove.collision.face_contacts import Faces
+from fastmove.collision.corridor import CorridorEvaluation
+from fastmove.collision.face_contacts import ContactManifolds
 from fastmove.collision.pairs import checked_pairs
-from fastmove.collision.query_types import Aisle, Contacts, Ends, Fade, Fading, Lane, Reach
+from fastmove.collision.query_types import (
+    CorridorConstraint,
+    CorridorLinearization,
+    Ends,
+    FadingContact,
+    FadingEvaluation,
+    NearPairs,
+    StepReach,
+)
 from fastmove.dynamics.kinematics import Kinematics, Placements
 from fastmove.multibody.assembly import Assembly, required_clearances
-from fastmove.multibody.bounding_volumes import Bounding, Placed
+from fastmove.multibody.bounding_volumes import Bounding, PlacedVolumes
 from fastmove.problem.scene import CONTACT_DEPTH, FADE_DISTANCE
 from fastmove.problem.transfer import TransferProblem
 
 FADE_WEIGHT_MAX = 30.0
 FADE_POINTS = 4
-ROOM_DISTANCE = 0.1  # way of the item from which a contact that was allowed is worth all the room that others are [m]
+PADDING_DISTANCE = 0.1  # way of the item from which a contact that was allowed is worth all the room that others are [m]
 INNER_FADE = 0.9 * FADE_DISTANCE  # way in which the planner has an allowed contact fade: ahead of what the certificate asks [m]
-LANE_WEIGHT = 20.0  # a corridor has no pad that could absorb a lack: its millimetres cost more
+CORRIDOR_WEIGHT = 20.0  # a corridor has no pad that could absorb a lack: its millimetres cost more
 NEAREST = 2  # contacts kept per two groups and sample, in the rows only
 NOWHERE = 1e6  # [m] where obstacles that move are when no time is given
 
@@ -53,7 +61,7 @@ class Collision:
         self._bounding = Bounding(self.bodies, self.pairs)
         self.required = required_clearances(problem, self.bodies, self._bounding.first, self._bounding.second)
         self._joint = self._bounding.joint
-        self._faces = Faces(self.bodies, self._bounding)
+        self._faces = ContactManifolds(self.bodies, self._bounding)
         groups = {name: k for k, name in enumerate(sorted({b.group for b in self.bodies}))}
         code = np.array([groups[b.group] for b in self.bodies], dtype=int)
         self._group_pair = code[self._bounding.first] * len(groups) + code[self._bounding.second]
@@ -63,11 +71,11 @@ class Collision:
         self._result = coal.DistanceResult()
         self.travels = self._travels()
         self._functors: list[coal.ComputeDistance | None] = [None] * len(self.pairs)
-        self._last: tuple[Array, Placements, Placed] | None = None
+        self._last: tuple[Array, Placements, PlacedVolumes] | None = None
 
     def _travels(self) -> Array:
         """(P,) how far the bodies of a pair move relative to each other at most when every joint turns by 1 rad [m]."""
-        chain, reach = self._bounding.levers(self.assembly.arm)
+        chain, reach = self._bounding.motion_bounds(self.assembly.arm)
         one, two = self._bounding.first, self._bounding.second
         return np.asarray(np.where(chain[one] != chain[two], reach[one] + reach[two], 0.0).sum(axis=1))
 
@@ -84,10 +92,10 @@ class Collision:
                     for frame in self._frames:
                         point = np.array(frame.joint_T_grasp.translation)
                         origin = frames.rotation[0, frame.joint] @ point + frames.origin[0, frame.joint]
-                        lanes.append(Lane(corridor, frame.joint, point, origin))
+                        lanes.append(CorridorConstraint(corridor, frame.joint, point, origin))
         return Ends(tuple(fades), tuple(lanes))
 
-    def _fade(self, obstacle: str, frame, frames: Placements, placed: Placed) -> Fade:  # type: ignore[no-untyped-def]
+    def _fade(self, obstacle: str, frame, frames: Placements, placed: PlacedVolumes) -> FadingContact:  # type: ignore[no-untyped-def]
         pairs = [
             k
             for k, (i, j) in enumerate(self.pairs)
@@ -101,7 +109,7 @@ class Collision:
         points = hull @ placement.rotation.T + placement.translation
         origin = points @ frames.rotation[0, frame.joint].T + frames.origin[0, frame.joint]
         floor = {k: min(float(self.required[k]), self.distance(k, placed, 0)) for k in pairs}
-        return Fade(frozenset(pairs), frame.joint, points, origin, floor, _far_apart(points, FADE_POINTS))
+        return FadingContact(frozenset(pairs), frame.joint, points, origin, floor, _far_apart(points, FADE_POINTS))
 
     def travel(self, q: Array, ends: Ends) -> float:
         """Largest displacement of any item point from the nearest end with an allowed contact [m]; inf without one."""
@@ -133,21 +141,21 @@ class Collision:
         i, j = self.pairs[pair]
         return self.bodies[i].group, self.bodies[j].group
 
-    def drifts(self, pair: Array) -> Array:
+    def is_moving_obstacle(self, pair: Array) -> Array:
         """(C,) which pairs (C,) are with an obstacle that moves."""
         moving = np.append(np.maximum(self._joint[self._bounding.first], self._joint[self._bounding.second]), 0)
         return np.asarray(moving[np.minimum(pair, len(self.pairs))] > self.kinematics.n)
 
-    def whole(self, contacts: Contacts) -> Array:
+    def has_full_clearance(self, contacts: NearPairs) -> Array:
         """(C,) bool: which contacts keep their full clearance, no allowed contact fading there."""
         return contacts.required >= self.clearance - 1e-9
 
-    def in_lanes(self, q: Array, ends: Ends) -> bool:
+    def in_corridors(self, q: Array, ends: Ends) -> bool:
         """Whether one configuration is inside every corridor."""
-        if not ends.lanes:
+        if not ends.corridors:
             return True
         frames = self.kinematics.placements(q[None])
-        return all(float(Pass.of(lane, frames).margin[0]) >= 0 for lane in ends.lanes)
+        return all(float(CorridorEvaluation.of(lane, frames).margin[0]) >= 0 for lane in ends.corridors)
 
     def query(
         self,
@@ -155,9 +163,9 @@ class Collision:
         ends: Ends,
         reach: object,
         gradients: bool = False,
-        step: Reach | None = None,
+        step: StepReach | None = None,
         time: Array | None = None,
-    ) -> Contacts:
+    ) -> NearPairs:
         """Pairs whose margin (distance − required) may be below `reach` [m, scalar or (N,)] at q (N, n).
 
         step: leave out what a step cannot bring near (for what stands still).
@@ -170,10 +178,10 @@ class Collision:
             sample, pair = placed.near(limit, self.required)
             within = limit[sample]
         else:
-            by_pair = step.pad + float(step.turn.max(initial=0.0)) * self.travels
-            by_row = np.minimum(limit, step.pad + step.turn * float(self.travels.max(initial=0.0)))
+            by_pair = step.padding + float(step.turn.max(initial=0.0)) * self.travels
+            by_row = np.minimum(limit, step.padding + step.turn * float(self.travels.max(initial=0.0)))
             sample, pair = placed.near(by_row, self.required, by_pair)
-            within = np.minimum(limit[sample], step.pad + step.turn[sample] * self.travels[pair])
+            within = np.minimum(limit[sample], step.padding + step.turn[sample] * self.travels[pair])
         near = placed.tightened(sample, pair) < within + self.required[pair]
         sample, pair = sample[near], pair[near]
         count = len(sample)
@@ -197,10 +205,10 @@ class Collision:
             gradient = self.kinematics.line_gradient(frames, sample, one, normal) * moves - slope
             if time is not None:
                 rate = self._rates(time[sample], first, -normal, one) + self._rates(time[sample], second, normal, two)
-        contacts = Contacts(sample, pair, distance, required, gradient, weight, rate, room).chosen(keep)
+        contacts = NearPairs(sample, pair, distance, required, gradient, weight, rate, room).chosen(keep)
         if gradients and ends.fades and count:
             contacts = replace(contacts, fading=self._fading(frames, contacts, gradient[keep] + slope[keep], ends))
-        return self._with_lanes(contacts, frames, ends, limit, gradients) if ends.lanes else contacts
+        return self._with_corridors(contacts, frames, ends, limit, gradients) if ends.corridors else contacts
 
     def _rates(self, time: Array, frame: Array, way: Array, point: Array) -> Array:
         """(C,) way · velocity of points (C, 3) fixed to frames (C,), of those that move by themselves [m/s]."""
@@ -211,14 +219,14 @@ class Collision:
             rate[rows] = np.einsum("ci,ci->c", way[rows], velocity + np.cross(turn, point[rows] - origin))
         return rate
 
-    def _placed(self, q: Array, time: Array | None) -> tuple[Placements, Placed]:
+    def _placed(self, q: Array, time: Array | None) -> tuple[Placements, PlacedVolumes]:
         """All bodies at q; kept, since a motion that was assessed is often linearised next."""
         key = q.copy() if time is None else np.column_stack([q, time])
         if self._last is None or not np.array_equal(self._last[0], key):
             self._last = key, *self._place(q, time)
         return self._last[1:]
 
-    def _place(self, q: Array, time: Array | None = None) -> tuple[Placements, Placed]:
+    def _place(self, q: Array, time: Array | None = None) -> tuple[Placements, PlacedVolumes]:
         frames = self.kinematics.placements(q)
         if not self.moving:
             return frames, self._bounding.place(frames.rotation, frames.origin)
@@ -227,14 +235,14 @@ class Collision:
         every = np.concatenate([frames.rotation, rotation], axis=1), np.concatenate([frames.origin, origin], axis=1)
         return frames, self._bounding.place(*every)
 
-    def _with_lanes(self, found: Contacts, frames: Placements, ends: Ends, reach: Array, gradients: bool) -> Contacts:
+    def _with_corridors(self, found: NearPairs, frames: Placements, ends: Ends, reach: Array, gradients: bool) -> NearPairs:
         """Corridors as contacts that require a distance of 0."""
         parts = [
-            [getattr(found, key)] for key in ("sample", "pair", "distance", "required", "gradient", "weight", "rate", "room")
+            [getattr(found, key)] for key in ("sample", "pair", "distance", "required", "gradient", "weight", "rate", "padding_scale")
         ]
         aisles, count = [], len(found.sample)
-        for k, lane in enumerate(ends.lanes):
-            through = Pass.of(lane, frames)
+        for k, lane in enumerate(ends.corridors):
+            through = CorridorEvaluation.of(lane, frames)
             rows = np.nonzero(through.margin < reach)[0]
             zero, gradient = np.zeros(len(rows)), np.zeros((len(rows), self.kinematics.n))
             if gradients and len(rows):
@@ -247,15 +255,15 @@ class Collision:
                 value, turn = through.cone(rows[inside])
                 aisles.append((count + np.nonzero(inside)[0], value, np.einsum("kd,rdi->rki", turn, slope[inside])))
             number = np.full(len(rows), len(self.pairs) + k)
-            new = (rows, number, through.margin[rows], zero, gradient, zero + LANE_WEIGHT, zero, zero)
+            new = (rows, number, through.margin[rows], zero, gradient, zero + CORRIDOR_WEIGHT, zero, zero)
             count += len(rows)
             for part, values in zip(parts, new, strict=True):
                 part.append(values)
         sample, pair, distance, required, slope, weight, rate, room = (np.concatenate(part) for part in parts)
-        aisle = Aisle(*(np.concatenate(part) for part in zip(*aisles, strict=True))) if aisles else None
-        return Contacts(sample, pair, distance, required, slope, weight, rate, room, found.fading, aisle)
+        aisle = CorridorLinearization(*(np.concatenate(part) for part in zip(*aisles, strict=True))) if aisles else None
+        return NearPairs(sample, pair, distance, required, slope, weight, rate, room, found.fading, aisle)
 
-    def _fading(self, frames: Placements, found: Contacts, gradient: Array, ends: Ends) -> Fading | None:
+    def _fading(self, frames: Placements, found: NearPairs, gradient: Array, ends: Ends) -> FadingEvaluation | None:
         """gradient: (C, n) of the distances alone."""
         parts: list[tuple[Array, ...]] = []
         samples: list[int] = []
@@ -272,8 +280,8 @@ class Collision:
                 own = np.abs(found.required[here] - floor - steep * length.max()) < 1e-12  # not another end's, not faded in
                 if length.max() >= INNER_FADE or not np.any(own):
                     continue
-                chosen = np.unique(np.append(fade.spread, int(np.argmax(length))))
-                chosen = np.append(chosen, np.full(len(fade.spread) + 1 - len(chosen), chosen[0]))
+                chosen = np.unique(np.append(fade.spread_points, int(np.argmax(length))))
+                chosen = np.append(chosen, np.full(len(fade.spread_points) + 1 - len(chosen), chosen[0]))
                 every = np.repeat(chosen, 3)
                 turned = self.kinematics.point_gradient(
                     frames,
@@ -289,9 +297,9 @@ class Collision:
         if not parts:
             return None
         row, site, floor, steep = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return Fading(row, site, gradient[row], floor, steep, np.array(samples), np.array(ways), np.array(slopes))
+        return FadingEvaluation(row, site, gradient[row], floor, steep, np.array(samples), np.array(ways), np.array(slopes))
 
-    def distance(self, pair: int, placed: Placed, sample: int) -> float:
+    def distance(self, pair: int, placed: PlacedVolumes, sample: int) -> float:
         """Distance of a pair; normal from first to second body and witness points, in the world, stay in `_result`."""
         functor = self._functors[pair]
         if functor is None:
@@ -324,7 +332,7 @@ class Collision:
             wanted = floor + (full - floor) * np.minimum(1.0, longest / INNER_FADE)
             lower = wanted < required[rows]
             required[rows[lower]] = wanted[lower]
-            room[rows] = np.minimum(room[rows], np.clip((longest - INNER_FADE) / (ROOM_DISTANCE - INNER_FADE), 0.0, 1.0))
+            room[rows] = np.minimum(room[rows], np.clip((longest - INNER_FADE) / (PADDING_DISTANCE - INNER_FADE), 0.0, 1.0))
             weight[rows[lower]] = np.minimum(INNER_FADE / np.maximum(longest[lower], 1e-9), FADE_WEIGHT_MAX)
             if gradients:
                 unit = moved[every, worst] / np.maximum(longest, 1e-12)[:, None]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.collision.query_types import Lane
+from fastmove.collision.query_types import CorridorConstraint
 from fastmove.dynamics.kinematics import Placements
 from fastmove.problem.scene import CORRIDOR_TIP
 
@@ -15,7 +15,7 @@ INNER_TIP = 0.8 * CORRIDOR_TIP  # what the planner uses of it [m]
 
 
 @dataclass(frozen=True)
-class Pass:
+class CorridorEvaluation:
     """How N configurations stand to one corridor: inside its cone, or farther away than its length.
 
     Attributes:
@@ -23,14 +23,14 @@ class Pass:
         margin: (N,) [m];  inside: (N,) whether the cone says it, not the length.
     """
 
-    lane: Lane
+    lane: CorridorConstraint
     point: Array
     past: Array
     margin: Array
     inside: Array
 
     @staticmethod
-    def of(lane: Lane, frames: Placements) -> Pass:
+    def of(lane: CorridorConstraint, frames: Placements) -> CorridorEvaluation:
         u, angle = lane.corridor.direction, lane.corridor.angle
         point = np.einsum("cij,j->ci", frames.rotation[:, lane.joint], lane.point) + frames.origin[:, lane.joint]
         past = point - lane.origin
@@ -38,7 +38,7 @@ class Pass:
         width = np.linalg.norm(past - along[:, None] * u, axis=1)
         cone = np.sin(angle) * along - np.cos(angle) * width + INNER_TIP
         beyond = np.linalg.norm(past, axis=1) - lane.corridor.length
-        return Pass(lane, point, past, np.maximum(cone, beyond), cone >= beyond)
+        return CorridorEvaluation(lane, point, past, np.maximum(cone, beyond), cone >= beyond)
 
     def way(self, rows: Array) -> Array:
         """(R, 3) ways in which the margin grows at some of them."""

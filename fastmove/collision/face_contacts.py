@@ -9,7 +9,7 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.multibody.assembly import Body
-from fastmove.multibody.bounding_volumes import Bounding, Placed
+from fastmove.multibody.bounding_volumes import Bounding, PlacedVolumes
 
 CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=float)
 _TURN = np.arange(8) * np.pi / 4
@@ -19,7 +19,7 @@ MANIFOLD_FROM = 0.03  # boxes farther apart count as one contact [m]
 MANIFOLD_BAND = 0.03  # corners farther than the nearest point by more are left out [m]
 
 
-class Faces:
+class ContactManifolds:
     """Bodies with flat faces: boxes and cylinders."""
 
     def __init__(self, bodies: Sequence[Body], bounding: Bounding) -> None:
@@ -43,7 +43,7 @@ class Faces:
         self._half[body] = half + MANIFOLD_OVERHANG
 
     def manifolds(
-        self, placed: Placed, sample: Array, pair: Array, distance: Array, normal: Array, one: Array, two: Array
+        self, placed: PlacedVolumes, sample: Array, pair: Array, distance: Array, normal: Array, one: Array, two: Array
     ) -> tuple[Array, Array, Array, Array, Array, Array]:
         """The contacts, and for two bodies with flat faces also the corners of each that lie over the other.
 
@@ -73,7 +73,7 @@ class Faces:
         return tuple(map(np.concatenate, zip((sample, pair, distance, normal, one, two), new, strict=True)))  # type: ignore[return-value]
 
     def _landings(
-        self, placed: Placed, sample: Array, body: Array, other: Array, normal: Array, across: Array
+        self, placed: PlacedVolumes, sample: Array, body: Array, other: Array, normal: Array, across: Array
     ) -> tuple[Array, Array, Array]:
         """Corners (K, C, 3) of K bodies, where they land on the others along the normals (K, 3) towards these, and their gaps
         (K, C): infinite where they do not."""

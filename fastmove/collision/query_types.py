@@ -11,7 +11,7 @@ from fastmove.problem.scene import Corridor
 
 
 @dataclass(frozen=True)
-class Fading:
+class FadingEvaluation:
     """Contacts near an allowed one's end, where the distance asked for grows with the way l of the item: close to l = 0 a norm
     that no tangent describes, so the optimiser keeps it as it is.
 
@@ -33,7 +33,7 @@ class Fading:
 
 
 @dataclass(frozen=True)
-class Aisle:
+class CorridorLinearization:
     """Corridors' cones, first + first' δq ≥ ‖rest + rest' δq‖, for changes δq of the configuration: near its axis a cone's side
     bends faster than any tangent follows.
 
@@ -47,7 +47,7 @@ class Aisle:
 
 
 @dataclass(frozen=True)
-class Contacts:
+class NearPairs:
     """C nearby pairs over N configurations.
 
     Attributes:
@@ -70,28 +70,28 @@ class Contacts:
     gradient: Array
     weight: Array
     rate: Array
-    room: Array
-    fading: Fading | None = None
-    aisle: Aisle | None = None
+    padding_scale: Array
+    fading: FadingEvaluation | None = None
+    corridor: CorridorLinearization | None = None
 
     @property
     def margin(self) -> Array:
         return self.distance - self.required
 
-    def lack(self, count: int) -> Array:
+    def violation(self, count: int) -> Array:
         """(count,) lack of clearance of the worst contact of every sample [m], 0 where there is none."""
         lack = np.zeros(count)
         np.maximum.at(lack, self.sample, -self.margin)
         return lack
 
-    def chosen(self, which: Array) -> Contacts:
+    def chosen(self, which: Array) -> NearPairs:
         """Only these, nothing said of what fades."""
         kept = [x[which] for x in (self.sample, self.pair, self.distance, self.required, self.gradient, self.weight, self.rate)]
-        return Contacts(kept[0], kept[1], kept[2], kept[3], kept[4], kept[5], kept[6], self.room[which])
+        return NearPairs(kept[0], kept[1], kept[2], kept[3], kept[4], kept[5], kept[6], self.padding_scale[which])
 
 
 @dataclass(frozen=True)
-class Fade:
+class FadingContact:
     """One allowed contact at one end: required distance d0 + (clearance − d0)·min(1, l / 10 mm)."""
 
     pairs: frozenset[int]
@@ -99,11 +99,11 @@ class Fade:
     points: Array  # (K, 3) item hull in the joint's frame
     origin: Array  # (K, 3) where they are at that end, in the world
     floor: dict[int, float]  # d0 per pair
-    spread: Array  # of the points some that lie far apart
+    spread_points: Array  # of the points some that lie far apart
 
 
 @dataclass(frozen=True)
-class Lane:
+class CorridorConstraint:
     """One corridor for one grasp: `point` in the joint's frame must leave or reach `origin` (world) within its cone."""
 
     corridor: Corridor
@@ -116,12 +116,12 @@ class Lane:
 class Ends:
     """The two end configurations of a motion, with what may touch there and how they are left and reached."""
 
-    fades: tuple[Fade, ...]
-    lanes: tuple[Lane, ...] = ()
+    fades: tuple[FadingContact, ...]
+    corridors: tuple[CorridorConstraint, ...] = ()
 
 
 @dataclass(frozen=True)
-class Reach:
+class StepReach:
     """How far a step may bring bodies together: a pair that needs more than `turn` of every joint to lose all but `pad` of its
     margin counts as far.
 
@@ -129,5 +129,5 @@ class Reach:
         pad: [m];  turn: (N,) of every joint at each configuration [rad].
     """
 
-    pad: float
+    padding: float
     turn: Array

@@ -98,12 +98,12 @@ class ContactLaw(ABC):
     lever_shares: Mapping[str, float] = {}
 
     @abstractmethod
-    def model(self, touch: Touch, friction: float, sure: float = 1.0, swing: float = 1.0) -> ContactModel:
+    def model(self, touch: Touch, friction: float, guaranteed: float = 1.0, swing: float = 1.0) -> ContactModel:
         """What the contact can carry, for the planner.
 
         Args:
             friction: the least.
-            sure: share of a grip force that is surely there.
+            guaranteed: share of a grip force that is surely there.
             swing: share of the contact's torsion that may be asked for (`Tolerance.swing`).
         """
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastmove.arrays import Array, locked
+from fastmove.arrays import Array, readonly
 from fastmove.errors import InputError
 
 
@@ -57,18 +57,18 @@ def plane_patch(polygon: Array) -> Patch:
     square = edges[1] - edges[0] < 1e-6
     direction = np.array([0.0, 1.0]) if square else axes[:, 1] * np.sign(axes[np.argmax(np.abs(axes[:, 1])), 1])
     a = 2 * c * float(edges.min()) / float(np.hypot(*edges))
-    return Patch("plane", locked(center), locked(edges), locked(direction), float(c), float(a))
+    return Patch("plane", readonly(center), readonly(edges), readonly(direction), float(c), float(a))
 
 
 def line_patch(start: Array, end: Array) -> Patch:
     """A line of contact (cylinder across the pad): c = l/4, a = 0, points at ± l/4."""
     length = float(np.linalg.norm(end - start))
-    return Patch("line", locked((start + end) / 2), locked([length]), locked((end - start) / length), length / 4, 0.0)
+    return Patch("line", readonly((start + end) / 2), readonly([length]), readonly((end - start) / length), length / 4, 0.0)
 
 
 def disc_patch(center: Array, radius: float) -> Patch:
     """A small disc (round item): c = 2 r / 3, the mean radius of a disc; a = 0."""
-    return Patch("disc", locked(center), locked([radius]), locked([0.0, 1.0]), 2 * radius / 3, 0.0)
+    return Patch("disc", readonly(center), readonly([radius]), readonly([0.0, 1.0]), 2 * radius / 3, 0.0)
 
 
 def clip_polygon(polygon: Array, half: Array, center: Array) -> Array:

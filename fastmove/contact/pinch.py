@@ -67,13 +67,13 @@ WEDGED_MAX = np.radians(0.2)  # by how much a wedged item may be turned: what th
 
 
 def pinch(
-    friction: float, width: float, c: float, a: float, points: Array | None = None, sure: float = 1.0, swing: float = 1.0
+    friction: float, width: float, c: float, a: float, points: Array | None = None, guaranteed: float = 1.0, swing: float = 1.0
 ) -> ConeContact:
     """The two-patch pinch; c and a are means over the two patches [m], width = distance of the patches [m].
 
     Args:
         points: (K, 2) in x, z of the grasp frame that press, as many of each pad, for the shares R; None = no such shares.
-        sure: share of a grip force that is surely there.
+        guaranteed: share of a grip force that is surely there.
         swing: share of the pads' torsion that may be asked for (see `tolerance`); below 1 one more share.
     """
     linear = np.zeros((3, 6))
@@ -86,15 +86,17 @@ def pinch(
         light = np.zeros((2, 6))
         light[0, 0] = light[1, 2] = 1 / (2 * friction)
         light[0, 5], light[1, 3] = -side / (friction * width), side / (friction * width)
-        shares.append((light / spare / sure, np.array([0, side / 2, 0, 0, 0, 0]) / spare / sure))
+        shares.append((light / spare / guaranteed, np.array([0, side / 2, 0, 0, 0, 0]) / spare / guaranteed))
     others = np.vstack([couples, [0, 0.5, 0, 0, 0, 0]])
     for rows in [] if points is None else _sliding(points):
-        shares.append((np.vstack([rows / (2 * friction), others]) / sure, np.zeros(6)))
+        shares.append((np.vstack([rows / (2 * friction), others]) / guaranteed, np.zeros(6)))
     if swing < 1:
         turning = np.zeros((1, 6))
-        turning[0, 4] = UTILISATION_MAX / (2 * friction * c * swing * sure)
+        turning[0, 4] = UTILISATION_MAX / (2 * friction * c * swing * guaranteed)
         shares.append((turning, np.zeros(6)))
-    return ConeContact("pinch", linear / sure, couples / sure, np.array([0, 0.5, 0, 0, 0, 0]) / sure, tuple(shares))
+    return ConeContact(
+        "pinch", linear / guaranteed, couples / guaranteed, np.array([0, 0.5, 0, 0, 0, 0]) / guaranteed, tuple(shares)
+    )
 
 
 class Pinch(ContactLaw):
@@ -103,9 +105,9 @@ class Pinch(ContactLaw):
     name = "pinch"
     lever_shares: Mapping[str, float] = {"hold": TILTING, "pad_share": SHIFTED}
 
-    def model(self, touch: Touch, friction: float, sure: float = 1.0, swing: float = 1.0) -> ContactModel:
+    def model(self, touch: Touch, friction: float, guaranteed: float = 1.0, swing: float = 1.0) -> ContactModel:
         """See `pinch`."""
-        return pinch(friction, touch.width, touch.c, touch.a, touch.points, sure, swing)
+        return pinch(friction, touch.width, touch.c, touch.a, touch.points, guaranteed, swing)
 
 
 PINCH = Pinch()

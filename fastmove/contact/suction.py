@@ -8,7 +8,7 @@ from fastmove.contact.law import ContactLaw, ContactModel, Touch
 from fastmove.contact.wrench_cone import UTILISATION_MAX, ConeContact
 
 
-def suction(friction: float, radius: float, sure: float = 1.0, swing: float = 1.0) -> ConeContact:
+def suction(friction: float, radius: float, guaranteed: float = 1.0, swing: float = 1.0) -> ConeContact:
     """A suction cup with lip radius r [m]; its "grip force" is the vacuum force V [N], z its approach.
 
     With N = V + f_z what the ring presses with (f_z < 0 where the item hangs below the cup):
@@ -24,10 +24,10 @@ def suction(friction: float, radius: float, sure: float = 1.0, swing: float = 1.
     slide[2, 5] = 1 / (friction * radius)
     peel[0, 3] = peel[1, 4] = 2 / radius
     pull = np.array([0, 0, -1.0, 0, 0, 0])
-    shares = [(slide / sure, pull / sure), (peel / sure, pull / sure)]
+    shares = [(slide / guaranteed, pull / guaranteed), (peel / guaranteed, pull / guaranteed)]
     if swing < 1:
         turning = np.zeros((1, 6))
-        turning[0, 5] = UTILISATION_MAX / (friction * radius * swing * sure)
+        turning[0, 5] = UTILISATION_MAX / (friction * radius * swing * guaranteed)
         shares.append((turning, np.zeros(6)))
     return ConeContact("suction", np.zeros((1, 6)), np.zeros((1, 6)), np.zeros(6), tuple(shares))
 
@@ -41,9 +41,9 @@ class Suction(ContactLaw):
     simulated = verified = False
     force = "vacuum"
 
-    def model(self, touch: Touch, friction: float, sure: float = 1.0, swing: float = 1.0) -> ContactModel:
+    def model(self, touch: Touch, friction: float, guaranteed: float = 1.0, swing: float = 1.0) -> ContactModel:
         """See `suction`."""
-        return suction(friction, touch.c, sure, swing)
+        return suction(friction, touch.c, guaranteed, swing)
 
 
 SUCTION = Suction()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastmove.arrays import Array, locked
+from fastmove.arrays import Array, readonly
 
 UTILISATION_MAX = 0.9
 
@@ -30,8 +30,8 @@ class ConeContact:
 
     def __post_init__(self) -> None:
         for key in ("linear", "couples", "normal"):
-            object.__setattr__(self, key, locked(getattr(self, key)))
-        object.__setattr__(self, "shares", tuple((locked(a), locked(b)) for a, b in self.shares))
+            object.__setattr__(self, key, readonly(getattr(self, key)))
+        object.__setattr__(self, "shares", tuple((readonly(a), readonly(b)) for a, b in self.shares))
 
     @property
     def cones(self) -> ConeContact:

@@ -29,7 +29,7 @@ from fastmove.drivers.mujoco_model import TIME_CONSTANT, mujoco, mujoco_model, r
 from fastmove.drivers.settling import Settling
 from fastmove.errors import InputError
 from fastmove.multibody.assembly import assemble
-from fastmove.problem.grasp import Held
+from fastmove.problem.grasp import HeldItem
 from fastmove.problem.transfer import TransferProblem
 
 CLOSE, LOAD, REST, SETTLE_STEP = 0.1, 0.1, 0.05, 2.5e-4  # phases of settling, and their step [s]
@@ -37,7 +37,7 @@ CLOSED, DRAG = 0.8, 1e-3  # share of closing after which the grip is at its forc
 SERVO_RATE = 100.0  # [rad/s] natural frequency of the tracking error, critically damped
 
 
-def the_held(problem: TransferProblem) -> Held:
+def the_held(problem: TransferProblem) -> HeldItem:
     """The one item that is held.  Raises InputError where it is none or several."""
     if len(problem.holds) != 1:
         raise InputError("holds", f"are {len(problem.holds)}; in simulated hardware an arm holds exactly one item")

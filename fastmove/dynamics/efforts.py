@@ -60,7 +60,7 @@ class Dynamics:
         self.damping = np.array(problem.robot.damping)
         basis, self._weights = problem.spanning_members
         self._all = len(basis) == problem.members  # then every member is computed by itself
-        self.models = [_with_items(assembly, problem.parts[k]) for k in (range(problem.members) if self._all else basis)]
+        self.models = [_with_items(assembly, problem.member_indices[k]) for k in (range(problem.members) if self._all else basis)]
         self._data = [model.createData() for model in self.models]
         self._inverse = [InverseDynamics(model, self.n) for model in self.models]
         self.path = _path_margins(problem, assembly)

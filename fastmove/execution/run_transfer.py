@@ -31,7 +31,7 @@ class RunOutcome:
     report: RunReport
     judgement: Judgement | None = None
     placed: float | None = None
-    turned: float | None = None
+    placed_turn: float | None = None
     item_poses: tuple[tuple[float, pin.SE3], ...] = field(default=(), repr=False)
 
     @property
@@ -67,7 +67,7 @@ class RunOutcome:
             "settled": None if j is None else j.settling.ok,
             "rollouts": 0 if j is None else len(j.verdicts),
             "placed_mm": None if self.placed is None else self.placed * 1e3,
-            "placed_deg": None if self.turned is None else float(np.degrees(self.turned)),
+            "placed_deg": None if self.placed_turn is None else float(np.degrees(self.placed_turn)),
             "replans": 0,
             "held_stops": int(not r.ok),
         }

@@ -23,7 +23,7 @@ from fastmove.drivers.settling import Settling
 from fastmove.dynamics.efforts import Dynamics
 from fastmove.errors import InputError
 from fastmove.multibody.assembly import assemble
-from fastmove.problem.grasp import Held
+from fastmove.problem.grasp import HeldItem
 from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory
 
@@ -130,7 +130,7 @@ def judge(
     _checked(the_held(truth or problem), grip_force, member, step, friction, rollouts, constant)
     truth = truth or problem
     force = float(trajectory.phases[0].grip_force[0]) if grip_force is None else grip_force
-    force *= truth.holds[0].given
+    force *= truth.holds[0].realised_grip_ratio
     plan = {share: _references(problem, trajectory, member, share * step) for share in {v[2] for v in VARIATIONS[:rollouts]}}
     along = plan[1.0].q[:: max(1, len(plan[1.0].q) // GAIN_SAMPLES)]
     simulation = Simulation(truth, force, along, member, step, friction, constant)
@@ -161,7 +161,9 @@ def _rollout(simulation: Simulation, plan: _References, number: int, measure: bo
     verdict = verdict_of(slip, turn, tracking, reach, simulation.problem.clearance, contacts < settling.points)
     margin, wrench = float("nan"), played.wrench[:count]
     if measure:
-        margin = UTILISATION_MAX - float(held.contact_model.utilisation(wrench, simulation.grip_force / held.given).max())
+        margin = UTILISATION_MAX - float(
+            held.contact_model.utilisation(wrench, simulation.grip_force / held.realised_grip_ratio).max()
+        )
     return Judgement(verdict, slip, turn, reach, tracking, settling, contacts, plan.time, wrench, margin)
 
 
@@ -181,7 +183,7 @@ def worst_of(rollouts: list[Judgement]) -> Judgement:
 
 
 def _checked(
-    held: Held,
+    held: HeldItem,
     grip_force: float | None,
     member: int,
     step: float,

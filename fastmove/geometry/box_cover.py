@@ -24,7 +24,7 @@ FILLED = 0.6  # share of a flat box that must be occupied: of its cells by point
 SKIN = 5e-4  # least half thickness of a box [m]
 CUTS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9)
 PROBED = 2000
-ALIKE = 0.94  # cosine of two normals
+SAME_SIZE = 0.94  # cosine of two normals
 LEAST_CELL, MOST_CELLS = 1e-3, 4_000_000
 
 
@@ -65,7 +65,7 @@ def cover_triangles(triangles: Array, resolution: float = RESOLUTION) -> tuple[S
     normals /= np.maximum(np.linalg.norm(normals, axis=1), 1e-15)[:, None]
     found: list[Shape] = []
     while len(fine):  # faces that look the same way, and back, together: a wall parts from the next at once
-        alike = np.abs(normals @ normals[0]) >= ALIKE
+        alike = np.abs(normals @ normals[0]) >= SAME_SIZE
         alike[0] = True
         found += _covered(fine[alike].mean(axis=1), fine[alike], resolution)
         fine, normals = fine[~alike], normals[~alike]
@@ -108,7 +108,7 @@ def cover_heights(
     return tuple(boxes)
 
 
-def points_of_depth(depth: object, focal: tuple[float, float], centre: tuple[float, float], camera: pin.SE3) -> Array:
+def depth_to_points(depth: object, focal: tuple[float, float], centre: tuple[float, float], camera: pin.SE3) -> Array:
     """(N, 3) points in the world of a depth image (rows, columns) [m], its holes (0 or not finite) left out.
 
     Args:

@@ -35,7 +35,7 @@ def extent_directions() -> Array:
     return np.concatenate([cube / np.linalg.norm(cube, axis=1)[:, None], even_directions(136)])
 
 
-def polytope(extents: Array) -> coal.CollisionGeometry:
+def polytope(support_values: Array) -> coal.CollisionGeometry:
     """The convex body of all points x with n·x ≤ h for each of `extent_directions`; extents h (162,) [m].
 
     By duality: around an inner point c the planes are points n / (h − n·c), and every facet of their hull is a corner.
@@ -43,7 +43,7 @@ def polytope(extents: Array) -> coal.CollisionGeometry:
     Raises:
         InputError: the middle of the extents along x, y, z is not inside.
     """
-    normals, h = extent_directions(), np.asarray(extents, dtype=float)
+    normals, h = extent_directions(), np.asarray(support_values, dtype=float)
     reach = np.array([[h[np.argmax(normals @ axis)], h[np.argmax(-normals @ axis)]] for axis in np.eye(3)])
     middle = (reach[:, 0] - reach[:, 1]) / 2
     room = h - normals @ middle

@@ -8,13 +8,13 @@ from functools import cached_property
 import numpy as np
 import pinocchio as pin
 
-from fastmove.arrays import Array, locked
+from fastmove.arrays import Array, readonly
 from fastmove.errors import InputError
-from fastmove.geometry.poses import is_pose, pose_dict
+from fastmove.geometry.poses import is_valid_pose, pose_dict
 
 
 @dataclass(frozen=True)
-class Motion:
+class PoseTrajectory:
     """A pose in the world as a function of time: from waypoint to waypoint the origin goes straight and the axes turn about one
     line, both evenly (no more than half a turn a leg); still before the first waypoint and after the last.
 
@@ -28,13 +28,13 @@ class Motion:
 
     def __post_init__(self) -> None:
         times = np.asarray(self.times, dtype=float)
-        object.__setattr__(self, "times", locked(times))
+        object.__setattr__(self, "times", readonly(times))
         object.__setattr__(self, "poses", tuple(self.poses))
         if times.ndim != 1 or len(times) != len(self.poses) or len(times) < 2:
             raise InputError("waypoints", f"are {len(self.poses)} poses at {times.size} times; at least two of each are needed")
         if not np.all(np.isfinite(times)) or np.any(np.diff(times) <= 0):
             raise InputError("waypoints.time", f"is {times.tolist()}; finite times that increase are needed [s]")
-        if not all(is_pose(p) for p in self.poses):
+        if not all(is_valid_pose(p) for p in self.poses):
             raise InputError("waypoints", "hold something that is no pose: finite numbers and a rotation are needed")
 
     @property
@@ -73,20 +73,20 @@ class Motion:
         velocity, turn = (x[np.clip(leg, 0, len(x) - 1)] for x in self._legs)
         return np.where(moving, velocity, 0.0), np.where(moving, turn, 0.0)
 
-    def travelled(self, time: Array) -> Array:
+    def arc_length(self, time: Array) -> Array:
         """(N, 2) way of the origin [m] and angle turned [rad] since the first waypoint, along the motion."""
         velocity, turn = self._legs
         speeds = np.stack([np.linalg.norm(velocity, axis=1), np.linalg.norm(turn, axis=1)], axis=1)
         ways = np.concatenate([np.zeros((1, 2)), np.cumsum(speeds * np.diff(self.times)[:, None], axis=0)])
         return np.stack([np.interp(time, self.times, way) for way in ways.T], axis=1)
 
-    def after(self, time: float) -> Motion:
+    def after(self, time: float) -> PoseTrajectory:
         """The same, seen from a clock that begins at `time`."""
-        return Motion(self.times - time, self.poses)
+        return PoseTrajectory(self.times - time, self.poses)
 
-    def moved(self, by: pin.SE3) -> Motion:
+    def moved(self, by: pin.SE3) -> PoseTrajectory:
         """Every pose multiplied by this motion from the left."""
-        return Motion(self.times, tuple(by * p for p in self.poses))
+        return PoseTrajectory(self.times, tuple(by * p for p in self.poses))
 
     def describe(self) -> list[dict[str, object]]:
         return [{"time": float(t), **pose_dict(p)} for t, p in zip(self.times, self.poses, strict=True)]

@@ -17,7 +17,7 @@ def pose(position: object = (0.0, 0.0, 0.0), quaternion_xyzw: object = (0.0, 0.0
     return pin.XYZQUATToSE3(np.concatenate([np.asarray(position, dtype=float), quaternion / norm]))
 
 
-def is_pose(placement: pin.SE3) -> bool:
+def is_valid_pose(placement: pin.SE3) -> bool:
     """Whether all numbers are finite and the rotation is one."""
     turn = np.asarray(placement.rotation)
     right = np.abs(turn @ turn.T - np.eye(3)).max() < 1e-6 and np.linalg.det(turn) > 0

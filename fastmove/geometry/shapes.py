@@ -16,9 +16,9 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove import registries
-from fastmove.arrays import Array, locked
+from fastmove.arrays import Array, readonly
 from fastmove.errors import InputError
-from fastmove.geometry.poses import is_pose, pose_dict
+from fastmove.geometry.poses import is_valid_pose, pose_dict
 from fastmove.geometry.shape_types import ShapeType
 
 
@@ -35,17 +35,17 @@ class Shape:
     """
 
     type: str
-    size: Array = field(default_factory=lambda: locked([]))
+    size: Array = field(default_factory=lambda: readonly([]))
     radius: float = 0.0
     length: float = 0.0
     file: str = ""
     placement: pin.SE3 = field(default_factory=pin.SE3.Identity)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "size", locked(self.size))
+        object.__setattr__(self, "size", readonly(self.size))
         if self.type not in registries.shapes.names():
             raise InputError("type", f"is {self.type!r}; allowed: {', '.join(registries.shapes.names())}")
-        if not is_pose(self.placement):
+        if not is_valid_pose(self.placement):
             raise InputError("placement", f"of a {self.type} is no pose: finite numbers and a rotation are needed")
         for key in self.kind.sizes:
             if key == "file":

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 from fastmove import registries
-from fastmove.arrays import locked
+from fastmove.arrays import readonly
 from fastmove.errors import InputError
 from fastmove.geometry.poses import pose
 from fastmove.problem.grasp import GraspCandidate
-from fastmove.tables import Table
+from fastmove.tables import CheckedTable
 
 
 def read_grasps(path: str | Path) -> list[GraspCandidate]:
@@ -29,10 +29,10 @@ def read_grasps(path: str | Path) -> list[GraspCandidate]:
         raise InputError(str(path), f"cannot be read as JSON: {error}") from None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise InputError(str(path), "is not a list of grasps")
-    return [_grasp(Table(row, f"{path.name}[{k}]")) for k, row in enumerate(rows)]
+    return [_grasp(CheckedTable(row, f"{path.name}[{k}]")) for k, row in enumerate(rows)]
 
 
-def _grasp(table: Table) -> GraspCandidate:
+def _grasp(table: CheckedTable) -> GraspCandidate:
     placement = table.table("tool_T_item")
     contact = table.choice("contact", registries.contacts.names(), "pinch")
     found = GraspCandidate(
@@ -40,7 +40,7 @@ def _grasp(table: Table) -> GraspCandidate:
         pose(placement.numbers("position", 3, [0.0] * 3), placement.numbers("quaternion_xyzw", 4, [0.0, 0.0, 0.0, 1.0])),
         table.number("grip_force_N") if table.has("grip_force_N") else None,
         table.number("friction") if table.has("friction") else None,
-        locked(table.numbers("start_q", None)) if table.has("start_q") else None,
+        readonly(table.numbers("start_q", None)) if table.has("start_q") else None,
         contact,
     )
     table.finish()

@@ -48,15 +48,15 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove import registries
-from fastmove.arrays import Array, locked
+from fastmove.arrays import Array, readonly
 from fastmove.contact.patch import Patch, disc_patch, line_patch, plane_patch
 from fastmove.errors import InputError
-from fastmove.geometry.box_cover import RESOLUTION, cover_heights, cover_mesh, cover_points, points_of_depth
-from fastmove.geometry.pose_trajectory import Motion
+from fastmove.geometry.box_cover import RESOLUTION, cover_heights, cover_mesh, cover_points, depth_to_points
+from fastmove.geometry.pose_trajectory import PoseTrajectory
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
 from fastmove.problem.goal import ITEM, TOOL, Goal, GoalPose, State
-from fastmove.problem.grasp import Grasp, Held, hold
+from fastmove.problem.grasp import Grasp, HeldItem, hold
 from fastmove.problem.item import Inertial, Item, solid_inertia
 from fastmove.problem.path_constraint import PathConstraint
 from fastmove.problem.scene import AllowedContact, Corridor, Obstacle, Scene
@@ -65,7 +65,7 @@ from fastmove.problem.transfer import TransferProblem
 from fastmove.problem.uncertainty import EXACT, LENGTHS, RELATIVE, Uncertainty
 from fastmove.robot.model import RobotModel
 from fastmove.robot.shipped import load_robot
-from fastmove.tables import Table, read_table
+from fastmove.tables import CheckedTable, read_table
 
 SENSED = ("points", "heights", "depth")  # obstacles covered by boxes
 
@@ -84,14 +84,14 @@ def load_problem(path: str | Path, limits: str | None = None) -> TransferProblem
     return problem_from_table(table, path.parent, path.stem, limits)
 
 
-def problem_from_table(table: Table, folder: Path, name: str, limits: str | None = None) -> TransferProblem:
+def problem_from_table(table: CheckedTable, folder: Path, name: str, limits: str | None = None) -> TransferProblem:
     """The problem of an already parsed table; relative file names count from `folder`."""
     if table.integer("format") != 1:
         raise table.fail("format", f"is {table.raw('format')!r}; this version reads format 1")
     name = table.string("name", name)
     robot = _robot(table, folder)
-    held: tuple[Held, ...] = ()
-    others: tuple[Held, ...] = ()
+    held: tuple[HeldItem, ...] = ()
+    others: tuple[HeldItem, ...] = ()
     tolerance = 0.0
     if table.has("item") or table.has("grasp"):
         item = _item(table.table("item"), folder)
@@ -99,19 +99,19 @@ def problem_from_table(table: Table, folder: Path, name: str, limits: str | None
         held = (_hold(table.table("grasp"), robot, item, uncertainty),)
         if table.has("suction"):
             others = (_by_cup(table.table("suction"), robot, item, uncertainty),)
-    obstacles = tuple(_obstacle(t, folder) for t in table.list("obstacles"))
+    obstacles = tuple(_obstacle(t, folder) for t in table.list_of_tables("obstacles"))
     allowed = tuple(
         _located(t, lambda t=t: AllowedContact(t.string("obstacle"), t.string("at", "start")))
-        for t in table.list("allowed_contacts")
+        for t in table.list_of_tables("allowed_contacts")
     )
-    constraints = tuple(_constraint(t) for t in table.list("constraints"))
-    corridors = tuple(_located(t, lambda t=t: _corridor(t)) for t in table.list("corridors"))
+    constraints = tuple(_constraint(t) for t in table.list_of_tables("constraints"))
+    corridors = tuple(_located(t, lambda t=t: _corridor(t)) for t in table.list_of_tables("corridors"))
     start = _state(table.table("start"), robot)
     goal = _goal(table.table("goal"), robot)
     chosen = limits or table.string("limits", robot.default_limits)
     table.ignore("limits")
     clearance = table.number("clearance", 0.002)
-    gravity = locked(table.numbers("gravity", 3, [0.0, 0.0, -9.81]))
+    gravity = readonly(table.numbers("gravity", 3, [0.0, 0.0, -9.81]))
     opening = table.number("release_opening", 0.01)
     table.finish()
 
@@ -135,7 +135,7 @@ def problem_from_table(table: Table, folder: Path, name: str, limits: str | None
     return _located(table, build)
 
 
-def _located(table: Table, build):  # type: ignore[no-untyped-def]
+def _located(table: CheckedTable, build):  # type: ignore[no-untyped-def]
     """Run a constructor; its InputError gets the file and table in front, its class kept."""
     try:
         return build()
@@ -149,7 +149,7 @@ def _located(table: Table, build):  # type: ignore[no-untyped-def]
         raise type(error)(table.where, error.problem) from None
 
 
-def _robot(table: Table, folder: Path) -> RobotModel:
+def _robot(table: CheckedTable, folder: Path) -> RobotModel:
     name = table.string("robot")
     if name.endswith(".toml"):
         name = str(folder / name)
@@ -159,14 +159,14 @@ def _robot(table: Table, folder: Path) -> RobotModel:
     return robot
 
 
-def _pose(table: Table) -> pin.SE3:
+def _pose(table: CheckedTable) -> pin.SE3:
     position = table.numbers("position", 3, [0.0, 0.0, 0.0])
     quaternion = table.numbers("quaternion_xyzw", 4, [0.0, 0.0, 0.0, 1.0])
     placement: pin.SE3 = _located(table, lambda: pose(position, quaternion))
     return placement
 
 
-def _shape(table: Table, folder: Path) -> Shape:
+def _shape(table: CheckedTable, folder: Path) -> Shape:
     kind = table.choice("type", registries.shapes.names())
     known = registries.shapes.get(kind)
     size = table.numbers("size", known.edges) if "size" in known.sizes else []
@@ -174,15 +174,15 @@ def _shape(table: Table, folder: Path) -> Shape:
     file = str(folder / table.string("file")) if "file" in known.sizes else ""
     if file and not Path(file).is_file():
         raise table.fail("file", f"{file} does not exist")
-    shape: Shape = _located(table, lambda: Shape(kind, locked(size), radius, length, file, _pose(table)))
+    shape: Shape = _located(table, lambda: Shape(kind, readonly(size), radius, length, file, _pose(table)))
     return shape
 
 
-def _item(table: Table, folder: Path) -> Item:
-    shapes = tuple(_shape(t, folder) for t in table.list("shapes"))
+def _item(table: CheckedTable, folder: Path) -> Item:
+    shapes = tuple(_shape(t, folder) for t in table.list_of_tables("shapes"))
     if not shapes:
         raise table.fail("shapes", "has none; an item needs at least one shape")
-    members = tuple(_inertial(t, shapes) for t in (table, *table.list("members")))
+    members = tuple(_inertial(t, shapes) for t in (table, *table.list_of_tables("members")))
     name = table.string("name", "item")
     force = table.number("max_pinch_force", float("inf"))
     care = _tolerance(table.table("tolerates")) if table.has("tolerates") else Tolerance()
@@ -190,14 +190,14 @@ def _item(table: Table, folder: Path) -> Item:
     return item
 
 
-def _tolerance(table: Table) -> Tolerance:
+def _tolerance(table: CheckedTable) -> Tolerance:
     tilt, upright = (float(np.radians(table.number(key, float("inf")))) for key in ("tilt_deg", "upright_deg"))
     shock, swing, up = table.number("shock", float("inf")), table.number("swing", 1.0), table.numbers("up", 3, [0.0, 0.0, 1.0])
     found: Tolerance = _located(table, lambda: Tolerance(tilt, upright, shock, swing, np.array(up)))
     return found
 
 
-def _inertial(table: Table, shapes: tuple[Shape, ...]) -> Inertial:
+def _inertial(table: CheckedTable, shapes: tuple[Shape, ...]) -> Inertial:
     mass = table.number("mass")
     if not 0 < mass < 1e3:
         raise table.fail("mass", f"is {mass:g}; it must be positive [kg]")
@@ -205,11 +205,11 @@ def _inertial(table: Table, shapes: tuple[Shape, ...]) -> Inertial:
     com = table.numbers("com", 3, [float(x) for x in centre])
     if table.has("inertia"):
         inertia = np.array(table.rows("inertia", 3))
-    inertial: Inertial = _located(table, lambda: Inertial(mass, locked(com), locked(inertia)))
+    inertial: Inertial = _located(table, lambda: Inertial(mass, readonly(com), readonly(inertia)))
     return inertial
 
 
-def _uncertainty(table: Table, item: Item) -> tuple[Uncertainty, float]:
+def _uncertainty(table: CheckedTable, item: Item) -> tuple[Uncertainty, float]:
     """The set around what is believed, each half-range from the file, else from the default for an unknown item or zero; and how
     far obstacles may be off [m]."""
     if not table.has("uncertainty"):
@@ -217,18 +217,18 @@ def _uncertainty(table: Table, item: Item) -> tuple[Uncertainty, float]:
     table = table.table("uncertainty")
     base = Uncertainty.unknown(item) if table.boolean("unknown", False) else EXACT
     numbers = {key: table.number(key, getattr(base, key)) for key in (*RELATIVE, *LENGTHS)}
-    com, turn = locked(table.numbers("com", 3, base.com.tolist())), float(np.radians(table.number("turn_deg", 0.0)))
+    com, turn = readonly(table.numbers("com", 3, base.com.tolist())), float(np.radians(table.number("turn_deg", 0.0)))
     tolerance = table.number("obstacles", 0.0)
     found: Uncertainty = _located(table, lambda: Uncertainty(com=com, turn=turn, **numbers))
     return found, tolerance
 
 
-def _hold(table: Table, robot: RobotModel, item: Item, uncertainty: Uncertainty) -> Held:
+def _hold(table: CheckedTable, robot: RobotModel, item: Item, uncertainty: Uncertainty) -> HeldItem:
     force = table.raw("grip_force")
     forces = table.numbers("grip_force", 2) if isinstance(force, list) else [table.number("grip_force")] * 2
     patches, width = None, None
     if table.has("patches"):
-        found = [_patch(t) for t in table.list("patches")]
+        found = [_patch(t) for t in table.list_of_tables("patches")]
         if len(found) != 2:
             raise table.fail("patches", f"has {len(found)} entries; a pinch has two patches")
         patches, width = (found[0], found[1]), table.number("width")
@@ -236,23 +236,23 @@ def _hold(table: Table, robot: RobotModel, item: Item, uncertainty: Uncertainty)
     friction, contact = table.number("friction"), table.string("contact", "pinch")
     name = table.string("gripper", "")
 
-    def build() -> Held:
-        grasp = Grasp(placement, friction, locked(forces), contact, name, patches, width)
+    def build() -> HeldItem:
+        grasp = Grasp(placement, friction, readonly(forces), contact, name, patches, width)
         return hold(robot.holder(name) if name else robot.gripper(), item, grasp, uncertainty)
 
-    held: Held = _located(table, build)
+    held: HeldItem = _located(table, build)
     return held
 
 
-def _by_cup(table: Table, robot: RobotModel, item: Item, uncertainty: Uncertainty) -> Held:
+def _by_cup(table: CheckedTable, robot: RobotModel, item: Item, uncertainty: Uncertainty) -> HeldItem:
     placement, friction = _pose(table.table("tool_T_item")), table.number("friction")
-    cup = robot.cup()
+    cup = robot.suction_cup()
     grasp = Grasp(placement, friction, cup.force, "suction", cup.name)
-    held: Held = _located(table, lambda: hold(cup, item, grasp, uncertainty))
+    held: HeldItem = _located(table, lambda: hold(cup, item, grasp, uncertainty))
     return held
 
 
-def _patch(table: Table) -> Patch:
+def _patch(table: CheckedTable) -> Patch:
     kind = table.choice("shape", ("plane", "line", "disc"))
     center = np.array(table.numbers("center", 2, [0.0, 0.0]))
     if kind == "disc":
@@ -266,7 +266,7 @@ def _patch(table: Table) -> Patch:
     return plane_patch(center + np.array([[x, z], [-x, z], [-x, -z], [x, -z]]))
 
 
-def _obstacle(table: Table, folder: Path) -> Obstacle:
+def _obstacle(table: CheckedTable, folder: Path) -> Obstacle:
     name, kind = table.string("name"), table.choice("type", (*registries.shapes.names(), *SENSED))
     motion = _motion(table) if table.has("waypoints") else None
     if kind not in SENSED and table.boolean("convex", True):
@@ -280,13 +280,15 @@ def _obstacle(table: Table, folder: Path) -> Obstacle:
     return _located(table, lambda: Obstacle(name, _covering(table, kind, file, placement, resolution), motion))  # type: ignore[no-any-return]
 
 
-def _motion(table: Table) -> Motion:
-    points = [(t.number("time"), _pose(t)) for t in table.list("waypoints")]
-    motion: Motion = _located(table, lambda: Motion(np.array([t for t, _ in points]), tuple(p for _, p in points)))
+def _motion(table: CheckedTable) -> PoseTrajectory:
+    points = [(t.number("time"), _pose(t)) for t in table.list_of_tables("waypoints")]
+    motion: PoseTrajectory = _located(
+        table, lambda: PoseTrajectory(np.array([t for t, _ in points]), tuple(p for _, p in points))
+    )
     return motion
 
 
-def _covering(table: Table, kind: str, file: Path, placement: pin.SE3, resolution: float) -> tuple[Shape, ...]:
+def _covering(table: CheckedTable, kind: str, file: Path, placement: pin.SE3, resolution: float) -> tuple[Shape, ...]:
     if kind == "mesh":
         return tuple(replace(s, placement=placement * s.placement) for s in cover_mesh(file, resolution))
     data = _numbers(table, file)
@@ -294,14 +296,14 @@ def _covering(table: Table, kind: str, file: Path, placement: pin.SE3, resolutio
         return cover_heights(data, table.number("cell"), table.number("floor", 0.0), placement)
     if kind == "depth":
         (fx, fy), (cx, cy) = table.numbers("focal", 2), table.numbers("centre", 2)
-        return cover_points(points_of_depth(data, (fx, fy), (cx, cy), placement), resolution)
+        return cover_points(depth_to_points(data, (fx, fy), (cx, cy), placement), resolution)
     points = np.atleast_2d(data)
     if points.shape[-1] != 3:
         raise table.fail("file", f"holds an array of the form {data.shape}; (N, 3) is needed [m]")
     return cover_points(points @ placement.rotation.T + placement.translation, resolution)
 
 
-def _numbers(table: Table, file: Path) -> Array:
+def _numbers(table: CheckedTable, file: Path) -> Array:
     """An array of numbers in a .npy file, nothing else."""
     try:
         return np.asarray(np.load(file, allow_pickle=False), dtype=float)
@@ -309,43 +311,43 @@ def _numbers(table: Table, file: Path) -> Array:
         raise table.fail("file", f"{file.name} is no .npy array of numbers ({str(error).splitlines()[0]})") from error
 
 
-def _constraint(table: Table) -> PathConstraint:
+def _constraint(table: CheckedTable) -> PathConstraint:
     found: PathConstraint = _located(table, lambda: _registered(registries.constraints, table).from_table(table))
     return found
 
 
-def _registered(registry: registries.Registry[Any], table: Table) -> Any:
+def _registered(registry: registries.Registry[Any], table: CheckedTable) -> Any:
     """What the table's `type` names."""
     return registry.get(table.string("type"))
 
 
-def _corridor(table: Table) -> Corridor:
+def _corridor(table: CheckedTable) -> Corridor:
     angle = np.radians(table.number("angle_deg", 15.0))
-    return Corridor(table.string("at"), locked(table.numbers("direction", 3)), table.number("length"), float(angle))
+    return Corridor(table.string("at"), readonly(table.numbers("direction", 3)), table.number("length"), float(angle))
 
 
-def _state(table: Table, robot: RobotModel) -> State:
+def _state(table: CheckedTable, robot: RobotModel) -> State:
     zero = [0.0] * robot.n_arm
     q = table.numbers("q", robot.n_arm)
-    return State(locked(q), locked(table.numbers("v", robot.n_arm, zero)), locked(table.numbers("a", robot.n_arm, zero)))
+    return State(readonly(q), readonly(table.numbers("v", robot.n_arm, zero)), readonly(table.numbers("a", robot.n_arm, zero)))
 
 
-def _goal(table: Table, robot: RobotModel) -> Goal:
+def _goal(table: CheckedTable, robot: RobotModel) -> Goal:
     if table.has("poses"):
-        return Goal.at(*(_located(t, lambda t=t: _goal_pose(t)) for t in table.list("poses")))
+        return Goal.at(*(_located(t, lambda t=t: _goal_pose(t)) for t in table.list_of_tables("poses")))
     if not table.has("configurations"):
-        return Goal(locked([table.numbers("q", robot.n_arm)]))
-    return Goal(locked(table.rows("configurations", robot.n_arm)))
+        return Goal(readonly([table.numbers("q", robot.n_arm)]))
+    return Goal(readonly(table.rows("configurations", robot.n_arm)))
 
 
-def _flip(table: Table) -> Array:
+def _flip(table: CheckedTable) -> Array:
     axis = np.array(table.numbers("axis", 3))
     if not np.any(axis):
         raise table.fail("axis", "is zero; a direction is needed")
     return np.asarray(pin.exp3(axis / np.linalg.norm(axis) * np.radians(table.number("angle_deg", 180.0))))
 
 
-def _goal_pose(table: Table) -> GoalPose:
+def _goal_pose(table: CheckedTable) -> GoalPose:
     low, high = table.numbers("range_deg", 2, [-180.0, 180.0])
     return GoalPose(
         _pose(table),
@@ -353,6 +355,6 @@ def _goal_pose(table: Table) -> GoalPose:
         _pose(table.table("offset")) if table.has("offset") else pin.SE3.Identity(),
         np.array(table.numbers("free_axis", 3, [0.0, 0.0, 0.0])),
         (float(np.radians(low)), float(np.radians(high))),
-        tuple(_flip(t) for t in table.list("flips")),
+        tuple(_flip(t) for t in table.list_of_tables("flips")),
         np.array(table.numbers("tolerance", 3, [0.0, 0.0, 0.0])),
     )

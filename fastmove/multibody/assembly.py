@@ -14,9 +14,9 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.errors import InputError, UnknownName
-from fastmove.geometry.pose_trajectory import Motion
+from fastmove.geometry.pose_trajectory import PoseTrajectory
 from fastmove.problem.goal import TOOL, GoalPose
-from fastmove.problem.grasp import Held
+from fastmove.problem.grasp import HeldItem
 from fastmove.problem.scene import ITEM, Obstacle
 from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.model import RobotModel
@@ -41,14 +41,14 @@ class Body:
     joint: int
     placement: pin.SE3
     geometry: coal.CollisionGeometry
-    spread: float = 0.0
+    position_uncertainty: float = 0.0
 
 
 @dataclass(frozen=True)
 class HoldFrame:
     """Grasp frame of one hold: fixed to `joint` of the arm at `joint_T_grasp`."""
 
-    held: Held
+    held: HeldItem
     joint: int
     joint_T_grasp: pin.SE3
 
@@ -65,7 +65,7 @@ class Assembly:
     arm: pin.Model
     bodies: tuple[Body, ...]
     hold_frames: tuple[HoldFrame, ...]
-    motions: tuple[Motion, ...] = ()
+    motions: tuple[PoseTrajectory, ...] = ()
 
     def movers(self, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Frames that move by themselves, where there are any, at times (N,): rotation (N, M, 3, 3), origin (N, M, 3)."""
@@ -95,7 +95,9 @@ def assemble(problem: TransferProblem, opened: float = 0.0) -> Assembly:
     for frame in frames:
         for k, shape in enumerate(frame.held.item.shapes):
             placement = frame.joint_T_grasp * frame.held.grasp_T_item * shape.placement
-            bodies.append(Body(f"{ITEM}.{k}", "item", ITEM, frame.joint, placement, shape.geometry(), frame.held.spread))
+            bodies.append(
+                Body(f"{ITEM}.{k}", "item", ITEM, frame.joint, placement, shape.geometry(), frame.held.position_uncertainty)
+            )
         if isinstance(frame.held.gripper, SuctionCup):
             bodies.append(_stem(arm, frame.held.gripper))
     moving = [o for o in problem.scene.obstacles if o.motion is not None]
@@ -117,7 +119,7 @@ def _obstacle(obstacle: Obstacle, joint: int, tolerance: float) -> list[Body]:
 
 def required_clearances(problem: TransferProblem, bodies: Sequence[Body], first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """(P,) least distance of each pair [m]: the problem's clearance, and how far both bodies may be from where believed."""
-    spread = np.array([b.spread for b in bodies])
+    spread = np.array([b.position_uncertainty for b in bodies])
     return np.asarray(problem.clearance + spread[first] + spread[second])
 
 
@@ -136,7 +138,7 @@ def hand_overlaps(assembly: Assembly) -> list[tuple[float, str]]:
     return found
 
 
-def _arm_model(robot: RobotModel, holds: tuple[Held, ...], opened: float) -> pin.Model:
+def _arm_model(robot: RobotModel, holds: tuple[HeldItem, ...], opened: float) -> pin.Model:
     model = robot.model
     q = pin.neutral(model)
     widths = {name: gripper.opening[1] for name, gripper in robot.grippers.items()}
@@ -159,11 +161,11 @@ def _arm_model(robot: RobotModel, holds: tuple[Held, ...], opened: float) -> pin
     return arm
 
 
-def _stem(arm: pin.Model, cup: SuctionCup) -> Body:
+def _stem(arm: pin.Model, suction_cup: SuctionCup) -> Body:
     """A cup's stem is out, and part of the robot, where it holds something."""
-    shape = cup.stem()
-    joint, placement = _in_joint(arm, cup.parent_frame, cup.parent_T_tool * shape.placement)
-    return Body(cup.name, "link", cup.name, joint, placement, shape.geometry())
+    shape = suction_cup.stem()
+    joint, placement = _in_joint(arm, suction_cup.parent_frame, suction_cup.parent_T_tool * shape.placement)
+    return Body(suction_cup.name, "link", suction_cup.name, joint, placement, shape.geometry())
 
 
 def _in_joint(arm: pin.Model, link: str, placement: pin.SE3) -> tuple[int, pin.SE3]:
@@ -171,7 +173,7 @@ def _in_joint(arm: pin.Model, link: str, placement: pin.SE3) -> tuple[int, pin.S
     return int(frame.parentJoint), frame.placement * placement
 
 
-def _hold_frame(arm: pin.Model, held: Held) -> HoldFrame:
+def _hold_frame(arm: pin.Model, held: HeldItem) -> HoldFrame:
     joint, placement = _in_joint(arm, held.gripper.parent_frame, held.gripper.parent_T_tool * held.tool_T_grasp)
     return HoldFrame(held, joint, placement)
 

@@ -16,7 +16,7 @@ from fastmove.arrays import Array
 from fastmove.multibody.assembly import Body
 
 LEAF = 4  # boxes in a leaf of the tree over what never moves …
-FEW = 64  # … which is not used for so few
+FEW_BODIES = 64  # … which is not used for so few
 FAR_REACH = 10.0  # [m] travel assumed of a prismatic joint without limits
 
 
@@ -37,17 +37,17 @@ class Bounding:
         self.joint = np.array([b.joint for b in bodies], dtype=int)
         self.local_rotation = np.array([b.placement.rotation for b in bodies]).reshape(-1, 3, 3)
         self.local_origin = np.array([b.placement.translation for b in bodies]).reshape(-1, 3)
-        self.turning = int(np.max(np.nonzero(self.joint)[0], initial=-1)) + 1  # bodies from here on are fixed
-        capsules = [_capsule(b) for b in bodies[: self.turning]]
+        self.n_moving = int(np.max(np.nonzero(self.joint)[0], initial=-1)) + 1  # bodies from here on are fixed
+        capsules = [_capsule(b) for b in bodies[: self.n_moving]]
         self.segment = np.array([c[0] for c in capsules]).reshape(-1, 2, 3)
         self.radius = np.array([c[1] for c in capsules])
         self.center = self.segment.mean(axis=1)
-        own = self.local_origin[: self.turning, None]
+        own = self.local_origin[: self.n_moving, None]
         self._columns = np.concatenate([self.segment, own], axis=1).transpose(0, 2, 1).copy()  # to be placed together
         self.sphere = np.linalg.norm(self.segment[:, 1] - self.center, axis=1) + self.radius
         self.first, self.second = np.array(pairs, dtype=int).reshape(-1, 2).T
         self.fixed = self.joint[self.second] == 0
-        self.moving = np.nonzero(~self.fixed)[0]
+        self.moving_pairs = np.nonzero(~self.fixed)[0]
         self.still = np.unique(self.second[self.fixed])  # bodies that never move, with their boxes
         boxes = [own_box(bodies[int(k)].geometry) for k in self.still]  # along the geometry's own axes
         self.box_turn, self.box_half = self.local_rotation[self.still], np.array([box[1] for box in boxes]).reshape(-1, 3)
@@ -83,7 +83,7 @@ class Bounding:
         self.leaf_low = np.where(held, low[self.leaves], np.inf).min(axis=1) if leaves else np.zeros((0, 3))
         self.leaf_high = np.where(held, high[self.leaves], -np.inf).max(axis=1) if leaves else np.zeros((0, 3))
 
-    def levers(self, model: pin.Model) -> tuple[Array, Array]:
+    def motion_bounds(self, model: pin.Model) -> tuple[Array, Array]:
         """chain (B, joints): joint k moves body b, of the B bodies up to the last that moves; reach (B, joints): no point of b is
         ever farther from axis k than this [m]; 1 for a prismatic joint."""
         n, turns = model.njoints - 1, turning_joints(model)
@@ -92,7 +92,7 @@ class Bounding:
         for k in np.nonzero(~turns)[0]:
             before[k + 1] += min(max(abs(model.lowerPositionLimit[k]), abs(model.upperPositionLimit[k])), FAR_REACH)
         sizes, parents = np.linalg.norm(self.center, axis=1) + self.sphere, list(model.parents)
-        for b in range(self.turning):
+        for b in range(self.n_moving):
             length, joint = float(sizes[b]), int(self.joint[b])
             while 0 < joint <= n:  # frames beyond the arm's move by themselves
                 chain[b, joint - 1] = True
@@ -101,15 +101,15 @@ class Bounding:
                 joint = parents[joint]
         return chain, reach
 
-    def place(self, rotation: Array, origin: Array) -> Placed:
+    def place(self, rotation: Array, origin: Array) -> PlacedVolumes:
         """Bodies in the world from joint frames (N, joints, 3, 3), (N, joints, 3)."""
-        joint, upto = self.joint[: self.turning], self.turning
+        joint, upto = self.joint[: self.n_moving], self.n_moving
         turn = rotation[:, joint]
         there = (turn @ self._columns).transpose(0, 1, 3, 2) + origin[:, joint, None]
-        return Placed(self, turn @ self.local_rotation[:upto], there[:, :, 2], there[:, :, :2])
+        return PlacedVolumes(self, turn @ self.local_rotation[:upto], there[:, :, 2], there[:, :, :2])
 
 
-class Placed:
+class PlacedVolumes:
     """N placements of all bodies.
 
     Attributes:
@@ -125,7 +125,7 @@ class Placed:
     def frame(self, row: int, body: int) -> tuple[Array, Array]:
         """Rotation (3, 3) and origin (3,) of a body's own frame in the world."""
         b = self._bounding
-        if body >= b.turning:
+        if body >= b.n_moving:
             return b.local_rotation[body], b.local_origin[body]
         return self._rotation[row, body], self._origin[row, body]
 
@@ -133,7 +133,7 @@ class Placed:
         """Rotations (K, 3, 3) and origins (K, 3) of bodies (K,) in rows (K,)."""
         b = self._bounding
         rotation, origin = b.local_rotation[bodies], b.local_origin[bodies]
-        moving = bodies < b.turning
+        moving = bodies < b.n_moving
         rotation[moving] = self._rotation[rows[moving], bodies[moving]]
         origin[moving] = self._origin[rows[moving], bodies[moving]]
         return rotation, origin
@@ -144,7 +144,7 @@ class Placed:
         if known is None:
             known = self._transforms[body] = coal.Transform3s(*self.frame(row, body))
             self._at[body] = row
-        elif self._at[body] != row and body < self._bounding.turning:
+        elif self._at[body] != row and body < self._bounding.n_moving:
             known.setTransform(self._rotation[row, body], self._origin[row, body])
             self._at[body] = row
         return known
@@ -155,7 +155,7 @@ class Placed:
         most: (P,) the limit of every pair, where that is less.
         """
         b = self._bounding
-        moving = b.moving
+        moving = b.moving_pairs
         gap = self.center[:, b.first[moving]] - self.center[:, b.second[moving]]
         most = np.broadcast_to(most, len(required))
         allowed = np.minimum(limit[:, None], most[moving]) + required[moving]
@@ -177,7 +177,7 @@ class Placed:
         reach = (b.radius[b.movers] + limit[:, None] + most)[:, :, None]
         low = np.minimum(ends[:, :, 0], ends[:, :, 1]) - reach
         high = np.maximum(ends[:, :, 0], ends[:, :, 1]) + reach
-        if len(b.still) <= FEW:
+        if len(b.still) <= FEW_BODIES:
             rows, movers, boxes = np.nonzero(_overlaps(low, high, b.box_low, b.box_high) & (b.pair_of >= 0))
             return rows, b.pair_of[movers, boxes]
         rows, movers, leaves = np.nonzero(_overlaps(low, high, b.leaf_low, b.leaf_high))

@@ -15,7 +15,7 @@ from fastmove.multibody.bounding_volumes import own_box
 from fastmove.problem.transfer import TransferProblem
 
 
-class OpenedHand:
+class OpenHandCheck:
     """Hands with their pads wider apart than the items by the problem's `release_opening`; without an item, or with an opening
     of 0, there is nothing to ask.  Not thread safe."""
 
@@ -32,7 +32,7 @@ class OpenedHand:
         self._still = [(b, *_ball(b)) for b in scene if b.joint == 0]
         self._moving = [(b, *_ball(b)) for b in scene if b.joint > 0]
         self._middles = np.array([middle for _, middle, _ in self._still]).reshape(-1, 3)
-        self._sizes = np.array([radius + b.spread for b, _, radius in self._still])
+        self._sizes = np.array([radius + b.position_uncertainty for b, _, radius in self._still])
 
     def margin(self, q: Array, time: float | None = None) -> tuple[float, str]:
         """(least distance − clearance [m], "link – obstacle") at a configuration; (inf, "") where there is nothing to ask.
@@ -58,7 +58,7 @@ class OpenedHand:
     def _between(self, link: Body, frame: pin.SE3, body: Body, there: pin.SE3) -> tuple[float, str]:
         one, two = (coal.Transform3s(p.rotation, p.translation) for p in (frame * link.placement, there * body.placement))
         distance = coal.distance(link.geometry, one, body.geometry, two, coal.DistanceRequest(), coal.DistanceResult())
-        return float(distance) - self._clearance - body.spread, f"{link.group} – {body.group}"
+        return float(distance) - self._clearance - body.position_uncertainty, f"{link.group} – {body.group}"
 
 
 def _ball(body: Body) -> tuple[Array, float]:

@@ -12,8 +12,8 @@ from scipy import sparse
 
 from fastmove.arrays import Array
 
-DEAREST = 0.1  # cost of a variable in the units that the solver sees, at most
-ALMOST = 10.0  # times the precision: what is still taken where no step leads nearer
+MAX_SCALED_COST = 0.1  # cost of a variable in the units that the solver sees, at most
+REDUCED_TOLERANCE = 10.0  # times the precision: what is still taken where no step leads nearer
 REFINED_BELOW = 1e-6  # precision from which Clarabel refines its steps; rougher ones are as good without, at half the time
 
 
@@ -142,7 +142,7 @@ def _by_columns(rows: Array, order: Array, unit: Array) -> sparse.csc_matrix:
 
 def _units(p: ConicProgram) -> Array:
     """Scales of the variables such that none costs more than `DEAREST`: dear slacks, in metres, cost a fifth more iterations."""
-    return np.asarray(1.0 / np.maximum(1.0, np.abs(p.linear) / DEAREST))
+    return np.asarray(1.0 / np.maximum(1.0, np.abs(p.linear) / MAX_SCALED_COST))
 
 
 def _clarabel(p: ConicProgram, tolerance: float) -> Array | None:
@@ -152,7 +152,7 @@ def _clarabel(p: ConicProgram, tolerance: float) -> Array | None:
     settings = clarabel.DefaultSettings()
     settings.verbose = False
     settings.tol_feas = settings.tol_gap_abs = settings.tol_gap_rel = tolerance
-    settings.reduced_tol_feas = settings.reduced_tol_gap_abs = settings.reduced_tol_gap_rel = ALMOST * tolerance
+    settings.reduced_tol_feas = settings.reduced_tol_gap_abs = settings.reduced_tol_gap_rel = REDUCED_TOLERANCE * tolerance
     settings.max_threads = 1
     for refined in (False, True) if tolerance > REFINED_BELOW else (True,):
         settings.iterative_refinement_enable = refined

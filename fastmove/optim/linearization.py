@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fastmove.arrays import Array
-from fastmove.collision.query_types import Contacts
+from fastmove.collision.query_types import NearPairs
 from fastmove.dynamics.efforts import Linearised
-from fastmove.optim.transcription import Flow, Transcription
+from fastmove.optim.transcription import MotionValues, Transcription
 
 STATIC_FROM = 0.6  # static use from which a sample gets rows at rest, too
 
@@ -15,17 +15,17 @@ STATIC_FROM = 0.6  # static use from which a sample gets rows at rest, too
 # corner of the trust region) few ever do: of the rows that bound in 401 programs all but 1 % needed less than LIKELY_SHARE of it.
 # Torques below IDLE of their limit hardly ever bind after a step.  The merit sees all of them all the same.  Where something is
 # held nothing is left out that can bind: cut rows cost such transfers up to a tenth of their duration.
-LIKELY_SHARE, IDLE = 0.3, 0.6
+ACTIVE_ROW_FRACTION, IDLE = 0.3, 0.6
 RATE_STEP = 1e-4  # of central differences in time [s]
 
 
-def likely_share(tr: Transcription) -> float:
+def active_row_fraction(transcription: Transcription) -> float:
     """Share of the largest step from which on rows are left out; 1 = none that can bind."""
-    return LIKELY_SHARE if tr.rescales and not tr.problem.holds else 1.0
+    return ACTIVE_ROW_FRACTION if transcription.rescales and not transcription.problem.holds else 1.0
 
 
 @dataclass(frozen=True)
-class Here:
+class Linearization:
     """The motion that the subproblem is built around, with everything evaluated there.
 
     Attributes:
@@ -36,9 +36,9 @@ class Here:
     free: Array
     duration: float
     origin: float
-    flow: Flow
+    flow: MotionValues
     lin: Linearised
     rate_lin: tuple[Linearised, Linearised] | None  # RATE_STEP after and before every rate sample
-    contacts: Contacts
-    pads: Array
+    contacts: NearPairs
+    paddings: Array
     members: Array | None = None  # of the item set that lin and rate_lin are for; None = all

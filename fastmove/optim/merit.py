@@ -12,23 +12,23 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.collision.checker import Collision
-from fastmove.collision.query_types import Contacts, Ends, Reach
+from fastmove.collision.query_types import Ends, NearPairs, StepReach
 from fastmove.dynamics.efforts import Linearised
-from fastmove.optim.linearization import RATE_STEP, Here, likely_share
-from fastmove.optim.samples import Samples
+from fastmove.optim.linearization import RATE_STEP, Linearization, active_row_fraction
+from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.subproblem import WEIGHT_CLEARANCE, WEIGHT_STATIC, WEIGHT_VIOLATION, Step, Subproblem
-from fastmove.optim.transcription import Flow, Transcription
+from fastmove.optim.transcription import MotionValues, Transcription
 
 PROVEN = 2e-4  # T ≤ (1 + PROVEN)·bound counts as optimal
 STEP_TOLERANCE = 2e-4  # stop when the model predicts less than this fraction of T
 VIOLATION_MAX = 5e-8  # of a moving start's limits: the planner keeps 1e-7 inside them
 BETWEEN = np.array([0.25, 0.5, 0.75])  # places between two samples that are looked at
-LACKING = 1e-4  # lack of clearance that is worth a sample more, or finer breakpoints [m]
+VIOLATION_SEEN = 1e-4  # lack of clearance that is worth a sample more, or finer breakpoints [m]
 CONES_FROM = 0.5  # hold rows join once the hold is used by more than this fraction
 
 
 @dataclass(frozen=True)
-class Point:
+class Iterate:
     """One motion with its merit.
 
     Attributes:
@@ -39,19 +39,19 @@ class Point:
 
     free: Array
     duration: float
-    flow: Flow
+    flow: MotionValues
     merit: float
-    lack: float
+    clearance_violation: float
     static: float
-    violation: float
+    limit_violation: float
 
     @property
     def feasible(self) -> bool:
-        return self.lack <= 1e-5 and self.static <= 1e-9 and self.violation <= VIOLATION_MAX
+        return self.clearance_violation <= 1e-5 and self.static <= 1e-9 and self.limit_violation <= VIOLATION_MAX
 
 
 @dataclass(frozen=True)
-class Optimiser:
+class SqpProblem:
     """Everything that stays fixed during one run.
 
     Attributes:
@@ -63,112 +63,130 @@ class Optimiser:
         cones_from: use of the hold from which its cones join, at the cost of three to five times the time a step.
     """
 
-    tr: Transcription
-    samples: Samples
+    transcription: Transcription
+    samples: ConstraintGrid
     collision: Collision
     ends: Ends
     bound: float
-    pad: float
+    padding: float
     max_steps: int = 40
-    emphasis: float = 1.0
+    penalty_scale: float = 1.0
     step_tolerance: float = STEP_TOLERANCE
     precision: float | None = None
     cones_from: float = CONES_FROM
 
-    def assess(self, free: Array, duration: float) -> Point:
+    def evaluate(self, free: Array, duration: float) -> Iterate:
         """Merit of these control points; between rests at their own smallest duration, or, where obstacles move, at this one if
         it is longer."""
-        tr = self.tr
-        points = tr.points(free, duration)
-        flow = tr.flow(self.samples, points, duration)
-        violation = 0.0
-        if tr.at_rest:
-            best = max(tr.shortest(flow), duration if tr.moving else 0.0)
+        transcription = self.transcription
+        points = transcription.points(free, duration)
+        flow = transcription.flow(self.samples, points, duration)
+        beyond = 0.0  # what limits are exceeded by
+        if transcription.at_rest:
+            best = max(transcription.shortest(flow), duration if transcription.moving else 0.0)
             flow = _rescaled(flow, best)
             duration = best
         else:
-            violation = max(tr.use(flow, 1.0) - 1.0, 0.0)
-        q = self.samples.b_clearance @ tr.points(free, duration)
-        lack = self._lack(self._contacts(q, self.pad, duration), len(q))
-        static = tr.lack_at_rest(flow)
-        merit = duration * (1 + WEIGHT_VIOLATION * violation) + WEIGHT_CLEARANCE * float(lack.sum())
+            beyond = max(transcription.utilisation(flow, 1.0) - 1.0, 0.0)
+        q = self.samples.b_clearance @ transcription.points(free, duration)
+        violation = self._violation(self._contacts(q, self.padding, duration), len(q))
+        static = transcription.violation_at_rest(flow)
+        merit = duration * (1 + WEIGHT_VIOLATION * beyond) + WEIGHT_CLEARANCE * float(violation.sum())
         merit += WEIGHT_STATIC * static
-        return Point(free, duration, flow, merit, float(lack.max(initial=0.0)) / self.emphasis, static, violation)
+        return Iterate(free, duration, flow, merit, float(violation.max(initial=0.0)) / self.penalty_scale, static, beyond)
 
-    def _contacts(self, q: Array, reach: float, duration: float, gradients: bool = False, step: Reach | None = None) -> Contacts:
+    def _contacts(
+        self, q: Array, reach: float, duration: float, gradients: bool = False, step: StepReach | None = None
+    ) -> NearPairs:
         found = self.collision.query(q, self.ends, reach, gradients, step, self.samples.clearance * duration)
-        return replace(found, weight=found.weight * self.emphasis)
+        return replace(found, weight=found.weight * self.penalty_scale)
 
-    def _lack(self, contacts: Contacts, count: int) -> Array:
-        lack = np.zeros(count)
-        np.maximum.at(lack, contacts.sample, (self._pads(contacts) - contacts.margin) * contacts.weight)
-        return lack
+    def _violation(self, contacts: NearPairs, count: int) -> Array:
+        violation = np.zeros(count)
+        np.maximum.at(violation, contacts.sample, (self._paddings(contacts) - contacts.margin) * contacts.weight)
+        return violation
 
-    def _pads(self, contacts: Contacts) -> Array:
-        return self.pad * contacts.room
+    def _paddings(self, contacts: NearPairs) -> Array:
+        return self.padding * contacts.padding_scale
 
-    def unseen(self, point: Point) -> Array:
+    def violations_between_samples(self, point: Iterate) -> Array:
         """s between the samples of clearance where a motion keeps less than its clearance, the worst of each run of them: a thin
         wall fits between two samples."""
-        samples, tr = self.samples, self.tr
+        samples, transcription = self.samples, self.transcription
         gaps = np.concatenate([[0.0], samples.clearance, [1.0]])
         s = (gaps[:-1, None] + np.diff(gaps)[:, None] * BETWEEN).ravel()
-        q = tr.basis.matrix(s) @ tr.points(point.free, point.duration)
-        lack = self.collision.query(q, self.ends, 0.0, time=s * point.duration).lack(len(s))
+        q = transcription.basis.design_matrix(s) @ transcription.points(point.free, point.duration)
+        lack = self.collision.query(q, self.ends, 0.0, time=s * point.duration).violation(len(s))
         inner = np.concatenate([[0.0], lack, [0.0]])
-        return np.asarray(s[(lack > LACKING) & (lack >= inner[:-2]) & (lack > inner[2:])])
+        return np.asarray(s[(lack > VIOLATION_SEEN) & (lack >= inner[:-2]) & (lack > inner[2:])])
 
-    def proven(self, point: Point) -> bool:
+    def proven(self, point: Iterate) -> bool:
         """As fast as the bound, and clear with half the pad to spare."""
         fast = point.duration <= (1 + PROVEN) * self.bound
-        return fast and point.lack <= max(self.pad / 2, 1e-5) and point.static <= 1e-9 and point.violation <= VIOLATION_MAX
+        return (
+            fast
+            and point.clearance_violation <= max(self.padding / 2, 1e-5)
+            and point.static <= 1e-9
+            and point.limit_violation <= VIOLATION_MAX
+        )
 
-    def hold_use(self, point: Point) -> float:
+    def hold_utilisation(self, point: Iterate) -> float:
         """Largest use of the hold and of what items tolerate, 1 = limit; 0 where nothing is held."""
-        efforts, carry = point.flow.efforts, self.tr.carry
-        return float(max(self.tr.carry_shares(efforts.total).max(), carry.care_use(efforts.gravity, at_rest=True).max()))
+        efforts, carry = point.flow.efforts, self.transcription.loads
+        return float(
+            max(
+                self.transcription.load_shares(efforts.total).max(),
+                carry.tolerance_utilisation(efforts.gravity, at_rest=True).max(),
+            )
+        )
 
-    def linearise(self, point: Point, radius: float, gain: float = 0.0) -> Here:
+    def linearise(self, point: Iterate, radius: float, gain: float = 0.0) -> Linearization:
         """gain: share of the duration that the step is hoped to take off.
 
         Limits grow with T^p, and rows keep to a tangent of that.  One that touches at the motion's own duration T is 0 at
         (1 − 1/p) T, so that no step could take off more than a third (jerk, p = 3); one that touches where a step ends is exact.
         """
-        tr, samples = self.tr, self.samples
-        points = tr.points(point.free, point.duration)
+        transcription, samples = self.transcription, self.samples
+        points = transcription.points(point.free, point.duration)
         duration = max(self.bound, (1 - gain) * point.duration) if gain else point.duration
         flow = _rescaled(point.flow, duration) if gain else point.flow
-        q, v, a = tr.states(samples.b_effort, points, duration)
+        q, v, a = transcription.states(samples.b_effort, points, duration)
         rate: tuple[Linearised, Linearised] | None = None
-        members = tr.prominent(point.flow.efforts)
+        members = transcription.worst_members(point.flow.efforts)
         if point.flow.rate is not None:
-            beside = [tr.states(samples.rate_beside(sign * RATE_STEP / duration), points, duration) for sign in (1, -1)]
-            one, other = (tr.dynamics.linearised(x[0], x[1], x[2], members) for x in beside)
+            beside = [
+                transcription.states(samples.rate_beside(sign * RATE_STEP / duration), points, duration) for sign in (1, -1)
+            ]
+            one, other = (transcription.dynamics.linearised(x[0], x[1], x[2], members) for x in beside)
             rate = one, other
-        reach = self.pad + float(np.clip(0.4 * radius, 0.02, 0.08))
-        step = Reach(self.pad, likely_share(tr) * radius * samples.freedom) if tr.rescales else None
+        reach = self.padding + float(np.clip(0.4 * radius, 0.02, 0.08))
+        step = (
+            StepReach(self.padding, active_row_fraction(transcription) * radius * samples.freedom)
+            if transcription.rescales
+            else None
+        )
         contacts = self._contacts(samples.b_clearance @ points, reach, point.duration, True, step)
-        lin, pads = tr.dynamics.linearised(q, v, a, members), self._pads(contacts)
-        return Here(point.free, duration, point.duration, flow, lin, rate, contacts, pads, members)
+        lin, pads = transcription.dynamics.linearised(q, v, a, members), self._paddings(contacts)
+        return Linearization(point.free, duration, point.duration, flow, lin, rate, contacts, pads, members)
 
-    def range(self, here: Here, decrease: float) -> tuple[float, float]:
+    def range(self, here: Linearization, decrease: float) -> tuple[float, float]:
         """Of ξ: from the bound, or this decrease of the duration, to twice the duration."""
         least = here.origin - min(max(here.origin - self.bound, 0.0), decrease * here.origin)
         return least / here.duration - 1, 2 * here.origin / here.duration - 1
 
-    def step(self, here: Here, radius: float, decrease: float, cones: bool) -> Step | None:
+    def step(self, here: Linearization, radius: float, decrease: float, cones: bool) -> Step | None:
         low, high = self.range(here, decrease)
-        if self.tr.moving:  # where obstacles are then is known nearby only
+        if self.transcription.moving:  # where obstacles are then is known nearby only
             low, high = max(low, -radius), radius
-        problem = Subproblem(self.tr, self.samples, here, radius, (low, high), cones)
-        return problem.solve(self.precision or (1e-4 if self.tr.at_rest else 1e-8))
+        problem = Subproblem(self.transcription, self.samples, here, radius, (low, high), cones)
+        return problem.solve(self.precision or (1e-4 if self.transcription.at_rest else 1e-8))
 
-    def look(self, point: Point, radius: float) -> Step | None:
+    def look(self, point: Iterate, radius: float) -> Step | None:
         """The first step from a motion, with all cones."""
         return self.step(self.linearise(point, radius), radius, 0.5, True)
 
 
-def _rescaled(flow: Flow, duration: float) -> Flow:
+def _rescaled(flow: MotionValues, duration: float) -> MotionValues:
     """The same control points between rests, run in another duration: no new dynamics needed."""
     ratio = flow.duration / duration
     e = flow.efforts

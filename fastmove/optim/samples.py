@@ -9,10 +9,10 @@ import numpy as np
 from fastmove.arrays import Array
 from fastmove.trajectory.bspline import SplineBasis
 
-HASTY_SAMPLES = 24  # speeds in a first span of 3 ms: between them jerk 500 changes a speed by 2e-6 rad/s at most
+NEAR_LIMIT_SAMPLES = 24  # speeds in a first span of 3 ms: between them jerk 500 changes a speed by 2e-6 rad/s at most
 
 
-class Samples:
+class ConstraintGrid:
     """Where along s each kind of row stands, with the basis matrices there (rows × basis size).
 
     Attributes:
@@ -24,29 +24,29 @@ class Samples:
     """
 
     def __init__(
-        self, basis: SplineBasis, effort: Array, clearance: Array, rate: Array | None = None, hasty: bool = False
+        self, basis: SplineBasis, effort: Array, clearance: Array, rate: Array | None = None, near_speed_limit: bool = False
     ) -> None:
         beta = basis.breakpoints
-        self.basis, self.effort, self.rate, self.hasty = basis, effort, rate, hasty
+        self.basis, self.effort, self.rate, self.near_speed_limit = basis, effort, rate, near_speed_limit
         self.hull0, self.hull1 = _hulls(basis)
-        if hasty:  # the second coefficient of the first span is given by the start; its speeds themselves are not
-            inner = np.linspace(0, beta[1], HASTY_SAMPLES + 2)[1:-1]
-            self.hull1 = np.concatenate([np.delete(self.hull1, basis.spans, axis=0), basis.matrix(inner, 1)])
-        self.b2_break = basis.matrix(beta, 2)
-        self.b3_span = basis.matrix(beta[:-1], 3)
-        self.b_effort = [basis.matrix(effort, k) for k in range(3)]
+        if near_speed_limit:  # the second coefficient of the first span is given by the start; its speeds themselves are not
+            inner = np.linspace(0, beta[1], NEAR_LIMIT_SAMPLES + 2)[1:-1]
+            self.hull1 = np.concatenate([np.delete(self.hull1, basis.spans, axis=0), basis.design_matrix(inner, 1)])
+        self.b2_break = basis.design_matrix(beta, 2)
+        self.b3_span = basis.design_matrix(beta[:-1], 3)
+        self.b_effort = [basis.design_matrix(effort, k) for k in range(3)]
         self._see(clearance)
         self.b_rate: list[Array] = []
         if rate is not None:
             sides = ((beta[:-1], "right"), (beta[1:], "left"), (rate, "right"))
-            self.b_rate = [np.concatenate([basis.matrix(s, k, side) for s, side in sides]) for k in range(4)]
+            self.b_rate = [np.concatenate([basis.design_matrix(s, k, side) for s, side in sides]) for k in range(4)]
 
     def _see(self, clearance: Array) -> None:
-        self.clearance, self.b_clearance = clearance, self.basis.matrix(clearance, 0)
+        self.clearance, self.b_clearance = clearance, self.basis.design_matrix(clearance, 0)
         self.freedom = self.b_clearance[:, 3:-3].sum(axis=1)  # how far a place follows the free control points
 
     @staticmethod
-    def standard(basis: SplineBasis, with_rate: bool, per_span: int = 3, hasty: bool = False) -> Samples:
+    def standard(basis: SplineBasis, with_rate: bool, per_span: int = 3, near_speed_limit: bool = False) -> ConstraintGrid:
         """Breakpoints and mid-points; `per_span` distances in every span.
 
         hasty: the start is so near a speed limit that speeds in the first span (3 ms) are asked for at samples instead.
@@ -56,13 +56,13 @@ class Samples:
         both = np.sort(np.concatenate([beta, middle]))
         inner = (np.arange(per_span) + 0.5) / per_span
         clearance = (beta[:-1, None] + np.diff(beta)[:, None] * inner).ravel()
-        return Samples(basis, both, clearance, middle if with_rate else None, hasty)
+        return ConstraintGrid(basis, both, clearance, middle if with_rate else None, near_speed_limit)
 
     @staticmethod
-    def dense(basis: SplineBasis, with_rate: bool, count: int) -> Samples:
+    def dense(basis: SplineBasis, with_rate: bool, count: int) -> ConstraintGrid:
         """A uniform grid of `count` intervals, breakpoints included; no distances."""
         grid = np.unique(np.concatenate([basis.breakpoints, np.linspace(0, 1, count + 1)]))
-        return Samples(basis, grid, np.zeros(0), grid if with_rate else None)
+        return ConstraintGrid(basis, grid, np.zeros(0), grid if with_rate else None)
 
     def rate_beside(self, step: float) -> list[Array]:
         """Basis matrices of order 0 to 2 at the rate samples, moved by `step` in s along each sample's own piece."""
@@ -73,7 +73,7 @@ class Samples:
             b[2] + step * b[3],
         ]
 
-    def added(self, effort: Array, clearance: Array) -> Samples:
+    def added(self, effort: Array, clearance: Array) -> ConstraintGrid:
         """With more samples."""
         join = lambda a, b: np.unique(np.concatenate([a, b]))  # noqa: E731
         if len(effort) == 0:
@@ -81,7 +81,7 @@ class Samples:
             seen._see(join(self.clearance, clearance))
             return seen
         rate = None if self.rate is None else join(self.rate, effort)
-        return Samples(self.basis, join(self.effort, effort), join(self.clearance, clearance), rate, self.hasty)
+        return ConstraintGrid(self.basis, join(self.effort, effort), join(self.clearance, clearance), rate, self.near_speed_limit)
 
 
 def _hulls(basis: SplineBasis) -> tuple[Array, Array]:
@@ -89,8 +89,8 @@ def _hulls(basis: SplineBasis) -> tuple[Array, Array]:
     has q0', q0' + h q0''/2, q1'; each curve lies in the hull of its own."""
     beta = basis.breakpoints
     left, right, h = beta[:-1], beta[1:], np.diff(beta)[:, None]
-    first = [basis.matrix(left, k) for k in range(3)]
-    last = [basis.matrix(right, k, "left") for k in range(2)]
-    end = basis.matrix(beta[-1:], 0), basis.matrix(beta[-1:], 1)
+    first = [basis.design_matrix(left, k) for k in range(3)]
+    last = [basis.design_matrix(right, k, "left") for k in range(2)]
+    end = basis.design_matrix(beta[-1:], 0), basis.design_matrix(beta[-1:], 1)
     position = np.concatenate([first[0], first[0] + h / 3 * first[1], last[0] - h / 3 * last[1], end[0]])
     return position, np.concatenate([first[1], first[1] + h / 2 * first[2], end[1]])

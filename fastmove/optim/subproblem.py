@@ -27,11 +27,11 @@ from fastmove.optim.constraints.clearance import ClearanceRows
 from fastmove.optim.constraints.effort import EffortRows
 from fastmove.optim.constraints.hold import HoldCones
 from fastmove.optim.constraints.path import POWER as PATH_POWER
-from fastmove.optim.linearization import IDLE, RATE_STEP, STATIC_FROM, Here, likely_share
+from fastmove.optim.linearization import IDLE, RATE_STEP, STATIC_FROM, Linearization, active_row_fraction
 from fastmove.optim.margins import STATIC_MAX, STATIC_TARGET
-from fastmove.optim.samples import Samples
+from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.transcription import Transcription
-from fastmove.optim.variable_layout import Layout
+from fastmove.optim.variable_layout import VariableLayout
 
 WEIGHT_CLEARANCE = 20.0  # [s/m]
 WEIGHT_STATIC = 10.0  # [s]
@@ -64,20 +64,28 @@ class Subproblem:
     """
 
     def __init__(
-        self, tr: Transcription, samples: Samples, here: Here, radius: float, stretch_range: tuple[float, float], cones: bool
+        self,
+        transcription: Transcription,
+        samples: ConstraintGrid,
+        here: Linearization,
+        radius: float,
+        stretch_range: tuple[float, float],
+        cones: bool,
     ) -> None:
-        self.tr, self.samples, self.here = tr, samples, here
+        self.transcription, self.samples, self.here = transcription, samples, here
         self.radius, self.range = radius, stretch_range
         fading = here.contacts.fading
-        self.layout = Layout(
-            size=tr.n_free * tr.n,
+        self.layout = VariableLayout(
+            size=transcription.n_free * transcription.n,
             near=np.unique(here.contacts.sample),
             at_rest=np.nonzero(here.flow.static > STATIC_FROM)[0],
-            stated=np.arange(len(samples.effort) if tr.path is not None and tr.path.path.anywhere.any() else 0),
-            violable=not tr.at_rest,
+            stated=np.arange(
+                len(samples.effort) if transcription.path is not None and transcription.path.path.anywhere.any() else 0
+            ),
+            violable=not transcription.at_rest,
             fading=0 if fading is None else len(fading.sample),
         )
-        self.slope = tr.points_slope(here.duration)
+        self.slope = transcription.points_slope(here.duration)
         self.rows: list[Array] = []
         self.pairs: list[Array] = []
         self.bounds: list[Array] = []
@@ -86,7 +94,7 @@ class Subproblem:
         self._path()
         self._cones, self._equal = Cones(), SparseRows()
         self._clearance()
-        self.variables = self._hold() if cones and tr.problem.holds else self.layout.columns
+        self.variables = self._hold() if cones and transcription.problem.holds else self.layout.columns
 
     # -- rows -----------------------------------------------------------------------------------------------------
 
@@ -99,7 +107,7 @@ class Subproblem:
         """
         reach = np.abs(d).sum(axis=1) * self.radius
         if slack is None:
-            reach = likely_share(self.tr) * reach
+            reach = active_row_fraction(self.transcription) * reach
         sides = self._binding(reach, xi, value, limit, power)
         if not two_sided:
             sides[1][:] = False
@@ -111,16 +119,16 @@ class Subproblem:
             self._append(block, sign, xi[binding], value[binding], limit, power)
         self._pair(*sides)
 
-    def _per_joint(self, matrix: Array, value: Array, scale: Array, power: int) -> None:
+    def _per_joint(self, design_matrix: Array, value: Array, scale: Array, power: int) -> None:
         """Rows of one joint each: value (K, n) = matrix P / scale; dropped before they are written out."""
-        tr, free = self.tr, matrix[:, self.tr.free]
+        transcription, free = self.transcription, design_matrix[:, self.transcription.free]
         reach = np.abs(free).sum(axis=1)[:, None] / scale * self.radius
-        xi = matrix @ self.slope / scale
+        xi = design_matrix @ self.slope / scale
         sides = self._binding(reach, xi, value, 1.0, power)
         for sign, binding in zip(SIGNS, sides, strict=True):
             k, joint = np.nonzero(binding)
             block = np.zeros((len(k), self.layout.columns))
-            block[:, : self.layout.size].reshape(len(k), tr.n_free, tr.n)[np.arange(len(k)), :, joint] = (
+            block[:, : self.layout.size].reshape(len(k), transcription.n_free, transcription.n)[np.arange(len(k)), :, joint] = (
                 sign * free[k] / scale[joint][:, None]
             )
             self._append(block, sign, xi[k, joint], value[k, joint], 1.0, power)
@@ -132,7 +140,7 @@ class Subproblem:
         for sign in SIGNS:
             column = sign * xi - power
             binding = sign * value - limit + reach + np.maximum(column * self.range[0], column * self.range[1]) >= 0
-            if not self.tr.at_rest:
+            if not self.transcription.at_rest:
                 binding |= sign * value - limit + reach + np.abs(column) * far >= 0
             found.append(binding & (reach + np.abs(column) > 0))  # the fixed ends are not the solver's business
         return found
@@ -147,38 +155,38 @@ class Subproblem:
     def _append(self, block: Array, sign: float, xi: Array, value: Array, limit: float, power: int) -> None:
         """Rows whose part over D, signed already, is in `block`."""
         block[:, self.layout.xi] = sign * xi - power
-        if not self.tr.at_rest:
+        if not self.transcription.at_rest:
             block[:, self.layout.sigma] = -1.0
         self.rows.append(block)
         self.bounds.append(limit - sign * value)
 
     def _kinematics(self) -> None:
-        tr, s, flow, duration = self.tr, self.samples, self.here.flow, self.here.duration
-        self._per_joint(s.hull1, flow.speed, tr.velocity * duration, 1)
-        self._per_joint(s.b2_break, flow.acceleration, tr.acceleration * duration**2, 2)
-        self._per_joint(s.b3_span, flow.jerk, tr.jerk * duration**3, 3)
-        half, middle = (tr.high - tr.low) / 2, (tr.high + tr.low) / 2
-        q = s.hull0 @ tr.points(self.here.free, duration)
+        transcription, s, flow, duration = self.transcription, self.samples, self.here.flow, self.here.duration
+        self._per_joint(s.hull1, flow.speed, transcription.velocity * duration, 1)
+        self._per_joint(s.b2_break, flow.acceleration, transcription.acceleration * duration**2, 2)
+        self._per_joint(s.b3_span, flow.jerk, transcription.jerk * duration**3, 3)
+        half, middle = (transcription.high - transcription.low) / 2, (transcription.high + transcription.low) / 2
+        q = s.hull0 @ transcription.points(self.here.free, duration)
         self._per_joint(s.hull0, (q - middle) / half, half, 0)
 
     def _efforts(self) -> None:
-        tr, here, n = self.tr, self.here, self.tr.n
+        transcription, here, n = self.transcription, self.here, self.transcription.n
         lin, efforts = here.lin, here.lin.efforts
         good = np.nonzero(here.flow.static <= STATIC_MAX)[0]
         jacobian = self._chain(self.samples.b_effort, lin, here.duration)
-        self.effort_free = jacobian[..., tr.free, :]
+        self.effort_free = jacobian[..., transcription.free, :]
         self.effort_xi = 2 * efforts.gravity + efforts.viscous + np.einsum("kmrci,ci->kmr", jacobian, self.slope)
         self.sets = [EffortRows(efforts.total[good], self.effort_free[good], self.effort_xi[good], 1.0, 2, None)]
         rest = self.layout.at_rest
         if len(rest):
             b = self.samples.b_effort[0][rest]
-            slope = tr.dynamics.gravity_slope(b @ tr.points(here.free, here.duration), here.members)
+            slope = transcription.dynamics.gravity_slope(b @ transcription.points(here.free, here.duration), here.members)
             jacobian = slope[:, :, :, None, :] * b[:, None, None, :, None]
             xi = np.einsum("kmrci,ci->kmr", jacobian, self.slope)
             slack = self.layout.rest + np.arange(len(rest))
-            self.sets.append(EffortRows(efforts.gravity[rest], jacobian[..., tr.free, :], xi, STATIC_TARGET, 0, slack))
+            self.sets.append(EffortRows(efforts.gravity[rest], jacobian[..., transcription.free, :], xi, STATIC_TARGET, 0, slack))
         for e in self.sets:
-            self._scaled(e.free[:, :, :n], e.xi[:, :, :n], e.value[:, :, :n], tr.effort_max, e.limit, e.power, e.slack)
+            self._scaled(e.free[:, :, :n], e.xi[:, :, :n], e.value[:, :, :n], transcription.effort_max, e.limit, e.power, e.slack)
         if here.rate_lin is not None and here.flow.rate is not None:
             sides = zip((1.0, -1.0), here.rate_lin, strict=True)
             step = RATE_STEP / here.duration
@@ -186,22 +194,22 @@ class Subproblem:
             jacobian = (chains[0] + chains[1]) / (2 * RATE_STEP)
             gravity, viscous, rest = (x if here.members is None else x[:, here.members] for x in here.flow.rate)
             xi = 2 * gravity + viscous + np.einsum("kmrci,ci->kmr", jacobian, self.slope)
-            self._scaled(jacobian[..., tr.free, :], xi, gravity + viscous + rest, tr.rate_max, 1.0, 3, None)
+            self._scaled(jacobian[..., transcription.free, :], xi, gravity + viscous + rest, transcription.rate_max, 1.0, 3, None)
 
     def _path(self) -> None:
         """Rows of the path constraints, in motion and at rest."""
-        tr, here, matrices = self.tr, self.here, self.samples.b_effort
-        if tr.path is None or here.flow.path is None:
+        transcription, here, matrices = self.transcription, self.here, self.samples.b_effort
+        if transcription.path is None or here.flow.path is None:
             return
-        value, slope, xi = tr.path.in_motion(here.flow.path, matrices, here.duration)
+        value, slope, xi = transcription.path.in_motion(here.flow.path, matrices, here.duration)
         self._add_stated(value, slope, xi, PATH_POWER, None)
-        value, slope, xi, sample = tr.path.at_rest(here.flow.path, matrices[0])
+        value, slope, xi, sample = transcription.path.at_rest(here.flow.path, matrices[0])
         self._add_stated(value, slope, xi, 0, self.layout.path + sample)
 
     def _add_stated(self, value: Array, slope: Array, xi: Array, power: int, slack: Array | None) -> None:
         """One-sided rows with slopes (R, size, n) over all control points."""
         xi = xi + np.einsum("rci,ci->r", slope, self.slope)
-        free = slope[:, self.tr.free].reshape(len(value), self.layout.size)
+        free = slope[:, self.transcription.free].reshape(len(value), self.layout.size)
         self._add(free, xi, value, 1.0, power, slack, two_sided=False)
 
     def _chain(self, matrices: list[Array], lin: Linearised, duration: float, rows: int | None = None) -> Array:
@@ -222,7 +230,7 @@ class Subproblem:
             xi, value = np.take_along_axis(xi, worst, axis=1), np.take_along_axis(value, worst, axis=1)
         columns = None if slack is None else np.broadcast_to(slack[:, None, None], xi.shape).ravel()
         d, xi, value = d.reshape(-1, self.layout.size), xi.ravel(), value.ravel()
-        if likely_share(self.tr) < 1 and slack is None:
+        if active_row_fraction(self.transcription) < 1 and slack is None:
             busy = np.abs(value) > IDLE
             d, xi, value = d[busy], xi[busy], value[busy]
         self._add(d, xi, value, limit, power, columns)
@@ -233,21 +241,21 @@ class Subproblem:
         if len(contacts.sample) == 0:
             return
         found = ClearanceRows(
-            self.tr,
+            self.transcription,
             self.samples,
             contacts,
-            here.pads,
+            here.paddings,
             here.duration,
             self.layout,
             self.slope,
             self.radius,
             self.range,
-            likely_share(self.tr),
+            active_row_fraction(self.transcription),
         )
         parts = [found.distances()]
         if contacts.fading is not None:
             parts.append(found.fading(self._cones))
-        if contacts.aisle is not None:
+        if contacts.corridor is not None:
             found.corridors(self._cones)
         for rows, bounds in parts:
             self.rows.append(rows)
@@ -255,7 +263,7 @@ class Subproblem:
 
     def _hold(self) -> int:
         """Cones of the hold; the number of variables, with theirs at the end."""
-        found = HoldCones(self.tr, self.sets, self.here.members, self.radius, self.range, self.layout, self._cones)
+        found = HoldCones(self.transcription, self.sets, self.here.members, self.radius, self.range, self.layout, self._cones)
         self._equal = found.equal
         return found.columns
 
@@ -288,7 +296,7 @@ class Subproblem:
     def step(self, x: Array) -> Step:
         """The step that a solution of the program means."""
         linear, duration, size, xi = self._costs(), self.here.duration, self.layout.size, self.layout.xi
-        change = np.clip(x[:size], -self.radius, self.radius).reshape(self.tr.n_free, self.tr.n)
+        change = np.clip(x[:size], -self.radius, self.radius).reshape(self.transcription.n_free, self.transcription.n)
         slack = np.maximum(x[size:xi], 0.0)
         stretched = duration * (1 + float(x[xi]))
         value = stretched + float(linear[size:xi] @ slack)
@@ -306,7 +314,7 @@ class Subproblem:
 
     def _order(self) -> Array:
         """Variables by control point, every slack after the last control point of its sample, ξ and what follows at the end."""
-        layout, tr = self.layout, self.tr
+        layout, transcription = self.layout, self.transcription
         key = np.arange(layout.columns, dtype=float)
         effort = self.samples.effort
         slacks = (
@@ -315,7 +323,9 @@ class Subproblem:
             (layout.path, effort[layout.stated]),
         )
         for first, sites in slacks:  # span i touches control points i … i + 3, of which the first three are fixed
-            key[first : first + len(sites)] = np.minimum(tr.basis.span_of(sites) + 1, tr.n_free) * tr.n - 0.5
+            key[first : first + len(sites)] = (
+                np.minimum(transcription.basis.span_of(sites) + 1, transcription.n_free) * transcription.n - 0.5
+            )
         return np.argsort(key, kind="stable")
 
     def _value_here(self) -> float:
@@ -324,10 +334,10 @@ class Subproblem:
         value = here.origin
         if len(here.contacts.sample):
             lacking = np.zeros(len(self.layout.near))
-            lack = (here.pads - here.contacts.margin) * here.contacts.weight
+            lack = (here.paddings - here.contacts.margin) * here.contacts.weight
             np.maximum.at(lacking, np.searchsorted(self.layout.near, here.contacts.sample), lack)
             value += WEIGHT_CLEARANCE * float(lacking.sum())
-        value += WEIGHT_STATIC * self.tr.lack_at_rest(here.flow)
-        if not self.tr.at_rest:
-            value += WEIGHT_VIOLATION * here.duration * max(self.tr.use(here.flow, 1.0) - 1.0, 0.0)
+        value += WEIGHT_STATIC * self.transcription.violation_at_rest(here.flow)
+        if not self.transcription.at_rest:
+            value += WEIGHT_VIOLATION * here.duration * max(self.transcription.utilisation(here.flow, 1.0) - 1.0, 0.0)
         return value

@@ -19,10 +19,10 @@ from scipy.optimize import brentq
 from fastmove.arrays import Array
 from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.dynamics.efforts import Dynamics, Efforts
-from fastmove.dynamics.load_usage import Carry
+from fastmove.dynamics.load_usage import LoadUtilisation
 from fastmove.optim.constraints.path import PathRows, PathValues
 from fastmove.optim.margins import INSIDE, STATIC_MAX, STATIC_TARGET
-from fastmove.optim.samples import Samples
+from fastmove.optim.samples import ConstraintGrid
 from fastmove.problem.goal import State
 from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.bspline import SplineBasis
@@ -32,13 +32,13 @@ FEW_MEMBERS = 4  # of a larger set only members that are …
 ROW_MEMBERS = 2  # … among this many worst somewhere get rows; the merit sees them all
 
 
-def static_lack(static: Array) -> float:
+def static_violation(static: Array) -> float:
     """Sum over samples of their static use beyond the target."""
     return float(np.maximum(static - STATIC_TARGET, 0.0).sum())
 
 
 @dataclass(frozen=True)
-class Flow:
+class MotionValues:
     """One motion (P, T) seen at the samples.
 
     Attributes:
@@ -92,7 +92,7 @@ class Transcription:
         self.effort_max = limits.effort * (inside - shrink)
         self.rate_max = limits.effort_rate * (inside - shrink)
         self.with_rate = bool(np.any(np.isfinite(limits.effort_rate)))
-        self.carry = Carry(problem)
+        self.loads = LoadUtilisation(problem)
         self.path = None if dynamics.path is None else PathRows(dynamics.path, inside - shrink)
         self.inside = inside - shrink  # share of hold, torque and what items tolerate that is used at most
         self.hold_max = UTILISATION_MAX * self.inside
@@ -100,7 +100,7 @@ class Transcription:
         self.moving = problem.scene.moving  # then a motion cannot be run in another duration as it is
         self._scale = np.concatenate([self.effort_max, np.ones(6 * len(problem.holds))])
         zero = np.zeros(1)
-        self._to_points = np.linalg.inv(np.concatenate([basis.matrix(zero, k)[:, :3] for k in range(3)]))
+        self._to_points = np.linalg.inv(np.concatenate([basis.design_matrix(zero, k)[:, :3] for k in range(3)]))
 
     # -- control points -------------------------------------------------------------------------------------------
 
@@ -129,16 +129,16 @@ class Transcription:
 
     # -- values ---------------------------------------------------------------------------------------------------
 
-    def flow(self, samples: Samples, points: Array, duration: float) -> Flow:
+    def flow(self, samples: ConstraintGrid, points: Array, duration: float) -> MotionValues:
         """Everything but distances, at the samples."""
         b0, b1, b2 = samples.b_effort
         q, v, a = b0 @ points, b1 @ points / duration, b2 @ points / duration**2
         efforts = self.dynamics.efforts(q, v, a)
         return self._flow(samples, points, duration, efforts)
 
-    def _flow(self, samples: Samples, points: Array, duration: float, efforts: Efforts) -> Flow:
+    def _flow(self, samples: ConstraintGrid, points: Array, duration: float, efforts: Efforts) -> MotionValues:
         static = self.effort_shares(efforts.gravity, at_rest=True)
-        return Flow(
+        return MotionValues(
             duration,
             samples.hull1 @ points / duration / self.velocity,
             samples.b2_break @ points / duration**2 / self.acceleration,
@@ -152,29 +152,29 @@ class Transcription:
     def effort_shares(self, total: Array, at_rest: bool = False) -> Array:
         """(N,) largest use of torque, hold and what items tolerate, 1 = limit, of efforts (N, members, rows)."""
         torque = np.max(np.abs(total[:, :, : self.n]) / self.effort_max, axis=(1, 2))
-        return np.asarray(np.maximum(torque, self.carry_shares(total, at_rest)))
+        return np.asarray(np.maximum(torque, self.load_shares(total, at_rest)))
 
-    def carry_shares(self, total: Array, at_rest: bool = False) -> Array:
+    def load_shares(self, total: Array, at_rest: bool = False) -> Array:
         """(N,) largest use of holds and of what items tolerate; 0 where nothing is held."""
-        return np.maximum(self.carry.hold_use(total), self.carry.care_use(total, at_rest)) / self.inside
+        return np.maximum(self.loads.hold_utilisation(total), self.loads.tolerance_utilisation(total, at_rest)) / self.inside
 
-    def prominent(self, efforts: Efforts) -> Array | None:
+    def worst_members(self, efforts: Efforts) -> Array | None:
         """Members that are among the two worst anywhere in torque or hold; None = all (few).  Only they become rows."""
         count = efforts.total.shape[1]
         if count <= FEW_MEMBERS:
             return None
         uses = [np.abs(x[:, :, : self.n]).max(axis=2) for x in (efforts.total / self._scale, efforts.gravity / self._scale)]
         for total in (efforts.total, efforts.gravity):
-            for k, contact in enumerate(self.carry.contacts):
-                wrench = self.carry.wrench(total, k)
-                uses += contact.parts(wrench, self.carry.forces[k] if contact.cones is None else 1.0)  # shares of F, then
-            for k, care in enumerate(self.carry.cares):
+            for k, contact in enumerate(self.loads.contacts):
+                wrench = self.loads.wrench(total, k)
+                uses += contact.parts(wrench, self.loads.forces[k] if contact.cones is None else 1.0)  # shares of F, then
+            for k, care in enumerate(self.loads.tolerances):
                 if care is not None:
-                    uses.append(care.use(self.carry.wrench(total, k), total is efforts.gravity))
+                    uses.append(care.utilisation(self.loads.wrench(total, k), total is efforts.gravity))
         worst = [np.argsort(use, axis=1)[:, -ROW_MEMBERS:].ravel() for use in uses]
         return np.unique(np.concatenate(worst))
 
-    def _rate(self, samples: Samples, points: Array, duration: float) -> tuple[Array, Array, Array]:
+    def _rate(self, samples: ConstraintGrid, points: Array, duration: float) -> tuple[Array, Array, Array]:
         """d/dt of the arm torques.  τ = M(q) q̈ + c(q, q̇) + g(q) + d q̇, so by the chain rule
         τ̇ = ∂τ/∂q q̇ + ∂τ/∂q̇ q̈ + M q⃛; split by powers of 1/T into g' (1), d q̈ (2) and the rest (3)."""
         q, v, a, j = self.states(samples.b_rate, points, duration)
@@ -191,7 +191,7 @@ class Transcription:
 
     # -- the smallest duration ------------------------------------------------------------------------------------
 
-    def use(self, flow: Flow, ratio: float) -> float:
+    def utilisation(self, flow: MotionValues, ratio: float) -> float:
         """Largest use of any limit (1 = limit) if the same control points were run in duration/ratio.
 
         Exact for motions between rests: torque and wrench are g + viscous·ρ + rest·ρ².
@@ -209,24 +209,24 @@ class Transcription:
             g, c, d = flow.rate
             worst = max(worst, float((np.abs(g * ratio + c * ratio**2 + d * ratio**3) / self.rate_max).max()))
         if self.path is not None and flow.path is not None:
-            worst = max(worst, self.path.use(flow.path, ratio))
+            worst = max(worst, self.path.utilisation(flow.path, ratio))
         return worst
 
-    def lack_at_rest(self, flow: Flow) -> float:
+    def violation_at_rest(self, flow: MotionValues) -> float:
         """Sum over samples of static use, and of path constraints at rest, beyond their targets."""
-        lack = static_lack(flow.static)
-        return lack if self.path is None or flow.path is None else lack + float(self.path.lack(flow.path).sum())
+        lack = static_violation(flow.static)
+        return lack if self.path is None or flow.path is None else lack + float(self.path.violation(flow.path).sum())
 
-    def effort_use(self, flow: Flow) -> float:
+    def effort_utilisation(self, flow: MotionValues) -> float:
         """Largest use of torque, torque rate, hold and path constraints, 1 = limit."""
         use = float(self.effort_shares(flow.efforts.total).max())
         if flow.rate is not None:
             use = max(use, float((np.abs(sum(flow.rate)) / self.rate_max).max()))
         if self.path is not None and flow.path is not None:
-            use = max(use, self.path.use(flow.path))
+            use = max(use, self.path.utilisation(flow.path))
         return use
 
-    def shortest(self, flow: Flow) -> float:
+    def shortest(self, flow: MotionValues) -> float:
         """Smallest duration at which these control points satisfy every row, statically hopeless samples apart.
 
         Rest to rest only.  Without damping torque is affine and S convex in 1/T², so the feasible durations are an
@@ -238,12 +238,12 @@ class Transcription:
             float(np.abs(flow.jerk).max()) ** (1 / 3),
         )
         high = flow.duration / fastest
-        if self.use(flow, high) <= 1 + 1e-9:
+        if self.utilisation(flow, high) <= 1 + 1e-9:
             return fastest
         low = high / 1.1
-        while self.use(flow, low) > 1 and low > high * 1e-3:
+        while self.utilisation(flow, low) > 1 and low > high * 1e-3:
             low /= 1.5
         if low <= high * 1e-3:
             return flow.duration / low
-        ratio = brentq(lambda r: self.use(flow, r) - 1.0, low, high, xtol=1e-10 * high, rtol=1e-12)
+        ratio = brentq(lambda r: self.utilisation(flow, r) - 1.0, low, high, xtol=1e-10 * high, rtol=1e-12)
         return float(flow.duration / ratio * (1 + 1e-9))

@@ -11,7 +11,7 @@ from fastmove.arrays import Array
 
 
 @dataclass(frozen=True)
-class Layout:
+class VariableLayout:
     """Attributes:
     size: of D, which comes first.
     near, at_rest: samples whose clearances, and whose efforts at rest, have a slack each, in order.

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastmove.optim.merit import Point
-from fastmove.optim.samples import Samples
-from fastmove.optim.sqp import Descent
+from fastmove.optim.merit import Iterate
+from fastmove.optim.samples import ConstraintGrid
+from fastmove.optim.sqp import SqpRun
 from fastmove.optim.transcription import Transcription
 
 SAME_TIME, SAME_PLACE = 0.01, 0.3  # drafts nearer than this in duration, relative, and everywhere in joints [rad] are the same
@@ -16,7 +16,7 @@ PLACES = 40
 
 
 @dataclass(frozen=True)
-class Sketch:
+class PartialSolve:
     """A solve that has been interrupted.
 
     Attributes:
@@ -24,7 +24,7 @@ class Sketch:
     """
 
     number: int
-    descent: Descent
+    descent: SqpRun
     merit: float
 
     @property
@@ -35,11 +35,11 @@ class Sketch:
     @property
     def clear(self) -> bool:
         """Whether everything keeps its clearance by now, if not the pad beyond it."""
-        return self.descent.point.lack <= self.descent.optimiser.pad
+        return self.descent.point.clearance_violation <= self.descent.optimiser.padding
 
 
 @dataclass(frozen=True)
-class Draft:
+class Candidate:
     """A motion that satisfies its rows (or nearly), not yet certified.
 
     Attributes:
@@ -47,19 +47,21 @@ class Draft:
     """
 
     number: int
-    point: Point
-    tr: Transcription
-    samples: Samples
+    point: Iterate
+    transcription: Transcription
+    samples: ConstraintGrid
 
     @property
     def duration(self) -> float:
         """[s]"""
         return self.point.duration
 
-    def same(self, other: Draft) -> bool:
+    def same(self, other: Candidate) -> bool:
         """Whether both are the same motion but for what polishing would change."""
         if abs(self.duration - other.duration) > SAME_TIME * other.duration:
             return False
         s = np.linspace(0, 1, PLACES)
-        one, two = (d.tr.basis.matrix(s) @ d.tr.points(d.point.free, d.duration) for d in (self, other))
+        one, two = (
+            d.transcription.basis.design_matrix(s) @ d.transcription.points(d.point.free, d.duration) for d in (self, other)
+        )
         return float(np.abs(one - two).max()) < SAME_PLACE

@@ -10,11 +10,11 @@ from fastmove.arrays import Array
 from fastmove.collision.checker import Collision
 from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.dynamics.efforts import Dynamics
-from fastmove.dynamics.load_usage import Carry
+from fastmove.dynamics.load_usage import LoadUtilisation
 from fastmove.errors import GraspInvalid, InputError, StartInCollision
 from fastmove.multibody.assembly import HAND_OVERLAP, Assembly, hand_overlaps
-from fastmove.multibody.open_hand import OpenedHand
-from fastmove.problem.grasp import Held
+from fastmove.multibody.open_hand import OpenHandCheck
+from fastmove.problem.grasp import HeldItem
 from fastmove.problem.transfer import TransferProblem
 from fastmove.solution.solution import Status
 
@@ -25,7 +25,7 @@ class EndChecks:
     def __init__(self, problem: TransferProblem, assembly: Assembly, dynamics: Dynamics, collision: Collision) -> None:
         self.problem, self.limits = problem, problem.limit_set
         self.assembly, self.dynamics, self.collision = assembly, dynamics, collision
-        self.carry = Carry(problem)
+        self.carry = LoadUtilisation(problem)
 
     def start(self) -> None:
         """Raises GraspInvalid where the item overlaps the hand, StartInCollision where the start is not free."""
@@ -74,7 +74,7 @@ class EndChecks:
             return Status.GOAL_UNREACHABLE, (
                 f"at the {end} {self._contact_sentence(margin, one, second)}; {away:.1f} mm more would free it"
             )
-        tight = self._open_hand(q) if end == "start" or self.problem.goal.releases else ""
+        tight = self._open_hand(q) if end == "start" or self.problem.goal.opens_hand else ""
         if tight:
             return Status.GOAL_UNREACHABLE, f"at the {end} {tight}"
         use, sentence = self.static_use(q)
@@ -103,9 +103,9 @@ class EndChecks:
             use = float(held.contact_model.utilisation(wrench, self.carry.forces[k]).max()) / UTILISATION_MAX
             if self.problem.hold_active and use > worst:
                 worst, sentence = use, self._grip_sentence(held, use)
-            leaning = float(held.care.use(wrench, True).max()) if held.care.active else 0.0
+            leaning = float(held.tolerance.utilisation(wrench, True).max()) if held.tolerance.active else 0.0
             if leaning > worst:
-                allowed = np.degrees(min(held.care.tolerance.tilt, held.care.tolerance.upright))
+                allowed = np.degrees(min(held.tolerance.tolerance.tilt, held.tolerance.tolerance.upright))
                 worst, sentence = leaning, f"{held.item.name} leans by {leaning * allowed:.1f}°; allowed: {allowed:g}°"
         return worst, sentence
 
@@ -119,26 +119,27 @@ class EndChecks:
         return f"at {worst / (len(path) - 1):.0%} of the path {found[worst][1]}" if found[worst][0] > 1 else None
 
     @staticmethod
-    def _grip_sentence(held: Held, use: float) -> str:
+    def _grip_sentence(held: HeldItem, utilisation: float) -> str:
         """What the grasp needs at rest, and what would free it."""
         if held.law.holder == "cup":
+            force = float(held.gripper.force[1])
             return (
-                f"the cup needs {float(held.gripper.force[1]) * use:.1f} N of vacuum at rest to hold {held.item.name}; it has "
-                f"{float(held.gripper.force[1]):.1f} N: hold it nearer above its centre of mass, or by a larger cup"
+                f"the cup needs {force * utilisation:.1f} N of vacuum at rest to hold {held.item.name}; it has "
+                f"{force:.1f} N: hold it nearer above its centre of mass, or by a larger cup"
             )
         most, bears, gives = (float(x) for x in (held.grasp.grip_force[1], held.item.max_pinch_force, held.gripper.force[1]))
         body = max(held.bodies, key=lambda b: float(b.mass * np.linalg.norm(b.lever)))
         lever = float(np.linalg.norm(body.lever))
         limits = f"the hand gives {gives:g} N" + (f", the item bears {bears:g} N" if np.isfinite(bears) else "")
-        remedy = "grip harder" if most * use <= min(gives, bears) else "grasp nearer its centre of mass"
+        remedy = "grip harder" if most * utilisation <= min(gives, bears) else "grasp nearer its centre of mass"
         return (
-            f"the grasp needs {most * use:.1f} N at rest to hold {held.item.name} ({body.mass:.3g} kg at {lever * 100:.1f} cm "
-            f"from the pads, friction {held.friction:.3g}); it may use {most:g} N ({limits}): {remedy}"
+            f"the grasp needs {most * utilisation:.1f} N at rest to hold {held.item.name} ({body.mass:.3g} kg at "
+            f"{lever * 100:.1f} cm from the pads, friction {held.friction:.3g}); it may use {most:g} N ({limits}): {remedy}"
         )
 
     @cached_property
-    def _opened(self) -> OpenedHand:
-        return OpenedHand(self.problem)
+    def _opened(self) -> OpenHandCheck:
+        return OpenHandCheck(self.problem)
 
     def _open_hand(self, q: Array, time: float | None = None) -> str:
         """What the opened hand would touch at an end; empty if nothing."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastmove.certificate.certificate import Certificate
-from fastmove.planner.candidate import Draft, Sketch
+from fastmove.planner.candidate import Candidate, PartialSolve
 from fastmove.planner.goal_planner import GoalPlanner
 from fastmove.planner.options import Options
 from fastmove.trajectory.trajectory import Trajectory
@@ -39,7 +39,7 @@ class Search:
             paths = PATHS_HELD if self.task.held else PATHS
         usual, more = self.task.order(paths)
         self._finish_all(self._drafts(self._sketches(usual)))
-        if more and self.best is None and not self.late() and not self.task.turnable():
+        if more and self.best is None and not self.late() and not self.task.is_reorientable():
             return None
         for tried, number in enumerate(more):
             if self.best is not None or self.late():
@@ -49,9 +49,9 @@ class Search:
                 self._finish_all(self._drafts([sketch]))
         return self.best or self.last
 
-    def _sketches(self, numbers: list[int]) -> list[Sketch]:
+    def _sketches(self, numbers: list[int]) -> list[PartialSolve]:
         """Attempts to be gone on with, unless one was finished at once: as fast as any can be, or the first and unobstructed."""
-        found: list[Sketch] = []
+        found: list[PartialSolve] = []
         for tried, number in enumerate(numbers):
             if self._enough() or (tried and self.late()) or (found and self._fruitless(tried, number)):
                 break
@@ -61,33 +61,35 @@ class Search:
                 continue
             whole = self.task.held or (tried == 0 and sketch.clear) or (number != 0 and self._fast(sketch))
             draft = self.task.draft(sketch) if whole else None
-            if draft is not None and (self._fast(draft) or (tried == 0 and not self.task.obstructed(draft))):
+            if draft is not None and (self._fast(draft) or (tried == 0 and not self.task.may_have_faster_path(draft))):
                 self._finish(draft)
                 continue
             found.append(sketch)
-            if draft is not None and tried == 0 and self.task.turned(draft):
+            if draft is not None and tried == 0 and self.task.limited_by_static_hold(draft):
                 found += filter(None, (self._sketched(bend, -bend) for bend in range(1, BENT + 1)))
         return found
 
-    def _drafts(self, sketches: list[Sketch]) -> list[Draft]:
+    def _drafts(self, sketches: list[PartialSolve]) -> list[Candidate]:
         """Of the most promising; on finer breakpoints where none can be followed as they are."""
         ordered = sorted(sketches, key=lambda s: (s.merit, s.number))
-        found: list[Draft] = []
+        found: list[Candidate] = []
         if self._enough():
             return found
         for sketch in ordered:
             alike = len(found) < DRAFTED and sketch.merit <= ALIKE * ordered[0].merit
-            if (not found or alike or sketch.descent.over or self.task.held) and (draft := self.task.draft(sketch)) is not None:
+            if (not found or alike or sketch.descent.finished or self.task.held) and (
+                draft := self.task.draft(sketch)
+            ) is not None:
                 found.append(draft)
         for sketch in [] if found else ordered:
             if (draft := self.task.finer_draft(sketch)) is not None:
                 return [draft]
         return found
 
-    def _finish_all(self, drafts: list[Draft]) -> None:
+    def _finish_all(self, drafts: list[Candidate]) -> None:
         """Of these drafts those that look faster than the best, the fastest first."""
         promising = PROMISING_HELD if self.task.held else PROMISING
-        done: list[Draft] = []
+        done: list[Candidate] = []
         for draft in sorted(drafts, key=lambda d: (d.duration, d.number)):
             if self.best is not None and (
                 self._enough() or draft.duration > promising * self.best[0].duration or len(done) >= FINISHED
@@ -97,7 +99,7 @@ class Search:
                 self._finish(draft)
                 done.append(draft)
 
-    def _fast(self, found: Sketch | Draft) -> bool:
+    def _fast(self, found: PartialSolve | Candidate) -> bool:
         return found.duration <= ENOUGH * self.bound
 
     def _enough(self) -> bool:
@@ -107,12 +109,12 @@ class Search:
         """Where there is a draft already: a line deep inside obstacles, or a search after one that has found nothing."""
         return (number == 0 and tried > 0) or self.task.exhausted
 
-    def _sketched(self, tried: int, number: int, rival: float = np.inf) -> Sketch | None:
+    def _sketched(self, tried: int, number: int, rival: float = np.inf) -> PartialSolve | None:
         if self.options.progress is not None:
             self.options.progress(f"attempt {tried + 1}: {_called(number)}")
         return self.task.sketch(number, rival)
 
-    def _finish(self, draft: Draft) -> None:
+    def _finish(self, draft: Candidate) -> None:
         self.last = self.task.finished(draft)
         if self.last[1].ok and (self.best is None or self.last[0].duration < self.best[0].duration):
             self.best = self.last

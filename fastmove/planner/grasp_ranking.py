@@ -10,17 +10,17 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove import registries
-from fastmove.arrays import Array, locked
+from fastmove.arrays import Array, readonly
 from fastmove.errors import FastMoveError, InputError
 from fastmove.planner.batch import plan_batch, plan_or_failure, workers
 from fastmove.planner.context import PlanningContext
 from fastmove.planner.options import Options
 from fastmove.problem.goal import ITEM, Goal, State
-from fastmove.problem.grasp import Grasp, GraspCandidate, Held, hold
+from fastmove.problem.grasp import Grasp, GraspCandidate, HeldItem, hold
 from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.joint_limits import LimitSet
 from fastmove.robot.limit_kinds import names_in
-from fastmove.search.ik import Reach, pose_at
+from fastmove.search.ik import GoalIk, pose_at
 from fastmove.search.time_bound import lower_bound
 from fastmove.solution.as_json import solution_json
 from fastmove.solution.solution import Solution, Status
@@ -171,7 +171,7 @@ class ItemEnds:
             goal = region.placement * region.offset.inverse()
         else:
             goal = pose_at(problem, np.array(problem.goal.configurations[0]))
-        reach = Reach(problem)
+        reach = GoalIk(problem)
         own = (np.array(problem.start.q)[None], np.array(problem.goal.configurations).reshape(-1, problem.robot.n_arm))
         pools = tuple(np.concatenate([q, reach.all(end)]) for q, end in zip(own, (start, goal), strict=True))
         return ItemEnds(start, goal, pools)  # type: ignore[arg-type]
@@ -185,20 +185,20 @@ def _bounded(problem: TransferProblem, ends: ItemEnds, grasp: GraspCandidate) ->
         return RankedGrasp(grasp.id, reason=str(error))
 
 
-def _held(problem: TransferProblem, grasp: GraspCandidate) -> Held:
+def _held(problem: TransferProblem, grasp: GraspCandidate) -> HeldItem:
     """The item in the hand as the candidate says."""
     old = problem.holds[0]
     friction = old.grasp.friction if grasp.friction is None else grasp.friction
     if registries.contacts.get(grasp.contact).holder == "cup":
-        cup = problem.robot.cup()
+        cup = problem.robot.suction_cup()
         return hold(cup, old.item, Grasp(grasp.tool_T_item, friction, cup.force, grasp.contact, cup.name), old.uncertainty)
-    force = old.grasp.grip_force if grasp.grip_force is None else locked([grasp.grip_force] * 2)
+    force = old.grasp.grip_force if grasp.grip_force is None else readonly([grasp.grip_force] * 2)
     new = replace(old.grasp, tool_T_item=grasp.tool_T_item, friction=friction, grip_force=force, patches=None, width=None)
     new = replace(new, contact=grasp.contact)
     return hold(old.gripper, old.item, new, old.uncertainty)
 
 
-def regrasped(problem: TransferProblem, ends: ItemEnds, new: Held, name: str, start_q: Array | None = None) -> RankedGrasp:
+def regrasped(problem: TransferProblem, ends: ItemEnds, new: HeldItem, name: str, start_q: Array | None = None) -> RankedGrasp:
     """The transfer by another grasp: its best free pair of configurations, or the reason why there is none.
 
     Raises:
@@ -207,7 +207,7 @@ def regrasped(problem: TransferProblem, ends: ItemEnds, new: Held, name: str, st
     candidate = problem.with_(holds=(new, *problem.holds[1:]))
     checks = PlanningContext.of(candidate).checks
     checks.grasp()
-    reach = Reach(candidate)
+    reach = GoalIk(candidate)
     starts = reach.near(ends.start, ends.pools[0]) if start_q is None else np.asarray(start_q)[None]
     goals = reach.near(ends.goal, ends.pools[1])
     for end, found in (("start", starts), ("goal", goals)):

@@ -18,8 +18,8 @@ from fastmove.planner.goal_search import Search
 from fastmove.planner.options import Options
 from fastmove.planner.sensitivity import with_prices
 from fastmove.problem.transfer import TransferProblem
-from fastmove.search.goal_refinement import soonest
-from fastmove.search.ik import reached
+from fastmove.search.goal_refinement import refine_goals
+from fastmove.search.ik import with_goal_configurations
 from fastmove.search.time_bound import lower_bound
 from fastmove.solution.solution import GoalTally, Solution, Status
 
@@ -85,7 +85,7 @@ class _Run:
         self.begin = time.perf_counter()
         with timed(self.timings, "set_up"):
             if self.problem.goal.poses:
-                self.problem = reached(self.problem, self.options.seed)
+                self.problem = with_goal_configurations(self.problem, self.options.seed)
             self.shop = PlanningContext.of(self.problem, self.timings)
         self.limits = self.problem.limit_set
 
@@ -140,7 +140,7 @@ class _Run:
         if self._late():
             return None
         with timed(self.timings, "checks"):
-            goal = soonest(self.problem, best.trajectory.position(best.duration))
+            goal = refine_goals(self.problem, best.trajectory.position(best.duration))
             if goal is None or self.shop.checks.refusal(goal) is not None:
                 return None
         every = np.concatenate([self.problem.goal.configurations, goal[None]])

@@ -19,9 +19,9 @@ from fastmove.dynamics.kinematics import Kinematics
 from fastmove.errors import FastMoveError, InputError
 from fastmove.multibody.assembly import assemble
 from fastmove.optim.breakpoints import early_breakpoints, switch_basis, warm_breakpoints
-from fastmove.optim.margins import SHRINK
+from fastmove.optim.margins import LIMIT_BACKOFF
 from fastmove.optim.merit import STEP_TOLERANCE
-from fastmove.optim.samples import Samples
+from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.transcription import Transcription
 from fastmove.planner.context import PlanningContext
 from fastmove.planner.goal_planner import GoalPlanner
@@ -30,8 +30,8 @@ from fastmove.planner.planner import Planner
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Scene
 from fastmove.problem.transfer import TransferProblem
-from fastmove.search.ik import reached
-from fastmove.search.initial_guess import moving
+from fastmove.search.ik import with_goal_configurations
+from fastmove.search.initial_guess import moving_guess
 from fastmove.search.time_bound import braking, lower_bound
 from fastmove.solution.solution import Solution, Status
 from fastmove.trajectory.bspline import SplineBasis
@@ -42,7 +42,7 @@ WARM_STEPS = 8
 WARM_CONES_FROM = 0.95  # use of the hold from which a warm start sees its cones: most changes in flight leave it alone
 LONGER = 1.02  # than the bound, where the goal moved
 LEAST_LEFT = 1e-3  # of a motion, for anything to be changed about it [s]
-GRID = 1e-3  # on which the corridor of the start is looked for [s]
+BRAKE_GRID = 1e-3  # on which the corridor of the start is looked for [s]
 BRAKES = (1.0, 0.7, 0.45)  # shares of acceleration and jerk with which the joints come to rest, tried in this order
 STOPPED = 1e-2  # step tolerance of a stop: found soon is worth more than a little shorter
 
@@ -115,7 +115,9 @@ def _way_of_grasps(solution: Solution, at: float) -> tuple[Array, Array]:
     """Times (N,) from `at` on, and how far the origin of every grasp is then from where it was at the start (N, holds) [m]."""
     assembly, trajectory = assemble(solution.problem), solution.trajectory
     assert trajectory is not None
-    time = np.concatenate([[0.0], np.linspace(at, trajectory.duration, max(2, int(np.ceil((trajectory.duration - at) / GRID))))])
+    time = np.concatenate(
+        [[0.0], np.linspace(at, trajectory.duration, max(2, int(np.ceil((trajectory.duration - at) / BRAKE_GRID))))]
+    )
     kinematics, q = Kinematics(assembly.arm), trajectory.motion()(time)
     places = np.stack([kinematics.frame(q, frame.joint, frame.joint_T_grasp)[1] for frame in assembly.hold_frames], axis=1)
     return time[1:], np.linalg.norm(places[1:] - places[0], axis=2)
@@ -129,7 +131,7 @@ def _task(problem: TransferProblem, goal: Array) -> GoalPlanner:
 def _nearest_goal(problem: TransferProblem, end: Array) -> TransferProblem:
     """With one goal configuration, the one nearest to where the motion ended before."""
     if len(problem.goal.configurations) == 0:
-        problem = reached(problem, 0)
+        problem = with_goal_configurations(problem, 0)
     found = np.array(problem.goal.configurations)
     nearest = found[int(np.argmin(np.abs(found - end).max(axis=1)))]
     return problem.with_(goal=replace(problem.goal, configurations=nearest[None]))
@@ -152,17 +154,19 @@ def _warm(problem: TransferProblem, trajectory: Trajectory, at: float) -> Soluti
     times = trajectory.motion().times
     early = early_breakpoints(problem.start, problem.limit_set)
     basis = SplineBasis(warm_breakpoints((times[times > at] - at) / left, early / left, left))
-    tr = Transcription(problem, task.shop.dynamics, problem.start, goal, basis, SHRINK)
-    free = _left_over(trajectory, at, basis, tr, goal - end)
+    transcription = Transcription(problem, task.shop.dynamics, problem.start, goal, basis, LIMIT_BACKOFF)
+    free = _remaining_control_points(trajectory, at, basis, transcription, goal - end)
     duration = left if same else max(left, LONGER * task.bound.duration)
-    return _mended(task, tr, free, duration)
+    return _solve_from(task, transcription, free, duration)
 
 
-def _mended(task: GoalPlanner, tr: Transcription, free: Array, duration: float, tolerance: float = STEP_TOLERANCE) -> Solution | None:
+def _solve_from(
+    task: GoalPlanner, transcription: Transcription, free: Array, duration: float, tolerance: float = STEP_TOLERANCE
+) -> Solution | None:
     """What a few steps make of a guess; None where that is not certified."""
-    samples = Samples.standard(tr.basis, tr.with_rate, hasty=True)
+    samples = ConstraintGrid.standard(transcription.basis, transcription.with_rate, near_speed_limit=True)
     options = {"max_steps": WARM_STEPS, "cones_from": WARM_CONES_FROM, "step_tolerance": tolerance}
-    draft = task.solve(tr, samples, free, duration, WARM_RADIUS, **options)
+    draft = task.solve(transcription, samples, free, duration, WARM_RADIUS, **options)
     if draft is None:
         return None
     result = task.certified(draft)
@@ -176,7 +180,9 @@ def _unchanged(problem: TransferProblem, trajectory: Trajectory, at: float) -> t
     return (rest, certificate) if certificate.ok else None
 
 
-def _left_over(trajectory: Trajectory, at: float, basis: SplineBasis, tr: Transcription, shift: Array) -> Array:
+def _remaining_control_points(
+    trajectory: Trajectory, at: float, basis: SplineBasis, transcription: Transcription, shift: Array
+) -> Array:
     """Free control points of what is left, bent smoothly towards a goal that has moved by `shift`."""
     left = trajectory.duration - at
     s = np.unique(
@@ -184,8 +190,8 @@ def _left_over(trajectory: Trajectory, at: float, basis: SplineBasis, tr: Transc
     )
     bend = s**3 * (10 - 15 * s + 6 * s**2)
     target = trajectory.position(at + s * left) + bend[:, None] * shift
-    fixed = tr.points(np.zeros((basis.size - 6, target.shape[1])), left)
-    matrix = basis.matrix(s)
+    fixed = transcription.points(np.zeros((basis.size - 6, target.shape[1])), left)
+    matrix = basis.design_matrix(s)
     return np.asarray(np.linalg.lstsq(matrix[:, 3:-3], target - matrix @ fixed, rcond=None)[0])
 
 
@@ -205,7 +211,7 @@ def _stopped(problem: TransferProblem, options: Options | None) -> Solution | No
         for share in BRAKES:
             try:
                 rest = braking(problem.start, problem.limit_set, share)
-                found = way(problem.with_(goal=Goal(rest[None], releases=False)))
+                found = way(problem.with_(goal=Goal(rest[None], opens_hand=False)))
             except FastMoveError:
                 continue
             if found is not None:
@@ -220,6 +226,6 @@ def _braked(problem: TransferProblem) -> Solution | None:
     if task.shop.checks.refusal(rest) is not None:
         return None
     basis = switch_basis(task.bound, at_rest=False, early=task.early)
-    tr = Transcription(problem, task.shop.dynamics, problem.start, rest, basis, SHRINK)
-    free, duration = moving(problem.start, rest, problem.limit_set, basis)
-    return _mended(task, tr, free, duration, STOPPED)
+    transcription = Transcription(problem, task.shop.dynamics, problem.start, rest, basis, LIMIT_BACKOFF)
+    free, duration = moving_guess(problem.start, rest, problem.limit_set, basis)
+    return _solve_from(task, transcription, free, duration, STOPPED)

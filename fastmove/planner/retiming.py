@@ -23,20 +23,20 @@ from fastmove.errors import InputError
 from fastmove.optim.breakpoints import cosine_breakpoints, switch_basis
 from fastmove.optim.cone_program import ConicProgram
 from fastmove.optim.cone_program import solve as solve_program
-from fastmove.optim.linearization import Here
-from fastmove.optim.margins import SHRINK
-from fastmove.optim.merit import Optimiser
-from fastmove.optim.samples import Samples
+from fastmove.optim.linearization import Linearization
+from fastmove.optim.margins import LIMIT_BACKOFF
+from fastmove.optim.merit import SqpProblem
+from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.sqp import run
 from fastmove.optim.subproblem import Step, Subproblem
 from fastmove.optim.transcription import Transcription
-from fastmove.planner.candidate import Draft
+from fastmove.planner.candidate import Candidate
 from fastmove.planner.context import PlanningContext
 from fastmove.planner.goal_planner import GoalPlanner
 from fastmove.problem.transfer import TransferProblem
 from fastmove.search.time_bound import Bound, lower_bound
 from fastmove.solution.solution import Solution, Status
-from fastmove.trajectory.path_curve import Way
+from fastmove.trajectory.path_curve import PathCurve
 from fastmove.trajectory.trajectory import Trajectory
 
 SPANS = 22  # of the time law, beside the switching times of the slowest joint
@@ -49,20 +49,22 @@ REST_SAMPLES = 201  # of the path, at which it must bear the item at rest
 class _Chart:
     """Control points of a basis from places σ at its inner Greville sites."""
 
-    def __init__(self, way: Way, tr: Transcription) -> None:
-        self.way, self.tr = way, tr
-        self.matrix = tr.basis.matrix(tr.basis.greville())[3:-3]
-        self.inverse = np.linalg.inv(self.matrix[:, 3:-3])
-        self._near = np.where(np.abs(self.inverse) > NEGLIGIBLE, self.inverse, 0.0)  # for slopes: sparse rows solve faster
-        fixed = np.zeros((tr.basis.size, tr.n))
-        fixed[:3], fixed[-3:] = tr.start.q, tr.goal
-        self.fixed = self.matrix @ fixed
+    def __init__(self, way: PathCurve, transcription: Transcription) -> None:
+        self.way, self.transcription = way, transcription
+        self.design_matrix = transcription.basis.design_matrix(transcription.basis.greville())[3:-3]
+        self.inverse_design = np.linalg.inv(self.design_matrix[:, 3:-3])
+        self._near = np.where(
+            np.abs(self.inverse_design) > NEGLIGIBLE, self.inverse_design, 0.0
+        )  # for slopes: sparse rows solve faster
+        fixed = np.zeros((transcription.basis.size, transcription.n))
+        fixed[:3], fixed[-3:] = transcription.start.q, transcription.goal
+        self.fixed = self.design_matrix @ fixed
 
     def free(self, sigma: Array) -> Array:
-        return np.asarray(self.inverse @ (self.way.at(sigma) - self.fixed))
+        return np.asarray(self.inverse_design @ (self.way.at(sigma) - self.fixed))
 
     def places(self, free: Array) -> Array:
-        return self.way.nearest(self.matrix[:, 3:-3] @ free + self.fixed)
+        return self.way.nearest(self.design_matrix[:, 3:-3] @ free + self.fixed)
 
     def slope(self, sigma: Array) -> Array:
         """(n_free·n, n_free) of the control points, row by row, with respect to σ."""
@@ -70,15 +72,15 @@ class _Chart:
 
 
 @dataclass(frozen=True)
-class _AlongWay(Optimiser):
+class _AlongPath(SqpProblem):
     """The solver loop with steps along the way only."""
 
-    way: Way | None = None
+    way: PathCurve | None = None
 
-    def step(self, here: Here, radius: float, decrease: float, cones: bool) -> Step | None:
+    def step(self, here: Linearization, radius: float, decrease: float, cones: bool) -> Step | None:
         assert self.way is not None
-        full = Subproblem(self.tr, self.samples, here, radius, self.range(here, decrease), cones)
-        chart = _Chart(self.way, self.tr)
+        full = Subproblem(self.transcription, self.samples, here, radius, self.range(here, decrease), cones)
+        chart = _Chart(self.way, self.transcription)
         sigma = chart.places(here.free)
         slope = chart.slope(sigma)
         room = radius / np.maximum(np.abs(self.way.slope(sigma)).max(axis=1), 1e-3)
@@ -91,7 +93,7 @@ class _AlongWay(Optimiser):
         return replace(step, change=chart.free(moved) - chart.free(sigma))
 
 
-def _reduced(program: ConicProgram, slope: Array, sigma: Array, room: Array) -> ConicProgram:
+def _reduced(program: ConicProgram, slope: Array, sigma: Array, step_bound: Array) -> ConicProgram:
     """The program with D = slope δσ, and σ in order."""
     size, count = slope.shape
 
@@ -109,35 +111,39 @@ def _reduced(program: ConicProgram, slope: Array, sigma: Array, room: Array) -> 
         np.concatenate([np.zeros(count), program.linear[tail]]),
         np.vstack([columns(program.rows), order]),
         np.concatenate([program.bound, np.diff(sigma)]),
-        np.concatenate([-room, program.lower[tail]]),
-        np.concatenate([room, program.upper[tail]]),
+        np.concatenate([-step_bound, program.lower[tail]]),
+        np.concatenate([step_bound, program.upper[tail]]),
         None if cones is None else replace(cones, matrix=cones.matrix @ turned),
         None if program.equal is None else program.equal @ turned,
         program.pairs,
     )
 
 
-class _WayTask(GoalPlanner):
+class _PathPlanner(GoalPlanner):
     """One goal, one way: a draft has converged and is certified like any other."""
 
-    def __init__(self, shop: PlanningContext, goal: Array, bound: Bound, ends: Ends, way: Way) -> None:
+    def __init__(self, shop: PlanningContext, goal: Array, bound: Bound, ends: Ends, way: PathCurve) -> None:
         super().__init__(shop, goal, bound, ends, 0)
         self.way = way
-        self.pad = 0.0
+        self.padding = 0.0
 
-    def along(self) -> Draft:
+    def along(self) -> Candidate:
         """The fastest motion along the way; first guess: the way's own timing, else an even one eased at both ends."""
         basis = switch_basis(self.knots).refined(cosine_breakpoints(SPANS))
-        tr = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, basis, SHRINK)
-        samples = Samples.standard(basis, tr.with_rate)
+        transcription = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, basis, LIMIT_BACKOFF)
+        samples = ConstraintGrid.standard(basis, transcription.with_rate)
         sigma = basis.greville()[3:-3]
         if not self.way.timed:
             sigma = (sigma + sigma**3 * (10 - 15 * sigma + 6 * sigma**2)) / 2
-        return self.solve(tr, samples, _Chart(self.way, tr).free(sigma), self.bound.duration, 0.3)
+        return self.solve(transcription, samples, _Chart(self.way, transcription).free(sigma), self.bound.duration, 0.3)
 
-    def solve(self, tr: Transcription, samples: Samples, free: Array, duration: float, radius: float, **options: Any) -> Draft:
-        optimiser = _AlongWay(tr, samples, self.shop.collision, self.ends, self.bound.duration, 0.0, STEPS_MAX, way=self.way)
-        return Draft(0, run(optimiser, free, duration, radius)[0], tr, samples)
+    def solve(
+        self, transcription: Transcription, samples: ConstraintGrid, free: Array, duration: float, radius: float, **options: Any
+    ) -> Candidate:
+        optimiser = _AlongPath(
+            transcription, samples, self.shop.collision, self.ends, self.bound.duration, 0.0, STEPS_MAX, way=self.way
+        )
+        return Candidate(0, run(optimiser, free, duration, radius)[0], transcription, samples)
 
 
 def retime(problem: TransferProblem, path: object) -> Solution:
@@ -158,7 +164,7 @@ def retime(problem: TransferProblem, path: object) -> Solution:
         raise InputError("start", "moves; a path is retimed from rest to rest")
     if problem.scene.moving:
         raise InputError("obstacles", "move; a path is retimed among obstacles that stand still")
-    way = Way.through(path)
+    way = PathCurve.through(path)
     first, last = way.at(np.array([0.0]))[0], way.at(np.array([1.0]))[0]
     goals = problem.goal.configurations
     if first.shape != problem.start.q.shape:
@@ -173,7 +179,7 @@ def retime(problem: TransferProblem, path: object) -> Solution:
             raise InputError("path", f"does not end at a goal of the problem (within {ENDS:g} rad)")
     shop, bound = PlanningContext.of(problem), lower_bound(problem.start, goal, problem.limit_set)
     timings = shop.timings
-    task = _WayTask(shop, goal, bound, shop.collision.ends(np.array(problem.start.q), goal), way)
+    task = _PathPlanner(shop, goal, bound, shop.collision.ends(np.array(problem.start.q), goal), way)
     refusal = shop.checks.path_refusal(way.at(np.linspace(0, 1, REST_SAMPLES)))
     if refusal is not None:
         timings["total"] = time.perf_counter() - begin
@@ -185,6 +191,6 @@ def retime(problem: TransferProblem, path: object) -> Solution:
 
 def deviation(path: object, trajectory: Trajectory) -> float:
     """Largest distance of a motion from a path, in the joints' Euclidean norm, on 2,000 samples [rad]."""
-    way = Way.through(path)
+    way = PathCurve.through(path)
     points = trajectory.motion()(np.linspace(0, trajectory.duration, 2001))
     return float(np.linalg.norm(points - way.at(way.nearest(points)), axis=1).max())

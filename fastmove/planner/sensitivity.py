@@ -14,9 +14,9 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.errors import FastMoveError, InputError
-from fastmove.optim.margins import SHRINK
-from fastmove.optim.merit import Optimiser, Point
-from fastmove.optim.samples import Samples
+from fastmove.optim.margins import LIMIT_BACKOFF
+from fastmove.optim.merit import Iterate, SqpProblem
+from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.sqp import run
 from fastmove.optim.transcription import Transcription
 from fastmove.planner.context import PlanningContext
@@ -27,7 +27,7 @@ from fastmove.solution.binding import binding_intervals
 from fastmove.solution.solution import Solution
 from fastmove.trajectory.bspline import SplineBasis
 
-STEP = 0.05  # relative change of a limit that a price is for
+PRICE_STEP = 0.05  # relative change of a limit that a price is for
 RADIUS = 0.15  # how far control points may follow it [rad]
 CONVERGED = 1e-5  # predicted decrease, relative
 NOTHING = 5e-4  # a price of less than this share of the duration is none
@@ -54,11 +54,11 @@ class Price:
         return {"kind": self.limit.kind, "name": self.limit.name, "looser": self.looser, "tighter": self.tighter, "unit": unit}
 
     def __str__(self) -> str:
-        gain, loss = -1e3 * self.seconds(STEP), 1e3 * self.seconds(-STEP)
+        gain, loss = -1e3 * self.seconds(PRICE_STEP), 1e3 * self.seconds(-PRICE_STEP)
         return f"{self.limit}: 5 % looser saves {gain:.1f} ms, 5 % tighter costs {loss:.1f} ms"
 
 
-def prices(solution: Solution, step: float = STEP) -> list[Price]:
+def prices(solution: Solution, step: float = PRICE_STEP) -> list[Price]:
     """Prices of all limits that bind, the dearest first; empty where the motion did not converge or has no spline of its own.
 
     Raises:
@@ -109,20 +109,20 @@ class _Place:
     basis: SplineBasis
     goal: Array
 
-    def optimiser(self, problem: TransferProblem, samples: Samples | None = None) -> Optimiser:
+    def optimiser(self, problem: TransferProblem, samples: ConstraintGrid | None = None) -> SqpProblem:
         shop = PlanningContext.of(problem)
-        tr = Transcription(problem, shop.dynamics, problem.start, self.goal, self.basis, SHRINK)
+        transcription = Transcription(problem, shop.dynamics, problem.start, self.goal, self.basis, LIMIT_BACKOFF)
         ends = shop.collision.ends(np.array(problem.start.q), self.goal)
-        samples = samples or Samples.standard(self.basis, tr.with_rate)
-        return Optimiser(tr, samples, shop.collision, ends, 0.0, 0.0, step_tolerance=CONVERGED, precision=1e-8)
+        samples = samples or ConstraintGrid.standard(self.basis, transcription.with_rate)
+        return SqpProblem(transcription, samples, shop.collision, ends, 0.0, 0.0, step_tolerance=CONVERGED, precision=1e-8)
 
-    def level(self, problem: TransferProblem, point: Point) -> float:
+    def level(self, problem: TransferProblem, point: Iterate) -> float:
         """Optimal value of the convex model of a problem at a motion [s]; nan where it has none."""
         optimiser = self.optimiser(problem)
-        step = optimiser.look(optimiser.assess(point.free, point.duration), RADIUS)
+        step = optimiser.look(optimiser.evaluate(point.free, point.duration), RADIUS)
         return float("nan") if step is None else step.value
 
-    def polished(self, free: Array, duration: float) -> tuple[Point, bool]:
+    def polished(self, free: Array, duration: float) -> tuple[Iterate, bool]:
         """The converged motion, and whether it is."""
         optimiser = self.optimiser(self.problem)
         point, _ = run(optimiser, free, duration, 0.05)
@@ -130,7 +130,7 @@ class _Place:
         return point, step is not None and point.feasible and step.value_here - step.value < 20 * CONVERGED * point.duration
 
 
-def _slope(here: _Place, point: Point, level: float, limit: Limit, relative: float) -> float:
+def _slope(here: _Place, point: Iterate, level: float, limit: Limit, relative: float) -> float:
     """dT/dp for a limit that much looser (positive) or tighter."""
     value = limit.value * (1 + limit.sign * relative)
     try:

@@ -10,7 +10,7 @@ import numpy as np
 from fastmove.geometry.poses import pose_dict
 from fastmove.geometry.shapes import Shape
 from fastmove.problem.goal import GoalPose
-from fastmove.problem.grasp import Held
+from fastmove.problem.grasp import HeldItem
 from fastmove.problem.scene import Obstacle
 from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.urdf import canonical_urdf
@@ -59,7 +59,7 @@ def describe(problem: TransferProblem) -> dict[str, object]:
         result["constraints"] = [constraint.describe() for constraint in problem.path_constraints]
     if problem.goal.poses:
         result["goal_poses"] = [_describe_goal(g) for g in problem.goal.poses]
-    if not problem.goal.releases:
+    if not problem.goal.opens_hand:
         result["goal_releases"] = False
     for held in problem.holds[:1]:
         result |= _describe_hold(problem, held)
@@ -88,7 +88,7 @@ def _describe_goal(goal: GoalPose) -> dict[str, object]:
     }
 
 
-def _describe_hold(problem: TransferProblem, held: Held) -> dict[str, object]:
+def _describe_hold(problem: TransferProblem, held: HeldItem) -> dict[str, object]:
     gripper, item, grasp = held.gripper, held.item, held.grasp
     members = []
     for body in (held.tool_T_grasp.act(b) for b in held.bodies):
@@ -99,7 +99,7 @@ def _describe_hold(problem: TransferProblem, held: Held) -> dict[str, object]:
     joints = gripper.finger_positions(held.width)
     return {
         "tool": {"parent_link": gripper.parent_frame, "pose": pose_dict(gripper.parent_T_tool), "finger_positions": joints},
-        "item": {"name": item.name, **nominal, "shapes": shapes, "members": members, "spread": held.spread}
+        "item": {"name": item.name, **nominal, "shapes": shapes, "members": members, "spread": held.position_uncertainty}
         | _describe_tolerance(held),
         "grasp": {
             "frame": pose_dict(held.tool_T_grasp),
@@ -108,7 +108,7 @@ def _describe_hold(problem: TransferProblem, held: Held) -> dict[str, object]:
             "friction": held.friction,
             "friction_believed": grasp.friction,
             "grip_force": _plain(grasp.grip_force),
-            "sure_grip": held.sure_grip,
+            "sure_grip": held.guaranteed_grip_ratio,
             "lever_share": dict(held.law.lever_shares),
             "patches": [
                 {
@@ -125,10 +125,10 @@ def _describe_hold(problem: TransferProblem, held: Held) -> dict[str, object]:
     }
 
 
-def _describe_tolerance(held: Held) -> dict[str, object]:
+def _describe_tolerance(held: HeldItem) -> dict[str, object]:
     """{tolerates} where anything is limited: angles [rad], up in the tool frame."""
     allowed = held.item.tolerates
-    if not held.care.active and allowed.swing == 1:
+    if not held.tolerance.active and allowed.swing == 1:
         return {}
     tilt, upright, shock = _plain([allowed.tilt, allowed.upright, allowed.shock])
     up = _plain(held.grasp.tool_T_item.rotation @ allowed.up)

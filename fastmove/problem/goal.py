@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pinocchio as pin
 
-from fastmove.arrays import Array, locked
+from fastmove.arrays import Array, readonly
 from fastmove.errors import InputError
 
 
@@ -29,7 +29,7 @@ class State:
 
     def __post_init__(self) -> None:
         for key in ("q", "v", "a"):
-            object.__setattr__(self, key, locked(getattr(self, key)))
+            object.__setattr__(self, key, readonly(getattr(self, key)))
 
     @staticmethod
     def rest(q: object) -> State:
@@ -54,11 +54,11 @@ class Goal:
 
     configurations: Array = field(default_factory=lambda: np.zeros((0, 0)))
     poses: tuple[GoalPose, ...] = ()
-    releases: bool = True
+    opens_hand: bool = True
 
     def __post_init__(self) -> None:
         q = np.asarray(self.configurations, dtype=float)
-        object.__setattr__(self, "configurations", locked(q.reshape(0, 0) if q.size == 0 else np.atleast_2d(q)))
+        object.__setattr__(self, "configurations", readonly(q.reshape(0, 0) if q.size == 0 else np.atleast_2d(q)))
 
     @staticmethod
     def at(*poses: GoalPose) -> Goal:
@@ -67,7 +67,7 @@ class Goal:
 
 
 ITEM, TOOL = "item", "tool"
-STEP = np.radians(15.0)  # between samples of a free angle
+ANGLE_STEP = np.radians(15.0)  # between samples of a free angle
 
 
 @dataclass(frozen=True)
@@ -96,15 +96,15 @@ class GoalPose:
             raise InputError("goal pose", "needs finite numbers: two poses, three of axis and tolerance each, two of a range")
         axis = np.asarray(self.axis, dtype=float)
         length = float(np.linalg.norm(axis))
-        object.__setattr__(self, "axis", locked(axis / length if length > 0 else axis))
-        object.__setattr__(self, "tolerance", locked(self.tolerance))
-        object.__setattr__(self, "flips", tuple(locked(r) for r in (np.eye(3), *self.flips)))
+        object.__setattr__(self, "axis", readonly(axis / length if length > 0 else axis))
+        object.__setattr__(self, "tolerance", readonly(self.tolerance))
+        object.__setattr__(self, "flips", tuple(readonly(r) for r in (np.eye(3), *self.flips)))
         if not self.span[0] <= self.span[1]:
             raise InputError("range_deg", f"is {np.degrees(self.span).tolist()}; the first must not be above the second")
         if np.any(np.array(self.tolerance) < 0):
             raise InputError("tolerance", f"is {np.array(self.tolerance).tolist()}; allowed: at least 0 m")
 
-    def samples(self, step: float = STEP) -> list[pin.SE3]:
+    def samples(self, step: float = ANGLE_STEP) -> list[pin.SE3]:
         """Poses of the goal frame that cover the region: θ every `step`, all flips, the middle and the ends of the tolerance.
 
         Neighbours in the list are neighbours in θ, so that configurations can be followed along it.
@@ -125,7 +125,7 @@ class GoalPose:
         whole = high - low >= 2 * np.pi - 1e-9  # both ends are the same
         return np.linspace(low, high, count + 1)[: count if whole else None]
 
-    def gaps(self, frame: pin.SE3) -> tuple[float, float]:
+    def distance_outside(self, frame: pin.SE3) -> tuple[float, float]:
         """How far the goal frame is outside the region: (distance [m], angle [rad]), zero inside."""
         shift = np.abs(frame.translation - self.placement.translation) - np.array(self.tolerance)
         return float(np.maximum(shift, 0.0).max()), min(self._turn_gap(frame.rotation @ flip.T) for flip in self.flips)
@@ -137,7 +137,7 @@ class GoalPose:
         shift = np.clip(frame.translation - self.placement.translation, -self.tolerance, self.tolerance)
         return pin.SE3(self.placement.rotation @ turn @ flip, self.placement.translation + shift)
 
-    def room(self, frame: pin.SE3) -> tuple[float, float]:
+    def turn_range(self, frame: pin.SE3) -> tuple[float, float]:
         """By how much a goal frame in the region may still turn about the free axis, down and up [rad]; infinite all around, or
         where there is no axis."""
         if not np.any(self.axis) or self.span[1] - self.span[0] >= 2 * np.pi - 1e-9:

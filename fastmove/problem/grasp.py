@@ -9,15 +9,15 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove import registries
-from fastmove.arrays import Array, locked
+from fastmove.arrays import Array, readonly
 from fastmove.contact.law import ContactLaw, ContactModel, Touch
 from fastmove.contact.patch import Patch
 from fastmove.contact.pinch import closing_turn
 from fastmove.errors import GraspInvalid, InputError
 from fastmove.problem.item import Inertial, Item
 from fastmove.problem.patch_detection import check_on_pad, check_touch, find_patches, seal
-from fastmove.problem.tolerance import Care
-from fastmove.problem.uncertainty import EXACT, Uncertainty, drawn, shares, vertices
+from fastmove.problem.tolerance import ToleranceModel
+from fastmove.problem.uncertainty import EXACT, Uncertainty, sample_body, shares, vertices
 from fastmove.robot.gripper import Gripper
 from fastmove.robot.suction_cup import SuctionCup
 
@@ -70,7 +70,7 @@ class Grasp:
     width: float | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "grip_force", locked(self.grip_force))
+        object.__setattr__(self, "grip_force", readonly(self.grip_force))
         if not 0 < self.friction <= 2:
             raise InputError("friction", f"is {self.friction}; allowed: above 0, to 2")
         low, high = self.grip_force
@@ -81,7 +81,7 @@ class Grasp:
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldItem:
     """An item in a gripper, resolved: valid once built (see `hold`).
 
     Attributes:
@@ -102,7 +102,7 @@ class Held:
     law: ContactLaw = field(repr=False)
     contact_model: ContactModel = field(repr=False)
     uncertainty: Uncertainty = EXACT
-    given: float = 1.0
+    realised_grip_ratio: float = 1.0
 
     @cached_property
     def bodies(self) -> tuple[pin.Inertia, ...]:
@@ -118,12 +118,12 @@ class Held:
         return float(np.linalg.norm(self.grasp_T_item.act(np.array(member.com))))
 
     @cached_property
-    def care(self) -> Care:
+    def tolerance(self) -> ToleranceModel:
         """What the item tolerates, in the grasp frame, for all bodies; angles less what it may be turned in the hand."""
         allowed, turn = self.item.tolerates, self.uncertainty.turn
         up = self.grasp_T_item.rotation @ allowed.up
         masses = np.array([body.mass for body in self.bodies])
-        return Care(replace(allowed, tilt=allowed.tilt - turn, upright=allowed.upright - turn), up, masses)
+        return ToleranceModel(replace(allowed, tilt=allowed.tilt - turn, upright=allowed.upright - turn), up, masses)
 
     @property
     def friction(self) -> float:
@@ -131,9 +131,9 @@ class Held:
         return self.grasp.friction * (1 - self.uncertainty.friction)
 
     @property
-    def sure_grip(self) -> float:
+    def guaranteed_grip_ratio(self) -> float:
         """Share of a commanded grip force that is surely there."""
-        return self.given * (1 - self.uncertainty.grip_force)
+        return self.realised_grip_ratio * (1 - self.uncertainty.grip_force)
 
     @property
     def tilt(self) -> float:
@@ -145,7 +145,10 @@ class Held:
         """How far the item may be turned in the open hand and still end up flat between the pads [rad] (see `contact`)."""
         if isinstance(self.gripper, SuctionCup):
             return float("inf")
-        friction, force = self.grasp.friction * (1 + self.uncertainty.friction), self.grasp.grip_force[0] * self.sure_grip
+        friction, force = (
+            self.grasp.friction * (1 + self.uncertainty.friction),
+            self.grasp.grip_force[0] * self.guaranteed_grip_ratio,
+        )
         return closing_turn(self.patches, friction, self.width, float(force), self.gripper.pad_stiffness)
 
     @cached_property
@@ -154,7 +157,7 @@ class Held:
         return self.item.hull_points() @ self.grasp_T_item.rotation.T + self.grasp_T_item.translation
 
     @cached_property
-    def spread(self) -> float:
+    def position_uncertainty(self) -> float:
         """How far any point of the item may be outside the shapes that it is believed to be, as they sit in the hand [m]."""
         reach = float(np.linalg.norm(self.hull_points, axis=1).max())
         return np.sqrt(3) * self.uncertainty.placement + self.uncertainty.turn * reach + self.uncertainty.shape
@@ -163,7 +166,7 @@ class Held:
     def grasp_T_item(self) -> pin.SE3:
         return self.tool_T_grasp.actInv(self.grasp.tool_T_item)
 
-    def drawn(self, rng: np.random.Generator, factor: float = 1.0, edge: bool = False) -> Held:
+    def sample(self, rng: np.random.Generator, factor: float = 1.0, edge: bool = False) -> HeldItem:
         """One truth out of the set, or out of one `factor` times as wide: what is in the hand, exactly.  The grip force that a
         command gives is drawn, too, and is in its `sure_grip`.
 
@@ -171,7 +174,7 @@ class Held:
             edge: a corner of the set, with its least friction and grip.
         """
         wide, member = self.uncertainty.scaled(factor), self.item.members[int(rng.integers(len(self.item.members)))]
-        body = drawn(member, wide, rng, self.lever(member), edge)
+        body = sample_body(member, wide, rng, self.lever(member), edge)
         low = np.full(2, -1.0) if edge else shares(rng, 2, False)
         friction, given = self.grasp.friction * (1 + wide.friction * low[0]), 1 + wide.grip_force * low[1]
         model = self.law.model(Touch(self.patches, self.width, self.tool_T_grasp), friction, given)
@@ -181,7 +184,7 @@ class Held:
             grasp=replace(self.grasp, friction=friction),
             contact_model=model,
             uncertainty=EXACT,
-            given=given,
+            realised_grip_ratio=given,
         )
 
     def inertia(self, member: Inertial) -> pin.Inertia:
@@ -189,7 +192,7 @@ class Held:
         return self.grasp_T_item.act(member.spatial())
 
 
-def hold(gripper: Gripper | SuctionCup, item: Item, grasp: Grasp, uncertainty: Uncertainty = EXACT) -> Held:
+def hold(gripper: Gripper | SuctionCup, item: Item, grasp: Grasp, uncertainty: Uncertainty = EXACT) -> HeldItem:
     """Close the gripper on the item, or put the cup on it.
 
     Raises:
@@ -206,9 +209,9 @@ def hold(gripper: Gripper | SuctionCup, item: Item, grasp: Grasp, uncertainty: U
         touch = _pinched(gripper, item, grasp)
         _check_force(gripper, item, grasp, uncertainty)
         _check_opposite(touch.patches)
-    friction, sure = grasp.friction * (1 - uncertainty.friction), 1 - uncertainty.grip_force
-    model = law.model(touch, friction, sure, item.tolerates.swing)
-    held = Held(gripper, item, grasp, touch.width, touch.patches, touch.tool_T_grasp, law, model, uncertainty)
+    friction, guaranteed = grasp.friction * (1 - uncertainty.friction), 1 - uncertainty.grip_force
+    model = law.model(touch, friction, guaranteed, item.tolerates.swing)
+    held = HeldItem(gripper, item, grasp, touch.width, touch.patches, touch.tool_T_grasp, law, model, uncertainty)
     _check_closing(held)
     return held
 
@@ -243,14 +246,15 @@ def _check_opposite(patches: tuple[Patch, ...]) -> None:
         )
 
 
-def _check_closing(held: Held) -> None:
+def _check_closing(held: HeldItem) -> None:
     """The item may not be turned further than the pads' pressure evens out: a wedged one is held at a few points."""
     turn, tilt, allowed = held.uncertainty.turn, held.tilt, held.closing_turn
     stiffness = held.gripper.pad_stiffness if isinstance(held.gripper, Gripper) else np.inf
     known = f"pads of {stiffness:g} N/m" if np.isfinite(stiffness) else "rigid pads (or unknown: `pad_stiffness` in robot.toml)"
+    force = held.grasp.grip_force[0] * held.guaranteed_grip_ratio
     even = (
         f"{known} even out at most {np.degrees(allowed):.2g}° of {held.item.name} when they close with "
-        f"{held.grasp.grip_force[0] * held.sure_grip:g} N, and what stays wedged between them is not held as certified"
+        f"{force:g} N, and what stays wedged between them is not held as certified"
     )
     if turn > 0 and turn + tilt > allowed:
         besides = f", and its faces are {np.degrees(tilt):.2g}° from the pads as it is grasped" if tilt > FLAT else ""

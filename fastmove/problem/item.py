@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pinocchio as pin
 
-from fastmove.arrays import Array, locked
+from fastmove.arrays import Array, readonly
 from fastmove.errors import InputError
 from fastmove.geometry.shapes import Shape
 from fastmove.problem.tolerance import Tolerance
@@ -28,8 +28,8 @@ class Inertial:
     inertia: Array
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "com", locked(self.com))
-        object.__setattr__(self, "inertia", locked(self.inertia))
+        object.__setattr__(self, "com", readonly(self.com))
+        object.__setattr__(self, "inertia", readonly(self.inertia))
         if not (np.isfinite(self.mass) and self.mass > 0):
             raise InputError("mass", f"is {self.mass}; it must be positive [kg]")
         if self.com.shape != (3,) or not np.all(np.isfinite(self.com)):

@@ -7,12 +7,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from fastmove.arrays import Array, locked
+from fastmove.arrays import Array, readonly
 from fastmove.errors import UnknownName
 from fastmove.geometry.shapes import Shape
 from fastmove.problem.item import Inertial, Item, solid_inertia
 from fastmove.resources import problems_folder
-from fastmove.tables import Table, read_toml
+from fastmove.tables import CheckedTable, read_toml
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class ItemFacts:
         """The item with its centre of mass here, uniform inertia."""
         shape = self.solid()
         _, inertia = solid_inertia((shape,), self.mass)
-        return Item(self.name, (shape,), (Inertial(self.mass, locked(com), inertia),), self.max_pinch)
+        return Item(self.name, (shape,), (Inertial(self.mass, readonly(com), inertia),), self.max_pinch)
 
 
 @lru_cache(maxsize=1)
@@ -55,7 +55,7 @@ def known_items() -> tuple[ItemFacts, ...]:
     """All rows, in the file's order."""
     table = read_toml(problems_folder() / "items.toml")
     classes = table.tables("friction_classes")
-    return tuple(_facts(row, classes) for row in table.list("items"))
+    return tuple(_facts(row, classes) for row in table.list_of_tables("items"))
 
 
 def item_facts(name: str) -> ItemFacts:
@@ -66,7 +66,7 @@ def item_facts(name: str) -> ItemFacts:
     raise UnknownName("item", f"{name!r} is not in problems/items.toml; it has {', '.join(r.id for r in known_items()[:5])}, …")
 
 
-def _facts(row: Table, classes: dict[str, Table]) -> ItemFacts:
+def _facts(row: CheckedTable, classes: dict[str, CheckedTable]) -> ItemFacts:
     surface = row.choice("surface", tuple(classes))
     friction = [classes[surface].number(key) for key in ("low", "nominal", "high")]
     source = row.raw("source")
@@ -75,10 +75,10 @@ def _facts(row: Table, classes: dict[str, Table]) -> ItemFacts:
         row.string("name"),
         row.string("category"),
         row.choice("shape", ("box", "cylinder", "sphere")),
-        locked(row.numbers("size", 3)),
+        readonly(row.numbers("size", 3)),
         row.number("mass", low=1e-4, high=1e3),
-        locked(row.numbers("com_halfrange", 3)),
-        locked(friction),
+        readonly(row.numbers("com_halfrange", 3)),
+        readonly(friction),
         row.number("max_pinch", low=0.0),
         {str(k): str(v) for k, v in source.items()} if isinstance(source, dict) else {},
     )

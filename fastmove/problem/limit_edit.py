@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fastmove import registries
-from fastmove.arrays import locked
-from fastmove.problem.grasp import Held, hold
+from fastmove.arrays import readonly
+from fastmove.problem.grasp import HeldItem, hold
 from fastmove.problem.item import Inertial
 from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.limit_kinds import kinds_in
@@ -98,7 +98,7 @@ def _with_joint_limit(problem: TransferProblem, limit: Limit, value: float) -> T
         key = FIELDS[limit.kind]
     values = np.array(getattr(chosen, key))
     values[joint] = value
-    return _with_limits(problem, **{key: locked(values)})
+    return _with_limits(problem, **{key: readonly(values)})
 
 
 def _with_limits(problem: TransferProblem, **changes: object) -> TransferProblem:
@@ -107,13 +107,13 @@ def _with_limits(problem: TransferProblem, **changes: object) -> TransferProblem
     return problem.with_(robot=replace(robot, limits={**robot.limits, chosen.name: new}))
 
 
-def _with_hold(held: Held, kind: str, value: float) -> Held:
+def _with_hold(held: HeldItem, kind: str, value: float) -> HeldItem:
     item, grasp = held.item, held.grasp
     if kind == "grip_force":
         low = min(float(grasp.grip_force[0]), value)
         if grasp.grip_force[0] == grasp.grip_force[1]:
             low = value
-        grasp = replace(grasp, grip_force=locked([low, value]))
+        grasp = replace(grasp, grip_force=readonly([low, value]))
     elif kind == "friction":
         grasp = replace(grasp, friction=value)
     elif kind in CARE_KINDS:
@@ -130,7 +130,7 @@ def _lighter(factor: float) -> Callable[[Inertial], Inertial]:
     return lambda body: Inertial(body.mass * factor, body.com, body.inertia * factor)
 
 
-def _nearer(held: Held, lever: float) -> Callable[[Inertial], Inertial]:
+def _nearer(held: HeldItem, lever: float) -> Callable[[Inertial], Inertial]:
     """Centres of mass shifted alike, the first one towards the middle of the grasp."""
     middle = held.grasp_T_item.inverse().translation
     first = np.array(held.item.members[0].com)

@@ -28,10 +28,10 @@ from scipy import sparse
 
 from fastmove.arrays import Array
 from fastmove.errors import InputError
-from fastmove.problem.grasp import Held
+from fastmove.problem.grasp import HeldItem
 
 
-def least_grip(held: Held, wrenches: Array) -> Array:
+def min_grip(held: HeldItem, wrenches: Array) -> Array:
     """(N,) least grip force per pad [N] that balances wrenches (N, 6) in the grasp frame [N, Nm]; inf where none does.
 
     A point contact (disc patch) has no torsion here: patches of kind disc are refused.
@@ -48,7 +48,7 @@ def least_grip(held: Held, wrenches: Array) -> Array:
     return np.array([_least(cost, rows, bound, kinds) for bound in bounds])
 
 
-def friction_left(held: Held, wrenches: Array, grip_force: float, stiffness_ratio: float = 1.0) -> Array:
+def friction_left(held: HeldItem, wrenches: Array, grip_force: float, stiffness_ratio: float = 1.0) -> Array:
     """(N,) share of the points' friction that wrenches (N, 6) in the grasp frame [N, Nm] leave once normal forces are shared as
     springs share them; below 0 more would be needed, −inf where a point lifts.
 
@@ -80,7 +80,7 @@ def friction_left(held: Held, wrenches: Array, grip_force: float, stiffness_rati
     return found
 
 
-def _elastic(held: Held, wrenches: Array, grip_force: float, ratio: float) -> Array:
+def _elastic(held: HeldItem, wrenches: Array, grip_force: float, ratio: float) -> Array:
     """(N, K) normal forces of springs [N]."""
     arms, sides = _points(held)
     moved = np.concatenate(
@@ -95,7 +95,7 @@ def _elastic(held: Held, wrenches: Array, grip_force: float, ratio: float) -> Ar
     return np.asarray(start + np.linalg.solve(stiffness, wrenches.T).T @ squeezed.T)
 
 
-def _refuse_discs(held: Held) -> None:
+def _refuse_discs(held: HeldItem) -> None:
     if any(patch.kind == "disc" for patch in held.patches):
         raise InputError("grasp", "touches at a disc, which has no points to share load between; allowed: planes and lines")
 
@@ -110,7 +110,7 @@ def _least(cost: Array, rows: sparse.csc_matrix, bound: Array, kinds: list[objec
     return float(solution.x[-1]) if solved else float("inf")
 
 
-def _points(held: Held) -> tuple[Array, Array]:
+def _points(held: HeldItem) -> tuple[Array, Array]:
     """Where the points press, (K, 3) in the grasp frame [m], and on which side each is (K,)."""
     middle = held.tool_T_grasp.translation[[0, 2]]
     arms, sides = [], []
@@ -126,7 +126,7 @@ def _wrenches(arms: Array, force: Array) -> Array:
     return np.vstack([np.tile(force[:, None], len(arms)), np.cross(arms, force).T])
 
 
-def _balance(held: Held) -> tuple[Array, Array]:
+def _balance(held: HeldItem) -> tuple[Array, Array]:
     """Rows of [W; 0; …] = E x and of the cones C x, x = (N, t_x, t_z of every point, F)."""
     columns: list[Array] = []
     for arm, side in zip(*_points(held), strict=True):

@@ -20,7 +20,7 @@ SEAL_FLAT = np.radians(3.0)  # a face may be turned by this much from the lip
 SEAL_TOUCH = 1e-3  # the lip lies within this of a face [m]
 
 
-def seal(cup: SuctionCup, item: Item, tool_T_item: pin.SE3) -> Patch:
+def seal(suction_cup: SuctionCup, item: Item, tool_T_item: pin.SE3) -> Patch:
     """The ring where the lip lies flat on a face of the item, all of it.
 
     Raises:
@@ -29,14 +29,16 @@ def seal(cup: SuctionCup, item: Item, tool_T_item: pin.SE3) -> Patch:
     reasons = []
     for shape in item.shapes:
         placed = tool_T_item * shape.placement
-        reason = _why_no_seal(cup, shape, placed.rotation, placed.translation)
+        reason = _why_no_seal(suction_cup, shape, placed.rotation, placed.translation)
         if not reason:
-            return Patch("ring", np.zeros(2), np.array([cup.radius]), np.array([0.0, 1.0]), cup.radius, cup.radius)
+            return Patch(
+                "ring", np.zeros(2), np.array([suction_cup.radius]), np.array([0.0, 1.0]), suction_cup.radius, suction_cup.radius
+            )
         reasons.append(reason)
     raise GraspInvalid("grasp.tool_T_item", f"the cup does not seal: {reasons[0]}")
 
 
-def _why_no_seal(cup: SuctionCup, shape: Shape, rotation: Array, origin: Array) -> str:
+def _why_no_seal(suction_cup: SuctionCup, shape: Shape, rotation: Array, origin: Array) -> str:
     """Why the lip does not seal on a shape; empty where it does."""
     half = shape.half_extents()
     if shape.type not in ("box", "cylinder"):
@@ -53,8 +55,9 @@ def _why_no_seal(cup: SuctionCup, shape: Shape, rotation: Array, origin: Array) 
         room = shape.radius - float(np.hypot(middle[0], middle[1]))
     else:
         room = min(half[k] - abs(middle[k]) for k in range(3) if k != axis)
-    if room < cup.radius:
-        return f"the lip of radius {cup.radius * 1e3:g} mm reaches {(cup.radius - room) * 1e3:.1f} mm beyond the face"
+    if room < suction_cup.radius:
+        beyond = (suction_cup.radius - room) * 1e3
+        return f"the lip of radius {suction_cup.radius * 1e3:g} mm reaches {beyond:.1f} mm beyond the face"
     return ""
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.robot.limit_kinds import LimitKind
-from fastmove.tables import Table
+from fastmove.tables import CheckedTable
 
 T = TypeVar("T", covariant=True)
 
@@ -87,7 +87,7 @@ class PathConstraint(ABC):
         return float(self.limit)  # type: ignore[attr-defined]
 
     @classmethod
-    def from_table(cls, table: Table) -> PathConstraint:
+    def from_table(cls, table: CheckedTable) -> PathConstraint:
         """Read from a table of a file: every field of the dataclass a number, or a list of numbers where it is an array."""
         own = [field for field in fields(cls) if field.init]  # type: ignore[arg-type]
         return cls(**{field.name: _read(table, field.name, str(field.type)) for field in own})
@@ -101,7 +101,7 @@ class PathConstraint(ABC):
         return found
 
 
-def _read(table: Table, name: str, kind: str) -> object:
+def _read(table: CheckedTable, name: str, kind: str) -> object:
     if kind == "str":
         return table.string(name)
     return table.number(name) if kind == "float" else np.array(table.numbers(name, None))

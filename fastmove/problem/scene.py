@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pinocchio as pin
 
-from fastmove.arrays import Array, locked
+from fastmove.arrays import Array, readonly
 from fastmove.errors import InputError
-from fastmove.geometry.pose_trajectory import Motion
+from fastmove.geometry.pose_trajectory import PoseTrajectory
 from fastmove.geometry.shapes import Shape
 
 ITEM = "item"
@@ -36,7 +36,7 @@ class Obstacle:
 
     name: str
     shapes: tuple[Shape, ...]
-    motion: Motion | None = None
+    motion: PoseTrajectory | None = None
 
     def __post_init__(self) -> None:
         shapes = (self.shapes,) if isinstance(self.shapes, Shape) else tuple(self.shapes)
@@ -112,7 +112,7 @@ class Corridor:
         direction = np.asarray(self.direction, dtype=float)
         if direction.shape != (3,) or not np.all(np.isfinite(direction)) or np.linalg.norm(direction) < 1e-9:
             raise InputError("corridors.direction", "needs three finite numbers that are not all zero")
-        object.__setattr__(self, "direction", locked(direction / np.linalg.norm(direction)))
+        object.__setattr__(self, "direction", readonly(direction / np.linalg.norm(direction)))
         if not 0 < self.length <= 0.5:
             raise InputError("corridors.length", f"is {self.length}; allowed: above 0, to 0.5 m")
         if not 0 < self.angle < np.pi / 2:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fastmove.arrays import Array, locked
+from fastmove.arrays import Array, readonly
 from fastmove.errors import InputError
 
 GRAVITY = 9.81
@@ -41,7 +41,7 @@ class Tolerance:
         up = np.asarray(self.up, dtype=float)
         if up.shape != (3,) or not np.all(np.isfinite(up)) or np.linalg.norm(up) < 1e-9:
             raise InputError("tolerates.up", "needs three finite numbers that are not all zero")
-        object.__setattr__(self, "up", locked(up / np.linalg.norm(up)))
+        object.__setattr__(self, "up", readonly(up / np.linalg.norm(up)))
         for key in ("tilt", "upright"):
             angle = getattr(self, key)
             if not (np.radians(0.5) <= angle < np.radians(85) or angle == np.inf):
@@ -60,7 +60,7 @@ class Tolerance:
 
 
 @dataclass(frozen=True)
-class CareCone:
+class ToleranceCone:
     """‖A W‖ + b·W ≤ limit for the wrench W of one member.
 
     Attributes:
@@ -68,12 +68,12 @@ class CareCone:
         limit: 0 or 1.
     """
 
-    matrix: Array
+    slope: Array
     offset: Array
     limit: float
 
 
-class Care:
+class ToleranceModel:
     """The limits of one held item on the wrenches of its members.
 
     Args:
@@ -89,7 +89,7 @@ class Care:
         self._across = np.stack([first, np.cross(up, first)])
         self.active = tolerance.angles or np.isfinite(tolerance.shock)
 
-    def use(self, wrench: Array, at_rest: bool) -> Array:
+    def utilisation(self, wrench: Array, at_rest: bool) -> Array:
         """Largest use, 1 = limit, of wrenches (N, M, 6) in motion, or at rest (N, M)."""
         t = self.tolerance
         force = wrench[..., :3]
@@ -98,16 +98,16 @@ class Care:
             return np.asarray(angle / min(t.tilt, t.upright))
         return np.asarray(np.maximum(angle / t.tilt, np.linalg.norm(force, axis=-1) / (self.masses * t.shock)))
 
-    def cones(self, member: int, at_rest: bool, share: float) -> list[CareCone]:
+    def cones(self, member: int, at_rest: bool, share: float) -> list[ToleranceCone]:
         """For one member, with this share of every limit."""
         t, weight, found = self.tolerance, float(self.masses[member]) * GRAVITY, []
         angle = min(t.tilt, t.upright) if at_rest else t.tilt
         if np.isfinite(angle):
             matrix, offset = np.zeros((2, 6)), np.zeros(6)
             matrix[:, :3], offset[:3] = self._across / (np.tan(share * angle) * weight), -self.up / weight
-            found.append(CareCone(matrix, offset, 0.0))
+            found.append(ToleranceCone(matrix, offset, 0.0))
         if not at_rest and np.isfinite(t.shock):
             matrix = np.zeros((3, 6))
             matrix[:, :3] = np.eye(3) / (share * float(self.masses[member]) * t.shock)
-            found.append(CareCone(matrix, np.zeros(6), 1.0))
+            found.append(ToleranceCone(matrix, np.zeros(6), 1.0))
         return found

@@ -8,10 +8,10 @@ from functools import cached_property
 import numpy as np
 
 from fastmove import registries
-from fastmove.arrays import Array, locked
+from fastmove.arrays import Array, readonly
 from fastmove.errors import InputError, StateOutsideLimits
 from fastmove.problem.goal import Goal, State
-from fastmove.problem.grasp import Held, hold
+from fastmove.problem.grasp import HeldItem, hold
 from fastmove.problem.path_constraint import PathConstraint
 from fastmove.problem.scene import ITEM, Corridor, Scene
 from fastmove.problem.uncertainty import affine_basis
@@ -37,22 +37,22 @@ class TransferProblem:
 
     name: str
     robot: RobotModel
-    holds: tuple[Held, ...]
+    holds: tuple[HeldItem, ...]
     scene: Scene
     start: State
     goal: Goal
     limits: str
     clearance: float = 0.002
-    gravity: Array = field(default_factory=lambda: locked([0.0, 0.0, -9.81]))
+    gravity: Array = field(default_factory=lambda: readonly([0.0, 0.0, -9.81]))
     hold_active: bool = True
     release_opening: float = 0.01
-    alternatives: tuple[Held, ...] = ()
+    alternatives: tuple[HeldItem, ...] = ()
     constraints: tuple[PathConstraint, ...] = ()
 
     path_constraints: tuple[PathConstraint, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "gravity", locked(self.gravity))
+        object.__setattr__(self, "gravity", readonly(self.gravity))
         n = self.robot.n_arm
         if self.gravity.shape != (3,) or not np.all(np.isfinite(self.gravity)):
             raise InputError("gravity", "needs three finite numbers [m/s²]")
@@ -130,14 +130,14 @@ class TransferProblem:
     @property
     def corridors(self) -> tuple[Corridor, ...]:
         """Those of the scene that are asked for: of the goal only where the hand opens there."""
-        return tuple(c for c in self.scene.corridors if c.at == "start" or self.goal.releases)
+        return tuple(c for c in self.scene.corridors if c.at == "start" or self.goal.opens_hand)
 
     @cached_property
     def limit_set(self) -> LimitSet:
         return self.robot.limit_set(self.limits)
 
     @cached_property
-    def parts(self) -> tuple[tuple[int, ...], ...]:
+    def member_indices(self) -> tuple[tuple[int, ...], ...]:
         """For every member of the set that is planned for, the number of the body in each hold.
 
         Every body is in some member.  Where several items are uncertain, those of one are met by those of the other from
@@ -154,13 +154,16 @@ class TransferProblem:
     @property
     def members(self) -> int:
         """Number of bodies, or of combinations of them, that are planned for (1 for a bare arm)."""
-        return len(self.parts)
+        return len(self.member_indices)
 
     @cached_property
     def spanning_members(self) -> tuple[Array, Array]:
         """(indices (B,), weights (members, B)): what is linear in a body's inertial parameters is, for every member, this
         combination of what it is for those at the indices."""
-        rows = [[held.bodies[n].toDynamicParameters() for held, n in zip(self.holds, part, strict=True)] for part in self.parts]
+        rows = [
+            [held.bodies[n].toDynamicParameters() for held, n in zip(self.holds, part, strict=True)]
+            for part in self.member_indices
+        ]
         return affine_basis(np.array([np.concatenate(row) if row else np.zeros(1) for row in rows]))
 
     @property

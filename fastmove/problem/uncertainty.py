@@ -23,7 +23,7 @@ from itertools import product
 import numpy as np
 import pinocchio as pin
 
-from fastmove.arrays import Array, locked
+from fastmove.arrays import Array, readonly
 from fastmove.errors import InputError
 from fastmove.problem.item import Inertial, Item
 
@@ -56,7 +56,7 @@ class Uncertainty:
     shape: float = 0.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "com", locked(self.com))
+        object.__setattr__(self, "com", readonly(self.com))
         for key in RELATIVE:
             if not 0 <= getattr(self, key) < 0.95:
                 raise InputError(f"uncertainty.{key}", f"is {getattr(self, key)}; it is relative, allowed: 0 to 0.95")
@@ -126,7 +126,9 @@ def shares(rng: np.random.Generator, size: int, edge: bool) -> Array:
     return np.asarray(rng.choice([-1.0, 1.0], size) if edge else rng.uniform(-1, 1, size))
 
 
-def drawn(body: Inertial, uncertainty: Uncertainty, rng: np.random.Generator, lever: float = 0.0, edge: bool = False) -> Inertial:
+def sample_body(
+    body: Inertial, uncertainty: Uncertainty, rng: np.random.Generator, lever: float = 0.0, edge: bool = False
+) -> Inertial:
     """One body of the set, uniform in every half-range, or one of its corners."""
     delta = uncertainty.com_range(lever)
     mass, inertia, *com = shares(rng, 5, edge)

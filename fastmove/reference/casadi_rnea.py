@@ -25,7 +25,9 @@ def body_parameters(body: pin.Inertia) -> Array:
 
 def members_parameters(problem: TransferProblem) -> Array:
     """(members, 10 per hold) of everything that may be held; in the grasp frames."""
-    rows = [[body_parameters(held.bodies[n]) for held, n in zip(problem.holds, part, strict=True)] for part in problem.parts]
+    rows = [
+        [body_parameters(held.bodies[n]) for held, n in zip(problem.holds, part, strict=True)] for part in problem.member_indices
+    ]
     return np.array(rows).reshape(problem.members, 10 * len(problem.holds))
 
 

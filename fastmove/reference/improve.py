@@ -10,7 +10,7 @@ from fastmove.arrays import Array
 from fastmove.errors import InputError
 from fastmove.problem.transfer import TransferProblem
 from fastmove.reference.oracle import Oracle, Reference
-from fastmove.search.initial_guess import bent
+from fastmove.search.initial_guess import bent_guess
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.trajectory import Trajectory
 
@@ -70,7 +70,7 @@ def best_of(
     oracle = Oracle(problem, basis, points[0], points[-1], tolerance, 3, max_iter, stoppable)
     found = []
     for k in range(starts):
-        free = bent(points[0], points[-1], problem.limit_set, basis, seed * 1000 + k)
+        free = bent_guess(points[0], points[-1], problem.limit_set, basis, seed * 1000 + k)
         needed = oracle.needed(free, trajectory.duration)
         result = oracle.solve(free, START_SLACK * min(needed, 2 * trajectory.duration))
         found.append(replace(result, start_duration=trajectory.duration))
@@ -83,7 +83,7 @@ def _spline(problem: TransferProblem, trajectory: Trajectory) -> tuple[SplineBas
         raise InputError("start", "moves; the oracle solves from rest to rest only")
     if problem.scene.moving:
         raise InputError("obstacles", "move; the oracle solves among obstacles that stand still")
-    if any(held.care.active for held in problem.holds):
+    if any(held.tolerance.active for held in problem.holds):
         raise InputError("item.tolerates", "limits tilt, leaning or shock, which the oracle does not know")
     if len(trajectory.phases) != 1:
         raise InputError("trajectory", f"has {len(trajectory.phases)} phases; needs one")

@@ -14,8 +14,8 @@ import numpy as np
 from scipy.sparse import coo_matrix
 
 from fastmove.arrays import Array
-from fastmove.collision.query_types import Contacts
-from fastmove.optim.samples import Samples
+from fastmove.collision.query_types import NearPairs
+from fastmove.optim.samples import ConstraintGrid
 from fastmove.reference.sample_rows import Limits, Local, Sites
 from fastmove.trajectory.bspline import SplineBasis
 
@@ -49,7 +49,7 @@ class Setting:
     basis: SplineBasis
     start: Array
     goal: Array
-    samples: Samples
+    samples: ConstraintGrid
     limits: Limits
     ipopt: dict[str, object]
 
@@ -73,7 +73,7 @@ class Program:
         free: Array,
         duration: float,
         rows: list[tuple[Local, Sites]],
-        contacts: Contacts,
+        contacts: NearPairs,
         clearance: Array,
     ) -> None:
         self.setting, self.duration, self.contacts, self.clearance = setting, duration, contacts, clearance
@@ -159,7 +159,7 @@ class Program:
     def _clearance(self) -> _Block:
         """(margin − cushion + ∇margin B δP) / cm + e ≥ 0, the cushion of fading contacts at most what there is now."""
         contacts = self.contacts
-        b = self.setting.basis.matrix(self.clearance)[contacts.sample][:, 3:-3]
+        b = self.setting.basis.design_matrix(self.clearance)[contacts.sample][:, 3:-3]
         slope = (b[:, :, None] * contacts.gradient[:, None, :]).reshape(len(b), -1) / CENTIMETRE
         matrix = np.concatenate([slope, np.zeros((len(b), 1)), np.eye(len(b))], axis=1)
         share = np.clip(contacts.required / np.maximum(contacts.required.max(), 1e-9), 0.0, 1.0)
@@ -187,7 +187,7 @@ class Program:
         x = self.x
         cost = np.zeros(self.columns)
         cost[self.n_free], cost[self.n_free + 1 :] = 1.0, PRICE * CENTIMETRE / self.duration
-        value, jacobian, multiplier, hessian = self.whole()
+        value, jacobian, multiplier, hessian = self.summed()
         none, price = ca.MX.sym("p", 0), ca.MX.sym("lam_f")
         options: dict[str, Any] = {
             "print_time": False,
@@ -199,7 +199,7 @@ class Program:
         program: Any = {"x": x, "p": none, "f": ca.dot(ca.DM(cost), x), "g": value}
         return ca.nlpsol("oracle", "ipopt", program, options)
 
-    def whole(self) -> tuple[ca.MX, ca.MX, ca.MX, ca.MX]:
+    def summed(self) -> tuple[ca.MX, ca.MX, ca.MX, ca.MX]:
         """All rows, their Jacobian, multipliers, and the upper triangle of the Hessian of their sum with these."""
         value = ca.vertcat(*[b.value for b in self.blocks])
         multiplier = ca.MX.sym("lam_g", value.numel())

@@ -35,11 +35,11 @@ from scipy.optimize import brentq
 
 from fastmove.arrays import Array
 from fastmove.collision.checker import Collision
-from fastmove.collision.query_types import Contacts
+from fastmove.collision.query_types import NearPairs
 from fastmove.dynamics.path_margins import path_margins
 from fastmove.errors import InputError
 from fastmove.multibody.assembly import assemble
-from fastmove.optim.samples import Samples
+from fastmove.optim.samples import ConstraintGrid
 from fastmove.problem.transfer import TransferProblem
 from fastmove.reference.casadi_rnea import efforts_function, members_parameters
 from fastmove.reference.nonlinear_program import PRICE, Program, Setting
@@ -53,10 +53,10 @@ BOX, BOX_AMONG, BOX_MOST = 0.5, 0.05, 1.0  # of control points near contacts, to
 BOX_SHRINK, BOX_LEAST = 0.35, 5e-4  # … and where it went wrong
 LEAST_REACH = 0.002  # … and with less than this in any case [m]
 ROUNDS, ROUNDS_AMONG = 10, 25  # at most; among obstacles
-LACK = 1e-4  # of clearance, that counts as none: contacts that fade are hard to follow [m]
+VIOLATION_MAX = 1e-4  # of clearance, that counts as none: contacts that fade are hard to follow [m]
 OVER = 1e-4  # use beyond 1 between rows that makes new rows
-BESIDE = 3e-3  # … at its peaks and this much to either side [s]
-GRID, GRID_CLEARANCE = 1e-3, 4e-3  # where torque and hold, and where distances are looked at between rows [s]
+BESIDE_PEAK = 3e-3  # … at its peaks and this much to either side [s]
+LOAD_GRID, GRID_CLEARANCE = 1e-3, 4e-3  # where torque and hold, and where distances are looked at between rows [s]
 ALL_MEMBERS = 3  # item sets up to this size get rows for every member at once; of larger ones those that are worst
 STRETCH_MAX = 1.05  # a motion that needs more than this to satisfy its limits on the grid counts as failed
 SUCCESS = ("Solve_Succeeded", "Solved_To_Acceptable_Level")
@@ -105,7 +105,7 @@ class _Motion:
     free: Array
     duration: float
     needed: float
-    lack: float
+    violation: float
     deepest: float
     status: str
 
@@ -137,7 +137,7 @@ class Oracle:
         path = path_margins(problem, assembly) if problem.path_constraints else None
         self.effort, rest, self.rate = sample_rows(problem, efforts_function(problem, assembly), self.limits, path)
         self.rest = rest if stoppable else None
-        self.samples = Samples.standard(basis, False)
+        self.samples = ConstraintGrid.standard(basis, False)
         self.collision = Collision(problem, assembly)
         self.ends = self.collision.ends(start, goal)
         beta = basis.breakpoints
@@ -210,7 +210,7 @@ class Oracle:
     # -- a motion between rows ------------------------------------------------------------------------------------
 
     def _grid(self, duration: float) -> tuple[Array, Array]:
-        s = np.linspace(0.0, 1.0, int(np.ceil(duration / GRID)) + 1)
+        s = np.linspace(0.0, 1.0, int(np.ceil(duration / LOAD_GRID)) + 1)
         both = np.concatenate([s, self.basis.breakpoints[:-1], self.basis.breakpoints[1:]])
         left = np.arange(len(both)) >= len(both) - self.basis.spans
         return both, left
@@ -247,12 +247,12 @@ class Oracle:
     def _motion(self, free: Array, duration: float, status: str) -> _Motion:
         kept = status in SUCCESS and float(self.grid_use(self.points(free), duration)[1].max()) <= 1 + OVER
         needed = duration if kept else self.needed(free, duration)
-        lack = self._lack(self.clearance_sites, free)
+        lack = self._violation(self.clearance_sites, free)
         return _Motion(free, duration, needed, float(lack.sum()), float(lack.max()), status)
 
-    def _lack(self, s: Array, free: Array) -> Array:
+    def _violation(self, s: Array, free: Array) -> Array:
         """(len(s),) lack of clearance of the worst contact [m]."""
-        return self.collision.query(self.basis.matrix(s) @ self.points(free), self.ends, 0.0).lack(len(s))
+        return self.collision.query(self.basis.design_matrix(s) @ self.points(free), self.ends, 0.0).violation(len(s))
 
     # -- rounds ---------------------------------------------------------------------------------------------------
 
@@ -272,37 +272,40 @@ class Oracle:
             trial = self._motion(*found[:3])
             iterations, rounds, failures = iterations + found[3], rounds + 1, failures + (trial.status not in SUCCESS)
             step = float(np.abs(trial.free - here.free).max())
-            if trial.deepest > LACK and trial.duration + PRICE * trial.lack > here.duration + PRICE * here.lack:
+            if (
+                trial.deepest > VIOLATION_MAX
+                and trial.duration + PRICE * trial.violation > here.duration + PRICE * here.violation
+            ):
                 box = BOX_SHRINK * min(box, step)
                 if best is not None and best.free is here.free and here.duration - trial.duration < SETTLED * here.duration:
                     break  # even the linearised contacts promise no more
                 continue
-            clear = not self._more_clearance(trial) and trial.deepest <= LACK
+            clear = not self._more_clearance(trial) and trial.deepest <= VIOLATION_MAX
             if trial.status in SUCCESS and clear and (best is None or trial.needed < best.needed):
                 best = trial
             boxed = len(contacts.sample) > 0 and step > 0.99 * box and here.duration - trial.duration > SETTLED * here.duration
-            box = min(2 * box, BOX_MOST) if trial.lack <= max(here.lack, LACK) else box
-            here = replace(trial, lack=float(self._lack(self.clearance_sites, trial.free).sum()))
+            box = min(2 * box, BOX_MOST) if trial.violation <= max(here.violation, VIOLATION_MAX) else box
+            here = replace(trial, violation=float(self._violation(self.clearance_sites, trial.free).sum()))
             if not self._more(trial) and clear and not boxed and not failures:
                 break
         return self._result(best or here, best is not None, duration, iterations, rounds, time.perf_counter() - begin)
 
-    def _contacts(self, free: Array, box: float) -> Contacts:
+    def _contacts(self, free: Array, box: float) -> NearPairs:
         """Contacts near this motion, without those that no motion in the box reaches."""
-        q = self.basis.matrix(self.clearance_sites) @ self.points(free)
+        q = self.basis.design_matrix(self.clearance_sites) @ self.points(free)
         found = self.collision.query(q, self.ends, REACH, gradients=True)
         near = found.margin < box * np.abs(found.gradient).sum(axis=1) + LEAST_REACH
         return found.chosen(near)
 
-    def _program(self, here: _Motion, contacts: Contacts) -> Program:
+    def _program(self, here: _Motion, contacts: NearPairs) -> Program:
         rows = list(self.sites(here.free, here.duration))
         return Program(self.setting, here.free, here.duration, rows, contacts, self.clearance_sites)
 
     def _more_clearance(self, motion: _Motion) -> bool:
         """Where a grid finds less clearance than the rows do, it becomes a place for rows; whether there was any."""
         s = np.linspace(0.0, 1.0, int(np.ceil(motion.duration / GRID_CLEARANCE)) + 1)
-        lack = np.pad(self._lack(s, motion.free), 1)
-        worst = (lack[1:-1] > LACK) & (lack[1:-1] >= lack[:-2]) & (lack[1:-1] >= lack[2:])
+        lack = np.pad(self._violation(s, motion.free), 1)
+        worst = (lack[1:-1] > VIOLATION_MAX) & (lack[1:-1] >= lack[:-2]) & (lack[1:-1] >= lack[2:])
         self.clearance_sites = np.union1d(self.clearance_sites, s[worst])
         return bool(np.any(worst))
 
@@ -314,7 +317,7 @@ class Oracle:
         padded = np.pad(use, ((1, 1), (0, 0)))
         k, m = np.nonzero((use > 1 + OVER / 4) & (use >= padded[:-2]) & (use >= padded[2:]))
         if use.max() > 1 + OVER:
-            apart = BESIDE / motion.duration
+            apart = BESIDE_PEAK / motion.duration
             beside = np.clip(s[k] + apart * np.array([[-1.0], [0.0], [1.0]]), 0.0, 1.0)
             self.extra.append((beside.ravel(), np.tile(m, 3)))
         return bool(use.max() > 1 + OVER)

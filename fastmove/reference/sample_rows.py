@@ -11,7 +11,7 @@ from fastmove.arrays import Array
 from fastmove.contact.expression import hold_margins
 from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.dynamics.path_margins import PathMargins
-from fastmove.optim.margins import INSIDE, SHRINK, STATIC_TARGET
+from fastmove.optim.margins import INSIDE, LIMIT_BACKOFF, STATIC_TARGET
 from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.bspline import SplineBasis
 
@@ -70,7 +70,7 @@ def weights_at(basis: SplineBasis, s: Array, sides: Array, orders: int, duration
     rows = np.arange(len(s))[:, None]
     parts = []
     for k in range(orders):
-        values = np.where(sides[:, None], basis.matrix(s, k, "left"), basis.matrix(s, k, "right"))
+        values = np.where(sides[:, None], basis.design_matrix(s, k, "left"), basis.design_matrix(s, k, "right"))
         parts.append(values[rows, columns] / duration**k)
     return first, np.concatenate(parts, axis=1)
 
@@ -96,8 +96,8 @@ class Limits:
         low = np.minimum(limits.position_min + span * INSIDE, ends.min(axis=0))
         high = np.maximum(limits.position_max - span * INSIDE, ends.max(axis=0))
         motion = (limits.velocity * inside, limits.acceleration * inside, limits.jerk * inside)
-        efforts = (limits.effort * (inside - SHRINK), limits.effort_rate * (inside - SHRINK))
-        return Limits(*motion, low, high, *efforts, UTILISATION_MAX * (inside - SHRINK), inside - SHRINK)
+        efforts = (limits.effort * (inside - LIMIT_BACKOFF), limits.effort_rate * (inside - LIMIT_BACKOFF))
+        return Limits(*motion, low, high, *efforts, UTILISATION_MAX * (inside - LIMIT_BACKOFF), inside - LIMIT_BACKOFF)
 
 
 def _use(problem: TransferProblem, efforts: ca.SX, limits: Limits) -> ca.SX:

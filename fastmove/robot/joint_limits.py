@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastmove import registries
-from fastmove.arrays import Array, locked
+from fastmove.arrays import Array, readonly
 from fastmove.errors import InputError
 
 LIMIT_KEYS = ("position_min", "position_max", "velocity", "acceleration", "jerk", "effort", "effort_rate")
@@ -35,7 +35,7 @@ class LimitSet:
 
     def __post_init__(self) -> None:
         for key in LIMIT_KEYS:
-            object.__setattr__(self, key, locked(getattr(self, key)))
+            object.__setattr__(self, key, readonly(getattr(self, key)))
         size = len(self.position_min)
         for key in LIMIT_KEYS:
             if getattr(self, key).shape != (size,):

@@ -11,7 +11,7 @@ import pinocchio as pin
 
 from fastmove.errors import UnknownName
 from fastmove.geometry.polytope import extent_directions, polytope
-from fastmove.tables import Table, read_toml
+from fastmove.tables import CheckedTable, read_toml
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class LinkShape:
     geometry: coal.CollisionGeometry
 
 
-def link_shapes(model: pin.Model, visuals: pin.GeometryModel) -> list[LinkShape]:
+def link_shapes(model: pin.Model, collision_geometry: pin.GeometryModel) -> list[LinkShape]:
     shapes = []
-    for item in visuals.geometryObjects:
+    for item in collision_geometry.geometryObjects:
         geometry = item.geometry
         if isinstance(geometry, coal.BVHModelBase):
             geometry.buildConvexHull(True, "Qt")
@@ -37,7 +37,7 @@ def link_shapes(model: pin.Model, visuals: pin.GeometryModel) -> list[LinkShape]
     return shapes
 
 
-def with_extents(shapes: list[LinkShape], model: pin.Model, table: Table, beside: Path) -> list[LinkShape]:
+def with_extents(shapes: list[LinkShape], model: pin.Model, table: CheckedTable, beside: Path) -> list[LinkShape]:
     """Links without a shape in the URDF become what robot.toml's file of extents says of them."""
     name = table.string("extents", "")
     if not name:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pinocchio as pin
 
-from fastmove.arrays import Array, locked
+from fastmove.arrays import Array, readonly
 from fastmove.errors import InputError, UnknownName
 from fastmove.robot.gripper import Gripper
 from fastmove.robot.joint_limits import LimitSet
@@ -21,7 +21,7 @@ from fastmove.robot.link_geometry import LinkShape, link_shapes, with_extents
 from fastmove.robot.robot_file import cup_from_table, gripper_from_table, limit_set_from_table, urdf_limits
 from fastmove.robot.suction_cup import SuctionCup
 from fastmove.robot.urdf import adjacent_pairs, revolute_for_continuous, srdf_pairs
-from fastmove.tables import Table, read_toml
+from fastmove.tables import CheckedTable, read_toml
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,7 +75,7 @@ class RobotModel:
             raise UnknownName("gripper", f"{found.name!r} is a suction cup; a two-finger gripper is needed")
         return found
 
-    def cup(self) -> SuctionCup:
+    def suction_cup(self) -> SuctionCup:
         """The first suction cup.  Raises UnknownName."""
         for holder in self.grippers.values():
             if isinstance(holder, SuctionCup):
@@ -121,26 +121,26 @@ class RobotModel:
         try:
             text = revolute_for_continuous(path.read_text())
             model = pin.buildModelFromXML(text)
-            visuals = pin.buildGeomFromUrdfString(model, text, pin.GeometryType.COLLISION, package_dirs=folders)
+            collision_geometry = pin.buildGeomFromUrdfString(model, text, pin.GeometryType.COLLISION, package_dirs=folders)
         except Exception as error:
             raise InputError(str(path), f"is not a URDF that can be read ({str(error).splitlines()[0]})") from error
-        table = Table({}, "")
+        table = CheckedTable({}, "")
         if isinstance(config, Mapping):
-            table = Table(dict(config), "robot")
+            table = CheckedTable(dict(config), "robot")
         elif config is not None:
             table = read_toml(Path(config))
         pairs = adjacent_pairs(text)
         if srdf is not None:
             pairs |= srdf_pairs(Path(srdf))
         beside = path.parent if config is None or isinstance(config, Mapping) else Path(config).parent
-        return _assemble(model, visuals, path, table, pairs, tuple(folders), beside)
+        return _assemble(model, collision_geometry, path, table, pairs, tuple(folders), beside)
 
 
 def _assemble(
     model: pin.Model,
-    visuals: pin.GeometryModel,
+    collision_geometry: pin.GeometryModel,
     path: Path,
-    table: Table,
+    table: CheckedTable,
     pairs: dict[frozenset[str], str],
     folders: tuple[str, ...],
     beside: Path,
@@ -159,7 +159,7 @@ def _assemble(
     limits = {name: limit_set_from_table(name, sub, size) for name, sub in table.tables("limits").items()}
     if not limits:
         limits = {"urdf": urdf_limits(model, names)}
-    for entry in table.list("unchecked"):
+    for entry in table.list_of_tables("unchecked"):
         links = entry.strings("links")
         for link in links:
             if not model.existFrame(link):
@@ -170,11 +170,11 @@ def _assemble(
         model=model,
         urdf=path,
         joint_names=names,
-        shapes=tuple(with_extents(link_shapes(model, visuals), model, table, beside)),
+        shapes=tuple(with_extents(link_shapes(model, collision_geometry), model, table, beside)),
         limits=limits,
         grippers=grippers,
-        armature=locked(table.numbers("armature", size, default=[0.0] * size)),
-        damping=locked(table.numbers("damping", size, default=[0.0] * size)),
+        armature=readonly(table.numbers("armature", size, default=[0.0] * size)),
+        damping=readonly(table.numbers("damping", size, default=[0.0] * size)),
         unchecked_pairs=pairs,
         payload=table.number("payload", float("inf")),
         package_dirs=folders,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pinocchio as pin
 
-from fastmove.arrays import locked
+from fastmove.arrays import readonly
 from fastmove.errors import InputError
 from fastmove.robot.joint_limits import LIMIT_KEYS, LimitSet
 from fastmove.robot.link_geometry import LinkShape
@@ -17,7 +17,7 @@ from fastmove.robot.model import RobotModel
 from fastmove.robot.suction_cup import SuctionCup
 
 
-def together(arms: Mapping[str, RobotModel]) -> RobotModel:
+def combine_robots(arms: Mapping[str, RobotModel]) -> RobotModel:
     """One robot of several, each where its base stands (`RobotModel.at`).
 
     Joints, links and grippers get the arm's name and an underscore in front: "left_panda_joint1", "left_hand".  Limit sets are
@@ -47,8 +47,8 @@ def together(arms: Mapping[str, RobotModel]) -> RobotModel:
         shapes=tuple(shape for part in parts for shape in part.shapes),
         limits={name: _limits(name, robots) for name in names},
         grippers={name: gripper for part in parts for name, gripper in part.grippers.items()},
-        armature=locked(np.concatenate([robot.armature for robot in robots])),
-        damping=locked(np.concatenate([robot.damping for robot in robots])),
+        armature=readonly(np.concatenate([robot.armature for robot in robots])),
+        damping=readonly(np.concatenate([robot.damping for robot in robots])),
         unchecked_pairs={pair: reason for part in parts for pair, reason in part.unchecked_pairs.items()},
         payload=sum(robot.payload for robot in robots),
         T_world_base=pin.SE3.Identity(),

@@ -6,34 +6,34 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove import registries
-from fastmove.arrays import locked
+from fastmove.arrays import readonly
 from fastmove.errors import InputError, UnknownName
 from fastmove.geometry.poses import pose
 from fastmove.robot.gripper import Gripper
 from fastmove.robot.joint_limits import LIMIT_KEYS, LimitSet
 from fastmove.robot.limit_kinds import KINDS
 from fastmove.robot.suction_cup import SuctionCup
-from fastmove.tables import Table
+from fastmove.tables import CheckedTable
 
 
-def gripper_from_table(model: pin.Model, name: str, table: Table) -> Gripper:
+def gripper_from_table(model: pin.Model, name: str, table: CheckedTable) -> Gripper:
     parent = table.string("link")
     if not model.existFrame(parent):
         raise UnknownName(table.key("link"), f"{parent!r} is no link of the URDF")
-    fingers = table.list("fingers")
+    fingers = table.list_of_tables("fingers")
     tool = table.table("tool")
     gripper = Gripper(
         name=name,
         parent_frame=parent,
         parent_T_tool=pose(tool.numbers("position", 3), tool.numbers("quaternion_xyzw", 4)),
         finger_joints=tuple(f.string("joint") for f in fingers),
-        finger_scale=locked([f.number("scale") for f in fingers]),
-        finger_offset=locked([f.number("offset", 0.0) for f in fingers]),
+        finger_scale=readonly([f.number("scale") for f in fingers]),
+        finger_offset=readonly([f.number("offset", 0.0) for f in fingers]),
         links=tuple(table.strings("links")),
-        pad_size=locked(table.numbers("pad_size", 2)),
-        pad_center=locked(table.numbers("pad_center", 2, default=[0.0, 0.0])),
-        opening=locked(table.numbers("opening", 2)),
-        force=locked(table.numbers("force", 2)),
+        pad_size=readonly(table.numbers("pad_size", 2)),
+        pad_center=readonly(table.numbers("pad_center", 2, default=[0.0, 0.0])),
+        opening=readonly(table.numbers("opening", 2)),
+        force=readonly(table.numbers("force", 2)),
         disc_radius=table.number("disc_radius", 0.003),
         pad_stiffness=table.number("pad_stiffness", float("inf"), low=1.0),
     )
@@ -43,7 +43,7 @@ def gripper_from_table(model: pin.Model, name: str, table: Table) -> Gripper:
     return gripper
 
 
-def cup_from_table(model: pin.Model, name: str, table: Table) -> SuctionCup:
+def cup_from_table(model: pin.Model, name: str, table: CheckedTable) -> SuctionCup:
     parent, tool = table.string("link"), table.table("tool")
     if not model.existFrame(parent):
         raise UnknownName(table.key("link"), f"{parent!r} is no link of the URDF")
@@ -58,10 +58,10 @@ def cup_from_table(model: pin.Model, name: str, table: Table) -> SuctionCup:
     )
 
 
-def limit_set_from_table(name: str, table: Table, size: int) -> LimitSet:
+def limit_set_from_table(name: str, table: CheckedTable, size: int) -> LimitSet:
     further = set(registries.limit_kinds.names()) - {kind.name for kind in KINDS}
     others = {key: table.number(key) for key in sorted(further) if table.has(key)}
-    return LimitSet(name, **{key: locked(table.numbers(key, size, finite=False)) for key in LIMIT_KEYS}, others=others)
+    return LimitSet(name, **{key: readonly(table.numbers(key, size, finite=False)) for key in LIMIT_KEYS}, others=others)
 
 
 def urdf_limits(model: pin.Model, names: tuple[str, ...]) -> LimitSet:

@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 import pinocchio as pin
 
-from fastmove.arrays import Array, locked
+from fastmove.arrays import Array, readonly
 from fastmove.errors import InputError
 from fastmove.geometry.shapes import Shape
 
@@ -52,7 +52,7 @@ class SuctionCup:
     @property
     def force(self) -> Array:
         """(2,) its vacuum force V = p π r², least and largest alike [N]."""
-        return locked([self.pressure * np.pi * self.radius**2] * 2)
+        return readonly([self.pressure * np.pi * self.radius**2] * 2)
 
     def finger_positions(self, opening: float) -> dict[str, float]:
         """None: it has no fingers."""

@@ -17,20 +17,20 @@ from scipy.optimize import linprog
 from fastmove.arrays import Array
 from fastmove.problem.goal import GoalPose
 from fastmove.problem.transfer import TransferProblem
-from fastmove.search.ik import Reach
+from fastmove.search.ik import GoalIk
 from fastmove.search.time_bound import ALONE, joint_motions
 
-INSIDE = 1e-6  # a configuration that is this near a region is in it [m], [rad]
-STEPS, RADIUS, SHRINK, LEAST = 8, 0.3, 0.25, 0.01  # of the region of trust [rad]
+REGION_INSIDE = 1e-6  # a configuration that is this near a region is in it [m], [rad]
+STEPS, RADIUS, RADIUS_FACTOR, LEAST = 8, 0.3, 0.25, 0.01  # of the region of trust [rad]
 GAIN = 1e-3  # share of the bound that a step must save
 SLOPE_STEP = 1e-5  # [rad]
 
 
-def soonest(problem: TransferProblem, q: Array) -> Array | None:
+def refine_goals(problem: TransferProblem, q: Array) -> Array | None:
     """From a configuration (n,) in one of the goal's regions to that near it with the least bound; None where it is that."""
     for goal in problem.goal.poses:
-        reach = Reach(problem, goal)
-        if max(goal.gaps(reach.frame(q)[0])) < INSIDE:
+        reach = GoalIk(problem, goal)
+        if max(goal.distance_outside(reach.frame(q)[0])) < REGION_INSIDE:
             return _followed(problem, goal, reach, q)
     return None
 
@@ -42,23 +42,23 @@ def _times(problem: TransferProblem, q: Array) -> Array:
     return np.array(motion.independent_min_durations)
 
 
-def _followed(problem: TransferProblem, goal: GoalPose, reach: Reach, q: Array) -> Array | None:
+def _followed(problem: TransferProblem, goal: GoalPose, reach: GoalIk, q: Array) -> Array | None:
     """Where the bound is least near a configuration; None where it is least there."""
     times, radius, first = _times(problem, q), RADIUS, q
     for _ in range(STEPS):
         if radius < LEAST:
             break
         change = _step(problem, goal, reach, q, times, radius)
-        back = None if change is None else reach.into(goal, q + change)
+        back = None if change is None else reach.project_into(goal, q + change)
         later = None if back is None else _times(problem, back)
         if back is None or later is None or later.max() > (1 - GAIN) * times.max():
-            radius *= SHRINK
+            radius *= RADIUS_FACTOR
         else:
             q, times = back, later
     return None if q is first else q
 
 
-def _step(problem: TransferProblem, goal: GoalPose, reach: Reach, q: Array, times: Array, radius: float) -> Array | None:
+def _step(problem: TransferProblem, goal: GoalPose, reach: GoalIk, q: Array, times: Array, radius: float) -> Array | None:
     """The linear program's δ (n,)."""
     n, limits = len(q), problem.limit_set
     slope = (_times(problem, np.clip(q + SLOPE_STEP, limits.position_min, limits.position_max)) - times) / SLOPE_STEP
@@ -67,7 +67,7 @@ def _step(problem: TransferProblem, goal: GoalPose, reach: Reach, q: Array, time
     shift = frame.translation - goal.placement.translation
     rows = [np.column_stack([np.diag(slope), -np.ones(n)])]
     bounds = [-times]
-    for sign, room in zip((1.0, -1.0), reversed(goal.room(frame)), strict=True):
+    for sign, room in zip((1.0, -1.0), reversed(goal.turn_range(frame)), strict=True):
         rows.append(np.column_stack([sign * jacobian[:3], np.zeros(3)]))
         bounds.append(goal.tolerance - sign * shift)
         if np.isfinite(room):

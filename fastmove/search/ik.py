@@ -22,7 +22,7 @@ from fastmove.problem.transfer import TransferProblem
 STARTS = 96
 FRESH = 12  # new starts at every further sample of a region
 WALKS, WALK, MOST = 2, 0.45, 40  # steps along the self-motion, their length [rad], configurations kept per sample
-STEPS, FEW = 60, 16  # from random and from near starts
+STEPS, FEW_STEPS = 60, 16  # from random and from near starts
 DAMPING = 1e-4
 CLOSE = 1e-10  # of the twist that is left [m], [rad]
 DISTINCT = 0.3  # solutions nearer than this in every joint count as one [rad]
@@ -54,7 +54,7 @@ def configurations(problem: TransferProblem, target: pin.SE3, near: Array | None
     return _distinct(q, problem.robot.n_arm)
 
 
-def reached(problem: TransferProblem, seed: int = 0) -> TransferProblem:
+def with_goal_configurations(problem: TransferProblem, seed: int = 0) -> TransferProblem:
     """The problem with configurations for all its goal poses: every region sampled, every sample by every branch found.
 
     Solutions are followed from sample to sample, with some fresh starts at each; a redundant arm's are spread by walking along
@@ -64,13 +64,13 @@ def reached(problem: TransferProblem, seed: int = 0) -> TransferProblem:
         GoalOutOfReach: no configuration of the robot puts the item (or the tool) anywhere in the regions.
     """
     rng = np.random.default_rng(seed)
-    q = np.concatenate([found for goal in problem.goal.poses for found in Reach(problem, goal).along(goal.samples(), rng)])
+    q = np.concatenate([found for goal in problem.goal.poses for found in GoalIk(problem, goal).along(goal.samples(), rng)])
     if len(q) == 0:
         raise GoalOutOfReach("goal.poses", f"are out of reach: no configuration of {problem.robot.name} gets there")
     return problem.with_(goal=replace(problem.goal, configurations=q))
 
 
-class Reach:
+class GoalIk:
     """Configurations that put what a goal places (the item, or the tool) where it is asked for: one problem, many poses."""
 
     def __init__(self, problem: TransferProblem, goal: GoalPose | None = None) -> None:
@@ -84,7 +84,7 @@ class Reach:
 
     def near(self, target: pin.SE3, pool: Array) -> Array:
         """(K, n) from these starts."""
-        return _distinct(self.solver.solve(target, pool, FEW), self.problem.robot.n_arm)[:MOST]
+        return _distinct(self.solver.solve(target, pool, FEW_STEPS), self.problem.robot.n_arm)[:MOST]
 
     def along(self, targets: list[pin.SE3], rng: np.random.Generator) -> Iterator[Array]:
         """(K, n) for each of these poses, followed from one to the next, with some fresh starts at each."""
@@ -92,22 +92,23 @@ class Reach:
         for target in targets:
             found = self._spread(target, _distinct(self.solver.solve(target, known, steps), self.problem.robot.n_arm))
             yield found
-            known, steps = np.concatenate([found, _starts(self.problem, rng, FRESH)]), FEW
+            known, steps = np.concatenate([found, _starts(self.problem, rng, FRESH)]), FEW_STEPS
 
     def frame(self, q: Array) -> tuple[pin.SE3, Array]:
         """Pose of what a goal places at q (n,), and its Jacobian (6, n): displacement and rotation vector in the world."""
         rotation, origin, jacobian = self.solver.kinematics.frame(q[None], self.solver.joint, self.solver.placement)
         return pin.SE3(rotation[0], origin[0]), jacobian[0]
 
-    def into(self, goal: GoalPose, q: Array) -> Array | None:
+    def project_into(self, goal: GoalPose, q: Array) -> Array | None:
         """The configuration near q (n,) that is in the region, by way of its nearest pose; None where there is none."""
-        found = self.solver.solve(goal.nearest(self.frame(q)[0]), q[None], FEW)
+        found = self.solver.solve(goal.nearest(self.frame(q)[0]), q[None], FEW_STEPS)
         return found[0] if len(found) else None
 
     def _spread(self, target: pin.SE3, found: Array) -> Array:
         for _ in range(WALKS if len(found) else 0):
             found = _distinct(
-                np.concatenate([found, self.solver.solve(target, self.solver.aside(target, found), FEW)]), len(found[0])
+                np.concatenate([found, self.solver.solve(target, self.solver.nullspace_steps(target, found), FEW_STEPS)]),
+                len(found[0]),
             )
         return found[:MOST]
 
@@ -135,7 +136,7 @@ class _Solver:
         self.kinematics, self.joint, self.placement = Kinematics(arm), joint, placement
         self.low, self.high = problem.limit_set.position_min, problem.limit_set.position_max
 
-    def aside(self, target: pin.SE3, q: Array) -> Array:
+    def nullspace_steps(self, target: pin.SE3, q: Array) -> Array:
         """Configurations a step along the self-motion to either side of these solutions (N, n); none for six joints."""
         if q.shape[1] <= 6:
             return q[:0]

@@ -12,17 +12,17 @@ from fastmove.search.time_bound import ARRIVING, Bound, joint_motions
 from fastmove.trajectory.bspline import SplineBasis
 
 
-def straight(start: Array, goal: Array, knots: Bound, basis: SplineBasis) -> Array:
+def straight_guess(start: Array, goal: Array, knots: Bound, basis: SplineBasis) -> Array:
     """(n_free, n) control points of a straight line in joint space, timed like the slowest joint's optimum.
 
     That profile is a cubic spline on the switching times, so interpolation at the Greville sites is exact.
     """
     sites = basis.greville()
-    share = np.linalg.solve(basis.matrix(sites), knots.progress(sites))
+    share = np.linalg.solve(basis.design_matrix(sites), knots.progress(sites))
     return np.asarray((start + np.outer(share, goal - start))[3:-3])
 
 
-def bent(start: Array, goal: Array, limits: LimitSet, basis: SplineBasis, seed: int) -> Array:
+def bent_guess(start: Array, goal: Array, limits: LimitSet, basis: SplineBasis, seed: int) -> Array:
     """(n_free, n) control points of a straight line bent in every joint by a few random sines, kept inside the position range."""
     rng = np.random.default_rng(seed)
     u = np.linspace(0.0, 1.0, basis.size - 4)[1:-1, None]
@@ -45,13 +45,13 @@ def along_path(path: Array, basis: SplineBasis, weights: Array) -> Array:
     return _fit(basis, s, target, path[0], path[-1])
 
 
-def moving(start: State, goal: Array, limits: LimitSet, basis: SplineBasis) -> tuple[Array, float]:
+def moving_guess(start: State, goal: Array, limits: LimitSet, basis: SplineBasis) -> tuple[Array, float]:
     """(n_free, n) control points and duration of Ruckig's time-synchronised motion from a moving start."""
     trajectory = joint_motions(start, goal, limits.velocity, limits.acceleration, limits.jerk, ARRIVING)
     duration = float(trajectory.duration)
     s = np.linspace(0, 1, 12 * basis.spans + 1)
     target = np.array([trajectory.at_time(float(t))[0] for t in s * duration])
-    ends = np.linalg.inv(np.concatenate([basis.matrix(np.zeros(1), k)[:, :3] for k in range(3)]))
+    ends = np.linalg.inv(np.concatenate([basis.design_matrix(np.zeros(1), k)[:, :3] for k in range(3)]))
     first = ends @ np.stack([start.q, start.v * duration, start.a * duration**2])
     return _fit(basis, s, target, first, goal), duration
 
@@ -60,14 +60,14 @@ def timed_by(basis: SplineBasis, own: SplineBasis, points: Array, law: Array) ->
     """(n_free, n) control points on a basis of a motion (all points on its own) run through by a law (K, 2) of rows (t, τ)."""
     s = np.linspace(0, 1, 12 * basis.spans + 1)
     place = np.interp(s * law[-1, 0], law[:, 0], law[:, 1]) / law[-1, 1]
-    return _fit(basis, s, own.matrix(np.clip(place, 0.0, 1.0)) @ points, points[0], points[-1])
+    return _fit(basis, s, own.design_matrix(np.clip(place, 0.0, 1.0)) @ points, points[0], points[-1])
 
 
 def _fit(basis: SplineBasis, s: Array, target: Array, first: Array, last: Array) -> Array:
     """Least squares with the first and last three control points fixed to `first`, `last` ((n,) or (3, n))."""
     n = target.shape[1]
-    matrix = basis.matrix(s)
-    curvature = basis.matrix(basis.greville(), 2) * 1e-3
+    matrix = basis.design_matrix(s)
+    curvature = basis.design_matrix(basis.greville(), 2) * 1e-3
     fixed = np.zeros((basis.size, n))
     fixed[:3], fixed[-3:] = first, last
     rows = np.concatenate([matrix[:, 3:-3], curvature[:, 3:-3]])

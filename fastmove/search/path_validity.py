@@ -7,32 +7,32 @@ from functools import lru_cache
 import numpy as np
 import pinocchio as pin
 
-from fastmove.arrays import Array, locked
+from fastmove.arrays import Array, readonly
 from fastmove.collision.broadphase import Broadphase
 from fastmove.collision.checker import Collision
 from fastmove.collision.query_types import Ends
 from fastmove.dynamics.efforts import Dynamics
-from fastmove.dynamics.load_usage import Carry
+from fastmove.dynamics.load_usage import LoadUtilisation
 from fastmove.multibody.assembly import goal_frame
 from fastmove.problem.goal import TOOL, GoalPose
 from fastmove.problem.scene import FADE_DISTANCE
 from fastmove.problem.transfer import TransferProblem
 
-STEP = 0.05  # resolution of edge checks [rad]
+EDGE_STEP = 0.05  # resolution of edge checks [rad]
 LIFT_STEP, LIFT_MAX = 0.01, 0.30  # [m]
 STATIC_USE = 0.95
 
 
-class Validity:
+class StateValidityChecker:
     """Whether configurations are free and holdable at rest."""
 
     def __init__(self, collision: Collision, dynamics: Dynamics, problem: TransferProblem, ends: Ends) -> None:
         self.collision, self.dynamics, self.problem, self.ends = collision, dynamics, problem, ends
-        self.broadphase, self.carry = Broadphase(collision.assembly, collision), Carry(problem)
-        self._lifts: dict[str, list[Array]] = {}
+        self.broadphase, self.carry = Broadphase(collision.assembly, collision), LoadUtilisation(problem)
+        self._retreats: dict[str, list[Array]] = {}
 
     def __call__(self, q: Array) -> bool:
-        if self.ends.lanes and not self.collision.in_lanes(q, self.ends):
+        if self.ends.corridors and not self.collision.in_corridors(q, self.ends):
             return False
         return (self.broadphase.free(q) or self._touching(q)) and self._holdable(q) and self._stated(q)
 
@@ -48,18 +48,18 @@ class Validity:
         return not np.any(self.collision.query(q[None], self.ends, 0.0).margin < 0)
 
     def _holdable(self, q: Array) -> bool:
-        return not self.problem.holds or float(self.carry.rest_use(self.dynamics.static(q[None]))[0]) <= STATIC_USE
+        return not self.problem.holds or float(self.carry.utilisation_at_rest(self.dynamics.static(q[None]))[0]) <= STATIC_USE
 
-    def lift(self, q: Array, end: str) -> list[Array]:
+    def retreat_path(self, q: Array, end: str) -> list[Array]:
         """The way out of an end, found once."""
-        if end not in self._lifts:
-            self._lifts[end] = _lift(self.collision, self.problem, self, q, end)
-        return self._lifts[end]
+        if end not in self._retreats:
+            self._retreats[end] = _retreat_path(self.collision, self.problem, self, q, end)
+        return self._retreats[end]
 
     def edge(self, a: Array, b: Array) -> bool:
         """Whether a to b is free at steps of at most `STEP`, a itself not checked; far points first."""
         way = b - a
-        inner = _shares(max(1, int(np.ceil(np.sqrt(way @ way) / STEP))))
+        inner = _shares(max(1, int(np.ceil(np.sqrt(way @ way) / EDGE_STEP))))
         return self(b) and all(map(self, a + inner[:, None] * way))
 
 
@@ -67,7 +67,7 @@ class Validity:
 def _shares(count: int) -> Array:
     """(count − 1,) inner shares k/count of an edge in the order in which they are checked: halves, quarters, …"""
     order = sorted(range(1, count), key=lambda k: (-(k & -k), k))
-    return locked(np.array(order) / count)
+    return readonly(np.array(order) / count)
 
 
 def _way_out(problem: TransferProblem, end: str, approach: Array) -> Array | None:
@@ -81,7 +81,7 @@ def _way_out(problem: TransferProblem, end: str, approach: Array) -> Array | Non
     return None if size < 1e-9 else -np.array(problem.gravity) / size
 
 
-def _lift(collision: Collision, problem: TransferProblem, valid: Validity, q: Array, end: str) -> list[Array]:
+def _retreat_path(collision: Collision, problem: TransferProblem, valid: StateValidityChecker, q: Array, end: str) -> list[Array]:
     """Configurations that move the hand out of an end without turning it, as far as they are valid."""
     chain, limits = [q], problem.limit_set
     if not problem.robot.grippers:

@@ -18,13 +18,13 @@ from scipy.spatial import cKDTree
 from fastmove.arrays import Array
 from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.geometry.polytope import even_directions
-from fastmove.problem.grasp import Held
+from fastmove.problem.grasp import HeldItem
 
 POINTS = 6000
 COVERING = 3.0  # covering radius of the lattice times √POINTS (2.73 found numerically)
 
 
-def rest_use(held: Held, direction: Array, gravity: float) -> Array:
+def utilisation_at_rest(held: HeldItem, direction: Array, gravity: float) -> Array:
     """(N,) use of the contact at rest, 1 = limit, at its largest grip; gravity [m/s²] along (N, 3) in the grasp frame."""
     use, force = np.zeros(len(direction)), float(held.grasp.grip_force[1])
     for body in held.bodies:
@@ -34,11 +34,11 @@ def rest_use(held: Held, direction: Array, gravity: float) -> Array:
     return use
 
 
-def bottleneck(held: Held, start: Array, goal: Array, gravity: float) -> float:
+def bottleneck(held: HeldItem, start: Array, goal: Array, gravity: float) -> float:
     """Least use, 1 = limit, that every way from one direction of gravity (3,) to the other exceeds somewhere (a lower bound)."""
     points = even_directions(POINTS)
     radius = COVERING / np.sqrt(POINTS)
-    use = rest_use(held, points, gravity)
+    use = utilisation_at_rest(held, points, gravity)
     pairs = cKDTree(points).query_pairs(2 * radius, output_type="ndarray")
     cost = np.maximum(use[pairs[:, 0]], use[pairs[:, 1]]) + 1e-9  # zero would be no edge
     tree = minimum_spanning_tree(coo_array((cost, (pairs[:, 0], pairs[:, 1])), shape=(POINTS, POINTS)))

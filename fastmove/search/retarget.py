@@ -12,9 +12,9 @@ from fastmove.collision.checker import Collision
 from fastmove.collision.query_types import Ends
 from fastmove.errors import GraspInvalid, InputError
 from fastmove.multibody.assembly import assemble, hand_overlaps
-from fastmove.multibody.open_hand import OpenedHand
+from fastmove.multibody.open_hand import OpenHandCheck
 from fastmove.problem.goal import Goal, State
-from fastmove.problem.grasp import Held, hold
+from fastmove.problem.grasp import HeldItem, hold
 from fastmove.problem.scene import Scene
 from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.model import RobotModel
@@ -24,7 +24,7 @@ from fastmove.search.time_bound import lower_bound
 BACK_STEP, BACK_MAX = 0.001, 0.06  # how far another hand may hold the item nearer to its finger tips [m]
 
 
-def on_robot(problem: TransferProblem, robot: RobotModel, limits: str | None = None, goals: int = 3) -> TransferProblem:
+def retarget(problem: TransferProblem, robot: RobotModel, limits: str | None = None, goals: int = 3) -> TransferProblem:
     """The same transfer by another robot: same item poses and scene, same grasp in the tool frame, configurations by IK.
 
     Of the start configurations that are free the one with the least lower bound to a free goal is taken, and that start's
@@ -51,7 +51,7 @@ def on_robot(problem: TransferProblem, robot: RobotModel, limits: str | None = N
     return there.with_(start=State.rest(starts[first]), goal=Goal(ends[nearest]))
 
 
-def _in_gripper(held: Held, robot: RobotModel) -> Held:
+def _in_gripper(held: HeldItem, robot: RobotModel) -> HeldItem:
     """The same grasp in the robot's own gripper: no deeper than its fingers allow, with what both item and gripper bear."""
     gripper, item, (low, high) = robot.gripper(), held.item, held.grasp.grip_force
     if high < gripper.force[0]:  # what the grasp asks for is less than the gripper can give: what the item bears counts
@@ -75,7 +75,7 @@ def _in_gripper(held: Held, robot: RobotModel) -> Held:
     raise GraspInvalid("grasp.tool_T_item", f"the hand of {robot.name} has no room for {item.name} at this grasp")
 
 
-def _clear_of_hand(robot: RobotModel, held: Held) -> bool:
+def _clear_of_hand(robot: RobotModel, held: HeldItem) -> bool:
     middle = (robot.limit_set().position_min + robot.limit_set().position_max) / 2
     problem = TransferProblem("", robot, (held,), Scene(), State.rest(middle), Goal(middle[None]), robot.default_limits)
     return min(hand_overlaps(assemble(problem)))[0] >= 0
@@ -86,7 +86,7 @@ def _free(problem: TransferProblem, pose: pin.SE3, end: str) -> Array:
     found = configurations(problem, pose)
     if len(found) == 0:
         raise InputError(end, f"is out of reach of {problem.robot.name}: no configuration puts the item there")
-    collision, hand, free = Collision(problem, assemble(problem)), OpenedHand(problem), []
+    collision, hand, free = Collision(problem, assemble(problem)), OpenHandCheck(problem), []
     best: tuple[float, str] = (-np.inf, "")
     for q in found:
         ends = collision.ends(q, q)

@@ -20,7 +20,7 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.robot.joint_limits import LimitSet
-from fastmove.search.path_validity import Validity
+from fastmove.search.path_validity import StateValidityChecker
 from fastmove.search.polyline import lengths, on_polyline
 
 EXTENSION = 1.0  # longest new edge [rad]: of 218 problems, 0.8 to 1.2 took the least time
@@ -29,7 +29,7 @@ ITERATIONS = 4000
 BATCH = 256  # targets drawn at once
 SHORTCUTS = 60  # with 100 the paths of different seeds are more alike, and the motions that come of them
 ACROSS = 15  # places along two paths at which the way from one to the other is checked …
-BESIDE = 0.7  # … where no joint is farther apart than this [rad]: of 60 problems, 2 lost more than 0.5 % by it
+BESIDE_SHARE = 0.7  # … where no joint is farther apart than this [rad]: of 60 problems, 2 lost more than 0.5 % by it
 
 
 @dataclass
@@ -69,7 +69,7 @@ class _Tree:
         return path[::-1]
 
 
-def connect(valid: Validity, goal: Array, seed: int, patience: int = 1, direct: bool = True) -> Array | None:
+def connect(valid: StateValidityChecker, goal: Array, seed: int, budget_factor: int = 1, direct: bool = True) -> Array | None:
     """A collision-free polyline (K, n) from start to goal, or None within the budget of `patience` × `ITERATIONS`.
 
     direct: whether it may be the straight line between the lifted ends, the same for every seed.
@@ -77,9 +77,9 @@ def connect(valid: Validity, goal: Array, seed: int, patience: int = 1, direct: 
     problem = valid.problem
     rng = np.random.default_rng(seed)
     limits, start = problem.limit_set, np.array(problem.start.q)
-    trees = [_Tree.from_chain(valid.lift(q, end)) for q, end in ((start, "start"), (goal, "goal"))]
+    trees = [_Tree.from_chain(valid.retreat_path(q, end)) for q, end in ((start, "start"), (goal, "goal"))]
     path = _joined(trees, valid) if direct else None
-    for target in islice(_targets(limits, start, goal, rng), patience * ITERATIONS):
+    for target in islice(_targets(limits, start, goal, rng), budget_factor * ITERATIONS):
         if path is not None:
             break
         near, far = sorted(trees, key=len)
@@ -103,7 +103,7 @@ def _targets(limits: LimitSet, start: Array, goal: Array, rng: np.random.Generat
         yield from rng.uniform(bottom, top)
 
 
-def _joined(trees: list[_Tree], valid: Validity) -> list[Array] | None:
+def _joined(trees: list[_Tree], valid: StateValidityChecker) -> list[Array] | None:
     """The lifted ends, joined directly."""
     one, other = trees
     a, b = len(one.parents) - 1, len(other.parents) - 1
@@ -112,7 +112,7 @@ def _joined(trees: list[_Tree], valid: Validity) -> list[Array] | None:
     return None
 
 
-def _extend(tree: _Tree, target: Array, valid: Validity) -> int | None:
+def _extend(tree: _Tree, target: Array, valid: StateValidityChecker) -> int | None:
     nearest = tree.nearest(target)
     here = tree.nodes[nearest]
     step = target - here
@@ -120,7 +120,7 @@ def _extend(tree: _Tree, target: Array, valid: Validity) -> int | None:
     return tree.add(q, nearest) if valid.edge(here, q) else None
 
 
-def _reach(near: _Tree, node: int, far: _Tree, valid: Validity) -> list[Array] | None:
+def _reach(near: _Tree, node: int, far: _Tree, valid: StateValidityChecker) -> list[Array] | None:
     """Grow the far tree towards the new node until it arrives or is blocked."""
     target = near.nodes[node].copy()
     while True:
@@ -131,7 +131,7 @@ def _reach(near: _Tree, node: int, far: _Tree, valid: Validity) -> list[Array] |
             return near.branch(node) + far.branch(new)[::-1][1:]
 
 
-def _shortcut(path: Array, valid: Validity, rng: np.random.Generator) -> Array:
+def _shortcut(path: Array, valid: StateValidityChecker, rng: np.random.Generator) -> Array:
     """Replace stretches between two random points on the polyline by straight lines where these are valid."""
     way = lengths(path)
     for share in rng.uniform(size=(SHORTCUTS, 2)):
@@ -150,9 +150,9 @@ def _shortcut(path: Array, valid: Validity, rng: np.random.Generator) -> Array:
     return path
 
 
-def alike(one: Array, other: Array, valid: Validity) -> bool:
+def is_deformable_to(one: Array, other: Array, valid: StateValidityChecker) -> bool:
     """Whether a path can be moved into another one straight through what is free, and not far (a visibility deformation: Jaillet
     & Siméon, IJRR 27(11–12), 2008): the motions that come of both are most often the same."""
     places = np.linspace(0.0, 1.0, ACROSS + 2)[1:-1]
     here, there = (on_polyline(path, lengths(path), places) for path in (one, other))
-    return float(np.abs(there - here).max()) < BESIDE and all(map(valid.edge, here, there))
+    return float(np.abs(there - here).max()) < BESIDE_SHARE and all(map(valid.edge, here, there))

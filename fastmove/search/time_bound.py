@@ -60,7 +60,7 @@ def lower_bound(start: State, goal: Array, limits: LimitSet, jerk: Array | None 
 
 
 def joint_motions(
-    start: State, goal: Array, velocity: Array, acceleration: Array, jerk: Array, together: ruckig.Synchronization
+    start: State, goal: Array, velocity: Array, acceleration: Array, jerk: Array, synchronization: ruckig.Synchronization
 ) -> ruckig.Trajectory:
     """Ruckig's motion from a state to a configuration at rest: joints `ALONE`, each at its own fastest; `ARRIVING` together;
     or on a `STRAIGHT` line, where the start is at rest.
@@ -70,7 +70,7 @@ def joint_motions(
     """
     request = _to_rest(start, acceleration, jerk)
     request.target_position, request.max_velocity = goal.tolist(), velocity.tolist()
-    request.synchronization = together
+    request.synchronization = synchronization
     return _solved(request, "goal", "no motion of the joints alone satisfies the limits")
 
 

@@ -20,7 +20,7 @@ EASE = 0.16  # [s] over which a law's corners are rounded
 SPANS = 24  # even breakpoints beside those of the motion's own time, wherever that is then
 
 
-def laws(free: Callable[[Array, Array], Array], duration: float, still_from: float) -> list[Array]:
+def time_laws(free: Callable[[Array, Array], Array], duration: float, still_from: float) -> list[Array]:
     """Laws (K, 2) of rows (t, τ) from 0 to the arrival: one that begins later and goes on without a pause; and of those that
     arrive earliest one that waits early and passes at full speed, and one that runs ahead and waits there, corners rounded.
     Empty where nothing is in the motion's way, or no law leads past what is.
@@ -63,13 +63,13 @@ def along(law: Array, basis: SplineBasis) -> SplineBasis:
     return SplineBasis(np.unique(np.concatenate([[0.0, 1.0], there, even[apart]])))
 
 
-def _back(reached: Array, last: int, moves: bool) -> Array:
+def _back(reachable: Array, last: int, moves: bool) -> Array:
     """(last + 1,) places from the arrival back, moving whenever that leads back to the start, or waiting whenever it does."""
     places = np.empty(last + 1, dtype=int)
-    places[last] = here = len(reached) - 1
+    places[last] = here = len(reachable) - 1
     for j in range(last - 1, -1, -1):
-        before = bool(here > 0 and reached[here - 1, j])
-        here -= int(before if moves else not reached[here, j])
+        before = bool(here > 0 and reachable[here - 1, j])
+        here -= int(before if moves else not reachable[here, j])
         places[j] = here
     return places
 

@@ -12,7 +12,7 @@ from math import factorial
 
 import numpy as np
 
-from fastmove.arrays import Array, locked
+from fastmove.arrays import Array, readonly
 from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial
 
 DEGREE = 3
@@ -29,7 +29,7 @@ class SplineBasis:
     breakpoints: Array
 
     def __post_init__(self) -> None:
-        beta = locked(self.breakpoints)
+        beta = readonly(self.breakpoints)
         if beta.ndim != 1 or len(beta) < 2 or beta[0] != 0.0 or beta[-1] != 1.0 or np.any(np.diff(beta) <= 0):
             raise ValueError(f"breakpoints must increase strictly from 0 to 1, got {beta}")
         object.__setattr__(self, "breakpoints", beta)
@@ -53,7 +53,7 @@ class SplineBasis:
         index = np.searchsorted(self.breakpoints, s, side="right" if side == "right" else "left") - 1
         return np.clip(index, 0, self.spans - 1)
 
-    def matrix(self, s: object, order: int = 0, side: str = "right") -> Array:
+    def design_matrix(self, s: object, order: int = 0, side: str = "right") -> Array:
         """(N, size) values at s of the `order`-th derivative with respect to s of every basis function.
 
         Cox–de Boor recursion for the functions of degree 3 − order, then the derivative as differences of
@@ -108,7 +108,7 @@ class SplineBasis:
         The finer space contains the curve, so interpolating it at the finer Greville sites is exact.
         """
         sites = finer.greville()
-        return np.asarray(np.linalg.solve(finer.matrix(sites), self.matrix(sites)))
+        return np.asarray(np.linalg.solve(finer.design_matrix(sites), self.design_matrix(sites)))
 
     def greville(self) -> Array:
         """(size,) Greville sites: interpolation there is always well posed."""

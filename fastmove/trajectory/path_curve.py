@@ -12,7 +12,7 @@ from fastmove.trajectory.trajectory import Trajectory
 NEAR_SAMPLES = 2000  # of the curve, where a point's place on it is looked for
 
 
-class Way:
+class PathCurve:
     """A curve f(σ), 0 ≤ σ ≤ 1, twice differentiable.
 
     Args:
@@ -28,7 +28,7 @@ class Way:
         self._seen = self._spline(self._dense)
 
     @staticmethod
-    def through(path: object) -> Way:
+    def through(path: object) -> PathCurve:
         """From a trajectory, or from configurations (K, n) in order.
 
         Raises:
@@ -39,7 +39,7 @@ class Way:
             even = np.linspace(0, path.duration, 201)  # knots of a spline must not be rounding apart
             apart = np.abs(even[:, None] - motion.times).min(axis=1) > 1e-3 * path.duration
             times = np.sort(np.concatenate([motion.times, even[apart]]))
-            return Way(times / path.duration, motion(times), timed=True)
+            return PathCurve(times / path.duration, motion(times), timed=True)
         points = np.atleast_2d(np.asarray(path, dtype=float))
         if points.ndim != 2 or len(points) < 2 or not np.all(np.isfinite(points)):
             raise InputError("path", "needs at least two configurations of finite numbers, or a Trajectory")
@@ -48,7 +48,7 @@ class Way:
         points, steps = points[kept], steps[kept[1:]]
         if len(points) < 2:
             raise InputError("path", "stays where it is; it needs two different configurations")
-        return Way(np.concatenate([[0.0], np.cumsum(steps)]) / steps.sum(), points)
+        return PathCurve(np.concatenate([[0.0], np.cumsum(steps)]) / steps.sum(), points)
 
     def at(self, sigma: Array) -> Array:
         return np.asarray(self._spline(np.clip(sigma, 0.0, 1.0)))

@@ -7,7 +7,7 @@ from math import copysign, factorial, sqrt
 
 import numpy as np
 
-from fastmove.arrays import Array, locked
+from fastmove.arrays import Array, readonly
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class PiecewisePolynomial:
     coefficients: Array
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "times", locked(self.times))
-        object.__setattr__(self, "coefficients", locked(self.coefficients))
+        object.__setattr__(self, "times", readonly(self.times))
+        object.__setattr__(self, "coefficients", readonly(self.coefficients))
         if len(self.times) < 2 or not np.all(np.diff(self.times) > 0) or not np.all(np.isfinite(self.times)):
             raise ValueError("times must be at least two, finite, and increase strictly")
         if self.coefficients.ndim != 3 or len(self.coefficients) != len(self.times) - 1:

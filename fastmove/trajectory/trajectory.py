@@ -8,7 +8,7 @@ from math import comb
 
 import numpy as np
 
-from fastmove.arrays import Array, locked
+from fastmove.arrays import Array, readonly
 from fastmove.errors import TrajectoryFileError
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial
@@ -34,9 +34,9 @@ class Phase:
 
     def __post_init__(self) -> None:
         for key in ("grip_force", "opening"):
-            object.__setattr__(self, key, locked(getattr(self, key)))
+            object.__setattr__(self, key, readonly(getattr(self, key)))
         if self.control_points is not None:
-            object.__setattr__(self, "control_points", locked(self.control_points))
+            object.__setattr__(self, "control_points", readonly(self.control_points))
 
     @staticmethod
     def from_spline(

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.collision.query_types import Contacts
+from fastmove.collision.query_types import NearPairs
 from fastmove.optim.cone_program import Cones
-from fastmove.optim.samples import Samples
+from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.transcription import Transcription
-from fastmove.optim.variable_layout import Layout
+from fastmove.optim.variable_layout import VariableLayout
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class ClearanceRows:
     radius, stretch_range: of the step;  likely: rows that need more than this share of the largest step are left out.
     """
 
-    tr: Transcription
-    samples: Samples
-    contacts: Contacts
-    pads: Array
+    transcription: Transcription
+    samples: ConstraintGrid
+    contacts: NearPairs
+    paddings: Array
     duration: float
-    layout: Layout
+    layout: VariableLayout
     slope: Array
     radius: float
     stretch_range: tuple[float, float]
@@ -44,13 +44,13 @@ class ClearanceRows:
         """Rows (K, columns) and bounds (K,) of the contacts that a step could make bind; fading ones have their own."""
         contacts, weight, layout = self.contacts, self.contacts.weight, self.layout
         block = self._rows(contacts.sample, contacts.gradient * weight[:, None], contacts.rate * weight)
-        room = (contacts.margin - self.pads) * weight
-        for apart in (contacts.fading, contacts.aisle):
+        room = (contacts.margin - self.paddings) * weight
+        for apart in (contacts.fading, contacts.corridor):
             if apart is not None:
                 room[apart.row] = np.inf
         reach = np.abs(block[:, : layout.size]).sum(axis=1) * self.radius
         reach += np.abs(block[:, layout.xi]) * max(-self.stretch_range[0], self.stretch_range[1])
-        binding = room < (self.likely * reach if self.tr.at_rest else np.inf)
+        binding = room < (self.likely * reach if self.transcription.at_rest else np.inf)
         return block[binding], room[binding]
 
     def fading(self, cones: Cones) -> tuple[Array, Array]:
@@ -71,12 +71,12 @@ class ClearanceRows:
 
     def corridors(self, cones: Cones) -> None:
         """Cones of corridors' sides where a step could reach them."""
-        contacts, aisle, tr, layout = self.contacts, self.contacts.aisle, self.tr, self.layout
+        contacts, aisle, transcription, layout = self.contacts, self.contacts.corridor, self.transcription, self.layout
         assert aisle is not None
         sample = contacts.sample[aisle.row]
         turned = np.linalg.norm(np.abs(aisle.slope).sum(axis=2), axis=1)
-        reach = 2 * turned * np.abs(self.samples.b_clearance[sample][:, tr.free]).sum(axis=1) * self.radius
-        near = contacts.margin[aisle.row] < reach if tr.at_rest else np.ones(len(sample), dtype=bool)
+        reach = 2 * turned * np.abs(self.samples.b_clearance[sample][:, transcription.free]).sum(axis=1) * self.radius
+        near = contacts.margin[aisle.row] < reach if transcription.at_rest else np.ones(len(sample), dtype=bool)
         sample, weight = sample[near], contacts.weight[aisle.row[near]]
         change = np.zeros((len(sample), 4, layout.size + 2))
         change[:, :, :-1] = self._turned(sample, aisle.slope[near]) * weight[:, None, None]
@@ -96,7 +96,7 @@ class ClearanceRows:
     def _turned(self, sample: Array, slope: Array) -> Array:
         """(K, r, size + 1) of what has these slopes (K, r, n) at samples of distances (K,), with respect to D and ξ."""
         b = self.samples.b_clearance[sample]
-        free = (b[:, None, self.tr.free, None] * slope[:, :, None, :]).reshape(*slope.shape[:2], self.layout.size)
+        free = (b[:, None, self.transcription.free, None] * slope[:, :, None, :]).reshape(*slope.shape[:2], self.layout.size)
         return np.concatenate([free, np.einsum("kri,ki->kr", slope, b @ self.slope)[..., None]], axis=2)
 
     def _touched(self, last: Array) -> Array:

@@ -22,14 +22,14 @@ from fastmove.optim.cone_program import Cones, SparseRows
 from fastmove.optim.constraints.effort import EffortRows
 from fastmove.optim.margins import STATIC_TARGET
 from fastmove.optim.transcription import ROW_MEMBERS, Transcription
-from fastmove.optim.variable_layout import Layout
-from fastmove.problem.tolerance import Care
+from fastmove.optim.variable_layout import VariableLayout
+from fastmove.problem.tolerance import ToleranceModel
 
 CONE_FROM = 0.35  # use of the hold from which a sample gets its cones
 
 
 @dataclass(frozen=True)
-class _Sites:
+class WrenchSamples:
     """Wrenches of one hold that get cones.
 
     Attributes:
@@ -45,9 +45,9 @@ class _Sites:
     wrench: Array
     columns: Array
     slack: Array
-    room: Array
+    slack_scale: Array
 
-    def of(self, which: Array) -> _Sites:
+    def of(self, which: Array) -> WrenchSamples:
         return replace(self, **{key: getattr(self, key)[which] for key in ("k", "m", "wrench", "columns", "slack")})
 
 
@@ -70,61 +70,63 @@ class HoldCones:
 
     def __init__(
         self,
-        tr: Transcription,
+        transcription: Transcription,
         efforts: list[EffortRows],
         members: Array | None,
         radius: float,
         stretch_range: tuple[float, float],
-        layout: Layout,
+        layout: VariableLayout,
         cones: Cones,
     ) -> None:
-        self.tr, self.members, self.layout, self.cones = tr, members, layout, cones
+        self.transcription, self.members, self.layout, self.cones = transcription, members, layout, cones
         self.equal, self.columns = SparseRows(), layout.columns
         for e in efforts:
             reach = np.abs(e.free).sum(axis=(3, 4)) * radius
             reach += np.abs(e.xi) * max(abs(stretch_range[0]), abs(stretch_range[1]))
-            for hold in range(len(tr.problem.holds)):
+            for hold in range(len(transcription.problem.holds)):
                 self._add(e, hold, reach, stretch_range[0])
 
     def _add(self, e: EffortRows, hold: int, reach: Array, stretch: float) -> None:
         """Everything about one hold; reach: (K, members, rows) of how much a step changes efforts; stretch: least ξ."""
-        care, rows, force = self._care(hold), self._rows(hold), self.tr.carry.forces[hold]
+        care, rows, force = self._care(hold), self._rows(hold), self.transcription.loads.forces[hold]
         scored, shared = np.zeros(e.value.shape[:2], dtype=bool), []
-        full = self.tr.hold_max * e.limit
-        model = self.tr.carry.contacts[hold] if self.tr.carry.contacts else None  # none where the hold is switched off
+        full = self.transcription.hold_max * e.limit
+        model = (
+            self.transcription.loads.contacts[hold] if self.transcription.loads.contacts else None
+        )  # none where the hold is switched off
         contact, curved = (None, None) if model is None else (model.cones, model if model.cones is None else None)
         if contact is not None:
             wrench, reach = e.value[:, :, rows] / force, reach[:, :, rows] / force
-            least = self.tr.hold_max * (e.limit + e.power * stretch)
+            least = self.transcription.hold_max * (e.limit + e.power * stretch)
             score, worst = contact.score(wrench, 1.0), _worst_members(contact.share(wrench, 1.0) / full)
             scored = (score + _largest_use(contact, reach) > least) & _worst_members(score / full)
             shared = [worst & near for near in _near_shares(contact, wrench, reach, CONE_FROM * full, least)]
         if curved is not None:
             scored = _worst_members(curved.utilisation(e.value[:, :, rows], force) / full)
-        cared = np.zeros_like(scored) if care is None else _worst_members(care.use(e.value[:, :, rows], e.at_rest))
+        cared = np.zeros_like(scored) if care is None else _worst_members(care.utilisation(e.value[:, :, rows], e.at_rest))
         sites = self._lifted(e, hold, *np.nonzero(np.logical_or.reduce([scored, cared, *shared])))
         if curved is not None:
             self._tangents(sites.of(scored[sites.k, sites.m]), curved, full, force)
         if contact is not None:
             self._score(sites.of(scored[sites.k, sites.m]), contact)
             for near, (a, b) in zip(shared, contact.shares, strict=True):
-                self._limit(sites.of(near[sites.k, sites.m]), a, b, full, self.tr.hold_max)
+                self._limit(sites.of(near[sites.k, sites.m]), a, b, full, self.transcription.hold_max)
         if care is not None:
             self._cares(sites.of(cared[sites.k, sites.m]), care)
 
     def _rows(self, hold: int) -> slice:
-        return slice(self.tr.n + 6 * hold, self.tr.n + 6 * hold + 6)
+        return slice(self.transcription.n + 6 * hold, self.transcription.n + 6 * hold + 6)
 
-    def _care(self, hold: int) -> Care | None:
+    def _care(self, hold: int) -> ToleranceModel | None:
         """What the item tolerates, for the members there are."""
-        care = self.tr.carry.cares[hold]
+        care = self.transcription.loads.tolerances[hold]
         if care is None or self.members is None:
             return care
-        return Care(care.tolerance, care.up, care.masses[self.members])
+        return ToleranceModel(care.tolerance, care.up, care.masses[self.members])
 
-    def _lifted(self, e: EffortRows, hold: int, k: Array, m: Array) -> _Sites:
+    def _lifted(self, e: EffortRows, hold: int, k: Array, m: Array) -> WrenchSamples:
         """The change of these wrenches over F as variables."""
-        layout, force, rows = self.layout, self.tr.carry.forces[hold], self._rows(hold)
+        layout, force, rows = self.layout, self.transcription.loads.forces[hold], self._rows(hold)
         columns = self._new(len(k), 6)
         free = e.free[k, m, rows].reshape(len(k), 6, layout.size) / force
         tie = np.concatenate([free, e.xi[k, m, rows, None] / force, np.broadcast_to(-np.eye(6), (len(k), 6, 6))], axis=2)
@@ -137,7 +139,7 @@ class HoldCones:
         if layout.violable:
             slack.append(np.full(len(k), layout.sigma))
             room.append(1.0)
-        return _Sites(e, hold, k, m, e.value[k, m, rows] / force, columns, np.stack(slack, axis=1), np.array(room))
+        return WrenchSamples(e, hold, k, m, e.value[k, m, rows] / force, columns, np.stack(slack, axis=1), np.array(room))
 
     def _new(self, count: int, each: int) -> Array:
         """(count, each) columns of new variables."""
@@ -145,7 +147,7 @@ class HoldCones:
         self.columns += count * each
         return first + np.arange(count * each).reshape(count, each)
 
-    def _score(self, sites: _Sites, contact: ConeContact) -> None:
+    def _score(self, sites: WrenchSamples, contact: ConeContact) -> None:
         """p ≥ ‖C W‖, n ≥ |n·W| and 0.9 (limit + power ξ + h) ≥ ‖(L W, p + n)‖, all divided by F."""
         count = len(sites.k)
         helpers, normal = self._new(count, 2), contact.normal[None]
@@ -153,43 +155,43 @@ class HoldCones:
             matrix = np.block([[np.zeros((1, 6)), np.ones((1, 1))], [rows, np.zeros((len(rows), 1))]])
             self.cones.add(np.hstack([sites.columns, helper]), matrix, np.hstack([np.zeros((count, 1)), sites.wrench @ rows.T]))
         lines = len(contact.linear)
-        matrix = np.zeros((lines + 2, 8 + len(sites.room)))
-        matrix[0, 8:] = self.tr.hold_max * sites.room
+        matrix = np.zeros((lines + 2, 8 + len(sites.slack_scale)))
+        matrix[0, 8:] = self.transcription.hold_max * sites.slack_scale
         matrix[1:-1, :6], matrix[-1, 6:8] = contact.linear, 1.0
-        full = np.full((count, 1), sites.efforts.limit * self.tr.hold_max)
+        full = np.full((count, 1), sites.efforts.limit * self.transcription.hold_max)
         offset = np.hstack([full, sites.wrench @ contact.linear.T, np.zeros((count, 1))])
         self.cones.add(np.hstack([sites.columns, helpers, sites.slack]), matrix, offset)
 
-    def _limit(self, sites: _Sites, a: Array, b: Array, limit: float, share: float | Array) -> None:
+    def _limit(self, sites: WrenchSamples, a: Array, b: Array, limit: float, share: float | Array) -> None:
         """limit + share · room − b·W ≥ ‖A W‖: a pad's share, or what an item tolerates."""
-        matrix = np.zeros((len(a) + 1, 6 + len(sites.room)))
-        matrix[0, :6], matrix[0, 6:], matrix[1:, :6] = -b, share * sites.room, a
+        matrix = np.zeros((len(a) + 1, 6 + len(sites.slack_scale)))
+        matrix[0, :6], matrix[0, 6:], matrix[1:, :6] = -b, share * sites.slack_scale, a
         offset = np.hstack([limit - sites.wrench @ b[:, None], sites.wrench @ a.T])
         self.cones.add(np.hstack([sites.columns, sites.slack]), matrix, offset)
 
-    def _tangents(self, sites: _Sites, contact: ContactModel, limit: float, force: float) -> None:
+    def _tangents(self, sites: WrenchSamples, contact: ContactModel, limit: float, force: float) -> None:
         """limit + 0.9 room − ∂use/∂W δW ≥ use, for every use of a contact that is not made of cones; W in shares of F."""
         use, slope = contact.tangents(sites.wrench * force, force)
-        matrix = np.zeros((len(use), 1, 6 + len(sites.room)))
-        matrix[:, 0, 6:] = self.tr.hold_max * sites.room
+        matrix = np.zeros((len(use), 1, 6 + len(sites.slack_scale)))
+        matrix[:, 0, 6:] = self.transcription.hold_max * sites.slack_scale
         for row in range(use.shape[1]):
             part = matrix.copy()
             part[:, 0, :6] = -slope[:, row] * force
             self.cones.add(np.hstack([sites.columns, sites.slack]), part, limit - use[:, row, None])
 
-    def _cares(self, sites: _Sites, care: Care) -> None:
+    def _cares(self, sites: WrenchSamples, care: ToleranceModel) -> None:
         """limit (1 + power ξ) + h − b·W ≥ ‖A W‖ for what items tolerate, in shares of their weight."""
-        at_rest, force = sites.efforts.at_rest, self.tr.carry.forces[sites.hold]
-        inside = self.tr.inside * (STATIC_TARGET if at_rest else 1.0)
+        at_rest, force = sites.efforts.at_rest, self.transcription.loads.forces[sites.hold]
+        inside = self.transcription.inside * (STATIC_TARGET if at_rest else 1.0)
         for m in np.unique(sites.m):
             for cone in care.cones(int(m), at_rest, inside):
-                share = np.append(cone.limit, np.ones(len(sites.room) - 1))
-                self._limit(sites.of(sites.m == m), cone.matrix * force, cone.offset * force, cone.limit, share)
+                share = np.append(cone.limit, np.ones(len(sites.slack_scale) - 1))
+                self._limit(sites.of(sites.m == m), cone.slope * force, cone.offset * force, cone.limit, share)
 
 
-def _worst_members(use: Array) -> Array:
+def _worst_members(utilisation: Array) -> Array:
     """(N, members) whether a member's hold is used enough, and among the most of its sample, to get cones."""
-    return np.asarray((use > CONE_FROM) & (np.argsort(np.argsort(-use, axis=1), axis=1) < ROW_MEMBERS))
+    return np.asarray((utilisation > CONE_FROM) & (np.argsort(np.argsort(-utilisation, axis=1), axis=1) < ROW_MEMBERS))
 
 
 def _near_shares(contact: ConeContact, wrench: Array, reach: Array, used: float, least: float) -> list[Array]:

@@ -57,17 +57,17 @@ class PathRows:
         """(K,) use at rest that is asked for: what also depends on speed keeps some room for it."""
         return np.where(self.path.at_rest_only, self.inside, STATIC_TARGET * self.inside)
 
-    def use(self, values: PathValues, ratio: float = 1.0) -> float:
+    def utilisation(self, values: PathValues, ratio: float = 1.0) -> float:
         """Largest use in motion, 1 = what may be used, run `ratio` times as fast; hopeless samples and what no slower motion
         mends apart."""
-        return max(float(self.uses(values.run_in(ratio)).max()), 0.0)
+        return max(float(self.utilisations(values.run_in(ratio)).max()), 0.0)
 
-    def uses(self, values: PathValues) -> Array:
+    def utilisations(self, values: PathValues) -> Array:
         """(N,) largest use in motion at every sample, 1 = what may be used; the same apart."""
         every = np.where(self._moving(values), self.path.uses(values.q, values.v, values.a), -np.inf)
         return np.asarray(every.max(axis=1, initial=-np.inf)) / self.inside
 
-    def lack(self, values: PathValues) -> Array:
+    def violation(self, values: PathValues) -> Array:
         """(N,) largest use at rest beyond its target."""
         return np.asarray(np.maximum(values.still - self.target, 0.0).max(axis=1))
 
@@ -86,9 +86,9 @@ class PathRows:
         slower = -(dv * values.v[k]).sum(axis=1) - 2 * (da * values.a[k]).sum(axis=1)
         return value, np.asarray(slope), slower + POWER * value
 
-    def at_rest(self, values: PathValues, matrix: Array) -> tuple[Array, Array, Array, Array]:
+    def at_rest(self, values: PathValues, design_matrix: Array) -> tuple[Array, Array, Array, Array]:
         """Rows (value, slope, ξ) at rest, of target 1, and the sample (R,) of each."""
         k, row = np.nonzero(np.broadcast_to(self.path.anywhere, values.still.shape))
         target = self.target[row]
-        slope = (self.path.slopes_at_rest(values.q)[k, row] / target[:, None])[:, None, :] * matrix[k][:, :, None]
+        slope = (self.path.slopes_at_rest(values.q)[k, row] / target[:, None])[:, None, :] * design_matrix[k][:, :, None]
         return values.still[k, row] / target, slope, np.zeros(len(k)), k
