@@ -232,7 +232,7 @@ def test_rows_predict_what_the_motion_does(panda: fm.RobotModel) -> None:
 
         scaled = partial(along, transcription, samples, free, duration, direction, xi)
         central = (scaled(h) - scaled(-h)) / (2 * h)
-        rows = np.einsum("kmrci,ci->kmr", sub.effort_free, direction) + (sub.effort_xi) * xi
+        rows = np.einsum("kmrci,ci->kmr", sub.efforts.free, direction) + (sub.efforts.xi) * xi
         scale = np.abs(central).max(axis=(0, 1))
         assert np.max(np.abs(rows - central) / np.maximum(scale, 1.0)) < 1e-6
 

@@ -20,8 +20,8 @@ from fastmove.arrays import Array
 from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.dynamics.efforts import Dynamics, Efforts
 from fastmove.dynamics.load_usage import LoadUtilisation
-from fastmove.optim.constraints.path import PathRows, PathValues
 from fastmove.optim.margins import INSIDE, STATIC_MAX, STATIC_TARGET
+from fastmove.optim.path_limits import PathLimits, PathValues
 from fastmove.optim.samples import ConstraintGrid
 from fastmove.problem.goal import State
 from fastmove.problem.transfer import TransferProblem
@@ -93,7 +93,7 @@ class Transcription:
         self.rate_max = limits.effort_rate * (inside - shrink)
         self.with_rate = bool(np.any(np.isfinite(limits.effort_rate)))
         self.loads = LoadUtilisation(problem)
-        self.path = None if dynamics.path is None else PathRows(dynamics.path, inside - shrink)
+        self.path = None if dynamics.path is None else PathLimits(dynamics.path, inside - shrink)
         self.inside = inside - shrink  # share of hold, torque and what items tolerate that is used at most
         self.hold_max = UTILISATION_MAX * self.inside
         self.at_rest = start.at_rest

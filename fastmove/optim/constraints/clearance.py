@@ -9,42 +9,41 @@ with a slack e for each sample and w the weight of a contact.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.collision.query_types import NearPairs
 from fastmove.optim.cone_program import Cones
-from fastmove.optim.samples import ConstraintGrid
-from fastmove.optim.transcription import Transcription
-from fastmove.optim.variable_layout import VariableLayout
+from fastmove.optim.constraints.rows import LimitRows, StepModel
+from fastmove.optim.linearization import active_row_fraction
 
 
-@dataclass(frozen=True)
+def add_clearance(model: StepModel, rows: LimitRows, cones: Cones) -> None:
+    """Add the rows and cones of what is near."""
+    contacts = model.here.contacts
+    if len(contacts.sample) == 0:
+        return
+    clearance = ClearanceRows(model)
+    rows.add_whole(*clearance.distances())
+    if contacts.fading is not None:
+        rows.add_whole(*clearance.fading(cones))
+    if contacts.corridor is not None:
+        clearance.corridors(cones)
+
+
 class ClearanceRows:
-    """Attributes:
-    contacts: near the motion that the step starts from;  pads: (C,) what their margins shall be at least [m].
-    duration: of that motion [s];  slope: (size, n) of its control points with ξ.
-    radius, stretch_range: of the step;  likely: rows that need more than this share of the largest step are left out.
-    """
+    """Rows and cones of the pairs near the motion that the step starts from."""
 
-    transcription: Transcription
-    samples: ConstraintGrid
-    contacts: NearPairs
-    paddings: Array
-    duration: float
-    layout: VariableLayout
-    slope: Array
-    radius: float
-    stretch_range: tuple[float, float]
-    likely: float
+    def __init__(self, model: StepModel) -> None:
+        self.model, self.transcription, self.samples = model, model.transcription, model.samples
+        self.contacts, self.layout, self.slope = model.here.contacts, model.layout, model.slope
+        self.radius, self.stretch_range, self.duration = model.radius, model.stretch_range, model.here.duration
+        self.likely = active_row_fraction(model.transcription)  # rows that need more than this share of the step are left out
 
     def distances(self) -> tuple[Array, Array]:
         """Rows (K, columns) and bounds (K,) of the contacts that a step could make bind; fading ones have their own."""
         contacts, weight, layout = self.contacts, self.contacts.weight, self.layout
         block = self._rows(contacts.sample, contacts.gradient * weight[:, None], contacts.rate * weight)
-        room = (contacts.margin - self.paddings) * weight
+        room = (contacts.margin - self.model.here.paddings) * weight
         for apart in (contacts.fading, contacts.corridor):
             if apart is not None:
                 room[apart.row] = np.inf

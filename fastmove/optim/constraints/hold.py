@@ -20,9 +20,9 @@ from fastmove.contact.law import ContactModel
 from fastmove.contact.wrench_cone import ConeContact
 from fastmove.optim.cone_program import Cones, SparseRows
 from fastmove.optim.constraints.effort import EffortRows
+from fastmove.optim.constraints.rows import StepModel
 from fastmove.optim.margins import STATIC_TARGET
-from fastmove.optim.transcription import ROW_MEMBERS, Transcription
-from fastmove.optim.variable_layout import VariableLayout
+from fastmove.optim.transcription import ROW_MEMBERS
 from fastmove.problem.tolerance import ToleranceModel
 
 CONE_FROM = 0.35  # use of the hold from which a sample gets its cones
@@ -59,8 +59,6 @@ class HoldCones:
 
     Args:
         efforts: in motion, and at rest.
-        members: of the item set that they are for; None = all.
-        radius, stretch_range: of the step.
         cones: to add to.
 
     Attributes:
@@ -68,33 +66,23 @@ class HoldCones:
         columns: with W' and, for every hold that may bind, p and n.
     """
 
-    def __init__(
-        self,
-        transcription: Transcription,
-        efforts: list[EffortRows],
-        members: Array | None,
-        radius: float,
-        stretch_range: tuple[float, float],
-        layout: VariableLayout,
-        cones: Cones,
-    ) -> None:
-        self.transcription, self.members, self.layout, self.cones = transcription, members, layout, cones
-        self.equal, self.columns = SparseRows(), layout.columns
+    def __init__(self, model: StepModel, efforts: list[EffortRows], cones: Cones) -> None:
+        self.transcription, self.members, self.layout, self.cones = model.transcription, model.here.members, model.layout, cones
+        self.equal, self.columns = SparseRows(), model.layout.columns
         for e in efforts:
-            reach = np.abs(e.free).sum(axis=(3, 4)) * radius
-            reach += np.abs(e.xi) * max(abs(stretch_range[0]), abs(stretch_range[1]))
-            for hold in range(len(transcription.problem.holds)):
-                self._add(e, hold, reach, stretch_range[0])
+            reach = np.abs(e.free).sum(axis=(3, 4)) * model.radius
+            reach += np.abs(e.xi) * max(abs(model.stretch_range[0]), abs(model.stretch_range[1]))
+            for hold in range(len(model.transcription.problem.holds)):
+                self._add(e, hold, reach, model.stretch_range[0])
 
     def _add(self, e: EffortRows, hold: int, reach: Array, stretch: float) -> None:
         """Everything about one hold; reach: (K, members, rows) of how much a step changes efforts; stretch: least ξ."""
         care, rows, force = self._care(hold), self._rows(hold), self.transcription.loads.forces[hold]
         scored, shared = np.zeros(e.value.shape[:2], dtype=bool), []
         full = self.transcription.hold_max * e.limit
-        model = (
-            self.transcription.loads.contacts[hold] if self.transcription.loads.contacts else None
-        )  # none where the hold is switched off
-        contact, curved = (None, None) if model is None else (model.cones, model if model.cones is None else None)
+        contacts = self.transcription.loads.contacts  # none where the hold is switched off
+        carried = contacts[hold] if contacts else None
+        contact, curved = (None, None) if carried is None else (carried.cones, carried if carried.cones is None else None)
         if contact is not None:
             wrench, reach = e.value[:, :, rows] / force, reach[:, :, rows] / force
             least = self.transcription.hold_max * (e.limit + e.power * stretch)

@@ -1,0 +1,25 @@
+"""Rows of position, velocity, acceleration and jerk.
+
+    position       ±(q − middle) / half range                  ≤ 1
+    velocity       ±[u + B' D / v T]                           ≤ 1 + ξ        (inner: (1 + ξ)^p ≥ 1 + p ξ)
+    acceleration   ±[…]                                        ≤ 1 + 2 ξ
+    jerk           ±[…]                                        ≤ 1 + 3 ξ
+
+Positions and velocities hold everywhere: they are asked of Bernstein coefficients, whose hull contains the curve; accelerations,
+linear between breakpoints, of breakpoints; jerks, constant there, of spans.
+"""
+
+from __future__ import annotations
+
+from fastmove.optim.constraints.rows import LimitRows, StepModel
+
+
+def add_joint_limits(model: StepModel, rows: LimitRows) -> None:
+    """Add the rows of all joints."""
+    transcription, samples, flow, duration = model.transcription, model.samples, model.here.flow, model.here.duration
+    rows.add_per_joint(samples.hull1, flow.speed, transcription.velocity * duration, 1)
+    rows.add_per_joint(samples.b2_break, flow.acceleration, transcription.acceleration * duration**2, 2)
+    rows.add_per_joint(samples.b3_span, flow.jerk, transcription.jerk * duration**3, 3)
+    half, middle = (transcription.high - transcription.low) / 2, (transcription.high + transcription.low) / 2
+    q = samples.hull0 @ transcription.points(model.here.free, duration)
+    rows.add_per_joint(samples.hull0, (q - middle) / half, half, 0)
