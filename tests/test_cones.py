@@ -11,7 +11,7 @@ from generators import block, free_space_pairs, pinched, straight_line
 from scipy import sparse
 
 import fastmove as fm
-from fastmove.collision.checker import INNER_FADE, PADDING_DISTANCE
+from fastmove.collision.fading import INNER_FADE, PADDING_DISTANCE
 from fastmove.optim.cone_program import Cones, ConicProgram, SparseRows, solve
 from fastmove.optim.merit import Iterate, SqpProblem
 from fastmove.optim.subproblem import Subproblem

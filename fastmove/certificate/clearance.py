@@ -16,8 +16,9 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
+from fastmove.certificate.motion_bounds import MotionBounds
 from fastmove.multibody.assembly import Assembly, Body, HoldFrame, required_clearances
-from fastmove.multibody.bounding_volumes import Bounding, PlacedVolumes, turning_joints
+from fastmove.multibody.bounding_volumes import Bounding, PlacedVolumes
 from fastmove.problem.scene import CONTACT_DEPTH, FADE_DISTANCE
 from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory
@@ -78,9 +79,7 @@ class ContinuousCollisionCheck:
         self.pairs += [(j, i) for j in drifting for i in base]
         self.bounding = Bounding(self.bodies, self.pairs)
         self.required = required_clearances(problem, self.bodies, self.bounding.first, self.bounding.second)
-        self.chain, self.reach = self.bounding.motion_bounds(self.model)
-        self.turns = turning_joints(self.model)
-        self._local_axes = self._joint_axes()
+        self.bounds = MotionBounds(self.model, self.bounding, trajectory, self.motions)
         touching = {contact.obstacle for contact in problem.scene.allowed_contacts}
         touched = np.array([b.group in touching for b in self.bodies])[self.bounding.second]
         self.fade = {int(k): ends for k in np.nonzero(touched)[0] if (ends := self._fades(int(k)))}
@@ -88,9 +87,7 @@ class ContinuousCollisionCheck:
         self.of_item = {frame.joint: [k for k in items if self.bodies[k].joint == frame.joint] for frame in self.frames}
         self.request, self.result = coal.DistanceRequest(), coal.DistanceResult()
         self.functors: dict[int, coal.ComputeDistance] = {}
-        self.q, self.v = trajectory.motion(0), trajectory.motion(1)
-        extremes = trajectory.motion(2).extremes()
-        self.acceleration = np.maximum(np.abs(extremes.low), np.abs(extremes.high))
+        self.q = trajectory.motion(0)
 
     # -- geometry -------------------------------------------------------------------------------------------------
 
@@ -172,12 +169,12 @@ class ContinuousCollisionCheck:
         middle, half = intervals.mean(axis=1), np.diff(intervals, axis=1)[:, 0] / 2
         rotation, origin, axis = self._placements(middle)
         placed = self.bounding.place(rotation, origin)
-        moved = self._displacement(middle, half, placed, origin, axis)
-        drift = self._drift(intervals, middle)
+        moved = self.bounds.displacement(middle, half, placed, origin, axis)
+        drift = self.bounds.drift(intervals, middle)
         most = 2 * moved.sum(axis=2).max(axis=1, initial=0.0) + drift.max(axis=1, initial=0.0)
         rows, pairs = placed.near(most, self.required) if active is None else (active[:, 0], active[:, 1])
         one, two = self.bounding.first[pairs], self.bounding.second[pairs]
-        shift = self._pair_displacement(moved, rows, pairs) + drift[rows, one] + drift[rows, two]
+        shift = self.bounds.pair_displacement(moved, rows, pairs) + drift[rows, one] + drift[rows, two]
         for lower in (placed.bounds, placed.tightened):
             bound = lower(rows, pairs)
             unsure = ~(bound - shift >= self.required[pairs])
@@ -221,61 +218,11 @@ class ContinuousCollisionCheck:
             pin.forwardKinematics(self.model, self.data, q[i])
             for j, (turned, moved) in enumerate(self._frames_now):
                 rotation[i, j], origin[i, j] = turned, moved
-        axes = self._axes(rotation)
+        axes = self.bounds.axes(rotation)
         if not self.motions:
             return rotation, origin, axes
         movers = self.movers(times)
         return np.concatenate([rotation, movers[0]], axis=1), np.concatenate([origin, movers[1]], axis=1), axes
-
-    def _joint_axes(self) -> Array:
-        """(joints, 3) axes in the joints' own frames, from the geometric Jacobian at the neutral configuration."""
-        pin.computeJointJacobians(self.model, self.data, np.array(pin.neutral(self.model)))
-        columns = np.array(self.data.J).T
-        world = np.where(self.turns[:, None], columns[:, 3:], columns[:, :3])
-        return np.array([self.data.oMi[k + 1].rotation.T @ axis for k, axis in enumerate(world)])
-
-    def _axes(self, rotation: Array) -> Array:
-        """(N, joints, 3) axes of all joints in the world."""
-        return np.asarray(np.einsum("njab,jb->nja", rotation[:, 1:], self._local_axes))
-
-    def _displacement(self, middle: Array, half: Array, placed: PlacedVolumes, origin: Array, axis: Array) -> Array:
-        """(N, B, joints) largest displacement of each body up to the last that moves, due to each joint within half an interval.
-
-        ∫|q̇| ≤ |q̇(t_m)| h + ẍ_max h²/2.  The distance of a body from axis k at t_m, plus what joints beyond k can add,
-        bounds its distance over the interval; the constant reach bounds it always.
-        """
-        turn = np.abs(self.v(middle)) * half[:, None] + self.acceleration * half[:, None] ** 2 / 2
-        upto = self.bounding.n_moving
-        chain, always = self.chain[:upto], np.where(self.chain, self.reach, 0.0)[:upto]
-        static = always[None] * turn[:, None, :]
-        lever = placed.center[:, :, None, :] - origin[:, None, 1 : self.model.njoints, :]
-        (x, y, z), (u, v, w) = np.moveaxis(axis[:, None], -1, 0), np.moveaxis(lever, -1, 0)
-        across = np.sqrt((y * w - z * v) ** 2 + (z * u - x * w) ** 2 + (x * v - y * u) ** 2)  # |axis × lever|
-        arm = across + self.bounding.sphere[:upto, None]
-        beyond = static.sum(axis=2, keepdims=True)
-        now = np.where(self.turns, arm + beyond, 1.0)
-        return np.asarray(np.minimum(always[None], np.where(chain[None], now, 0.0)) * turn[:, None, :])
-
-    def _drift(self, intervals: Array, middle: Array) -> Array:
-        """(N, B) largest displacement within half an interval of each body that moves by itself, 0 of the others."""
-        drift = np.zeros((len(middle), len(self.bodies)))
-        for m, motion in enumerate(self.motions):
-            before, now, after = (motion.arc_length(t) for t in (intervals[:, 0], middle, intervals[:, 1]))
-            way, turn = np.maximum(now - before, after - now).T
-            for body in np.nonzero(self.bounding.joint == self.model.njoints + m)[0]:
-                size = float(np.linalg.norm(self.bounding.center[body])) + float(self.bounding.sphere[body])
-                drift[:, body] = way + turn * size
-        return drift
-
-    def _pair_displacement(self, moved: Array, rows: Array, pairs: Array) -> Array:
-        """(K,) relative displacement bound of each (interval, pair): joints that move only one of the two."""
-        one, two = self.bounding.first[pairs], self.bounding.second[pairs]
-        only_one = self.chain[one] & ~self.chain[two]
-        found = (moved[rows, one] * only_one).sum(axis=1)
-        other = np.nonzero(~self.bounding.fixed[pairs])[0]  # what never moves adds nothing
-        only_two = self.chain[two[other]] & ~self.chain[one[other]]
-        found[other] += (moved[rows[other], two[other]] * only_two).sum(axis=1)
-        return np.asarray(found)
 
     def _margin(self, pair: int, placed: PlacedVolumes, row: int, rotation: Array, origin: Array) -> float:
         """Distance − required of a pair, by coal."""

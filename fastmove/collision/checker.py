@@ -18,29 +18,23 @@ import coal
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.collision.corridor import CorridorEvaluation
+from fastmove.collision.corridor import CorridorEvaluation, with_corridors
 from fastmove.collision.face_contacts import ContactManifolds
+from fastmove.collision.fading import FADE_POINTS, fading, far_apart, required_distances
 from fastmove.collision.pairs import checked_pairs
 from fastmove.collision.query_types import (
     CorridorConstraint,
-    CorridorLinearization,
     Ends,
     FadingContact,
-    FadingEvaluation,
     NearPairs,
     StepReach,
 )
 from fastmove.dynamics.kinematics import Kinematics, Placements
 from fastmove.multibody.assembly import Assembly, required_clearances
 from fastmove.multibody.bounding_volumes import Bounding, PlacedVolumes
-from fastmove.problem.scene import CONTACT_DEPTH, FADE_DISTANCE
+from fastmove.problem.scene import CONTACT_DEPTH
 from fastmove.problem.transfer import TransferProblem
 
-FADE_WEIGHT_MAX = 30.0
-FADE_POINTS = 4
-PADDING_DISTANCE = 0.1  # way of the item from which a contact that was allowed is worth all the room that others are [m]
-INNER_FADE = 0.9 * FADE_DISTANCE  # way in which the planner has an allowed contact fade: ahead of what the certificate asks [m]
-CORRIDOR_WEIGHT = 20.0  # a corridor has no pad that could absorb a lack: its millimetres cost more
 NEAREST = 2  # contacts kept per two groups and sample, in the rows only
 NOWHERE = 1e6  # [m] where obstacles that move are when no time is given
 
@@ -109,7 +103,7 @@ class Collision:
         points = hull @ placement.rotation.T + placement.translation
         origin = points @ frames.rotation[0, frame.joint].T + frames.origin[0, frame.joint]
         floor = {k: min(float(self.required[k]), self.distance(k, placed, 0)) for k in pairs}
-        return FadingContact(frozenset(pairs), frame.joint, points, origin, floor, _far_apart(points, FADE_POINTS))
+        return FadingContact(frozenset(pairs), frame.joint, points, origin, floor, far_apart(points, FADE_POINTS))
 
     def travel(self, q: Array, ends: Ends) -> float:
         """Largest displacement of any item point from the nearest end with an allowed contact [m]; inf without one."""
@@ -195,7 +189,7 @@ class Collision:
             sample, pair, distance, normal, one, two = self._faces.manifolds(
                 placed, *_nearest(self._group_pair, sample, pair, distance, normal, one, two)
             )
-        required, slope, weight, room = self._required(frames, sample, pair, ends, gradients)
+        required, slope, weight, room = required_distances(self.kinematics, self.required, frames, sample, pair, ends, gradients)
         keep = distance - required < limit[sample]
         gradient, rate = np.zeros((len(sample), self.kinematics.n)), np.zeros(len(sample))
         if gradients and count:
@@ -207,8 +201,14 @@ class Collision:
                 rate = self._rates(time[sample], first, -normal, one) + self._rates(time[sample], second, normal, two)
         contacts = NearPairs(sample, pair, distance, required, gradient, weight, rate, room).chosen(keep)
         if gradients and ends.fades and count:
-            contacts = replace(contacts, fading=self._fading(frames, contacts, gradient[keep] + slope[keep], ends))
-        return self._with_corridors(contacts, frames, ends, limit, gradients) if ends.corridors else contacts
+            contacts = replace(
+                contacts, fading=fading(self.kinematics, self.required, frames, contacts, gradient[keep] + slope[keep], ends)
+            )
+        return (
+            with_corridors(self.kinematics, len(self.pairs), contacts, frames, ends, limit, gradients)
+            if ends.corridors
+            else contacts
+        )
 
     def _rates(self, time: Array, frame: Array, way: Array, point: Array) -> Array:
         """(C,) way · velocity of points (C, 3) fixed to frames (C,), of those that move by themselves [m/s]."""
@@ -235,70 +235,6 @@ class Collision:
         every = np.concatenate([frames.rotation, rotation], axis=1), np.concatenate([frames.origin, origin], axis=1)
         return frames, self._bounding.place(*every)
 
-    def _with_corridors(self, found: NearPairs, frames: Placements, ends: Ends, reach: Array, gradients: bool) -> NearPairs:
-        """Corridors as contacts that require a distance of 0."""
-        parts = [
-            [getattr(found, key)] for key in ("sample", "pair", "distance", "required", "gradient", "weight", "rate", "padding_scale")
-        ]
-        aisles, count = [], len(found.sample)
-        for k, lane in enumerate(ends.corridors):
-            through = CorridorEvaluation.of(lane, frames)
-            rows = np.nonzero(through.margin < reach)[0]
-            zero, gradient = np.zeros(len(rows)), np.zeros((len(rows), self.kinematics.n))
-            if gradients and len(rows):
-                every = np.repeat(rows, 3)
-                slope = self.kinematics.point_gradient(
-                    frames, every, np.full(len(every), lane.joint), through.point[every], np.tile(np.eye(3), (len(rows), 1))
-                ).reshape(len(rows), 3, -1)
-                gradient = np.einsum("rd,rdi->ri", through.way(rows), slope)
-                inside = through.inside[rows]
-                value, turn = through.cone(rows[inside])
-                aisles.append((count + np.nonzero(inside)[0], value, np.einsum("kd,rdi->rki", turn, slope[inside])))
-            number = np.full(len(rows), len(self.pairs) + k)
-            new = (rows, number, through.margin[rows], zero, gradient, zero + CORRIDOR_WEIGHT, zero, zero)
-            count += len(rows)
-            for part, values in zip(parts, new, strict=True):
-                part.append(values)
-        sample, pair, distance, required, slope, weight, rate, room = (np.concatenate(part) for part in parts)
-        aisle = CorridorLinearization(*(np.concatenate(part) for part in zip(*aisles, strict=True))) if aisles else None
-        return NearPairs(sample, pair, distance, required, slope, weight, rate, room, found.fading, aisle)
-
-    def _fading(self, frames: Placements, found: NearPairs, gradient: Array, ends: Ends) -> FadingEvaluation | None:
-        """gradient: (C, n) of the distances alone."""
-        parts: list[tuple[Array, ...]] = []
-        samples: list[int] = []
-        ways, slopes = [], []
-        for fade in ends.fades:
-            touching = np.nonzero([int(k) in fade.pairs for k in found.pair])[0]
-            for sample in np.unique(found.sample[touching]):
-                points = fade.points @ frames.rotation[sample, fade.joint].T + frames.origin[sample, fade.joint]
-                moved = points - fade.origin
-                length = np.linalg.norm(moved, axis=1)
-                here = touching[found.sample[touching] == sample]
-                floor, full = np.array([fade.floor[int(k)] for k in found.pair[here]]), self.required[found.pair[here]]
-                steep = (full - floor) / INNER_FADE
-                own = np.abs(found.required[here] - floor - steep * length.max()) < 1e-12  # not another end's, not faded in
-                if length.max() >= INNER_FADE or not np.any(own):
-                    continue
-                chosen = np.unique(np.append(fade.spread_points, int(np.argmax(length))))
-                chosen = np.append(chosen, np.full(len(fade.spread_points) + 1 - len(chosen), chosen[0]))
-                every = np.repeat(chosen, 3)
-                turned = self.kinematics.point_gradient(
-                    frames,
-                    np.full(len(every), sample),
-                    np.full(len(every), fade.joint),
-                    points[every],
-                    np.tile(np.eye(3), (len(chosen), 1)),
-                )
-                parts.append((here[own], np.full(int(own.sum()), len(samples)), floor[own], steep[own]))
-                samples.append(int(sample))
-                ways.append(moved[chosen])
-                slopes.append(turned.reshape(len(chosen), 3, -1))
-        if not parts:
-            return None
-        row, site, floor, steep = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return FadingEvaluation(row, site, gradient[row], floor, steep, np.array(samples), np.array(ways), np.array(slopes))
-
     def distance(self, pair: int, placed: PlacedVolumes, sample: int) -> float:
         """Distance of a pair; normal from first to second body and witness points, in the world, stay in `_result`."""
         functor = self._functors[pair]
@@ -307,49 +243,6 @@ class Collision:
         i, j = self.pairs[pair]
         self._result.clear()
         return float(functor(placed.transform(sample, i), placed.transform(sample, j), self._request, self._result))
-
-    def _required(
-        self, frames: Placements, sample: Array, pair: Array, ends: Ends, gradients: bool
-    ) -> tuple[Array, Array, Array, Array]:
-        """Required distance, its gradient, the weight and the room of each contact."""
-        required, room = self.required[pair], np.ones(len(sample))
-        weight = np.ones(len(sample))
-        slope = np.zeros((len(sample), self.kinematics.n))
-        for fade in ends.fades:
-            rows = np.nonzero([int(k) in fade.pairs for k in pair])[0]
-            if len(rows) == 0:
-                continue
-            which = sample[rows]
-            rotation, origin = frames.rotation[which, fade.joint], frames.origin[which, fade.joint]
-            points = np.einsum("cij,kj->cki", rotation, fade.points) + origin[:, None]
-            moved = points - fade.origin
-            length = np.linalg.norm(moved, axis=2)
-            worst = np.argmax(length, axis=1)
-            every = np.arange(len(rows))
-            longest = length[every, worst]
-            floor = np.array([fade.floor[int(k)] for k in pair[rows]])
-            full = self.required[pair[rows]]
-            wanted = floor + (full - floor) * np.minimum(1.0, longest / INNER_FADE)
-            lower = wanted < required[rows]
-            required[rows[lower]] = wanted[lower]
-            room[rows] = np.minimum(room[rows], np.clip((longest - INNER_FADE) / (PADDING_DISTANCE - INNER_FADE), 0.0, 1.0))
-            weight[rows[lower]] = np.minimum(INNER_FADE / np.maximum(longest[lower], 1e-9), FADE_WEIGHT_MAX)
-            if gradients:
-                unit = moved[every, worst] / np.maximum(longest, 1e-12)[:, None]
-                joint = np.full(len(rows), fade.joint)
-                rate = self.kinematics.point_gradient(frames, which, joint, points[every, worst], unit)
-                rate *= ((full - floor) / INNER_FADE * (longest < INNER_FADE))[:, None]
-                slope[rows[lower]] = rate[lower]
-        return required, slope, weight, room
-
-
-def _far_apart(points: Array, count: int) -> Array:
-    """Indices of points, each as far as can be from those before it."""
-    chosen = [int(np.argmax(np.linalg.norm(points - points.mean(axis=0), axis=1)))]
-    while len(chosen) < min(count, len(points)):
-        gaps = np.linalg.norm(points[:, None] - points[chosen][None], axis=2).min(axis=1)
-        chosen.append(int(np.argmax(gaps)))
-    return np.array(chosen)
 
 
 def _nearest(group: Array, sample: Array, pair: Array, distance: Array, *rest: Array) -> tuple[Array, ...]:

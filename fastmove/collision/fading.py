@@ -1,0 +1,107 @@
+"""Allowed contacts that fade: what distance they require grows with the way of the item from that end."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastmove.arrays import Array
+from fastmove.collision.query_types import Ends, FadingEvaluation, NearPairs
+from fastmove.dynamics.kinematics import Kinematics, Placements
+from fastmove.problem.scene import FADE_DISTANCE
+
+FADE_WEIGHT_MAX = 30.0  # largest weight of a contact that fades
+FADE_POINTS = 4  # points of an item whose way a fading contact is linearised with, and the farthest
+PADDING_DISTANCE = 0.1  # way of the item from which a contact that was allowed is worth all the room that others are [m]
+INNER_FADE = 0.9 * FADE_DISTANCE  # way in which the planner has an allowed contact fade: ahead of what the certificate asks [m]
+
+
+def required_distances(
+    kinematics: Kinematics, required_of: Array, frames: Placements, sample: Array, pair: Array, ends: Ends, gradients: bool
+) -> tuple[Array, Array, Array, Array]:
+    """Required distance (C,) [m], its gradient (C, n), weight and padding scale (C,) of each contact.
+
+    Args:
+        required_of: (P,) of every pair where no contact fades [m].
+    """
+    required, room = required_of[pair], np.ones(len(sample))
+    weight = np.ones(len(sample))
+    slope = np.zeros((len(sample), kinematics.n))
+    for fade in ends.fades:
+        rows = np.nonzero([int(k) in fade.pairs for k in pair])[0]
+        if len(rows) == 0:
+            continue
+        which = sample[rows]
+        rotation, origin = frames.rotation[which, fade.joint], frames.origin[which, fade.joint]
+        points = np.einsum("cij,kj->cki", rotation, fade.points) + origin[:, None]
+        moved = points - fade.origin
+        length = np.linalg.norm(moved, axis=2)
+        worst = np.argmax(length, axis=1)
+        every = np.arange(len(rows))
+        longest = length[every, worst]
+        floor = np.array([fade.floor[int(k)] for k in pair[rows]])
+        full = required_of[pair[rows]]
+        wanted = floor + (full - floor) * np.minimum(1.0, longest / INNER_FADE)
+        lower = wanted < required[rows]
+        required[rows[lower]] = wanted[lower]
+        room[rows] = np.minimum(room[rows], np.clip((longest - INNER_FADE) / (PADDING_DISTANCE - INNER_FADE), 0.0, 1.0))
+        weight[rows[lower]] = np.minimum(INNER_FADE / np.maximum(longest[lower], 1e-9), FADE_WEIGHT_MAX)
+        if gradients:
+            unit = moved[every, worst] / np.maximum(longest, 1e-12)[:, None]
+            joint = np.full(len(rows), fade.joint)
+            rate = kinematics.point_gradient(frames, which, joint, points[every, worst], unit)
+            rate *= ((full - floor) / INNER_FADE * (longest < INNER_FADE))[:, None]
+            slope[rows[lower]] = rate[lower]
+    return required, slope, weight, room
+
+
+def fading(
+    kinematics: Kinematics, required: Array, frames: Placements, found: NearPairs, gradient: Array, ends: Ends
+) -> FadingEvaluation | None:
+    """The allowed contacts that fade among these pairs, as the subproblem needs them; None where none does.
+
+    Args:
+        required: (P,) least distance of every pair [m].
+        gradient: (C, n) of the distances alone.
+    """
+    parts: list[tuple[Array, ...]] = []
+    samples: list[int] = []
+    ways, slopes = [], []
+    for fade in ends.fades:
+        touching = np.nonzero([int(k) in fade.pairs for k in found.pair])[0]
+        for sample in np.unique(found.sample[touching]):
+            points = fade.points @ frames.rotation[sample, fade.joint].T + frames.origin[sample, fade.joint]
+            moved = points - fade.origin
+            length = np.linalg.norm(moved, axis=1)
+            here = touching[found.sample[touching] == sample]
+            floor, full = np.array([fade.floor[int(k)] for k in found.pair[here]]), required[found.pair[here]]
+            steep = (full - floor) / INNER_FADE
+            own = np.abs(found.required[here] - floor - steep * length.max()) < 1e-12  # not another end's, not faded in
+            if length.max() >= INNER_FADE or not np.any(own):
+                continue
+            chosen = np.unique(np.append(fade.spread_points, int(np.argmax(length))))
+            chosen = np.append(chosen, np.full(len(fade.spread_points) + 1 - len(chosen), chosen[0]))
+            every = np.repeat(chosen, 3)
+            turned = kinematics.point_gradient(
+                frames,
+                np.full(len(every), sample),
+                np.full(len(every), fade.joint),
+                points[every],
+                np.tile(np.eye(3), (len(chosen), 1)),
+            )
+            parts.append((here[own], np.full(int(own.sum()), len(samples)), floor[own], steep[own]))
+            samples.append(int(sample))
+            ways.append(moved[chosen])
+            slopes.append(turned.reshape(len(chosen), 3, -1))
+    if not parts:
+        return None
+    row, site, floor, steep = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return FadingEvaluation(row, site, gradient[row], floor, steep, np.array(samples), np.array(ways), np.array(slopes))
+
+
+def far_apart(points: Array, count: int) -> Array:
+    """Indices of points, each as far as can be from those before it."""
+    chosen = [int(np.argmax(np.linalg.norm(points - points.mean(axis=0), axis=1)))]
+    while len(chosen) < min(count, len(points)):
+        gaps = np.linalg.norm(points[:, None] - points[chosen][None], axis=2).min(axis=1)
+        chosen.append(int(np.argmax(gaps)))
+    return np.array(chosen)
