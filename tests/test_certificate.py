@@ -86,7 +86,6 @@ def test_an_outsider_with_numpy_and_pinocchio_agrees(book: fm.TransferProblem, b
     with np.load(path) as stored:
         data = {key: stored[key] for key in stored.files}
     use = outsider(description, str(book.robot.urdf), data)
-    print({k: round(float(v), 6) for k, v in use.items()})
     for kind in ("position", "velocity", "acceleration", "jerk", "torque"):
         assert use[kind] <= 1 + 1e-9, kind
     assert use["S"] <= 0.9 * (1 + 1e-9)

@@ -124,7 +124,6 @@ def test_clearance_gradients_match_central_differences(panda: fm.RobotModel) -> 
             continue
         worst = max(worst, float(np.abs((ahead - behind) / (2 * h) - found.gradient[c]).max() / scale))
         checked += 1
-    print(f"clearance gradients: {checked} checked, {skipped} feature switches skipped, worst {worst:.1e}")
     assert checked > 200 and skipped < 0.1 * checked
     assert worst < 1e-4
 

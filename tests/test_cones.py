@@ -139,7 +139,6 @@ def test_a_step_keeps_the_hold_to_second_order(weak: fm.TransferProblem) -> None
     solver, point = optimiser(weak)
     assert solver.hold_utilisation(point) > 0.99
     excess = [promised(solver, point, radius, True) - 1.0 for radius in (0.1, 0.05, 0.025)]
-    print(f"hold used beyond its limit after steps of 0.1, 0.05, 0.025 rad: {excess}")
     assert excess[2] < 0.01 and excess[2] < 0.4 * max(excess[0], 0.0) + 1e-4
     assert promised(solver, point, 0.1, False) > 1.1
 

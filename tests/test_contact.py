@@ -153,12 +153,6 @@ def test_no_share_of_load_between_the_pads_needs_more_grip_than_the_utilisation_
     exact = min_grip(held, wrench)
     ratio = exact / held.contact_model.utilisation(wrench, 1.0)
     alone = exact / held.contact_model.score(wrench, 1.0)
-    share = held.contact_model.share(wrench, 1.0)
-    matters = share > held.contact_model.score(wrench, 1.0)
-    print(
-        f"\n{kind}: exact / max(S, V) at most {ratio.max():.3f}, exact / S at most {alone.max():.3f}; "
-        f"where V decides ({matters.mean():.0%}) V / exact median {np.median((share / exact)[matters]):.3f}"
-    )
     assert ratio.max() <= 1.001 and alone.max() > 1.15
 
 
@@ -224,7 +218,6 @@ def test_four_centimetres_off_centre_needs_five_times_the_grip(panda: fm.RobotMo
         weight = body.mass * 9.81 * np.array([0.0, 0.0, -1.0])  # hand pointing down: the hand pushes along −z
         wrench = np.concatenate([weight, np.cross(body.lever, weight)])
         needed.append(float(held.contact_model.utilisation(wrench, 1.0)) / 0.9)
-    print(f"grip needed: centred {needed[0]:.1f} N, 4 cm off {needed[1]:.1f} N")
     assert needed[1] / needed[0] >= 5.0
 
 

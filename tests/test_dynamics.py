@@ -118,7 +118,6 @@ def test_mujoco_agrees_on_torques_and_wrench(panda: fm.RobotModel) -> None:
         # joints of the item: slides along, hinges about the grasp axes at zero: their forces are the wrench
         worst[1] = max(worst[1], np.abs(data.qfrc_inverse[7:] - efforts[i, 7:]).max())
     assert item > 0 and body.mass == pytest.approx(0.6)
-    print(f"MuJoCo: torque {worst[0]:.2e} Nm, wrench {worst[1]:.2e} N, Nm over {len(q)} states")
     assert np.all(worst < 1e-8)
 
 

@@ -69,7 +69,6 @@ def distance(solids: list[LinkShape], points: np.ndarray) -> np.ndarray:
 
 def test_nothing_sticks_out_and_little_is_wasted(panda: fm.RobotModel, hulls: tuple[LinkShape, ...]) -> None:
     rng, pooled = np.random.default_rng(0), []
-    print("\nlink                 shapes  sticks out  waste p95    largest")
     for link in LINKS:
         ours = [ConvexHull(corners(s)) for s in panda.shapes if s.link == link]
         real = [s for s in hulls if s.link == link]
@@ -83,11 +82,8 @@ def test_nothing_sticks_out_and_little_is_wasted(panda: fm.RobotModel, hulls: tu
         ]
         waste = distance(real, np.concatenate(outer))
         pooled.append(waste)
-        p95 = float(np.percentile(waste, 95))
-        print(f"{link:<20} {len(ours):6d} {out * 1e3:8.4f} mm {p95 * 1e3:7.1f} mm {waste.max() * 1e3:7.1f} mm")
         assert out <= STICKS_OUT, link
     whole = float(np.percentile(np.concatenate(pooled), 95))
-    print(f"all links, by area: waste {whole * 1e3:.2f} mm at the 95th percentile")
     assert whole <= WASTE
 
 

@@ -41,10 +41,6 @@ def test_certified_transfers_are_held_and_their_wrench_is_the_planners(transfers
         assert judgement.verdict is Verdict.HELD, (solution.problem.name, judgement)
         gaps.append(wrench_gap(solution, judgement))
     every = np.concatenate(gaps)
-    print(
-        f"\n{len(transfers)} held; contact force, measured − planned over grip: "
-        f"median {np.median(every):.2%}, worst {every.max():.2%}"
-    )
     assert np.median(every) <= 0.01 and every.max() <= 0.05
 
 
@@ -64,7 +60,6 @@ def test_a_light_pad_that_cannot_carry_its_share_rattles(monkeypatch: pytest.Mon
     assert {k for k, e in believed.certificate.kinds.items() if not e.ok} == {"pad_share"}
     needed = [min_grip(held, s.certificate.profile["wrench"][::10]).max() / s.grip_force[0] for s in (believed, solution)]
     gaps = [wrench_gap(s, judge(problem, s.trajectory)).max() for s in (believed, solution)]
-    print(f"\nexact share of load without / with V: {needed[0]:.3f} / {needed[1]:.3f}; jumps of the contact force {gaps}")
     assert solution.ok and needed[0] > 0.92 and needed[1] <= 0.91
     assert gaps[0] > 0.3 and gaps[1] < 0.05
 

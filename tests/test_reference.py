@@ -104,7 +104,6 @@ def test_little_is_gained_from_the_planners_motion(number: int, planned: dict[in
     problem, solution = planned[number]
     assert solution.trajectory is not None
     found = reference(problem, solution.trajectory, stoppable=True)
-    print(f"problem {number}: gain {100 * found.gain:.3f} %, {found.status}, {found.rounds} rounds, {found.seconds:.1f} s")
     assert found.ok and found.trajectory is not None
     assert found.duration >= solution.lower_bound * (1 - 1e-6)
     assert -5e-4 <= found.gain < 0.006  # its grid of 1 ms may ask for more than our samples do
@@ -132,7 +131,6 @@ def test_every_member_of_a_set_and_the_torque_rate_count(panda: fm.RobotModel) -
     solution = fm.plan(problem).raise_for_status()
     assert solution.trajectory is not None
     found = reference(problem, solution.trajectory)
-    print(f"six members, torque rate: gain {100 * found.gain:.3f} %, {found.rounds} rounds, {found.seconds:.1f} s")
     assert found.ok and found.trajectory is not None
     assert -1e-3 <= found.gain < 0.02
     certificate = fm.certify(problem, found.trajectory, (*KINDS, "torque_rate"))

@@ -93,7 +93,6 @@ def test_ur5_agrees_with_example_robot_data(ur_description: Path) -> None:
         pin.framesForwardKinematics(other, data, q)
         tool = data.oMf[other.getFrameId("wrist_3_link")] * wrist_T_tool
         worst = max(worst, float(np.abs(tool.homogeneous - frames(robot, q)["tool0"].homogeneous).max()))
-    print(f"\nbase to flange, largest difference {worst:.1e}")
     assert worst <= 1e-6
 
 
@@ -203,7 +202,6 @@ def test_ur5_shapes_enclose_the_arm(ur_description: Path) -> None:
         shapes = [s for s in robot.shapes if s.link == link]
         worst[link] = float(np.min([outside(s, points) for s in shapes], axis=0).max())
         count += len(shapes)
-    print(f"\n{count} shapes; sticking out [mm]: " + ", ".join(f"{k} {v * 1e3:+.3f}" for k, v in worst.items()))
     assert max(worst.values()) <= 1e-6 and count <= 30
 
 
@@ -212,7 +210,6 @@ def test_ur5_shapes_enclose_the_arm(ur_description: Path) -> None:
 
 def test_a_transfer_is_planned_and_certified(robot: RobotModel) -> None:
     solution = fm.plan(random_transfer(robot, 0)).raise_for_status()
-    print(f"\n{robot.name}: {solution.duration:.3f} s")
     assert solution.ok and solution.certificate.ok
 
 
@@ -223,5 +220,4 @@ def test_the_simulation_holds_what_is_planned(robot: RobotModel) -> None:
     goal = READY + np.array([1.2, -0.3, 0.6, -0.4, 0.5, 0.8])
     solution = fm.plan(transfer(robot, READY, goal, force=20.0)).raise_for_status()
     judgement = judge(solution.problem, solution.trajectory)
-    print(f"\n{robot.name}: {solution.duration:.3f} s, {judgement.verdict}")
     assert judgement.verdict is Verdict.HELD

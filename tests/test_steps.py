@@ -67,5 +67,4 @@ def test_where_a_run_stops_no_step_promises_anything(panda: fm.RobotModel, monke
         step = blind.look(found, 0.3)
         assert step is not None and step.value_here - step.value < 3 * blind.step_tolerance * found.duration
         last.append(settled[-1])
-    print(f"ended with a settled step: {sum(last)} of {len(last)}")
     assert sum(last) >= 4

@@ -73,10 +73,7 @@ def test_a_plan_keeps_what_the_item_tolerates_and_a_plan_without_does_not(tolera
     careful = fm.plan(carrying(tolerance)).raise_for_status()
     assert careful.certificate.kinds[kind].margin >= 0
     assert free.duration <= careful.duration * 1.002
-    judged = certify(carrying(tolerance), free.trajectory)
-    refused = not judged.kinds[kind].ok
-    used = judged.profile[kind].max()
-    print(f"\n{kind}: {free.duration:.4f} s without, {careful.duration:.4f} s with; without it uses {used:.2f}")
+    refused = not certify(carrying(tolerance), free.trajectory).kinds[kind].ok
     assert refused or kind in ("upright", "swing")  # these two may be kept by chance
 
 
@@ -124,7 +121,6 @@ def test_tilting_the_hand_with_the_acceleration_is_faster_than_keeping_the_cup_u
         leans.append(
             np.degrees(np.arccos((data.oMi[frame.joint].rotation @ frame.joint_T_grasp.rotation @ held.tolerance.up)[2]))
         )
-    print(f"\ntilting {tilting.duration:.4f} s, leaning up to {max(leans):.0f}°; kept within 2° {straight.duration:.4f} s")
     assert tilting.duration < 0.9 * straight.duration and max(leans) > 8
 
 

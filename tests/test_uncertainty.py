@@ -107,7 +107,6 @@ def test_a_plan_over_the_set_holds_every_drawn_truth_and_a_larger_set_is_never_f
             truth = asked.with_(holds=(asked.holds[0].sample(rng, edge=k % 2 == 0),))
             seen = certify(truth, solution.trajectory, ("hold", "pad_share"))
             assert max(1 - entry.normalised for entry in seen.kinds.values()) <= worst + 1e-9
-    print("\ndurations over 0, ½ and the whole set:", [round(d, 4) for d in durations])
     assert durations[0] <= durations[1] * (1 + 1e-3) and durations[1] <= durations[2] * (1 + 1e-3)
     assert durations[2] > 1.01 * durations[0]  # here the set costs something
 
