@@ -19,15 +19,15 @@ test-slow: $(VENV)/ready
 
 # The same answer over perturbed starts, seeds and imitated processors (resumes; about an hour on two cores).
 robust: $(VENV)/ready
-	$(BIN)/python tests/robust.py --processors --out robust.jsonl
+	$(BIN)/python tests/support/robust.py --processors --out robust.jsonl
 
 # 200 plans that ride the limit of the hold, in physics (resumes; half an hour on one core).
 riding: $(VENV)/ready
-	$(BIN)/python tests/riding.py --out riding.jsonl
+	$(BIN)/python tests/support/riding.py --out riding.jsonl
 
 # Whether a change of the code changed any plan: BEFORE=file of an earlier `make same-bytes` to compare with.
 same-bytes: $(VENV)/ready
-	$(BIN)/python tests/same_bytes.py $(if $(BEFORE),--against $(BEFORE),--out bytes.json)
+	$(BIN)/python tests/support/same_bytes.py $(if $(BEFORE),--against $(BEFORE),--out bytes.json)
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

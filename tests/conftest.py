@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from situations import BOOK
 
 import fastmove as fm
-
-BOOK = Path(__file__).parent.parent / "problems" / "book_to_tote.toml"
 
 
 @pytest.fixture(scope="session")
