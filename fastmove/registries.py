@@ -92,7 +92,7 @@ shapes: Registry[Any] = Registry(  # `geometry.shape_types.ShapeType`
     "fastmove.shapes",
     {name: f"fastmove.geometry.shape_types:{name.upper()}" for name in ("box", "cylinder", "capsule", "sphere", "mesh")},
 )
-drivers: Registry[Any] = Registry(  # called with (problem, address), gives a `drivers.driver.Driver`
+drivers: Registry[Any] = Registry(  # called with (problem, address, configurations on the way), gives a `drivers.driver.Driver`
     "driver",
     "fastmove.drivers",
     {"mujoco": "fastmove.drivers.mujoco:connect", "kinematic": "fastmove.drivers.kinematic:connect"},

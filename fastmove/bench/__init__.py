@@ -1,3 +1,3 @@
-"""Batch benchmarks: read problem sets, run planners over them, keep every result."""
+"""Batch benchmarks: read sets of problems, run planners over them, and keep every result."""
 
-VARIANT_NAMES = ("as-is", "symmetric", "carried", "backwards")  # of MotionBenchMaker sets (see `variants`)
+VARIANT_NAMES = ("as-is", "symmetric", "carried", "backwards")  # Names of the variants of a problem set (see `bench.variants`).

@@ -1,11 +1,11 @@
-"""MotionBenchMaker problems (Chamzas et al., RA-L 7(2), 2022) as TransferProblems.
+"""Reader of MotionBenchMaker problems (Chamzas et al., RA-L 7(2), 2022) as `TransferProblem`s.
 
-Two forms: the JSON of `fastmove.mbm/1` (one file per robot and scene), and the public archive's own MoveIt YAML pairs
-(`sceneNNNN.yaml`, `requestNNNN.yaml`, in a folder or a tar archive), read as they are.
+Two forms are read: the JSON of `fastmove.mbm/1` (one file for each robot and scene), and the MoveIt YAML pairs of the public
+archive (`sceneNNNN.yaml`, `requestNNNN.yaml`, in a folder or a tar archive), as they are.
 
-What both leave open and is decided here: the Panda's fingers stand at the hand's own 0.04 m each (the source's 0.065 m does
-not exist); the object between the jaws at the goal is what will be grasped, no obstacle; clearance 2 mm; limits `benchmark`;
-the UR5's base stands at z = 0.9144 m, yaw 1.57 rad, as in the source URDF.
+Decided here, as both forms leave it open: the Panda's fingers stand at the hand's own 0.04 m each (the source's 0.065 m does
+not exist); the object between the jaws at the goal is what will be grasped, not an obstacle; the clearance is 2 mm; the limits
+are `benchmark`; the UR5's base stands at z = 0.9144 m, yaw 1.57 rad, as in the source URDF.
 """
 
 from __future__ import annotations
@@ -33,15 +33,23 @@ from fastmove.robot.model import RobotModel
 from fastmove.robot.shipped import load_robot
 from fastmove.search.ik import pose_at
 
-CLEARANCE = 0.002  # [m]
-LIMITS = "benchmark"
+CLEARANCE = 0.002  # Required clearance of every problem [m].
+LIMITS = "benchmark"  # Name of the limit set of every problem.
+# Pose of the UR5's base in the world [m].
 UR5_BASE = pin.SE3(pin.utils.rotate("z", 1.57), np.array([0.0, 0.0, 0.9144]))
-JAW = (0.02, 0.10, 0.02)  # edges of the space between open jaws [m]
+JAW = (0.02, 0.10, 0.02)  # Edges of the space between the open jaws, along the tool's axes [m].
 
 
 @dataclass(frozen=True)
 class BenchProblem:
-    """One problem of a set: its id, the scene it belongs to, the problem itself and the object at the goal, if known."""
+    """One problem of a benchmark set.
+
+    Attributes:
+        id: Unique name in the set.
+        scene: Name of the scene that it belongs to.
+        problem: The problem itself.
+        target: The object to be grasped at the goal, which is no obstacle; None = none, or not known.
+    """
 
     id: str
     scene: str
@@ -57,7 +65,7 @@ def _robot(name: str) -> RobotModel:
 
 
 def is_motionbenchmaker(path: Path) -> bool:
-    """Whether this file or folder is one of the two forms."""
+    """Whether this file or folder looks like one of the two forms of MotionBenchMaker problems."""
     if path.is_dir():
         return any(path.rglob("request*.yaml")) or any(is_motionbenchmaker(p) for p in sorted(path.glob("*.json"))[:1])
     if path.suffix == ".json":
@@ -66,10 +74,10 @@ def is_motionbenchmaker(path: Path) -> bool:
 
 
 def read_motionbenchmaker(path: Path) -> Iterator[BenchProblem]:
-    """All problems of a file, folder or archive, in the order of their ids.
+    """Read all problems of a file, folder or archive, in the order of their names.
 
     Raises:
-        InputError: not one of the two forms.
+        InputError: It is not in one of the two forms.
     """
     if path.suffix == ".json":
         yield from _read_json(path)
@@ -104,11 +112,12 @@ def _obstacle(row: dict) -> Obstacle:
 def _entry(
     id_: str, scene: str, robot: RobotModel, start: object, goals: object, obstacles: list[Obstacle], target: str | None
 ) -> BenchProblem:
-    held = next((o for o in obstacles if o.name == target), None)
+    """A benchmark problem whose obstacle of the name `target` is the object to be grasped instead of an obstacle."""
+    grasp_target = next((o for o in obstacles if o.name == target), None)
     rest = tuple(o for o in obstacles if o.name != target)
     goal = Goal(readonly(np.array(goals)))
     problem = TransferProblem(id_, robot, (), Scene(rest), State.rest(np.array(start)), goal, LIMITS, CLEARANCE)
-    return BenchProblem(id_, scene, problem, held)
+    return BenchProblem(id_, scene, problem, grasp_target)
 
 
 # -- MoveIt YAML ----------------------------------------------------------------------------------------------------------
@@ -136,6 +145,7 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def _texts(path: Path) -> Iterator[tuple[str, str]]:
+    """(name, text) of every YAML file in a folder or a tar archive."""
     if path.is_dir():
         for file in sorted(path.rglob("*.yaml")):
             yield str(file.relative_to(path.parent)), file.read_text()
@@ -151,6 +161,7 @@ def _texts(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _request(request: dict, robot: RobotModel) -> tuple[list[float], list[float]]:
+    """Start and goal configuration (n,) of a MoveIt motion request."""
     state = request["start_state"]["joint_state"]
     values = dict(zip(state["name"], state["position"], strict=True))
     constraints = {c["joint_name"]: c["position"] for c in request["goal_constraints"][0]["joint_constraints"]}
@@ -158,7 +169,7 @@ def _request(request: dict, robot: RobotModel) -> tuple[list[float], list[float]
 
 
 def _moveit_objects(row: dict) -> Iterator[Obstacle]:
-    """Boxes, spheres, cylinders of one collision object; its own pose, where it has one, comes first."""
+    """The boxes, spheres and cylinders of one collision object, whose own pose, if given, is applied before theirs."""
     whole = _moveit_pose(row["pose"]) if "pose" in row else pin.SE3.Identity()
     primitives, poses = row.get("primitives", []), row.get("primitive_poses", [])
     for k, (primitive, where) in enumerate(zip(primitives, poses, strict=True)):
@@ -170,7 +181,7 @@ def _moveit_objects(row: dict) -> Iterator[Obstacle]:
                 yield Obstacle(name, (Shape("box", np.array(size), placement=placement),))
             case "sphere":
                 yield Obstacle(name, (Shape("sphere", radius=size[0], placement=placement),))
-            case "cylinder":  # MoveIt: height, radius
+            case "cylinder":  # MoveIt's dimensions are height, radius.
                 yield Obstacle(name, (Shape("cylinder", radius=size[1], length=size[0], placement=placement),))
             case other:
                 raise InputError(f"{name}: type", f"is {other!r}; allowed: box, sphere, cylinder")
@@ -181,17 +192,17 @@ def _moveit_pose(row: dict) -> pin.SE3:
 
 
 def _between_jaws(problem: TransferProblem) -> str | None:
-    """The obstacle that the closing fingers would meet at the goal: the nearest to the space between the pads, if it is in it."""
+    """Name of the obstacle that reaches deepest into the space between the pads at the goal; None if none does."""
     robot = problem.robot
     if not robot.grippers:
         return None
-    tool = pose_at(problem, problem.goal.configurations[0])  # nothing is held: the tool frame
+    tool = pose_at(problem, problem.goal.configurations[0])  # The tool frame, as nothing is held.
     jaw, there = coal.Box(*JAW), coal.Transform3s(tool.rotation, tool.translation)
-    found: list[tuple[float, str]] = []
+    distances: list[tuple[float, str]] = []
     for obstacle in problem.scene.obstacles:
         at = coal.Transform3s(obstacle.placement.rotation, obstacle.placement.translation)
         geometry = obstacle.shape.geometry()
         distance = coal.distance(jaw, there, geometry, at, coal.DistanceRequest(), coal.DistanceResult())
-        found.append((float(distance), obstacle.name))
-    least, name = min(found, default=(1.0, ""))
+        distances.append((float(distance), obstacle.name))
+    least, name = min(distances, default=(1.0, ""))
     return name if least < 0 else None

@@ -1,9 +1,10 @@
-"""Peers: the same path search and collision model, timed by others.
+"""Planners to compare with that use FastMove's path search and collision model, and the time laws of other software.
 
 `rrtc-ruckig` stops at every corner of the path; each straight stretch is Ruckig's fastest jerk-limited motion along it (phase
-synchronisation; Berscheid & Kröger, RSS 2021).  `rrtc-toppra` runs a spline through the corners as fast as velocity and
-acceleration allow (TOPP-RA; Pham & Pham, IEEE T-RO 34(3), 2018); it knows no jerk, torque or hold, and its certificate is of what
-it knows alone.  Where the spline leaves the free space, points on the straight stretches are added until it does not.
+synchronisation; Berscheid & Kröger, RSS 2021).  `rrtc-toppra` follows a spline through the corners as fast as velocity and
+acceleration allow (TOPP-RA; Pham & Pham, IEEE T-RO 34(3), 2018); it knows no jerk, torque or hold limit, and its certificate
+checks only position and collision.  Where the spline leaves the free space, points on the straight stretches are added until it
+does not.
 """
 
 from __future__ import annotations
@@ -27,15 +28,17 @@ from fastmove.solution.solution import Solution, Status
 from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial, quintic_hermite
 from fastmove.trajectory.trajectory import Phase, Trajectory
 
+# Kinds of limits that the certificate of `rrtc-ruckig` checks.
 KINEMATIC = ("continuity", "position", "velocity", "acceleration", "jerk", "clearance", "allowed_contact", "start", "goal")
+# Kinds of limits that the certificate of `rrtc-toppra` checks.
 GEOMETRIC = ("position", "clearance", "allowed_contact")
-GAPS = (np.inf, 0.4, 0.2, 0.1, 0.05)  # largest distances of points on the path for the spline, tried in this order [rad]
-PATH_GRID = 200  # intervals on which toppra solves
-SAMPLE = 2e-3  # step at which its motion is read [s]
+GAPS = (np.inf, 0.4, 0.2, 0.1, 0.05)  # Largest distances of the spline's points along the path, tried in this order [rad].
+PATH_GRID = 200  # Number of equal intervals of the path on which TOPP-RA solves [1].
+SAMPLE = 2e-3  # Step at which TOPP-RA's motion is sampled [s].
 
 
 def rrtc_ruckig(problem: TransferProblem) -> Solution:
-    """The searched path, stopping at its corners."""
+    """Follow the searched path with Ruckig, stopping at every corner."""
     begin = time.perf_counter()
     path, refused = _path(problem)
     if path is None:
@@ -49,24 +52,24 @@ def rrtc_ruckig(problem: TransferProblem) -> Solution:
 
 
 def rrtc_toppra(problem: TransferProblem) -> Solution:
-    """A spline through the searched path's corners, as fast as velocity and acceleration allow."""
+    """Follow a spline through the searched path's corners with TOPP-RA, as fast as velocity and acceleration allow."""
     begin = time.perf_counter()
     path, refused = _path(problem)
     if path is None:
         return refused
-    found = refused
+    solution = refused
     for gap in GAPS:
         motion = _toppra(_densified(path, gap), problem)
         if motion is None:
             continue
-        found = _judged(problem, Trajectory((_phase(motion, problem),), problem.robot.joint_names), GEOMETRIC, begin)
-        if found.ok:
+        solution = _judged(problem, Trajectory((_phase(motion, problem),), problem.robot.joint_names), GEOMETRIC, begin)
+        if solution.ok:
             break
-    return found
+    return solution
 
 
 def _path(problem: TransferProblem) -> tuple[Array | None, Solution]:
-    """Start, corners and goal of a free path (K, n) to the first goal; and what to say where there is none."""
+    """A collision-free path (K, n) to the first goal [rad], or None; and the solution to return if there is none."""
     shop = PlanningContext.of(problem)
     shop.checks.start()
     start, goal = np.array(problem.start.q), np.array(problem.goal.configurations[0])
@@ -87,7 +90,7 @@ def _judged(problem: TransferProblem, trajectory: Trajectory, kinds: tuple[str, 
 
 
 def _pieces(motion: Any) -> PiecewisePolynomial:
-    """A Ruckig motion as its own cubic pieces, cut wherever the jerk of any joint switches."""
+    """A Ruckig motion as cubic pieces, cut wherever the jerk of any joint switches."""
     switches = [np.cumsum([*profile.brake.t, *profile.t]) for profile in motion.profiles[0]]
     inner = np.unique(np.concatenate(switches))
     inner = inner[np.diff(inner, prepend=0.0) > 1e-11]
@@ -101,13 +104,14 @@ def _pieces(motion: Any) -> PiecewisePolynomial:
 
 
 def _densified(path: Array, gap: float) -> Array:
+    """The path (K, n) with more points on its straight stretches, at most `gap` apart [rad]."""
     counts = [max(1, int(np.ceil(np.linalg.norm(b - a) / gap))) for a, b in pairwise(path)]
     parts = [np.linspace(a, b, n + 1)[1:] for (a, b), n in zip(pairwise(path), counts, strict=True)]
     return np.concatenate([path[:1], *parts])
 
 
 def _toppra(path: Array, problem: TransferProblem) -> PiecewisePolynomial | None:
-    """TOPP-RA's motion through these points, read every 2 ms as quintic pieces; None where it finds none."""
+    """TOPP-RA's motion through a path (K, n), sampled every `SAMPLE` as quintic pieces; None if it finds none."""
     try:
         import toppra
         from toppra.algorithm import TOPPRA

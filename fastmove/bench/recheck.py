@@ -1,7 +1,7 @@
-"""A motion once more, against the robot's raw meshes at many times: yes or no, by pinocchio's own broadphase.
+"""Collision check of a finished motion against the robot's raw meshes at many times, by pinocchio's own broadphase.
 
-Nothing is shared with planner or certificate but the URDF: triangles instead of hulls, no required clearance, no bounds.  Links
-without a mesh there (the shipped Panda's) are the convex bodies that the robot gives them.
+It shares nothing with planner and certificate but the URDF: triangles instead of hulls, no required clearance, no distance
+bounds.  A link without a mesh in the URDF (such as those of the shipped Panda) is represented by the robot's own convex bodies.
 """
 
 from __future__ import annotations
@@ -18,22 +18,27 @@ from fastmove.problem.scene import CONTACT_DEPTH
 from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory
 
-FINER = 10  # times as many configurations as the certificate's grid of 1 ms has, per second
+FINER = 10  # Number of checked configurations for each step of the certificate's grid of 1 ms [1].
 
 
 def raw_hits(problem: TransferProblem, trajectory: Trajectory, step: float = 1e-3 / FINER) -> int:
-    """Number of times, `step` apart and the end [s], at which any two bodies overlap that may not.
+    """Count the times at which any two bodies overlap that may not.
+
+    Args:
+        problem: The problem.
+        trajectory: The motion.
+        step: Distance of the checked times [s]; the end of the motion is checked, too.
 
     Raises:
-        InputError: a robot put together of several (`together`) has no URDF of its own.
+        InputError: The robot is combined of several (`combine_robots`) and has no URDF of its own.
     """
     model = problem.robot.model
     data, geometry = model.createData(), _geometry(problem)
-    found = geometry.createData()
-    for request, depth in zip(found.collisionRequests, _depths(problem, geometry), strict=True):
+    geometry_data = geometry.createData()
+    for request, depth in zip(geometry_data.collisionRequests, _depths(problem, geometry), strict=True):
         request.security_margin = -depth
     movers = _movers(problem, geometry)
-    manager = pin.TreeBroadPhaseManager_DynamicAABBTreeCollisionManager(model, geometry, found)
+    manager = pin.TreeBroadPhaseManager_DynamicAABBTreeCollisionManager(model, geometry, geometry_data)
     times, hits = trajectory.grid(step), 0
     for time, row in zip(times, _whole(problem, trajectory.position(times)), strict=True):
         for k, motion, placement in movers:
@@ -43,7 +48,7 @@ def raw_hits(problem: TransferProblem, trajectory: Trajectory, step: float = 1e-
 
 
 def _movers(problem: TransferProblem, geometry: pin.GeometryModel) -> list[tuple[int, PoseTrajectory, pin.SE3]]:
-    """(geometry, motion, pose in the frame that moves) of every shape of an obstacle that moves."""
+    """(geometry index, motion, pose in the moving frame) of every shape of a moving obstacle."""
     names = {str(g.name): k for k, g in enumerate(geometry.geometryObjects)}
     return [
         (names[f"{obstacle.name}#{n}"], obstacle.motion, shape.placement)
@@ -54,7 +59,7 @@ def _movers(problem: TransferProblem, geometry: pin.GeometryModel) -> list[tuple
 
 
 def _whole(problem: TransferProblem, q: Array) -> Array:
-    """(N, nq) configurations of the whole robot: the arm's and the fingers at their widths."""
+    """Configurations (N, nq) of the whole robot: the arm at q (N, n), the fingers at the items' widths or fully open."""
     robot = problem.robot
     whole = np.tile(pin.neutral(robot.model), (len(q), 1))
     widths = {name: float(gripper.opening[1]) for name, gripper in robot.grippers.items()}
@@ -66,8 +71,10 @@ def _whole(problem: TransferProblem, q: Array) -> Array:
 
 
 def _geometry(problem: TransferProblem) -> pin.GeometryModel:
-    """The URDF's collision meshes as they are, the robot's own bodies for links that have none there, items in the hands,
-    obstacles; and the pairs that may not overlap."""
+    """Collision geometry of the whole problem, with the pairs that may not overlap.
+
+    It holds the URDF's collision meshes as they are, the robot's own bodies for links without one, items in the hands, obstacles.
+    """
     robot, model = problem.robot, problem.robot.model
     folders = [str(f) for f in robot.package_dirs]
     try:
@@ -107,11 +114,11 @@ def _geometry(problem: TransferProblem) -> pin.GeometryModel:
 
 
 def _depths(problem: TransferProblem, geometry: pin.GeometryModel) -> list[float]:
-    """How deep each pair may overlap [m]: an item that is set down presses into its support by half a millimetre."""
+    """Depth by which each pair may overlap [m]: an item in an allowed contact presses into its support."""
     allowed = {contact.obstacle for contact in problem.scene.allowed_contacts}
-    found = []
+    depths = []
     for pair in geometry.collisionPairs:
         one, other = (geometry.geometryObjects[k].name for k in (pair.first, pair.second))
         touching = one.startswith("item") and other.split("#")[0] in allowed
-        found.append(2 * CONTACT_DEPTH if touching else 0.0)
-    return found
+        depths.append(2 * CONTACT_DEPTH if touching else 0.0)
+    return depths

@@ -1,7 +1,7 @@
-"""Run planners over a set of problems: every result a line of `results.jsonl`, written whole, never twice.
+"""Runner of planners over a set of problems; every result is one line of `results.jsonl`.
 
-A run that was killed goes on with `resume`: finished (problem, planner) pairs are skipped, a last line that was cut is dropped.
-Every line carries a hash of its problem: one of another problem of the same name is no result.
+A run that was killed continues with `resume`: finished (problem, planner) pairs are skipped, and an incomplete last line is
+dropped.  Every line carries a hash of its problem, so that a result of another problem of the same name is refused.
 """
 
 from __future__ import annotations
@@ -27,12 +27,18 @@ from fastmove.robot.shipped import load_robot
 from fastmove.solution.as_json import solution_json
 from fastmove.tables import CheckedTable
 
-IN_FLIGHT = 4  # problems handed out per process and not yet answered
+IN_FLIGHT = 4  # Largest number of submitted but unfinished jobs for each process [1].
 
 
 @dataclass(frozen=True)
 class Job:
-    """One problem for one planner; with `recheck` the motion also against the raw meshes."""
+    """One problem to be solved by one planner.
+
+    Attributes:
+        entry: The problem.
+        planner: Name of the planner in `registries.planners`.
+        recheck: Whether a certified motion is also checked against the raw meshes (see `bench.recheck`).
+    """
 
     entry: BenchProblem
     planner: str
@@ -40,14 +46,19 @@ class Job:
 
     @property
     def key(self) -> tuple[str, str]:
+        """The problem's id and the planner's name, which identify a result."""
         return self.entry.id, self.planner
 
 
 def read_set(path: Path, limits: str | None = None) -> Iterator[BenchProblem]:
-    """Problems of a folder of problem files, a `.jsonl` of problems, one problem file, or MotionBenchMaker's forms.
+    """Read the problems of a folder of problem files, a `.jsonl` of problems, one problem file, or a MotionBenchMaker set.
+
+    Args:
+        path: The file or folder.
+        limits: Name of a limit set that replaces the problems' own; None = keep theirs.
 
     Raises:
-        InputError: none of these, or nothing in it.
+        InputError: The path does not exist, or something in it is not a valid problem.
     """
     if not path.exists():
         raise InputError(str(path), "no such file or folder")
@@ -71,21 +82,31 @@ def read_set(path: Path, limits: str | None = None) -> Iterator[BenchProblem]:
 
 def _parsed(line: str, where: str) -> dict[str, object]:
     try:
-        found = json.loads(line)
+        row = json.loads(line)
     except json.JSONDecodeError as error:
         raise InputError(where, f"is not JSON ({error})") from None
-    if not isinstance(found, dict):
+    if not isinstance(row, dict):
         raise InputError(where, "is no table; a problem is needed in every line")
-    return found
+    return row
 
 
 def run(
     jobs: Sequence[Job], out: Path, processes: int = 1, resume: bool = False, done: Callable[[dict], None] = lambda row: None
 ) -> list[dict]:
-    """All results in the order of the jobs; `done` is told each new one.
+    """Run all jobs and write each result at once as a line of `results.jsonl`.
+
+    Args:
+        jobs: The jobs.
+        out: Folder of `results.jsonl`; it is created if needed.
+        processes: Number of processes.
+        resume: Whether to keep the results that the folder already holds and run only the other jobs.
+        done: Called with each new result.
+
+    Returns:
+        The results of all jobs, kept ones included, in the order of the jobs.
 
     Raises:
-        InputError: the folder holds results and `resume` is not asked for, or results of other problems of the same names.
+        InputError: The folder holds results and `resume` is False, or it holds results of other problems of the same names.
     """
     out.mkdir(parents=True, exist_ok=True)
     file = out / "results.jsonl"
@@ -101,7 +122,7 @@ def run(
         _rewrite(file, known.values())
     with file.open("ab", buffering=0) as stream:
         for row in _answers([job for job in jobs if job.key not in known], processes):
-            stream.write((json.dumps(row) + "\n").encode())  # one write: a line is there whole or not at all
+            stream.write((json.dumps(row) + "\n").encode())  # A single write, so that a line is complete or missing.
             os.fsync(stream.fileno())
             known[(row["problem"], row["planner"])] = row
             done(row)
@@ -109,7 +130,7 @@ def run(
 
 
 def read_results(file: Path) -> list[dict]:
-    """Rows of a results file; a last line that was cut off is left out."""
+    """Read the rows of a results file, up to the first incomplete line; empty if there is no file."""
     rows = []
     for line in file.read_text().splitlines() if file.exists() else ():
         try:
@@ -120,13 +141,14 @@ def read_results(file: Path) -> list[dict]:
 
 
 def _rewrite(file: Path, rows: Iterable[dict]) -> None:
+    """Replace a results file by these rows, atomically."""
     whole = file.with_suffix(".tmp")
     whole.write_text("".join(json.dumps(row) + "\n" for row in rows))
     whole.replace(file)
 
 
 def _answers(jobs: Sequence[Job], processes: int) -> Iterator[dict]:
-    """Results as they come; one bad problem never hurts another."""
+    """Results in the order in which they are finished; a refused problem does not stop the others."""
     if processes <= 1:
         yield from map(answer, jobs)
         return
@@ -143,7 +165,7 @@ def _answers(jobs: Sequence[Job], processes: int) -> Iterator[dict]:
 
 
 def answer(job: Job) -> dict:
-    """One line of results: what `plan --json` says, with problem, planner and scene in front."""
+    """Run one job and return its row: what `plan --json` prints, preceded by problem, planner, scene and problem hash."""
     head: dict[str, object] = {"problem": job.entry.id, "planner": job.planner, "scene": job.entry.scene}
     head["problem_sha256"] = problem_sha256(job.entry.problem)
     try:
@@ -157,7 +179,11 @@ def answer(job: Job) -> dict:
 
 
 def table(rows: Sequence[dict]) -> str:
-    """Per planner and scene: certified, durations over bounds, planning times."""
+    """Text table of the results by planner and scene: number certified, durations over lower bounds, planning times.
+
+    Args:
+        rows: Results, as `run` returns them.
+    """
     lines = [f"{'planner':<18} {'scene':<20} {'certified':>11} {'ΣT/Σb':>8} {'median':>8} {'plan p50':>9} {'p95':>9}"]
     for planner in dict.fromkeys(row["planner"] for row in rows):
         mine = [row for row in rows if row["planner"] == planner]
@@ -177,21 +203,21 @@ def table(rows: Sequence[dict]) -> str:
 
 
 def _ratios(rows: Sequence[dict]) -> list[str]:
-    """The first planner's durations beside each other's, where both are certified (each for what it knows)."""
+    """Lines with the first planner's durations over each other planner's, on problems where both are certified."""
     names = list(dict.fromkeys(row["planner"] for row in rows))
     certified = [row for row in rows if (row.get("certificate") or {}).get("ok")]
-    found = {name: {row["problem"]: row["duration_s"] for row in certified if row["planner"] == name} for name in names}
+    durations = {name: {row["problem"]: row["duration_s"] for row in certified if row["planner"] == name} for name in names}
     lines = []
     for other in names[1:]:
-        both = sorted(found[names[0]].keys() & found[other].keys())
+        both = sorted(durations[names[0]].keys() & durations[other].keys())
         if both:
-            mean = float(np.exp(np.mean([np.log(found[names[0]][key] / found[other][key]) for key in both])))
+            mean = float(np.exp(np.mean([np.log(durations[names[0]][key] / durations[other][key]) for key in both])))
             lines.append(f"{names[0]} / {other}: geometric mean of durations {mean:.3f} on {len(both)} problems")
     return lines
 
 
 def workload() -> float:
-    """Time of a fixed piece of work, to compare planning times by: 10,000 `computeRNEADerivatives` of a Panda [s]."""
+    """Time of a fixed piece of work, 10,000 `computeRNEADerivatives` of a Panda, to compare planning times by [s]."""
     model = load_robot("panda").model
     data, q, v = model.createData(), pin.neutral(model), np.zeros(model.nv)
     begin = time.perf_counter()

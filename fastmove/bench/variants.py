@@ -1,7 +1,8 @@
 """Variants of a problem set: goals with their symmetry, and transfers that carry the object of a pick.
 
-MotionBenchMaker's problems end with an object between the open jaws.  `symmetric` asks for that grasp with what is free about it;
-`carried` turns the problem round: the object is in the hand, the motion leads from the pick to where the arm came from.
+MotionBenchMaker's problems end with an object between the open jaws.  `symmetric` asks for that grasp with all the freedom that
+symmetry leaves; `carried` reverses the problem: the object is in the hand, the motion leads from the pick to where the arm came
+from; `backwards` is the same motion with an empty hand.
 """
 
 from __future__ import annotations
@@ -28,14 +29,17 @@ from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.gripper import Gripper
 from fastmove.search.ik import pose_at
 
-HALF_TURN = pin.utils.rotate("z", np.pi)  # of a two-finger gripper about its approach axis
-SPARE = (1.2, 2.5)  # grip force over what the weight alone asks for, drawn between these
-INSIDE_PAD = 0.002  # [m]
-LIFT_MAX = 0.012  # how far an object that the source sinks into its support is raised out of it [m]
+HALF_TURN = pin.utils.rotate("z", np.pi)  # Rotation (3, 3) of a two-finger gripper by half a turn about its approach axis.
+SPARE = (1.2, 2.5)  # Range of the random ratio of the grip force to the least that the weight alone needs [1].
+INSIDE_PAD = 0.002  # Least distance of a cylinder's widest line from the pads' ends [m].
+LIFT_MAX = 0.012  # Largest overlap of an object and its support in the source out of which the object is raised [m].
 
 
 def symmetric(entry: BenchProblem) -> BenchProblem:
-    """The goal as a pose of the object at the goal, free by its symmetry and by the gripper's; without an object as it is."""
+    """Replace the goal configuration by the pose of its object, free by the object's and the gripper's symmetry.
+
+    A problem without an object is returned unchanged.
+    """
     if entry.target is None:
         return entry
     problem, shape = entry.problem, entry.target.shape
@@ -50,7 +54,7 @@ def symmetric(entry: BenchProblem) -> BenchProblem:
 
 
 def _symmetry(shape: Shape) -> tuple[tuple[Array, ...], Array]:
-    """(flips, free axis) of a shape in its own frame."""
+    """Rotations (3, 3) that map a shape to itself, and the axis (3,) about which it may turn freely (0 = none), in its frame."""
     if shape.type in ("cylinder", "capsule"):
         return (pin.utils.rotate("x", np.pi),), np.array([0.0, 0.0, 1.0])
     if shape.type != "box":
@@ -59,21 +63,26 @@ def _symmetry(shape: Shape) -> tuple[tuple[Array, ...], Array]:
     size = np.asarray(shape.size)
     for k, axis in enumerate("xyz"):
         one, other = size[[i for i in range(3) if i != k]]
-        if abs(one - other) < 1e-6:  # a square face: quarter turns, too
+        if abs(one - other) < 1e-6:  # A square face allows quarter turns, too.
             flips += [pin.utils.rotate(axis, s * np.pi / 2) for s in (1.0, -1.0)]
     return tuple(flips), np.zeros(3)
 
 
 def carried(entry: BenchProblem, seed: int = 0) -> BenchProblem:
-    """The pick turned round: from the goal configuration, the object in the hand, to the start configuration.
+    """Reverse the pick: carry the object from the goal configuration to the start configuration.
 
-    Mass, friction and pinch force are those of a random row of the shipped item table (below 2 lb and what the arm carries), the
-    centre of mass lies anywhere within half of that row's range, the grip is 1.2 to 2.5 times what the weight asks for, within
-    what hand and item bear.  The object is set straight between the pads and, where the source sinks it into its support, raised
-    out of it.  Whether the opened hand is free at the pick is not asked: the source's fingers stand wider than the hand's open.
+    Mass, friction and pinch force are those of a random row of the shipped item table (up to 2 lb), the centre of mass lies
+    anywhere within half of that row's range, and the grip force is `SPARE` times what the weight needs, within what hand and item
+    bear.  The object is set straight between the pads and, where the source sinks it into its support, raised out of it.  The
+    opened hand is not checked at the pick: the source's fingers stand wider than the hand opens.
+
+    Args:
+        entry: The problem, with its object.
+        seed: Seed of the random numbers; they depend on the problem's id, too.
 
     Raises:
-        InputError, GraspInvalid: there is no object, or these fingers cannot hold it.
+        InputError: There is no object.
+        GraspInvalid: These fingers cannot hold it.
     """
     if entry.target is None:
         raise InputError(entry.id, "has no object at its goal")
@@ -99,6 +108,7 @@ def carried(entry: BenchProblem, seed: int = 0) -> BenchProblem:
 
 
 def _drawn(rng: np.random.Generator, gripper: Gripper, shape: Shape, tool_T_item: pin.SE3) -> HeldItem:
+    """The object as a held item with random mass, centre of mass, friction and grip force (see `carried`)."""
     rows = [row for row in known_items() if row.mass <= 0.907]
     facts: ItemFacts = rows[int(rng.integers(len(rows)))]
     centre, inertia = solid_inertia((shape,), facts.mass)
@@ -110,7 +120,7 @@ def _drawn(rng: np.random.Generator, gripper: Gripper, shape: Shape, tool_T_item
     trial = hold(gripper, item, Grasp(tool_T_item, friction, readonly([most, most])))
     body = trial.inertia(item.members[0])
     worst = 0.0
-    for down in (*np.eye(3), *-np.eye(3)):  # gravity along every axis of the hand
+    for down in (*np.eye(3), *-np.eye(3)):  # Gravity along every axis of the hand.
         force = -9.81 * body.mass * down
         worst = max(
             worst, float(trial.contact_model.utilisation(np.concatenate([force, np.cross(body.lever, force)]), 1.0)) / 0.9
@@ -120,15 +130,26 @@ def _drawn(rng: np.random.Generator, gripper: Gripper, shape: Shape, tool_T_item
 
 
 def straightened(gripper: Gripper, shape: Shape, tool_T_item: pin.SE3) -> pin.SE3:
-    """The item as closing fingers would leave it: a face of a box, or the side or end of a cylinder, square to the pads and
-    halfway between them; the widest line of a cylinder that lies across the hand at least 2 mm inside the pads' ends (in most
-    sources it is beyond the finger tips, where a pinch would squeeze it out)."""
+    """Pose of the item as closing fingers would leave it: straight between the pads and halfway between them.
+
+    A face of a box, or the side or an end of a cylinder, is set square to the pads.  The widest line of a cylinder that lies
+    across the hand is set at least `INSIDE_PAD` inside the pads' ends: in most sources it is beyond the finger tips, where a
+    pinch would squeeze it out.
+
+    Args:
+        gripper: The hand.
+        shape: The item's shape.
+        tool_T_item: Pose of the item in the tool frame, as in the source.
+
+    Returns:
+        The straightened pose of the item in the tool frame.
+    """
     rotation = tool_T_item.rotation
     y = np.array([0.0, 1.0, 0.0])
     if shape.type == "box":
         axis = rotation[:, int(np.argmax(np.abs(rotation[1])))]
         wanted = y * np.sign(axis[1])
-    elif abs(rotation[1, 2]) > np.sqrt(0.5):  # a cylinder gripped at its ends
+    elif abs(rotation[1, 2]) > np.sqrt(0.5):  # A cylinder gripped at its ends.
         axis, wanted = rotation[:, 2], y * np.sign(rotation[1, 2])
     else:
         axis = rotation[:, 2]
@@ -144,29 +165,30 @@ def straightened(gripper: Gripper, shape: Shape, tool_T_item: pin.SE3) -> pin.SE
 
 
 def _least_turn(one: Array, other: Array) -> Array:
-    """Rotation by the smallest angle that takes a unit vector to another."""
+    """Rotation (3, 3) by the smallest angle that takes one unit vector (3,) to another."""
     axis = np.cross(one, other)
     sine, cosine = float(np.linalg.norm(axis)), float(one @ other)
     return np.eye(3) if sine < 1e-12 else np.asarray(pin.exp3(axis / sine * np.arctan2(sine, cosine)))
 
 
 def _distances(shape: Shape, placement: pin.SE3, obstacles: tuple[Obstacle, ...]) -> list[tuple[float, str]]:
-    """Of the object there to every obstacle [m]."""
-    there, geometry, found = coal.Transform3s(placement.rotation, placement.translation), shape.geometry(), []
+    """(distance [m], name) of every obstacle from a shape at a placement in the world."""
+    there, geometry, distances = coal.Transform3s(placement.rotation, placement.translation), shape.geometry(), []
     for obstacle in obstacles:
         at = coal.Transform3s(obstacle.placement.rotation, obstacle.placement.translation)
         distance = coal.distance(geometry, there, obstacle.shape.geometry(), at, coal.DistanceRequest(), coal.DistanceResult())
-        found.append((float(distance), obstacle.name))
-    return found
+        distances.append((float(distance), obstacle.name))
+    return distances
 
 
 def backwards(entry: BenchProblem) -> BenchProblem:
-    """From the goal configuration to the start, nothing in the hand: what `carried` is compared with."""
+    """Reverse the motion with an empty hand, from the goal configuration to the start: what `carried` is compared with."""
     problem = entry.problem
     pick = State.rest(np.array(problem.goal.configurations[0]))
     return replace(entry, problem=problem.with_(start=pick, goal=Goal(readonly([problem.start.q]))))
 
 
+# The variants by name, in the order of `VARIANT_NAMES`.
 VARIANTS: dict[str, Callable[[BenchProblem], BenchProblem]] = {
     "as-is": lambda entry: entry,
     "symmetric": symmetric,
@@ -177,7 +199,15 @@ assert tuple(VARIANTS) == VARIANT_NAMES
 
 
 def varied(entries: list[BenchProblem], variant: str) -> tuple[list[BenchProblem], list[str]]:
-    """The entries in this variant, and a sentence for each that cannot be."""
+    """Convert a problem set to one variant.
+
+    Args:
+        entries: The problems.
+        variant: Name of the variant, one of `VARIANT_NAMES`.
+
+    Returns:
+        The converted problems, and a sentence for each problem that has no such variant.
+    """
     usable, sentences = [], []
     for entry in entries:
         try:

@@ -1,1 +1,1 @@
-"""Contact: what wrench a pinch or a suction cup can carry, a file for each model."""
+"""Contact models: the wrenches that a pinch or a suction cup can carry, one module for each model."""

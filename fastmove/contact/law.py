@@ -1,8 +1,8 @@
-"""The protocol of contact models: one `ContactLaw` per model, found by name in `registries.contacts`.
+"""Interfaces of contact models: `ContactLaw`, found by name in `registries.contacts`, and the `ContactModel` it builds.
 
-A law says twice what a contact can carry: `model`, for the planner, as cones (`ConeContact`) or as one CasADi expression
-(`SmoothContact`); and `check`, with numpy, for the certificate.  The two are written apart on purpose.  Those of FastMove's own
-laws are in `certificate.hold`.
+A law says twice what a contact can carry: `model` builds what the planner uses, as cones (`ConeContact`) or as one CasADi
+expression (`SmoothContact`); `check` computes with numpy what the certificate uses.  The two are written independently on
+purpose.  The checks of FastMove's own laws are in `certificate.hold`.
 """
 
 from __future__ import annotations
@@ -24,20 +24,44 @@ if TYPE_CHECKING:
 
 
 class ContactModel(Protocol):
-    """What one contact can carry, as the planner asks for it; uses at grip force F, 1 = it slips."""
+    """The wrenches that one contact can carry, in the form that the planner needs.
+
+    Utilisations (uses) are for a wrench at a grip force; 1 = the contact slips.
+    """
 
     @property
     def cones(self) -> ConeContact | None:
-        """Itself where it is made of cones, which enter the convex programs as they are; None where tangents stand for it."""
+        """The model itself if it is made of cones, which enter the convex programs exactly; None if tangents replace it."""
 
     def utilisation(self, wrench: Array, grip_force: object) -> Array:
-        """Largest use of wrenches (..., 6) in the grasp frame [N, Nm]; the planner uses 0.9 at most."""
+        """Largest utilisation of each wrench; the planner uses at most `UTILISATION_MAX` of it.
+
+        Args:
+            wrench: (..., 6) wrenches in the grasp frame [N, Nm].
+            grip_force: Grip forces that broadcast to (...) [N].
+
+        Returns:
+            (...,) utilisations.
+        """
 
     def parts(self, wrench: Array, grip_force: object) -> list[Array]:
-        """Uses of its parts, each (...,), whose largest is the utilisation or bounds it."""
+        """Utilisations of the model's parts, each (...,), whose largest is the utilisation or bounds it.
+
+        Args:
+            wrench: (..., 6) wrenches in the grasp frame [N, Nm].
+            grip_force: Grip forces that broadcast to (...) [N].
+        """
 
     def tangents(self, wrench: Array, grip_force: float) -> tuple[Array, Array]:
-        """Uses (N, k) at wrenches (N, 6) and their slopes (N, k, 6), where there are no cones."""
+        """Utilisations and their slopes in the wrench, for a model without cones.
+
+        Args:
+            wrench: (N, 6) wrenches in the grasp frame [N, Nm].
+            grip_force: Grip force [N].
+
+        Returns:
+            Utilisations (N, k) and slopes (N, k, 6) [1/N, 1/Nm]; k = 0 for cones.
+        """
 
 
 @dataclass(frozen=True)
@@ -45,9 +69,9 @@ class Touch:
     """Where a hand touches an item.
 
     Attributes:
-        patches: two of a pinch, on the pad at +y and at −y; one ring of a cup.
-        width: distance of the two patches [m]; 0 of a cup.
-        tool_T_grasp: the grasp frame in the tool frame: axes of the tool, origin between the patch centroids.
+        patches: Of a pinch two, on the pad at +y and on the pad at −y; of a suction cup one ring.
+        width: Distance of the two patches [m]; 0 for a cup.
+        tool_T_grasp: Pose of the grasp frame in the tool frame: axes of the tool, origin between the patch centroids.
     """
 
     patches: tuple[Patch, ...]
@@ -56,18 +80,21 @@ class Touch:
 
     @cached_property
     def c(self) -> float:
-        """Mean radius of the patches [m]."""
+        """Mean radius of the patches [m] (see `Patch.c`)."""
         return sum(patch.c for patch in self.patches) / len(self.patches)
 
     @cached_property
     def a(self) -> float:
-        """Mean tilting lever of the patches [m]."""
+        """Mean tilting lever of the patches [m] (see `Patch.a`)."""
         return sum(patch.a for patch in self.patches) / len(self.patches)
 
     @cached_property
     def points(self) -> Array | None:
-        """(K, 2) points in x, z of the grasp frame that carry the pads' force, as many of each [m]; None where a pad touches
-        at one."""
+        """Points that carry the pads' force, as many of each pad.
+
+        Returns:
+            (K, 2) points in x, z of the grasp frame [m]; None if a pad touches at a single point.
+        """
         points = [patch.points() for patch in self.patches]
         most = max(len(p) for p in points)
         if min(len(p) for p in points) < 2:
@@ -77,16 +104,16 @@ class Touch:
 
 
 class ContactLaw(ABC):
-    """One contact model.
+    """Base class of contact laws: how one kind of contact holds an item.
 
     Attributes:
-        name: in files.
-        holder: what holds by it: `gripper` (two fingers) or `cup`.
-        torsion_axis: row of the wrench that turns the item in the hand: 4, about y, between pads; 5, about z, under a cup.
-        simulated: whether simulated hardware can judge it.
-        verified: whether any has; what is not carries a note.
-        force: what the grip force is called.
-        lever_shares: shares of the patches' lever a that count, by kind of limit, for `describe`.
+        name: Name of the law in files and in `registries.contacts`.
+        holder: Kind of hand that holds by it: `gripper` (two fingers) or `cup`.
+        torsion_axis: Row of the wrench that turns the item in the hand: 4 (about y) between pads, 5 (about z) under a cup.
+        simulated: Whether simulated hardware can judge it.
+        verified: Whether simulated hardware has judged it; an unverified law carries a note.
+        force: Word for its grip force.
+        lever_shares: Share of the patches' tilting lever a that counts, by kind of limit, for `describe`.
     """
 
     name: str
@@ -99,19 +126,27 @@ class ContactLaw(ABC):
 
     @abstractmethod
     def model(self, touch: Touch, friction: float, guaranteed: float = 1.0, swing: float = 1.0) -> ContactModel:
-        """What the contact can carry, for the planner.
+        """Build the contact model that the planner uses.
 
         Args:
-            friction: the least.
-            guaranteed: share of a grip force that is surely there.
-            swing: share of the contact's torsion that may be asked for (`Tolerance.swing`).
+            touch: Where the hand touches the item.
+            friction: Least Coulomb friction coefficient.
+            guaranteed: Guaranteed share of a commanded grip force.
+            swing: Largest share of the contact's torsion that may be used (`Tolerance.swing`).
         """
 
     def check(self, held: Any, wrench: Array, grip_force: Array) -> dict[str, Array]:
-        """Uses (N,) by kind of limit, 1 = the contact slips, of wrenches (N, 6) at grip forces (N,) that are surely there: the
-        certificate's own, with numpy.  `hold` is asked for at least.
+        """Compute the utilisations for the certificate, with numpy and independently of `model`.
 
         Args:
-            held: the `Held` item: `friction` (the least), `width`, `patches`, `tool_T_grasp`.
+            held: The `HeldItem`, with `friction` (the least), `width`, `patches` and `tool_T_grasp`.
+            wrench: (N, 6) wrenches in the grasp frame [N, Nm].
+            grip_force: (N,) guaranteed grip forces [N].
+
+        Returns:
+            Utilisations (N,) by kind of limit, 1 = the contact slips; `hold` at least.
+
+        Raises:
+            NotImplementedError: The law has no check of its own.
         """
         raise NotImplementedError

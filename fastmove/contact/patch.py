@@ -1,4 +1,4 @@
-"""Contact patches: where a pad touches an item, and what torsion and tilting it bears."""
+"""Contact patches: where a pad touches an item, and the constants of the torsion and tilting that it bears."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from fastmove.errors import InputError
 
 @dataclass(frozen=True)
 class Patch:
-    """Where one pad touches the item.
+    """The area in which one pad, or the ring of a suction cup, touches the item.
 
     Attributes:
-        kind: plane, line or disc; ring for a suction cup.
+        kind: `plane`, `line` or `disc`; `ring` for a suction cup.
         center: (2,) centroid in tool x, z [m].
-        size: plane: edges of the equivalent rectangle, short then long; line: (length,); disc: (radius,) [m].
+        size: Plane: edges of the equivalent rectangle, short then long; line: (length,); disc: (radius,) [m].
         direction: (2,) unit vector of the line or of the long edge in tool x, z.
-        c: mean radius about the centroid [m]; torsion capacity μ F c.
-        a: tilting lever [m]; pressure can shift by a/2 to either side (how much of it counts: `TILTING`, `SHIFTED`).
-        tilt: by how much the item's face, as it is grasped, is turned from the pad [rad].
+        c: Mean radius about the centroid [m]; the torsion capacity is μ F c.
+        a: Tilting lever [m]: pressure can shift by a/2 to either side.  How much of it counts: `pinch.TILTING`, `pinch.SHIFTED`.
+        tilt: Angle by which the item's face, as it is grasped, is turned from the pad [rad].
     """
 
     kind: str
@@ -33,7 +33,7 @@ class Patch:
     tilt: float = 0.0
 
     def points(self) -> Array:
-        """(K, 2) points in tool x, z that carry the pad's force at its mean radius: what a simulation may touch with."""
+        """Points (K, 2) in tool x, z that carry the pad's force at its mean radius [m]; a simulation may touch with them."""
         if self.kind == "disc":
             return np.array([self.center])
         across = np.array([-self.direction[1], self.direction[0]])
@@ -44,7 +44,7 @@ class Patch:
 
 
 def plane_patch(polygon: Array) -> Patch:
-    """A convex polygon (K, 2) in tool x, z under uniform pressure.
+    """Patch of a convex polygon (K, 2) in tool x, z [m] under uniform pressure.
 
     c is the exact mean distance from the centroid.  For the tilting lever and the sample points of a simulation the
     polygon counts as the rectangle A × B with its second moments: points at (±h_x, ±h_z), (h_x, h_z) =
@@ -61,18 +61,37 @@ def plane_patch(polygon: Array) -> Patch:
 
 
 def line_patch(start: Array, end: Array) -> Patch:
-    """A line of contact (cylinder across the pad): c = l/4, a = 0, points at ± l/4."""
+    """Patch of a line of contact (a cylinder across the pad) of length l: c = l/4, a = 0, points at ± l/4.
+
+    Args:
+        start: (2,) one end in tool x, z [m].
+        end: (2,) the other end [m].
+    """
     length = float(np.linalg.norm(end - start))
     return Patch("line", readonly((start + end) / 2), readonly([length]), readonly((end - start) / length), length / 4, 0.0)
 
 
 def disc_patch(center: Array, radius: float) -> Patch:
-    """A small disc (round item): c = 2 r / 3, the mean radius of a disc; a = 0."""
+    """Patch of a small disc (a round item): c = 2 r / 3, the mean radius of a disc; a = 0.
+
+    Args:
+        center: (2,) centre in tool x, z [m].
+        radius: Radius r [m].
+    """
     return Patch("disc", readonly(center), readonly([radius]), readonly([0.0, 1.0]), 2 * radius / 3, 0.0)
 
 
 def clip_polygon(polygon: Array, half: Array, center: Array) -> Array:
-    """The part of a convex polygon (K, 2) inside the rectangle center ± half (Sutherland–Hodgman); may be empty."""
+    """Clip a convex polygon to the rectangle center ± half (Sutherland–Hodgman).
+
+    Args:
+        polygon: (K, 2) corners.
+        half: (2,) half edges of the rectangle.
+        center: (2,) centre of the rectangle.
+
+    Returns:
+        (L, 2) corners, in the same unit; (0, 2) if nothing is left.
+    """
     points = [np.asarray(p, dtype=float) for p in polygon]
     for axis in (0, 1):
         for sign in (1.0, -1.0):
@@ -91,7 +110,7 @@ def clip_polygon(polygon: Array, half: Array, center: Array) -> Array:
 
 
 def _moments(polygon: Array) -> tuple[float, Array, Array]:
-    """Area, centroid and second moments about the centroid (Green's theorem)."""
+    """Area [m²], centroid (2,) [m] and second moments (2, 2) about the centroid [m⁴] of a polygon (K, 2) (Green's theorem)."""
     p, q = polygon, np.roll(polygon, -1, axis=0)
     cross = p[:, 0] * q[:, 1] - q[:, 0] * p[:, 1]
     area = cross.sum() / 2
@@ -107,7 +126,7 @@ def _moments(polygon: Array) -> tuple[float, Array, Array]:
 
 
 def _mean_radius(polygon: Array) -> float:
-    """∫ r dA over a convex polygon around the origin.
+    """∫ r dA [m³] over a convex polygon (K, 2) around the origin.
 
     Triangle (0, P, Q) with distance h from 0 to the line PQ and angles θ from the perpendicular:
     ∫∫ r · r dr dθ = h³/3 ∫ sec³θ dθ = h³/6 [sec θ tan θ + asinh(tan θ)].

@@ -1,7 +1,7 @@
-"""What a contact can carry: one convex form, as numbers for the solver and as a CasADi expression.
+"""The pinch contact model: the wrenches that an item pressed between two pads can carry, as convex cones.
 
-Conventions: wrench W = [f; m] that the hand exerts on the item, in the grasp frame (axes of the tool, y the closing
-axis, z the approach, origin between the patch centroids) [N, Nm]; grip force F = normal force per pad [N].
+Conventions: W = [f; m] is the contact wrench that the hand exerts on the item, in the grasp frame (axes of the tool, y the
+closing axis, z the approach, origin between the patch centroids) [N, Nm]; the grip force F is the normal force per pad [N].
 
 Two-patch pinch.  Pads at distance w, Coulomb friction μ, patch constants c (mean radius of the patch, so that its
 torsion capacity under normal force F is μ F c) and a (its tilting lever):
@@ -15,12 +15,10 @@ torsion capacity under normal force F is μ F c) and a (its tilting lever):
 S is convex in W and S·F is convex in (W, F), so S ≤ 0.9 is a second-order cone.  The sum inside the hypot and the 0.9
 come from trials in rigid-body simulation: the plain maximum of the three lets 2–6 % of items slip.
 
-Pressure shifts only after the item has turned, so of the lever a only the share κ = 0.1 counts in S (and in R below).  With κ = 1
-plans that ride the limit for long slide in steps of 0.05° with every pad point saturated, and end up to 0.5° off; a lower limit
-than 0.9 costs more time and still lets them.  κ = 0.2 is enough in simulation with contacts of 2 and 4 ms, κ = 0.1 at 8 ms, too.
-`fastmove.pads.friction_left` says why: with normal forces shared as elastic pads share them, the points of such plans have no
-friction left.  Lines and discs have a = 0.  All this assumes that the pads have closed flat on the item (`closing_turn` says how
-far it may be turned before they close).
+Pressure shifts only after the item has turned, so of the lever a only the share κ = `TILTING` counts in S (and in R below).
+`problem.min_grip.friction_left` says why: with normal forces shared as elastic pads share them, the points of plans that count
+all of a have no friction left.  Lines and discs have a = 0.  All this assumes that the pads have closed flat on the item
+(`closing_turn` says how far it may be turned before they close).
 
 S adds the friction of both pads up, and that is not all.  A load f_y along the closing axis presses the pads unevenly,
 N = F ∓ f_y/2, and how the tangential force f_t is shared between them, t = (f_t ± d)/2, is not free: the difference d acts
@@ -30,11 +28,9 @@ The lighter pad must find such a d with ‖f_t ± d‖/2 ≤ μ (F ∓ f_y/2), w
 
     V± = [ ‖f_t ± d0‖ / 2μ  ±  f_y / 2 ] / F (1 + κ a/(μ w))  ≤  1            share of the lighter pad; margin = 0.9 − V
 
-Both are cones, too, with a κ of their own.  Pressure that has shifted has moved friction's centre along, so not all of a counts
-here either.  Against the exact best share of load over the pads' points, with pressure linear over each pad, κ = 0.7 is nowhere
-optimistic (`pads`; 1,600 random wrenches; κ = 1: 9 %).  But that some share balances a load does not mean that the pads find it:
-of 90 transfers in rigid-body simulation one that V limits slipped at 1.04 times the grip that κ = 0.7 asks for; planned with
-κ = 0.5, at 1.002; with κ = 0.4 none that V limits above 0.998 (0.983 on plans of today, 0.985 by S, V and R together).
+Both are cones, too, with a κ of their own, `SHIFTED`.  Pressure that has shifted has moved friction's centre along, so not all of
+a counts here either.  κ must be smaller still than the best share of the load over the pads' points allows
+(`problem.min_grip.min_grip`): that some share balances a load does not mean that the pads find it.
 
 S alone is up to 29 % optimistic between wide plane pads and 41 % where the pads touch along a line or at a point (a = 0).
 Torsion is left out of V: it may rest on the heavier pad.
@@ -61,20 +57,24 @@ from fastmove.contact.law import ContactLaw, ContactModel, Touch
 from fastmove.contact.patch import Patch
 from fastmove.contact.wrench_cone import UTILISATION_MAX, ConeContact
 
-TILTING = 0.1  # κ of S and R: share of the tilting lever that carries couples before the item has turned
-SHIFTED = 0.4  # κ of V
-WEDGED_MAX = np.radians(0.2)  # by how much a wedged item may be turned: what the judge of physics calls held
+TILTING = 0.1  # κ of S and R: share of the tilting lever that carries couples before the item has turned [1].
+SHIFTED = 0.4  # κ of V: share of the tilting lever that counts for the share of the lighter pad [1].
+WEDGED_MAX = np.radians(0.2)  # Largest turn of a wedged item in the hand, as in `execution.slip_test.HELD_TURN` [rad].
 
 
 def pinch(
     friction: float, width: float, c: float, a: float, points: Array | None = None, guaranteed: float = 1.0, swing: float = 1.0
 ) -> ConeContact:
-    """The two-patch pinch; c and a are means over the two patches [m], width = distance of the patches [m].
+    """Contact model of the two-patch pinch: S, V and R of this module as cones.
 
     Args:
-        points: (K, 2) in x, z of the grasp frame that press, as many of each pad, for the shares R; None = no such shares.
-        guaranteed: share of a grip force that is surely there.
-        swing: share of the pads' torsion that may be asked for (see `tolerance`); below 1 one more share.
+        friction: Least Coulomb friction coefficient μ.
+        width: Distance w of the two patches [m].
+        c: Mean radius, averaged over the two patches [m].
+        a: Tilting lever, averaged over the two patches [m].
+        points: (K, 2) points in x, z of the grasp frame that press, as many of each pad [m], for the shares R; None = no R.
+        guaranteed: Guaranteed share of a commanded grip force.
+        swing: Largest share of the pads' torsion that may be used (see `problem.tolerance`); below 1 it adds one more share.
     """
     linear = np.zeros((3, 6))
     linear[0, 0] = linear[1, 2] = 1 / (2 * friction)
@@ -100,13 +100,13 @@ def pinch(
 
 
 class Pinch(ContactLaw):
-    """Two pads that press an item flat from both sides."""
+    """Contact law of two pads that press an item flat from both sides."""
 
     name = "pinch"
     lever_shares: Mapping[str, float] = {"hold": TILTING, "pad_share": SHIFTED}
 
     def model(self, touch: Touch, friction: float, guaranteed: float = 1.0, swing: float = 1.0) -> ContactModel:
-        """See `pinch`."""
+        """Build the contact model of the two-patch pinch (see `pinch`)."""
         return pinch(friction, touch.width, touch.c, touch.a, touch.points, guaranteed, swing)
 
 
@@ -114,35 +114,39 @@ PINCH = Pinch()
 
 
 def _sliding(points: Array) -> list[Array]:
-    """Rows (1, 6) of R times 2 μ F: the moment about each pressed point over its mean distance from all."""
-    found = []
+    """Rows (1, 6) of R times 2 μ F [N]: the moment about each pressed point over its mean distance D(r) from all points."""
+    moments = []
     for x, z in points[np.unique(np.round(points, 9), axis=0, return_index=True)[1]]:
         row = np.zeros((1, 6))
         row[0, 0], row[0, 2], row[0, 4] = -z, x, 1.0
-        found.append(row / np.linalg.norm(points - [x, z], axis=1).mean())
-    return found
+        moments.append(row / np.linalg.norm(points - [x, z], axis=1).mean())
+    return moments
 
 
 def closing_turn(patches: tuple[Patch, ...], friction: float, width: float, force: float, stiffness: float) -> float:
-    """How far an item may be turned about the two axes across the closing axis before the pads close, and still end up flat
-    between them [rad]; infinite where they turn it flat themselves.
+    """Largest turn of an item before the pads close with which it still ends up flat between them [rad].
+
+    The turn is about either axis across the closing axis.  It is infinite where the pads turn the item flat themselves.
 
     A turned face meets each pad at an edge.  There the pads' pressure turns it flat with a couple of up to F b, b the lever
     between the edges (a of a plane; 2 c of a line, whose points press at ± c; a disc has no edge), while their friction, at the
-    distance w from each other, keeps it turned with up to μ F w.  Where b ≥ μ w it comes to lie flat, else it stays wedged, but
-    for what the pads give.  A pad of stiffness k along an extent L, pressed with F on a face turned by θ, presses everywhere
+    distance w from each other, keeps it turned with up to μ F w.  Where b ≥ μ w it comes to lie flat, else it stays wedged except
+    for what the pads yield.  A pad of stiffness k along an extent L, pressed with F on a face turned by θ, presses everywhere
     while θ L / 2 ≤ F / k, and its pressure's middle is off by k θ L² / 12 F, on the two pads to opposite sides: a couple
-    k θ L² / 6 that friction carries before there is any load.  It may take what S leaves free, (1 − 0.9) F (κ a + μ w).  A load
+    k θ L² / 6 that friction carries before there is any load.  It may take what S leaves unused, (1 − 0.9) F (κ a + μ w).  A load
     that slides the item flat after all must not turn it by more than it may turn in the hand, 0.2°.
 
     Args:
-        friction: the largest;  force: the least that surely presses each pad [N].
-        stiffness: of one pad along the closing axis [N/m]; infinite = rigid, or unknown.
+        patches: The two patches.
+        friction: Largest Coulomb friction coefficient μ.
+        width: Distance w of the two patches [m].
+        force: Least guaranteed force F that presses each pad [N].
+        stiffness: Stiffness k of one pad along the closing axis [N/m]; infinite = rigid, or unknown.
     """
-    found = np.inf
+    largest = np.inf
     for patch in patches:
         lever, extent = patch.a if patch.kind == "plane" else 2 * patch.c, float(np.max(patch.size))
         if patch.kind in ("plane", "line") and lever < friction * width:
             spare = 6 * (1 - UTILISATION_MAX) * (TILTING * patch.a + friction * width) / extent
-            found = min(found, min(2.0, spare) * force / (stiffness * extent), WEDGED_MAX)
-    return float(found)
+            largest = min(largest, min(2.0, spare) * force / (stiffness * extent), WEDGED_MAX)
+    return float(largest)

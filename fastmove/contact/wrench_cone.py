@@ -8,18 +8,22 @@ import numpy as np
 
 from fastmove.arrays import Array, readonly
 
-UTILISATION_MAX = 0.9
+UTILISATION_MAX = 0.9  # Largest utilisation of a contact that the planner uses, 1 = it slips [1].
 
 
 @dataclass(frozen=True)
 class ConeContact:
-    """Score S = hypot(‖L W‖, ‖C W‖ + |n·W|) / F and shares V_i = (‖A_i W‖ + b_i·W) / F, for constant matrices:
-    second-order cones in (W, F).  The utilisation is the largest of them.
+    """A contact model made of second-order cones in the contact wrench W and the grip force F.
+
+    Its score is S = hypot(‖L W‖, ‖C W‖ + |n·W|) / F, its shares are V_i = (‖A_i W‖ + b_i·W) / F, all for constant matrices.  The
+    utilisation is the largest of them.  Each row of a matrix times W is a force [N].
 
     Attributes:
-        linear: L (k, 6); couples: C (l, 6); normal: n (6,).  Units 1: each row times W is a force [N].
-        shares: pairs A_i (k, 6), b_i (6,), one for each pad that may become the lighter one.
-        name: of the contact model.
+        name: Name of the contact model.
+        linear: L (k, 6), tangential force and torsion.
+        couples: C (l, 6), moments across the closing axis.
+        normal: n (6,), force along the closing axis.
+        shares: Pairs A_i (k_i, 6), b_i (6,) of further ways to slip, such as that of the pad that a load makes the lighter one.
     """
 
     name: str
@@ -35,30 +39,30 @@ class ConeContact:
 
     @property
     def cones(self) -> ConeContact:
-        """Itself."""
+        """The model itself, as cones enter the convex programs exactly."""
         return self
 
     def parts(self, wrench: Array, grip_force: object) -> list[Array]:
-        """S and the largest V or R."""
+        """The score S and the largest share V_i, each (...,), of wrenches (..., 6)."""
         return [self.score(wrench, grip_force), self.share(wrench, grip_force)]
 
     def tangents(self, wrench: Array, grip_force: float) -> tuple[Array, Array]:
-        """None are needed: cones are exact."""
+        """Empty arrays (N, 0) and (N, 0, 6): cones are exact and need no tangents."""
         return np.zeros((len(wrench), 0)), np.zeros((len(wrench), 0, 6))
 
     def utilisation(self, wrench: Array, grip_force: object) -> Array:
-        """max(S, V) for wrenches (..., 6) and grip forces that broadcast to (...)."""
+        """Utilisation max(S, V_i) (...,) of wrenches (..., 6) [N, Nm] at grip forces that broadcast to (...) [N]."""
         return np.maximum(self.score(wrench, grip_force), self.share(wrench, grip_force))
 
     def share(self, wrench: Array, grip_force: object) -> Array:
-        """Largest V, at least 0, for wrenches (..., 6) and grip forces that broadcast to (...)."""
+        """Largest share V_i (...,), at least 0, of wrenches (..., 6) [N, Nm] at grip forces that broadcast to (...) [N]."""
         worst = np.zeros(wrench.shape[:-1])
         for a, b in self.shares:
             worst = np.maximum(worst, np.linalg.norm(wrench @ a.T, axis=-1) + wrench @ b)
         return np.asarray(worst / grip_force)
 
     def score(self, wrench: Array, grip_force: object) -> Array:
-        """S for wrenches (..., 6) and grip forces that broadcast to (...)."""
+        """Score S (...,) of wrenches (..., 6) [N, Nm] at grip forces that broadcast to (...) [N]."""
         lin = np.linalg.norm(wrench @ self.linear.T, axis=-1)
         couples = np.linalg.norm(wrench @ self.couples.T, axis=-1)
         return np.asarray(np.hypot(lin, couples + np.abs(wrench @ self.normal)) / grip_force)

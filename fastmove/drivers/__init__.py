@@ -18,10 +18,11 @@ __all__ = sorted(_HOME)
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
-        """A driver, loaded now: that of simulated hardware needs mujoco."""
+        """Imports a driver when it is first asked for, because that of simulated hardware needs mujoco."""
         if name in _HOME:
             return getattr(import_module(f"fastmove.drivers.{_HOME[name]}"), name)
         raise AttributeError(f"module 'fastmove.drivers' has no attribute {name!r}")
 
     def __dir__() -> list[str]:
+        """Returns the names that can be imported from here."""
         return __all__

@@ -1,4 +1,4 @@
-"""How far an item has moved in the hand."""
+"""Displacement and rotation of an item in the hand; poses are (7,): position [m] and quaternion (w, x, y, z)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,31 @@ from fastmove.arrays import Array
 
 
 def displacements(reference: Array, poses: Array) -> tuple[Array, Array]:
-    """(N,) distances [m] and angles [rad] of item poses (N, 7) from a reference pose (7,)."""
+    """Returns how far item poses are displaced and rotated from a reference pose.
+
+    Args:
+        reference: (7,) reference pose.
+        poses: (N, 7) poses.
+
+    Returns:
+        Distances (N,) [m] and angles (N,) [rad].
+    """
     length = np.linalg.norm(reference[3:]) * np.linalg.norm(poses[:, 3:], axis=1)
     cosine = np.minimum(1.0, np.abs(poses[:, 3:] @ reference[3:]) / np.maximum(length, 1e-300))
     return np.linalg.norm(poses[:, :3] - reference[:3], axis=1), 2 * np.arccos(cosine)
 
 
 def farthest(reference: Array, poses: Array, points: Array) -> Array:
-    """(N,) largest distance [m] that any of the points (K, 3) of an item moves between a reference pose (7,) and poses (N, 7)."""
+    """Returns the displacement of the item's point that has moved farthest from a reference pose.
+
+    Args:
+        reference: (7,) reference pose.
+        poses: (N, 7) poses.
+        points: (K, 3) points of the item, in its own frame [m].
+
+    Returns:
+        Largest displacements (N,) [m].
+    """
     there = points @ pin.Quaternion(*reference[3:]).toRotationMatrix().T + reference[:3]
     w, u = poses[:, None, 3:4], poses[:, None, 4:]
     once = 2 * np.cross(u, points[None])
@@ -26,6 +43,11 @@ def farthest(reference: Array, poses: Array, points: Array) -> Array:
 
 
 def displacement(reference: Array, now: Array) -> tuple[float, float]:
-    """The same for one pose."""
+    """Returns how far one item pose is displaced [m] and rotated [rad] from a reference pose.
+
+    Args:
+        reference: (7,) reference pose.
+        now: (7,) pose.
+    """
     distance, angle = displacements(reference, now[None])
     return float(distance[0]), float(angle[0])

@@ -1,4 +1,7 @@
-"""The interface to hardware: connect, payload, read, send, stop.  No clock: who streams owns the time."""
+"""The interface to hardware: connect, payload, read, send, stop.
+
+A driver has no clock of its own; the caller that streams commands decides when each is sent.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,15 @@ from fastmove.drivers.settling import Settling
 
 @dataclass(frozen=True)
 class Command:
-    """One control cycle: q [rad], v [rad/s], a [rad/s²], feed-forward effort [Nm], (n_arm,) each; grip_force (holds,) of every
-    hand, per pad [N]."""
+    """The command of one control cycle.
+
+    Attributes:
+        q: (n_arm,) configuration [rad].
+        v: (n_arm,) velocity [rad/s].
+        a: (n_arm,) acceleration [rad/s²].
+        effort: (n_arm,) feed-forward torque [Nm].
+        grip_force: (holds,) grip force of every hand, per pad [N].
+    """
 
     q: Array
     v: Array
@@ -27,7 +37,14 @@ class Command:
 
 @dataclass(frozen=True)
 class Reading:
-    """What the hardware says: cycles since connect (stands still when it is silent), q, v (n_arm,), whether it grips."""
+    """What the hardware reports in one control cycle.
+
+    Attributes:
+        cycles: number of cycles since `connect`; it does not change while the hardware is silent.
+        q: (n_arm,) configuration [rad].
+        v: (n_arm,) velocity [rad/s].
+        gripping: whether the hand grips the item.
+    """
 
     cycles: int
     q: Array
@@ -36,30 +53,46 @@ class Reading:
 
 
 class Driver(ABC):
-    """Attributes: cycle: control cycle [s].  Use as a context manager; any call may raise, the caller then stops it."""
+    """The base class of all hardware, real or simulated; use it as a context manager.
+
+    Every call but `stop` may raise; the caller then stops the hardware.
+
+    Attributes:
+        cycle: control cycle [s].
+    """
 
     cycle: float
 
     @abstractmethod
-    def connect(self) -> None: ...
+    def connect(self) -> None:
+        """Connects to the hardware and makes it ready for commands."""
+        ...
 
     @abstractmethod
     def payload(self, mass: float, com: Array, inertia: Array) -> None:
-        """What is carried, in the tool frame: [kg], (3,) [m], (3, 3) about the centre of mass [kg m²]."""
+        """Tells the hardware what it carries, in the tool frame.
+
+        Args:
+            mass: mass [kg].
+            com: (3,) centre of mass [m].
+            inertia: (3, 3) rotational inertia about the centre of mass [kg m²].
+        """
 
     @abstractmethod
-    def read(self) -> Reading: ...
+    def read(self) -> Reading:
+        """Returns what the hardware reports now."""
+        ...
 
     @abstractmethod
     def send(self, command: Command) -> Command:
-        """Send for the next cycle; returns what was really sent."""
+        """Sends the command of the next cycle, and returns what was really sent."""
 
     @abstractmethod
     def stop(self) -> None:
-        """Brake to rest and stay there, still gripping.  Must not raise."""
+        """Brakes the arm to rest and keeps it there, still gripping; must not raise."""
 
     def close(self) -> None:  # noqa: B027  nothing to do by default
-        """Disconnect."""
+        """Disconnects from the hardware."""
 
     def __enter__(self) -> Self:
         self.connect()
@@ -70,12 +103,12 @@ class Driver(ABC):
 
 
 class PhysicsDriver(Driver):
-    """Simulated hardware that also knows how the item moves in the hand.
+    """The base class of simulated hardware that also knows how the item moves in the hand.
 
     Attributes:
-        settling: how the item sat in the closed hand, after `connect`.
-        least_touching: fewest pad points in touch since then.
-        recorded: (time [s], pose of the item's own frame in the world), every 10 ms.
+        settling: how the item sat in the closed hand after `connect`.
+        least_touching: fewest pad points in touch since `connect`.
+        recorded: (time [s], pose of the item's frame in the world), every 10 ms.
     """
 
     settling: Settling
@@ -84,13 +117,15 @@ class PhysicsDriver(Driver):
 
     @abstractmethod
     def worst_slip(self) -> tuple[float, float, float]:
-        """The largest displacement [m] and rotation [rad] of the item in the hand since it settled, and the largest way of its
-        farthest point [m]."""
+        """Returns the item's largest displacement [m], rotation [rad] and displacement of its farthest point [m] in the hand.
+
+        All are largest values since the item settled.
+        """
 
     @abstractmethod
     def release(self) -> None:
-        """Open the fingers, arm still, and let the item come to rest."""
+        """Opens the fingers with the arm at rest, and waits until the item has come to rest."""
 
     @abstractmethod
     def item_in_world(self) -> pin.SE3:
-        """Pose of the item's own frame in the world."""
+        """Returns the pose of the item's frame in the world."""

@@ -1,4 +1,4 @@
-"""A driver that follows every command perfectly: for tests and previews."""
+"""The driver `kinematic`: it follows every command perfectly, for tests and previews."""
 
 from __future__ import annotations
 
@@ -10,12 +10,28 @@ from fastmove.problem.transfer import TransferProblem
 
 
 def connect(problem: TransferProblem, address: str = "", along: Array | None = None) -> KinematicDriver:
-    """The driver `kinematic`; it has no address."""
+    """Builds the driver `kinematic` for `registries.drivers`.
+
+    Args:
+        problem: transfer whose start is the arm's first configuration.
+        address: not used.
+        along: not used.
+    """
     return KinematicDriver(problem)
 
 
 class KinematicDriver(Driver):
-    """Attributes: sent: every command; stopped: whether `stop` was called."""
+    """A driver without physics, which reports the last command as its state.
+
+    Args:
+        problem: transfer whose start is the arm's first configuration.
+        cycle: control cycle [s].
+
+    Attributes:
+        sent: all commands since `connect`.
+        stopped: whether `stop` was called since `connect`.
+        carried: mass told by `payload` [kg].
+    """
 
     def __init__(self, problem: TransferProblem, cycle: float = 1e-3) -> None:
         self.cycle = cycle
@@ -24,20 +40,25 @@ class KinematicDriver(Driver):
         self.stopped = False
 
     def connect(self) -> None:
+        """Forgets earlier commands and calls of `stop`."""
         self.sent.clear()
         self.stopped = False
 
     def payload(self, mass: float, com: Array, inertia: Array) -> None:
+        """Keeps the mass that is carried."""
         self.carried = mass
 
     def read(self) -> Reading:
+        """Returns the last command, at first the start, as the present state; the grip always holds."""
         return Reading(len(self.sent), self._q, self._v, True)
 
     def send(self, command: Command) -> Command:
+        """Keeps a command, which becomes the present state."""
         self.sent.append(command)
         self._q, self._v = command.q, command.v
         return command
 
     def stop(self) -> None:
+        """Stops at once, at the present configuration."""
         self.stopped = True
         self._v = np.zeros_like(self._v)

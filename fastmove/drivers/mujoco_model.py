@@ -1,4 +1,4 @@
-"""A transfer as a MuJoCo model: arm, hand, item, pads, scene."""
+"""Building a MuJoCo model of a transfer: arm, hand, item, pads and scene."""
 
 from __future__ import annotations
 
@@ -23,14 +23,17 @@ try:
 except ImportError as error:  # pragma: no cover
     raise MissingPackage("mujoco", "simulated hardware", "sim") from error
 
-PAD_RADIUS = 0.004  # [m]
-TIME_CONSTANT, SOLIMP = 0.004, (0.99, 0.999, 0.001, 0.5, 2.0)  # of contacts [s]; how stiff they are
-CCD_TOLERANCE, CCD_ITERATIONS = 1e-12, 1000
-SUPPORT_GAP = 5e-5  # by which supports are smaller all around [m]
-FINGER_ARMATURE, FINGER_DAMPING = 0.5, 20.0
+PAD_RADIUS = 0.004  # radius of the spheres that are the pads' contact points [m]
+TIME_CONSTANT = 0.004  # time constant of contacts (MuJoCo's `solref[0]`) [s]
+SOLIMP = (0.99, 0.999, 0.001, 0.5, 2.0)  # impedance of contacts (MuJoCo's `solimp`)
+CCD_TOLERANCE = 1e-12  # tolerance of convex collision detection (MuJoCo's `ccd_tolerance`)
+CCD_ITERATIONS = 1000  # largest number of iterations of convex collision detection
+SUPPORT_GAP = 5e-5  # distance by which the surfaces of supports are moved inwards [m]
+FINGER_ARMATURE = 0.5  # armature of each finger's slide [kg]
+FINGER_DAMPING = 20.0  # damping of each finger's slide [Ns/m]
 
-
-PRIMITIVES: dict[str, tuple[Any, Callable[[Shape, float], Any]]] = {  # MuJoCo's own, and its sizes with the surface further in
+# MuJoCo's primitive for each type of shape, and its sizes when the surface is moved inwards by a gap [m].
+PRIMITIVES: dict[str, tuple[Any, Callable[[Shape, float], Any]]] = {
     "box": (mujoco.mjtGeom.mjGEOM_BOX, lambda shape, gap: shape.half_extents() - gap),
     "cylinder": (mujoco.mjtGeom.mjGEOM_CYLINDER, lambda shape, gap: [shape.radius - gap, shape.length / 2 - gap, 0]),
     "capsule": (mujoco.mjtGeom.mjGEOM_CAPSULE, lambda shape, gap: [shape.radius - gap, shape.length / 2, 0]),
@@ -48,6 +51,16 @@ def mujoco_model(
     friction: float | None,
     time_constant: float,
 ) -> mujoco.MjSpec:
+    """Builds the specification of the MuJoCo model of a transfer.
+
+    Args:
+        problem: transfer with one pinched item.
+        assembly: body tree of that problem.
+        body: inertia of the item in the hand, in the grasp frame.
+        step: simulation step [s].
+        friction: Coulomb coefficient between pads and item; None = the grasp's.
+        time_constant: time constant of contacts [s].
+    """
     spec = mujoco.MjSpec()
     option = spec.option
     option.gravity, option.timestep = problem.gravity, step
@@ -69,6 +82,7 @@ def mujoco_model(
 
 
 def _arm(spec, problem: TransferProblem, assembly: Assembly):  # type: ignore[no-untyped-def]
+    """Adds the arm with a servo per joint; returns the MuJoCo body of every joint by its index (0 = the world)."""
     arm, robot, limits = assembly.arm, problem.robot, problem.limit_set
     bodies = {0: spec.worldbody}
     for k in range(1, arm.njoints):
@@ -90,7 +104,7 @@ def _arm(spec, problem: TransferProblem, assembly: Assembly):  # type: ignore[no
 
 
 def _hand(spec, parent, problem: TransferProblem, joint_T_grasp: pin.SE3) -> None:  # type: ignore[no-untyped-def]
-    """Two coupled fingers that slide along the closing axis, with pad points from the patches."""
+    """Adds two coupled fingers that slide along the closing axis, with the contact points of the patches."""
     held = problem.holds[0]
     middle = held.tool_T_grasp.translation[[0, 2]]
     for side, name, patch in ((1.0, "left", held.patches[0]), (-1.0, "right", held.patches[1])):
@@ -109,6 +123,7 @@ def _hand(spec, parent, problem: TransferProblem, joint_T_grasp: pin.SE3) -> Non
 
 
 def _item(spec, parent, problem: TransferProblem, joint_T_grasp: pin.SE3, inertia: pin.Inertia) -> list[str]:  # type: ignore[no-untyped-def]
+    """Adds the item on three slides and a ball joint in the hand; returns the names of its geoms."""
     held = problem.holds[0]
     body = parent.add_body(name="item", pos=joint_T_grasp.translation, quat=wxyz(joint_T_grasp.rotation))
     set_inertia(body, inertia)
@@ -119,7 +134,7 @@ def _item(spec, parent, problem: TransferProblem, joint_T_grasp: pin.SE3, inerti
 
 
 def _pad_contacts(spec, problem: TransferProblem, item_geoms: list[str], mu: float, constant: float) -> None:  # type: ignore[no-untyped-def]
-    """Contacts of every pad point with the item, and a sensor for each that says whether it touches."""
+    """Adds the contact of every pad point with the item, and a sensor that says whether it touches."""
     held = problem.holds[0]
     for name, patch in (("left", held.patches[0]), ("right", held.patches[1])):
         for k in range(len(patch.points())):
@@ -135,6 +150,7 @@ def _pad_contacts(spec, problem: TransferProblem, item_geoms: list[str], mu: flo
 
 
 def _scene(spec, problem: TransferProblem, item_geoms: list[str], constant: float) -> None:  # type: ignore[no-untyped-def]
+    """Adds the obstacles and their contacts with the item; moving obstacles become mocap bodies."""
     supports = {allowed.obstacle for allowed in problem.scene.allowed_contacts}
     for obstacle in problem.scene.obstacles:
         parent = spec.worldbody
@@ -152,7 +168,10 @@ def _scene(spec, problem: TransferProblem, item_geoms: list[str], constant: floa
 
 
 def _add_shape(spec, body, name: str, shape: Shape, placement: pin.SE3, gap: float = 0.0) -> str:  # type: ignore[no-untyped-def]
-    """A shape as a geom, its surface `gap` further in [m]; what MuJoCo has no primitive of is the mesh of its convex hull."""
+    """Adds a shape as a geom with its surface moved inwards by `gap` [m]; returns the geom's name.
+
+    A shape that is no primitive of MuJoCo becomes the mesh of its convex hull.
+    """
     if shape.type not in PRIMITIVES:
         own = shape.hull_points() @ shape.placement.rotation - shape.placement.translation @ shape.placement.rotation
         spec.add_mesh(name=name, uservert=(inset(own, gap) if gap else own).ravel())
@@ -166,7 +185,15 @@ def _add_shape(spec, body, name: str, shape: Shape, placement: pin.SE3, gap: flo
 
 
 def inset(points: Array, gap: float) -> Array:
-    """(K, 3) corners of the convex hull of points with every face `gap` further in [m], at most half of the way to its middle."""
+    """Returns the corners of a convex hull whose faces are all moved inwards.
+
+    Args:
+        points: (N, 3) points that span the hull [m].
+        gap: distance by which every face moves [m], at most half of its distance from the middle of the points.
+
+    Returns:
+        (K, 3) corners [m].
+    """
     planes, middle = ConvexHull(points).equations.copy(), points.mean(axis=0)
     depth = -(planes[:, :3] @ middle + planes[:, 3])
     planes[:, 3] += np.minimum(gap, depth / 2)
@@ -174,7 +201,7 @@ def inset(points: Array, gap: float) -> Array:
 
 
 def _geom(body, name, kind, size, position, quaternion=(1, 0, 0, 0)):  # type: ignore[no-untyped-def]
-    """A geom that touches only through explicit pairs and weighs nothing."""
+    """Adds a massless geom that touches only through explicit pairs."""
     geom = body.add_geom(name=name, type=kind, size=size, pos=position, quat=quaternion)
     geom.contype = geom.conaffinity = 0
     geom.mass = 0.0
@@ -182,7 +209,12 @@ def _geom(body, name, kind, size, position, quaternion=(1, 0, 0, 0)):  # type: i
 
 
 def set_inertia(body, inertia: pin.Inertia) -> None:  # type: ignore[no-untyped-def]
-    """Give a body of a MuJoCo specification an inertia in its own frame."""
+    """Sets the inertia of a body of a MuJoCo specification.
+
+    Args:
+        body: the body.
+        inertia: its inertia, in its own frame.
+    """
     body.explicitinertial = True
     body.mass, body.ipos = inertia.mass, inertia.lever
     m = inertia.inertia
@@ -190,6 +222,6 @@ def set_inertia(body, inertia: pin.Inertia) -> None:  # type: ignore[no-untyped-
 
 
 def wxyz(rotation: Array) -> Array:
-    """(4,) quaternion of a rotation (3, 3) in MuJoCo's order."""
+    """Returns the quaternion (4,) of a rotation (3, 3) in MuJoCo's order (w, x, y, z)."""
     x, y, z, w = pin.Quaternion(np.asarray(rotation)).coeffs()
     return np.array([w, x, y, z])

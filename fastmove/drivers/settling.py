@@ -1,4 +1,4 @@
-"""How an item sits in the closed hand before it is moved, and what makes that no reference for slip."""
+"""How an item sits in the closed hand before the motion, and whether that may serve as the reference for slip."""
 
 from __future__ import annotations
 
@@ -6,26 +6,33 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SETTLED_SLIP, SETTLED_TURN = 1e-4, np.radians(0.1)  # [m], [rad]
+SETTLED_SLIP = 1e-4  # largest displacement from the planned grasp [m]
+SETTLED_TURN = np.radians(0.1)  # largest rotation from the planned grasp [rad]
 
-# Friction that is a soft constraint creeps under a load that it holds, at a speed that grows with the time constant.  At the mean
-# radius of a full pad (6.9 mm) 1e-3 rad/s at `TIME_CONSTANT` [m/s]; healthy grasps creep at a tenth to three quarters of it.
-SETTLED_CREEP = 6.9e-6
-SETTLED_PRESS, SETTLED_WRENCH = 0.3, 0.02  # least normal force over the mean of all points; relative error of the wrench
+# Friction that is a soft constraint creeps under a load that it holds, at a speed that grows with the time constant of contacts.
+# The limit is 1e-3 rad/s at `TIME_CONSTANT` times the mean radius of a full pad, 6.9 mm.
+SETTLED_CREEP = 6.9e-6  # largest creep [m/s]
+SETTLED_PRESS = 0.3  # least normal force of a pad point over the mean of all points [1]
+SETTLED_WRENCH = 0.02  # largest relative error of the wrench that the pads carry [1]
 
 
 @dataclass(frozen=True)
 class Settling:
-    """How the item sits in the closed hand before the motion: only what is at rest there, as planned, may be a reference.
+    """How an item sits in the closed hand before the motion.
+
+    Slip is measured from there, which makes sense only if the item is at rest and sits as planned.
 
     Attributes:
-        slip, turn: how far it has moved [m] and turned [rad] from where the grasp says.
-        touching, points: pad points in touch, and how many there are.
-        lightest: least normal force of a point, as a share of the mean over all points, times 1 − |f_y| / 2 F where the weight
-            pulls along the closing axis.
-        wrench_error: of what the pads carry, against the weight of the body that is truly in the hand, relative.
-        creep: speed with which the item turns in the hand at the mean radius of its patches, over the time constant of contacts,
-            in shares of `TIME_CONSTANT` [m/s].
+        slip: displacement from the planned grasp [m].
+        turn: rotation from the planned grasp [rad].
+        touching: number of pad points in touch.
+        points: number of pad points.
+        lightest: least normal force of a pad point over the mean of all points [1].  Where the weight pulls along the closing
+            axis, the mean counts 1 − |f_y| / 2 F times, as on the pad that the weight lightens.
+        wrench_error: relative error of the wrench that the pads carry, against the weight of the body that is truly in the
+            hand [1].
+        creep: speed of the item's rotation in the hand at the mean radius of its patches [m/s], scaled from the time constant of
+            contacts to `TIME_CONSTANT`.
     """
 
     slip: float
@@ -38,7 +45,7 @@ class Settling:
 
     @property
     def faults(self) -> list[str]:
-        """What is wrong, in words; empty where it has settled."""
+        """What is wrong, in words; empty if the item has settled."""
         checks = (
             (self.slip, SETTLED_SLIP, f"moved {self.slip * 1e3:.2f} mm"),
             (self.turn, SETTLED_TURN, f"turned {np.degrees(self.turn):.2f}°"),
@@ -51,4 +58,5 @@ class Settling:
 
     @property
     def ok(self) -> bool:
+        """Whether the item has settled as planned."""
         return not self.faults

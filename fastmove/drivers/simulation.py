@@ -1,19 +1,19 @@
-"""Simulated hardware that can say no: the item held by friction alone, judged for slip.
+"""A physics simulation (MuJoCo) of one arm that holds one item by friction alone, so that the item can slip.
 
-The recipe and every number in it were measured against closed forms (slip limits within 0.5 % of Coulomb, creep below 0.04 mm
-in 2 s at 95 % load).  Six obvious ways to build this model give wrong verdicts, and each is avoided here on purpose:
+The model was checked against closed forms: slip limits within 0.5 % of Coulomb, creep below 0.04 mm in 2 s at 95 % load.  Six
+obvious ways to build it give wrong verdicts on slip, and each is avoided here on purpose:
 
-    an item on a free joint in the world drifts at any margin       → a child of the hand: three slides and a ball
-    implicit damping of servo gains gives false slips               → Euler, `eulerdamp` disabled
+    an item on a free joint in the world drifts at any margin       → a child of the hand: three slides and a ball joint
+    implicit damping of servo gains gives false slips               → Euler integration, `eulerdamp` disabled
     box pads hold torsion 1.85 times too well                       → four spheres at the patch's own mean radius
-    fingers that are not coupled cannot carry load along y          → an equality between them
-    a loose solver tolerance creeps                                 → 1e-12, elliptic cones, impratio 100
-    convex collision lies at grazing contact (a cup on a saucer     → its tolerance 1e-12 within 1000 iterations, and supports
-    now and then is 60 mm deep for one step)                          that may be touched are 50 µm smaller all around
+    fingers that are not coupled cannot carry load along y          → an equality constraint between them
+    a loose solver tolerance lets the item creep                    → tolerance 1e-12, elliptic cones, impratio 100
+    convex collision is wrong at grazing contact (a cup on a        → tolerance 1e-12 within 1000 iterations, and supports that
+    saucer is now and then 60 mm deep for one step)                   may be touched are 50 µm smaller all around
 
 The item's own joint coordinates are its slip.  Contact points come from the same patches that the planner uses; armature and
-damping are the robot's.  The servo's gains follow from the least effective inertia on the way, so that they are stable at the
-time step whatever the arm.
+damping are the robot's.  The servo's gains follow from the least effective inertia along the motion, so that they are stable at
+the time step for any arm.
 """
 
 from __future__ import annotations
@@ -32,13 +32,21 @@ from fastmove.multibody.assembly import assemble
 from fastmove.problem.grasp import HeldItem
 from fastmove.problem.transfer import TransferProblem
 
-CLOSE, LOAD, REST, SETTLE_STEP = 0.1, 0.1, 0.05, 2.5e-4  # phases of settling, and their step [s]
-CLOSED, DRAG = 0.8, 1e-3  # share of closing after which the grip is at its force; what slows the item down meanwhile [s]
-SERVO_RATE = 100.0  # [rad/s] natural frequency of the tracking error, critically damped
+CLOSE = 0.1  # duration of the first phase of settling, in which the fingers close [s]
+LOAD = 0.1  # duration of the second phase of settling, in which the pads take over the item's weight [s]
+REST = 0.05  # duration of the third phase of settling, in which the item comes to rest [s]
+SETTLE_STEP = 2.5e-4  # largest simulation step while the item settles [s]
+CLOSED = 0.8  # share of `CLOSE` after which the grip is at its full force [1]
+DRAG = 1e-3  # time constant of the damping that slows the item while the fingers close [s]
+SERVO_RATE = 100.0  # natural frequency of the critically damped tracking error [rad/s]
 
 
 def the_held(problem: TransferProblem) -> HeldItem:
-    """The one item that is held.  Raises InputError where it is none or several."""
+    """Returns the one item that a problem holds.
+
+    Raises:
+        InputError: it holds none or several.
+    """
     if len(problem.holds) != 1:
         raise InputError("holds", f"are {len(problem.holds)}; in simulated hardware an arm holds exactly one item")
     return problem.holds[0]
@@ -46,11 +54,13 @@ def the_held(problem: TransferProblem) -> HeldItem:
 
 @dataclass(frozen=True)
 class Played:
-    """What happened, one row per step.
+    """The states that a simulated run went through, one row per step.
 
     Attributes:
-        joints: (N, n) [rad];  items: (N, 7) item poses in the grasp frame;  touching: (N,) pad points in touch.
-        wrench: (N, 6) what contacts exert on the item, in the grasp frame [N, Nm]; empty unless measured.
+        joints: (N, n) configurations [rad].
+        items: (N, 7) item poses in the grasp frame: displacement [m] and quaternion (w, x, y, z).
+        touching: (N,) number of pad points in touch.
+        wrench: (N, 6) contact wrench on the item, in the grasp frame [N, Nm]; empty unless measured.
     """
 
     joints: Array
@@ -60,12 +70,19 @@ class Played:
 
 
 class Simulation:
-    """One held item on one arm in MuJoCo.
+    """A MuJoCo simulation of one arm with a servo, a two-finger hand and one held item.
 
     Args:
-        grip_force: per pad [N];  member: which body of the item's set is in the hand;  step: [s].
-        gains_along: configurations (N, n) for which the servo must be stable.
-        time_constant: of contacts [s].
+        problem: transfer whose robot, item and scene are simulated.
+        grip_force: grip force per pad [N].
+        gains_along: (N, n) configurations for which the servo must be stable [rad].
+        member: index of the body, of the item's set, that is in the hand.
+        step: simulation step [s].
+        friction: Coulomb coefficient between pads and item; default the grasp's.
+        time_constant: time constant of contacts [s].
+
+    Raises:
+        InputError: the problem does not hold exactly one item, or not by a contact that is simulated.
     """
 
     def __init__(
@@ -89,7 +106,7 @@ class Simulation:
         self.data = mujoco.MjData(self.model)
         self.kp, self.kd = self._gains(gains_along)
         self.model.actuator_biasprm[: self.n, 1], self.model.actuator_biasprm[: self.n, 2] = -self.kp, -self.kd
-        self.item = slice(self.n + 2, self.n + 9)  # three slides and a quaternion in qpos
+        self.item = slice(self.n + 2, self.n + 9)  # the item in qpos: three slides and a quaternion
         self.item_dofs = slice(self.n + 2, self.n + 8)
         self._movers = [
             (int(self.model.body(f"moving_{o.name}").mocapid[0]), o.motion)
@@ -97,47 +114,64 @@ class Simulation:
             if o.motion is not None
         ]
         self._pads = [k for k in range(self.model.ngeom) if self.model.geom(k).name.startswith("pad_")]
-        self.until = np.inf  # when obstacles that move are stopped [s]
+        self.until = np.inf  # time at which moving obstacles stop [s]
         self.grip(grip_force)
 
     def grip(self, force: float) -> None:
-        """Force with which each finger presses [N]; negative opens."""
+        """Sets the force with which each finger presses [N]; a negative one opens the hand."""
         self.data.ctrl[self.n :] = force
 
     def place(self, q: Array) -> None:
-        """Arm at q, at rest, item at the grasp."""
+        """Resets the simulation: the arm at rest at q (n,) [rad], the item as the grasp says."""
         mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[: self.n] = q
         self.grip(self.grip_force)
         mujoco.mj_forward(self.model, self.data)
 
     def disturb(self, size: float, seed: int) -> None:
-        """Move the item by about this much in the open hand, the arm's joints too [m, rad]."""
+        """Moves the item in the open hand, and the arm's joints, at random.
+
+        Args:
+            size: largest change of every coordinate [m, rad].
+            seed: seed of the random numbers.
+        """
         rng = np.random.default_rng(seed)
         self.data.qpos[: self.n] += size * rng.uniform(-1, 1, self.n)
         self.data.qpos[self.item] += size * rng.uniform(-1, 1, 7)
         mujoco.mj_normalizeQuat(self.model, self.data.qpos)
 
     def at(self, time: float) -> None:
-        """Put obstacles that move where they are at this time of the motion [s]."""
+        """Puts moving obstacles where they are at a time of the motion [s]."""
         for k, motion in self._movers:
             pose = motion.pose(time)
             self.data.mocap_pos[k], self.data.mocap_quat[k] = pose.translation, wxyz(pose.rotation)
 
     def command(self, q: Array, v: Array, feed_forward: Array) -> None:
-        """The servo's reference for the next step: torque = feed-forward + kp (q − q_now) + kd (v − v_now)."""
+        """Sets the servo's reference for the next step: torque = feed-forward + kp (q − q_now) + kd (v − v_now).
+
+        Args:
+            q: (n,) configuration [rad].
+            v: (n,) velocity [rad/s].
+            feed_forward: (n,) torque [Nm].
+        """
         self.data.ctrl[: self.n] = feed_forward + self.kp * q + self.kd * v
 
     def settle(self, q: Array, longer: float = 0.0, disturbance: float = 0.0, seed: int = 0) -> Settling:
-        """Close the grip on the item with the arm still at q, give it the item's weight, and wait until nothing moves.
+        """Closes the hand on the item with the arm still at q, loads it with the item's weight, and waits for rest.
 
-        The pads close flat, as the certificate assumes: while they do, slowly, what the item stands on carries its weight and
-        keeps it from being thrown about, and then hands it over evenly.  Thrown onto pads that snap shut, an eccentric item
-        turns by a thousandth of a degree before they press, and stays wedged between a few of their points.  The servo is given
-        the torque that arm and item, as they truly are, need at rest.
+        The pads close flat, as the certificate assumes: while they close, slowly, the item's support carries its weight and damps
+        its motion, and then hands the weight over evenly.  If pads snap shut on an item that is free to fall, an eccentric item
+        turns by a thousandth of a degree before they press, and stays wedged between a few of their points.  The servo gets the
+        torque that arm and item, as they truly are, need at rest.
 
         Args:
-            longer: than usual [s];  disturbance, seed: see `disturb`.
+            q: (n,) configuration [rad].
+            longer: time to wait for rest beyond the usual [s].
+            disturbance: size of a random change of item and arm beforehand, see `disturb` [m, rad].
+            seed: seed of that change.
+
+        Returns:
+            How the item sits in the hand then.
         """
         self.place(q)
         if disturbance:
@@ -159,65 +193,77 @@ class Simulation:
 
     @cached_property
     def _drag(self) -> Array:
-        """(6,) damping of the item in the hand while pads close [Ns/m, Nms]: at the middle of the grasp, where they push, so that
-        an item whose centre of mass is elsewhere is pushed but not turned."""
+        """Damping (6,) of the item in the hand while the pads close [Ns/m, Nms].
+
+        It acts at the middle of the grasp, where the pads push, so that an item whose centre of mass is elsewhere is pushed but
+        not turned.
+        """
         least = float(np.linalg.eigvalsh(np.array(self.body.inertia)).min())
         return np.repeat([self.body.mass, least], 3) / DRAG
 
     def _carried(self, force: Array, steps: int) -> None:
-        """So many steps with this generalized force on the item, which the arm feels as it does the item's weight."""
+        """Advances by `steps` with a generalized force (6,) on the item [N, Nm], which the arm feels like the item's weight."""
         self.data.qfrc_applied[self.item_dofs] = force
         self.advance(steps)
 
     def settled(self) -> Settling:
-        """How the item sits in the hand now."""
+        """Returns how the item sits in the hand now."""
         mujoco.mj_forward(self.model, self.data)
-        there = np.array([0.0, 0, 0, 1, 0, 0, 0])
-        slip, turn = displacement(there, self.item_pose())
+        planned = np.array([0.0, 0, 0, 1, 0, 0, 0])
+        slip, turn = displacement(planned, self.item_pose())
         normal, wrench, expected = *self._pads_carry(), self._weight()
         held = self.problem.holds[0]
-        scale = max(float(np.linalg.norm(expected[:3])), 0.1 * held.friction * self.grip_force)  # there may be no gravity
+        scale = max(float(np.linalg.norm(expected[:3])), 0.1 * held.friction * self.grip_force)  # not 0 without gravity
         radius = min(patch.c for patch in held.patches)
         lever = max(float(np.linalg.norm(expected[3:]) / scale), radius)
         error = (wrench - expected) / scale / np.repeat([1.0, lever], 3)
         creep = float(np.linalg.norm(self.data.qvel[self.item_dofs][3:])) * radius * TIME_CONSTANT / self.time_constant
         wrench_error = max(float(np.linalg.norm(error[:3])), float(np.linalg.norm(error[3:])))
-        lighter = 1 - min(abs(expected[1]) / (2 * self.grip_force), 0.95)  # mean of the pad that the weight lightens, over all
+        lighter = 1 - min(abs(expected[1]) / (2 * self.grip_force), 0.95)  # mean force of the lightened pad over that of both
         lightest = float(normal.min() / (normal.mean() * lighter)) if normal.any() else 0.0
         return Settling(slip, turn, self.pads_in_touch(), len(self._pads), lightest, wrench_error, creep)
 
     def _pads_carry(self) -> tuple[Array, Array]:
-        """Normal force of every pad point [N], and the wrench (6,) of all of them on the item in the grasp frame [N, Nm]."""
+        """Returns the normal force of every pad point (points,) [N] and the contact wrench (6,) of all on the item [N, Nm].
+
+        The wrench is in the grasp frame.
+        """
         normal, wrench, force = np.zeros(len(self._pads)), np.zeros(6), np.zeros(6)
         frame, origin = self._grasp_frame()
         for k, contact in enumerate(self.data.contact):
-            pads = [int(g) in self._pads for g in contact.geom]
-            if not any(pads):
+            is_pad = [int(g) in self._pads for g in contact.geom]
+            if not any(is_pad):
                 continue
             mujoco.mj_contactForce(self.model, self.data, k, force)
-            sign = 1.0 if pads[0] else -1.0  # the force is that of the first geom on the second
+            sign = 1.0 if is_pad[0] else -1.0  # the force is that of the first geom on the second
             axes = contact.frame.reshape(3, 3)
             push, twist = sign * frame.T @ (axes.T @ force[:3]), sign * frame.T @ (axes.T @ force[3:])
             wrench += np.concatenate([push, np.cross(frame.T @ (contact.pos - origin), push) + twist])
-            normal[self._pads.index(int(contact.geom[0 if pads[0] else 1]))] += force[0]
+            normal[self._pads.index(int(contact.geom[0 if is_pad[0] else 1]))] += force[0]
         return normal, wrench
 
     def _weight(self) -> Array:
-        """(6,) wrench that holds the body in the hand against gravity at rest, in the grasp frame [N, Nm]."""
+        """Returns the wrench (6,) that holds the body in the hand against gravity at rest, in the grasp frame [N, Nm]."""
         push = -self.body.mass * self._grasp_frame()[0].T @ np.array(self.problem.gravity)
         return np.concatenate([push, np.cross(self.body.lever, push)])
 
     def _grasp_frame(self) -> tuple[Array, Array]:
-        """Rotation (3, 3) and origin (3,) of the grasp frame in the world."""
+        """Returns the rotation (3, 3) and origin (3,) [m] of the grasp frame in the world."""
         finger = self.data.body("left")  # slides along the closing axis only
         origin = finger.xpos - finger.xmat.reshape(3, 3)[:, 1] * self.data.qpos[self.n]
         return finger.xmat.reshape(3, 3), origin
 
     def play(self, q: Array, v: Array, feed_forward: Array, measure: bool) -> Played:
-        """Send all references (N, n) from the present state, one per step.
+        """Sends a sequence of references from the present state, one per step.
 
         Args:
-            measure: the contact wrench; without it the whole run is one call of MuJoCo's own loop.
+            q: (N, n) configurations [rad].
+            v: (N, n) velocities [rad/s].
+            feed_forward: (N, n) torques [Nm].
+            measure: record the contact wrench.  If not, and no obstacle moves, the whole run is one call of MuJoCo's own loop.
+
+        Returns:
+            The state after every step.
         """
         control = np.empty((len(q), self.model.nu))
         control[:, : self.n] = feed_forward + self.kp * q + self.kd * v
@@ -239,26 +285,30 @@ class Simulation:
         return Played(qpos[:, : self.n], qpos[:, self.item], touching, wrench)
 
     def pads_in_touch(self) -> int:
-        """How many pad points touch the item, where contacts were last looked for."""
+        """Returns how many pad points touched the item when contacts were last computed."""
         return int(np.count_nonzero(self.data.sensordata))
 
     def advance(self, steps: int = 1) -> None:
+        """Advances the simulation by a number of steps."""
         mujoco.mj_step(self.model, self.data, nstep=steps)
 
     def joints(self) -> Array:
-        """(n,) measured configuration [rad]."""
+        """Returns the present configuration (n,) [rad]."""
         return np.array(self.data.qpos[: self.n])
 
     def item_pose(self) -> Array:
-        """(7,) displacement [m] and quaternion (w, x, y, z) of the item in the grasp frame."""
+        """Returns the item's pose in the grasp frame, (7,): displacement [m] and quaternion (w, x, y, z)."""
         return np.array(self.data.qpos[self.item])
 
     def wrench(self) -> Array:
-        """(6,) what contacts exert on the item, in the grasp frame [N, Nm]."""
+        """Returns the contact wrench (6,) on the item, in the grasp frame [N, Nm]."""
         return np.array(self.data.qfrc_constraint[self.item_dofs])
 
     def _gains(self, along: Array) -> tuple[Array, Array]:
-        """kp = m ω², kd = 2 m ω with m the least effective inertia 1 / (M⁻¹)_ii on the way."""
+        """Returns the servo's gains (n,) kp = m ω² and kd = 2 m ω, with m the least effective inertia 1 / (M⁻¹)_ii.
+
+        The least is taken over the configurations `along` (N, n).
+        """
         mass, least = np.zeros((self.model.nv, self.model.nv)), np.full(self.n, np.inf)
         for q in along:
             self.place(q)

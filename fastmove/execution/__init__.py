@@ -1,1 +1,1 @@
-"""Execution: a planned motion streamed to a driver, run in physics, and judged."""
+"""Execution of planned motions: streaming to a driver, running in physics, and judging whether the item slips."""

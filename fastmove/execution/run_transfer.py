@@ -1,4 +1,4 @@
-"""One transfer on a driver: stream, release, report tracking, slip and where the item came to rest."""
+"""Running one transfer on a driver: stream, release, and report tracking, slip and where the item came to rest."""
 
 from __future__ import annotations
 
@@ -19,11 +19,17 @@ from fastmove.solution.solution import Solution
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """Attributes:
-    report: of the streaming loop;  judgement: of the item in the hand until the fingers open: the worst of what was streamed and
-        of the judge's own rollouts of the same motion (see `judge`);
-    placed, turned: distance [m] and angle [rad] of the released item from its goal pose.  None without physics.
-    item_poses: (time [s], the simulated item's frame in the world), every 10 ms and to rest after the release.
+    """The outcome of one transfer on a driver.
+
+    Attributes:
+        name: name of the problem.
+        driver: name of the driver.
+        report: report of the streaming loop.
+        judgement: judgement of the item in the hand until the fingers open: the worst of the streamed run and of the judge's own
+            rollouts of the same motion (see `judge`); None without physics.
+        placed: distance of the released item from its goal pose [m]; None without physics or if it was not released.
+        placed_turn: angle of the released item from its goal pose [rad]; None without physics or if it was not released.
+        item_poses: (time [s], pose of the simulated item's frame in the world), every 10 ms until rest after the release.
     """
 
     name: str
@@ -36,21 +42,21 @@ class RunOutcome:
 
     @property
     def verdict(self) -> Verdict | None:
-        """None where nothing was judged: without physics, or where the motion was not streamed to its end."""
+        """Verdict on the hold; None without physics, or if the motion was not streamed to its end."""
         return self.judgement.verdict if self.judgement is not None and self.report.ok else None
 
     @property
     def slip(self) -> float | None:
-        """Largest displacement of the item in the hand [m]."""
+        """Largest displacement of the item in the hand [m]; None without physics."""
         return None if self.judgement is None else self.judgement.slip
 
     @property
     def turn(self) -> float | None:
-        """Largest rotation of the item in the hand [rad]."""
+        """Largest rotation of the item in the hand [rad]; None without physics."""
         return None if self.judgement is None else self.judgement.turn
 
     def as_json(self) -> dict[str, object]:
-        """Plain numbers, SI units."""
+        """Returns the outcome as plain values; the unit of each is in its key."""
         r, j = self.report, self.judgement
         return {
             "driver": self.driver,
@@ -90,13 +96,15 @@ class RunOutcome:
 
 
 def run_transfer(solution: Solution, driver: str = "mujoco") -> RunOutcome:
-    """Stream a certified solution; with simulated hardware also judge the hold and release the item.
+    """Streams a certified solution to a driver; with simulated hardware it also judges the hold and releases the item.
 
     Args:
+        solution: certified solution.
         driver: NAME or NAME:ADDRESS of `registries.drivers`.
 
     Raises:
-        InputError: unknown driver, nothing held, or an uncertified solution.  MissingPackage: mujoco is not installed.
+        InputError: the driver is unknown, nothing is held, or the solution is not certified.
+        MissingPackage: mujoco is asked for and not installed.
     """
     problem, trajectory = solution.problem, solution.trajectory
     name, _, address = driver.partition(":")
@@ -118,7 +126,7 @@ def run_transfer(solution: Solution, driver: str = "mujoco") -> RunOutcome:
 
 
 def _streamed(problem: TransferProblem, driver: PhysicsDriver, tracking: float) -> Judgement:
-    """The verdict on what was streamed."""
+    """Returns the judgement of the run that was streamed."""
     slip, turn, reach = driver.worst_slip()
     settling, touching = driver.settling, driver.least_touching
     verdict = Verdict.NOT_SETTLED
@@ -128,7 +136,7 @@ def _streamed(problem: TransferProblem, driver: PhysicsDriver, tracking: float) 
 
 
 def _item_at(problem: TransferProblem, q: Array) -> pin.SE3:
-    """The item's frame in the world at a configuration."""
+    """Returns the pose of the item's frame in the world at a configuration q (n,) [rad]."""
     assembly = assemble(problem)
     data = assembly.arm.createData()
     pin.forwardKinematics(assembly.arm, data, q)

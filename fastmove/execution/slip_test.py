@@ -1,11 +1,11 @@
-"""What physics says of a plan: held, slipped, not settled, or not trackable.
+"""The slip test: it judges in a physics simulation whether a planned motion holds the item.
 
-The plan is streamed at the simulation's own step to simulated hardware in which friction alone holds the item
-(`drivers.simulation`), with torque feed-forward and the payload known.
+The motion is streamed at the simulation's own step to simulated hardware in which friction alone holds the item
+(`drivers.simulation`), with feed-forward torque and the payload known.
 
-A verdict is the worst of several rollouts that differ by a millionth in where arm and item are, in how long the item settles and
-in the step: what the last bits decide is not held.  Each begins with an item that has settled in the hand as planned, or has no
-verdict but that it has not.
+A verdict is the worst of several rollouts that differ by a millionth in the poses of arm and item, in how long the item settles
+and in the step, so that a motion whose verdict depends on rounding does not count as held.  Each rollout begins with an item that
+has settled in the hand as planned; otherwise its verdict is that it has not.
 """
 
 from __future__ import annotations
@@ -31,21 +31,23 @@ if TYPE_CHECKING:
     from fastmove.drivers.simulation import Simulation
 
 
-AFTER = 0.2  # [s] arm still after the motion
-HELD_SLIP, HELD_TURN = 0.2e-3, np.radians(0.2)
-SLIPPED_SLIP, SLIPPED_TURN = 1e-3, np.radians(1.0)
-TRACKING_MAX = 5e-3  # [rad]
-CLEARANCE_SHARE = 0.5  # of the clearance asked for that the item's farthest point may use up by moving in the hand
-GAIN_SAMPLES = 20
-ROLLOUTS = 5
-DISTURBANCE = 1e-6  # [m, rad]
+AFTER = 0.2  # time for which the arm is held at rest after the motion [s]
+HELD_SLIP = 0.2e-3  # largest displacement in the hand of an item that counts as held [m]
+HELD_TURN = np.radians(0.2)  # largest rotation in the hand of an item that counts as held [rad]
+SLIPPED_SLIP = 1e-3  # displacement in the hand beyond which the item counts as slipped [m]
+SLIPPED_TURN = np.radians(1.0)  # rotation in the hand beyond which the item counts as slipped [rad]
+TRACKING_MAX = 5e-3  # joint error beyond which the motion counts as not trackable [rad]
+CLEARANCE_SHARE = 0.5  # share of the clearance asked for that the item's farthest point may move in the hand [1]
+GAIN_SAMPLES = 20  # number of configurations along the motion from which the servo's gains follow
+ROLLOUTS = 5  # default and largest number of rollouts
+DISTURBANCE = 1e-6  # size of the random change of item and arm in disturbed rollouts [m, rad]
 
-# of each rollout: whether it is disturbed, how much longer it settles than usual [s], its step in shares of the first one's
+# For each rollout: whether it is disturbed, the time it settles beyond the usual [s], its step over that of the first one [1].
 VARIATIONS = ((False, 0.0, 1.0), (True, 0.0, 1.0), (True, 0.05, 1.0), (True, 0.0, 0.5), (True, 0.1, 0.5))
 
 
 class Verdict(Enum):
-    """What physics says of one transfer, from best to worst: all but the first count as failures."""
+    """The verdicts on the hold of one transfer, from best to worst; all but the first count as failures."""
 
     HELD = "the item moved at most 0.2 mm and 0.2° in the hand, its farthest point at most half the clearance"
     NOT_SETTLED = "the item did not come to rest in the closed hand as planned; nothing worse was seen of the motion"
@@ -56,22 +58,26 @@ class Verdict(Enum):
 
     @property
     def rank(self) -> int:
-        """0 = held; larger is worse."""
+        """Rank of the verdict: 0 = held, larger is worse."""
         return list(Verdict).index(self)
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """Attributes:
-    slip, turn: largest displacement [m] and rotation [rad] of the item in the hand after settling.
-    reach: largest displacement of its farthest point [m].
-    tracking: largest joint error [rad].
-    settling: how it sat in the hand before the motion; of the worst rollout.
-    contacts: fewest pad points in touch in the motion, of `settling.points`; −1 where nothing moved.
-    time (N,), wrench (N, 6): what contacts exert on the item in the grasp frame, every step of the motion [N, Nm]; of the first
-        rollout, empty where it was not measured.
-    margin: least hold margin 0.9 − max(S, V) as measured; nan where it was not.
-    verdicts: of every rollout, in their order.
+    """The judgement of one transfer, over one or several rollouts.
+
+    Attributes:
+        verdict: worst verdict of the rollouts.
+        slip: largest displacement of the item in the hand after settling [m].
+        turn: largest rotation of the item in the hand after settling [rad].
+        reach: largest displacement of the item's farthest point [m].
+        tracking: largest joint error [rad].
+        settling: how the item sat in the hand before the motion, in the worst rollout.
+        contacts: fewest pad points in touch during the motion, of `settling.points`; −1 if the motion was not run.
+        time: (N,) times of the first rollout's steps [s].
+        wrench: (N, 6) contact wrench on the item in the grasp frame, in the first rollout [N, Nm]; empty unless measured.
+        margin: least hold margin 0.9 − max(S, V) of the measured wrench [1]; nan unless measured.
+        verdicts: verdicts of all rollouts, in their order.
     """
 
     verdict: Verdict
@@ -109,19 +115,23 @@ def judge(
     rollouts: int = ROLLOUTS,
     time_constant: float | None = None,
 ) -> Judgement:
-    """Run one transfer in physics and say whether the item was held.
+    """Runs one transfer in a physics simulation and judges whether the item was held.
 
     Args:
-        step: of the first rollout, some others take half of it [s].
-        measure: record the contact wrench of the first rollout; without it the whole run is one call of MuJoCo's own loop.
-        grip_force: per pad, instead of the plan's [N];  member, friction: what the item really is.
-        truth: what is really there (see `Held.drawn`); the feed-forward torque remains that of what is believed.
-        rollouts: how many, 1 to 5; one is for batches.
-        time_constant: of contacts [s]; default the simulation's own.
+        problem: transfer that the motion was planned for.
+        trajectory: planned motion.
+        grip_force: grip force per pad [N]; default the plan's.
+        member: index of the body, of the item's set, that is really in the hand.
+        step: simulation step of the first rollout [s]; some others take half of it.
+        friction: true Coulomb coefficient between pads and item; default the grasp's.
+        measure: record the contact wrench of the first rollout.  If not, the whole run is one call of MuJoCo's own loop.
+        truth: what is really there (see `HeldItem.sample`); the feed-forward torque remains that of the nominal problem.
+        rollouts: number of rollouts, 1 to 5; one is for batches.
+        time_constant: time constant of contacts [s]; default the simulation's own.
 
     Raises:
         MissingPackage: mujoco is not installed.
-        InputError: the problem holds no item, or a number is out of range.
+        InputError: the problem does not hold exactly one item, or a number is out of range.
     """
     from fastmove.drivers.mujoco_model import TIME_CONSTANT
     from fastmove.drivers.simulation import Simulation, the_held
@@ -134,12 +144,12 @@ def judge(
     plan = {share: _references(problem, trajectory, member, share * step) for share in {v[2] for v in VARIATIONS[:rollouts]}}
     along = plan[1.0].q[:: max(1, len(plan[1.0].q) // GAIN_SAMPLES)]
     simulation = Simulation(truth, force, along, member, step, friction, constant)
-    simulation.until = trajectory.duration  # what a motion is certified to
+    simulation.until = trajectory.duration  # the motion is certified until then
     return worst_of([_rollout(simulation, plan[VARIATIONS[k][2]], k, measure and k == 0) for k in range(rollouts)])
 
 
 def _rollout(simulation: Simulation, plan: _References, number: int, measure: bool) -> Judgement:
-    """One of the rollouts."""
+    """Runs one rollout, the `number`-th of `VARIATIONS`, and judges it."""
     from fastmove.drivers.displacement import displacements, farthest
 
     disturbed, longer, _ = VARIATIONS[number]
@@ -150,12 +160,11 @@ def _rollout(simulation: Simulation, plan: _References, number: int, measure: bo
         return Judgement(Verdict.NOT_SETTLED, nan, nan, nan, nan, settling, -1, plan.time[:0], nothing)
     reference, after = simulation.item_pose(), round(AFTER / plan.step)
     hold = [np.repeat(x[-1:], after, axis=0) for x in (plan.q, plan.v, plan.torque)]
-    whole = [np.concatenate(parts) for parts in zip((plan.q, plan.v, plan.torque), hold, strict=True)]
-    played = simulation.play(whole[0], whole[1], whole[2], measure)
+    references = [np.concatenate(parts) for parts in zip((plan.q, plan.v, plan.torque), hold, strict=True)]
+    played = simulation.play(references[0], references[1], references[2], measure)
     count, held = len(plan.q), simulation.problem.holds[0]
-    tracking = float(
-        np.abs(played.joints[: count - 1] - plan.q[1:]).max()
-    )  # after a command the arm is where the next one begins
+    # after a command the arm is where the next command begins
+    tracking = float(np.abs(played.joints[: count - 1] - plan.q[1:]).max())
     slip, turn = (float(x.max()) for x in displacements(reference, played.items))
     reach, contacts = float(farthest(reference, played.items, held.hull_points).max()), int(played.touching.min())
     verdict = verdict_of(slip, turn, tracking, reach, simulation.problem.clearance, contacts < settling.points)
@@ -168,7 +177,13 @@ def _rollout(simulation: Simulation, plan: _References, number: int, measure: bo
 
 
 def worst_of(rollouts: list[Judgement]) -> Judgement:
-    """The worst verdict, with the largest of every number over those that moved, and what the first one measured."""
+    """Combines judgements into that of the worst verdict.
+
+    Displacements and errors are the largest of all rollouts in which the arm moved; the measured wrench is the first one's.
+
+    Args:
+        rollouts: judgements of the same motion, at least one.
+    """
     worst = max(rollouts, key=lambda one: one.verdict.rank)
     moved = [one for one in rollouts if one.contacts >= 0] or rollouts
     largest = {key: max(getattr(one, key) for one in moved) for key in ("slip", "turn", "reach", "tracking")}
@@ -191,6 +206,7 @@ def _checked(
     rollouts: int,
     time_constant: float,
 ) -> None:
+    """Raises InputError for a number that is out of range."""
     if not 0 < step <= 2e-3:
         raise InputError("step", f"is {step}; allowed: above 0, to 0.002")
     if rollouts not in range(1, ROLLOUTS + 1):
@@ -205,17 +221,29 @@ def _checked(
 
 
 def judge_batch(cases: Iterable[tuple[TransferProblem, Trajectory]], step: float = 1e-3) -> list[Judgement]:
-    """Verdicts of many transfers, in order, by one rollout each (a verdict that the last bits decide may be either then) and
-    without contact wrenches."""
+    """Judges many transfers by one rollout each, without contact wrenches.
+
+    A verdict that depends on rounding may fall either way with one rollout.
+
+    Args:
+        cases: problems with their planned motions.
+        step: simulation step [s].
+
+    Returns:
+        One judgement per case, in order.
+    """
     return [judge(problem, trajectory, step=step, measure=False, rollouts=1) for problem, trajectory in cases]
 
 
 def verdict_of(slip: float, turn: float, tracking: float, reach: float, clearance: float, lost: bool) -> Verdict:
-    """One rollout's verdict.
+    """Returns the verdict on one rollout.
 
     Args:
-        slip [m], turn [rad], tracking error [rad], reach: displacement of the farthest point [m].
-        clearance: that the plan was asked for [m]; where none was, the farthest point takes none away.
+        slip: largest displacement of the item in the hand [m].
+        turn: largest rotation of the item in the hand [rad].
+        tracking: largest joint error [rad].
+        reach: largest displacement of the item's farthest point [m].
+        clearance: clearance that the plan was asked for [m]; at 0, `reach` does not count.
         lost: whether a pad point lost touch.
     """
     if not np.isfinite(slip + turn + tracking + reach) or tracking > TRACKING_MAX:
@@ -231,7 +259,15 @@ def verdict_of(slip: float, turn: float, tracking: float, reach: float, clearanc
 
 @dataclass(frozen=True)
 class _References:
-    """A motion at the simulation's own steps: time (N,), q, v, feed-forward torque with the payload known (N, n)."""
+    """The references of a motion at the simulation's steps.
+
+    Attributes:
+        step: simulation step [s].
+        time: (N,) times [s].
+        q: (N, n) configurations [rad].
+        v: (N, n) velocities [rad/s].
+        torque: (N, n) feed-forward torques, with the payload known [Nm].
+    """
 
     step: float
     time: Array
@@ -241,6 +277,7 @@ class _References:
 
 
 def _references(problem: TransferProblem, trajectory: Trajectory, member: int, step: float) -> _References:
+    """Returns the references of a trajectory at a simulation step [s], with the torque for a member of the item set."""
     time = np.minimum(np.arange(int(np.ceil(trajectory.duration / step)) + 1) * step, trajectory.duration)
     q, v, a = (trajectory.motion(k)(time) for k in range(3))
     return _References(step, time, q, v, Dynamics(problem, assemble(problem)).torques(q, v, a, member))

@@ -1,8 +1,8 @@
 """Streaming a certified motion to a driver: the only place where planning and drivers meet.
 
-Commands are sampled from the spline at the driver's own cycle (never blended), with the torque that the dynamics ask for.
-Nothing raises inside the loop: a driver that raises, stalls or goes silent, an arm that does not follow, a grip that is lost,
-each ends in `driver.stop()` and a named event; the item stays held.
+Commands are sampled from the spline at the driver's own control cycle (never blended), with the feed-forward torque of the
+dynamics.  The loop never raises: when a driver raises, stalls or goes silent, the arm does not follow, or the grip is lost, the
+run ends in `driver.stop()` and a named event; the item stays held.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from fastmove.problem.transfer import TransferProblem
 from fastmove.solution.solution import Solution
 from fastmove.trajectory.trajectory import Trajectory
 
-TRACKING_MAX = 0.02  # joint error from which the arm is stopped [rad]
-STALL = 0.25  # a call that takes longer counts as a stall [s]
-SILENT_CYCLES = 5  # readings that stand still for so many cycles count as silence
-LATE = 1e-3  # a cycle later than this is counted as late [s]
-SPIN = 2e-3  # [s]
-STOPS = 3  # tries to stop while interrupts keep coming
-LOOK_AHEAD = 2  # cycles: a splice must begin at least this far ahead
+TRACKING_MAX = 0.02  # joint error beyond which the arm is stopped [rad]
+STALL = 0.25  # duration of the driver's calls in a cycle beyond which it counts as stalled [s]
+SILENT_CYCLES = 5  # number of cycles with the same reading from which the driver counts as silent
+LATE = 1e-3  # delay beyond which a cycle counts as late [s]
+SPIN = 2e-3  # time before a command is due for which the loop spins instead of sleeping [s]
+STOPS = 3  # number of attempts to stop the arm while interrupts keep coming
+LOOK_AHEAD = 2  # least number of cycles between the next command and a splice
 
 
 class Event(Enum):
-    """How a run ended; the value is the sentence to show."""
+    """The ways in which a run can end; the value is the sentence to show."""
 
     DONE = "the motion was streamed to its end"
     DRIVER_RAISED = "the driver raised an error; arm stopped, item held"
@@ -49,9 +49,15 @@ class Event(Enum):
 
 @dataclass(frozen=True)
 class RunReport:
-    """Attributes:
-    event, detail: how it ended.  cycles: sent;  late: how many were more than 1 ms late (real time only).
-    tracking: largest joint error [rad];  command_us: median cost of one cycle of ours [µs].
+    """The report of one streamed run.
+
+    Attributes:
+        event: how the run ended.
+        detail: when and why it ended early; empty if it did not.
+        cycles: number of commands sent.
+        late: number of cycles that were more than 1 ms late (real time only).
+        tracking: largest joint error [rad].
+        command_us: median time that one cycle takes before the command is sent [µs].
     """
 
     event: Event
@@ -63,12 +69,23 @@ class RunReport:
 
     @property
     def ok(self) -> bool:
+        """Whether the motion was streamed to its end."""
         return self.event is Event.DONE
 
 
 @dataclass
 class _Stream:
-    """Commands of one trajectory at the driver's cycle; row k is sent in cycle k."""
+    """The commands of one trajectory at the driver's control cycle; row k is sent in cycle k.
+
+    Attributes:
+        trajectory: the motion that was sampled.
+        time: (N,) times [s].
+        q: (N, n) configurations [rad].
+        v: (N, n) velocities [rad/s].
+        a: (N, n) accelerations [rad/s²].
+        effort: (N, n) feed-forward torques [Nm].
+        grip: (N, holds) grip forces per pad [N].
+    """
 
     trajectory: Trajectory
     time: Array
@@ -79,17 +96,20 @@ class _Stream:
     grip: Array
 
     def command(self, k: int) -> Command:
+        """Returns the command of cycle k."""
         return Command(self.q[k], self.v[k], self.a[k], self.effort[k], self.grip[k])
 
 
 class Execution:
-    """Streams a certified solution.
+    """The execution of a certified solution on a driver.
 
     Args:
-        realtime: pace the loop by the wall clock; otherwise as fast as the driver answers (simulations).
+        driver: connected driver that the commands go to.
+        solution: certified solution.
+        realtime: pace the loop by the wall clock; otherwise it runs as fast as the driver answers (simulations).
 
     Raises:
-        InputError: the solution is not certified, not for every kind of limit, or without regard to the hold.
+        InputError: the solution is not certified for every kind of limit, or was planned without regard to the hold.
     """
 
     def __init__(self, driver: Driver, solution: Solution, realtime: bool = False) -> None:
@@ -100,6 +120,7 @@ class Execution:
         self.cycle = 0  # index of the next command
 
     def _sample(self, trajectory: Trajectory) -> _Stream:
+        """Returns the commands of a trajectory at the driver's control cycle."""
         cycle = self.driver.cycle
         time_ = np.minimum(np.arange(int(np.ceil(trajectory.duration / cycle - 1e-9)) + 1) * cycle, trajectory.duration)
         q, v, a = (trajectory.motion(k)(time_) for k in range(3))
@@ -114,13 +135,15 @@ class Execution:
         return self.cycle * self.driver.cycle
 
     def splice(self, at: float, solution: Solution) -> None:
-        """Follow the present trajectory until `at`, then the solution's, joined in q, v, a.
+        """Follows the present trajectory until a given time and then another solution's, joined in q, v and a.
 
         Args:
             at: time in the present trajectory, at least two cycles ahead [s].
+            solution: certified solution whose motion begins there.
 
         Raises:
-            InputError: not certified (see `Execution`), too late to join, or the two do not join within 1e-9.
+            InputError: the solution may not be streamed (see `Execution`), the time is too near, or the two motions do not join
+                within 1e-9.
         """
         trajectory = _certified(solution)
         if at < self.now + LOOK_AHEAD * self.driver.cycle:
@@ -130,20 +153,29 @@ class Execution:
         self.stream = self._sample(self.stream.trajectory.splice(at, trajectory))
 
     def state_at(self, at: float) -> State:
-        """Where the arm will be: the start of a motion that is to be spliced in at that time."""
+        """Returns the state that the arm will have, which is the start of a motion to splice in at that time.
+
+        Args:
+            at: time in the present trajectory [s].
+        """
         return State(*(self.stream.trajectory.sample(at, order) for order in range(3)))
 
     def run(self, cycles: int | None = None) -> RunReport:
-        """Stream to the end, or this many cycles further.  Never raises; the report says what happened."""
+        """Streams to the end of the motion, or for some cycles; never raises, the report says what happened.
+
+        Args:
+            cycles: number of cycles to stream; default all that are left.
+        """
         first = self.cycle
         try:
             with _no_garbage_collection():
                 return self._run(cycles)
-        except KeyboardInterrupt:  # between two statements of the loop, not inside a call of the driver
+        except KeyboardInterrupt:  # raised between two statements of the loop, not inside a call of the driver
             self._stop()
             return RunReport(Event.INTERRUPTED, f"at {self.now:.3f} s", self.cycle - first, 0, float("nan"), 0.0)
 
     def _run(self, cycles: int | None) -> RunReport:
+        """Streams as `run` does; raises KeyboardInterrupt where one comes outside the calls of the driver."""
         costs: list[float] = []
         worst, late, silent, last = 0.0, 0, 0, -1
         event, detail = Event.DONE, ""
@@ -184,6 +216,14 @@ class Execution:
         return RunReport(event, detail, self.cycle - first, late, worst, median)
 
     def _trouble(self, took: float, silent: int, off: float, gripping: bool) -> Event:
+        """Returns what is wrong after a cycle, or `Event.DONE` if nothing is.
+
+        Args:
+            took: duration of the driver's calls [s].
+            silent: number of cycles with the same reading.
+            off: joint error [rad].
+            gripping: whether the hand reports its grip.
+        """
         if took > STALL:
             return Event.DRIVER_STALLED
         if silent >= SILENT_CYCLES:
@@ -193,7 +233,10 @@ class Execution:
         return Event.DONE if gripping else Event.GRIP_LOST
 
     def _wait(self, due: float) -> int:
-        """Sleep, then spin for the last 2 ms (sleep alone wakes late); 1 where a cycle comes more than 1 ms late."""
+        """Waits until a cycle is due; returns 1 if it is more than 1 ms late, else 0.
+
+        It sleeps and then spins for the last 2 ms, since sleep alone wakes late.
+        """
         left = due - time.perf_counter()
         if left < -LATE:
             return 1
@@ -204,18 +247,19 @@ class Execution:
         return int(time.perf_counter() - due > LATE)
 
     def _stop(self) -> None:
+        """Stops the driver, whatever it raises."""
         for _ in range(STOPS):
             try:
                 self.driver.stop()
-            except KeyboardInterrupt:  # an impatient second one: the arm is stopped first
+            except KeyboardInterrupt:  # after a further interrupt, stopping the arm still comes first
                 continue
-            except Exception:  # a driver that cannot even stop: nothing more can be done from here
+            except Exception:  # nothing more can be done here with a driver that cannot stop
                 return
             return
 
 
 def _certified(solution: Solution) -> Trajectory:
-    """The trajectory of a solution that may be streamed."""
+    """Returns the trajectory of a solution that may be streamed; raises InputError for one that may not."""
     if not solution.ok or solution.trajectory is None or solution.certificate is None:
         raise InputError("solution", "is not certified; only certified motions are streamed")
     missing = [kind.name for kind in solution.problem.limit_kinds if kind.name not in solution.certificate.kinds]
@@ -228,7 +272,7 @@ def _certified(solution: Solution) -> Trajectory:
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """A full collection after planning stops the interpreter for tens of milliseconds: not while commands are due."""
+    """Suspends garbage collection, since a full one after planning stops the interpreter for tens of milliseconds."""
     was = gc.isenabled()
     gc.disable()
     try:
@@ -239,7 +283,12 @@ def _no_garbage_collection() -> Iterator[None]:
 
 
 def announce_payload(driver: Driver, problem: TransferProblem) -> None:
-    """Tell the driver what it carries, in the tool frame."""
+    """Tells a driver the mass, centre of mass and inertia of the first held item, in the tool frame.
+
+    Args:
+        driver: driver to tell.
+        problem: transfer; nothing is told if it holds no item.
+    """
     for held in problem.holds[:1]:
         member = held.item.members[0]
         body = held.tool_T_grasp.act(held.inertia(member))

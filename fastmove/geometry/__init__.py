@@ -1,1 +1,1 @@
-"""Geometry: shapes, poses, and how poses move; knows neither robots nor items."""
+"""Geometry of shapes, poses and moving poses, without knowledge of robots or items."""

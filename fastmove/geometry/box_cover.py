@@ -1,8 +1,9 @@
-"""Boxes that cover what is no primitive: points as a sensor sees them, meshes that are not convex, height maps, depth images.
+"""Covers of boxes for points from a sensor, meshes that are not convex, height maps and depth images.
 
-Everything a motion must not touch is inside some box, so clearance from the boxes is clearance from points, triangles and columns
-themselves; where these leave room wider than the resolution, the boxes do, too.  A set of points is split where the boxes of both
-parts are smallest, until its tight box is flat (thinner than half the resolution) and filled, or as small as the resolution.
+Everything that a motion must not touch is inside some box, so clearance from the boxes is clearance from the points, triangles
+and columns themselves; gaps between these that are wider than the resolution stay open.  A set of points is split where the boxes
+of both parts are smallest, until its tight box is flat and filled, or as small as the resolution.  Flat is thinner than half the
+resolution, so that a plane fits as a sensor with noise sees it.
 """
 
 from __future__ import annotations
@@ -18,71 +19,91 @@ from fastmove.arrays import Array
 from fastmove.errors import InputError
 from fastmove.geometry.shapes import Shape
 
-RESOLUTION = 0.03  # [m]
-FLAT = 0.5  # thickness of a flat box in shares of the resolution: what a sensor's noise makes of a plane fits
-FILLED = 0.6  # share of a flat box that must be occupied: of its cells by points, of its area by triangles
-SKIN = 5e-4  # least half thickness of a box [m]
-CUTS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9)
-PROBED = 2000
-SAME_SIZE = 0.94  # cosine of two normals
-LEAST_CELL, MOST_CELLS = 1e-3, 4_000_000
+RESOLUTION = 0.03  # Default resolution [m].
+FLAT = 0.5  # Maximum thickness of a flat box as a share of the resolution.
+FILLED = 0.6  # Minimum share of a flat box that is occupied: of its cells by points, of its area by triangles.
+SKIN = 5e-4  # Minimum half thickness of a box [m].
+CUTS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8, 0.1, 0.9)  # Places of the cuts tried along an axis as shares of the extent.
+PROBED = 2000  # Approximate number of points by which cuts are compared.
+SAME_DIRECTION = 0.94  # Minimum absolute cosine of the normals of triangles that are covered together.
+LEAST_CELL = 1e-3  # Minimum resolution and edge of a height map's cell [m].
+MOST_CELLS = 4_000_000  # Number of triangles left to divide from which on a mesh is refused.
 
 
 def cover_points(points: object, resolution: float = RESOLUTION) -> tuple[Shape, ...]:
-    """Boxes that cover points (N, 3) [m]; rows that are not finite (a sensor's holes) are left out.
+    """Returns boxes that cover points.
+
+    Args:
+        points: Points (N, 3) [m]; rows that are not finite (a sensor's holes) are left out.
+        resolution: Width from which on gaps between points stay open [m].
 
     Raises:
-        InputError: no finite points, another form, or a resolution below 1 mm.
+        InputError: There are no finite points, the array has another shape, or the resolution is below 1 mm.
     """
-    found = np.asarray(points, dtype=float)
-    if found.ndim != 2 or found.shape[1] != 3:
-        raise InputError("points", f"have the form {found.shape}; (N, 3) is needed [m]")
-    found = found[np.all(np.isfinite(found), axis=1)]
-    _checked(len(found) > 0, "points", "has no finite row")
-    return _covered(found, None, resolution)
+    rows = np.asarray(points, dtype=float)
+    if rows.ndim != 2 or rows.shape[1] != 3:
+        raise InputError("points", f"have the form {rows.shape}; (N, 3) is needed [m]")
+    rows = rows[np.all(np.isfinite(rows), axis=1)]
+    _checked(len(rows) > 0, "points", "has no finite row")
+    return _covered(rows, None, resolution)
 
 
 def cover_mesh(path: str | Path, resolution: float = RESOLUTION) -> tuple[Shape, ...]:
-    """Boxes that cover the triangles of a mesh file, hollow inside: what is open in the mesh stays open.
+    """Returns boxes that cover the triangles of a mesh file; hollows and openings of the mesh stay free.
+
+    Args:
+        path: Path of the file.
+        resolution: Width from which on gaps between triangles stay open [m].
 
     Raises:
-        InputError: the file cannot be read as a mesh.
+        InputError: The file cannot be read as a mesh, has no triangles or is too large, or the resolution is below 1 mm.
     """
     try:
         mesh = coal.MeshLoader(coal.BV_OBBRSS).load(str(path), np.ones(3))
         vertices = np.asarray(mesh.vertices()).reshape(-1, 3)
         faces = np.array([[t[0], t[1], t[2]] for t in (mesh.tri_indices(k) for k in range(mesh.num_tris))])
-    except Exception as error:  # coal throws whatever assimp throws
+    except Exception as error:  # coal passes on exceptions of any type from assimp
         raise InputError(str(path), f"cannot be read as a mesh ({str(error).splitlines()[0]})") from error
     return cover_triangles(vertices[faces], resolution)
 
 
 def cover_triangles(triangles: Array, resolution: float = RESOLUTION) -> tuple[Shape, ...]:
-    """Boxes that cover triangles (N, 3, 3) [m]."""
+    """Returns boxes that cover triangles.
+
+    Args:
+        triangles: Corners of the triangles (N, 3, 3) [m].
+        resolution: Width from which on gaps between triangles stay open [m].
+
+    Raises:
+        InputError: There are no triangles, too many for the resolution, or the resolution is below 1 mm.
+    """
     _checked(len(triangles) > 0, "mesh", "has no triangles")
     fine = _divided(np.asarray(triangles, dtype=float), resolution)
     normals = np.cross(fine[:, 1] - fine[:, 0], fine[:, 2] - fine[:, 0])
     normals /= np.maximum(np.linalg.norm(normals, axis=1), 1e-15)[:, None]
-    found: list[Shape] = []
-    while len(fine):  # faces that look the same way, and back, together: a wall parts from the next at once
-        alike = np.abs(normals @ normals[0]) >= SAME_SIZE
-        alike[0] = True
-        found += _covered(fine[alike].mean(axis=1), fine[alike], resolution)
-        fine, normals = fine[~alike], normals[~alike]
-    return tuple(found)
+    boxes: list[Shape] = []
+    while len(fine):  # parallel triangles together, so that walls with different normals are apart from the beginning
+        parallel = np.abs(normals @ normals[0]) >= SAME_DIRECTION
+        parallel[0] = True
+        boxes += _covered(fine[parallel].mean(axis=1), fine[parallel], resolution)
+        fine, normals = fine[~parallel], normals[~parallel]
+    return tuple(boxes)
 
 
 def cover_heights(
     heights: object, cell: float, floor: float = 0.0, placement: pin.SE3 | None = None, tolerance: float = RESOLUTION / 4
 ) -> tuple[Shape, ...]:
-    """Boxes over a height map: heights (nx, ny) [m] of square cells around placement's origin, solid down to the floor.
+    """Returns boxes that cover a height map of square cells, solid down to a floor.
 
     Args:
-        cell: edge of a cell [m].
-        tolerance: cells whose heights differ by no more share a box [m]; its top is the highest.
+        heights: Height of every cell (nx, ny) [m]; the middle of the map is at the origin of `placement`.
+        cell: Edge of a cell [m].
+        floor: Height down to which the map is solid; cells that are not higher have no box [m].
+        placement: Pose of the map in the frame of the boxes; None means the identity.
+        tolerance: Largest difference of heights within one box, whose top is at the highest [m].
 
     Raises:
-        InputError: another form, or heights that are not finite (fill holes with what may be there at most).
+        InputError: The array has another shape, a height is not finite, or the cell is smaller than 1 mm.
     """
     z = np.asarray(heights, dtype=float)
     if z.ndim != 2 or not np.all(np.isfinite(z)):
@@ -109,11 +130,16 @@ def cover_heights(
 
 
 def depth_to_points(depth: object, focal: tuple[float, float], centre: tuple[float, float], camera: pin.SE3) -> Array:
-    """(N, 3) points in the world of a depth image (rows, columns) [m], its holes (0 or not finite) left out.
+    """Returns the points (N, 3) [m] in the world that a depth image shows.
 
     Args:
-        focal, centre: of a pinhole camera, (f_x, f_y) and (c_x, c_y) [pixels].
-        camera: pose of the camera in the world; z forward, x right, y down.
+        depth: Depth of every pixel (rows, columns) [m]; holes (0 or not finite) are left out.
+        focal: Focal lengths (f_x, f_y) of the pinhole camera [pixels].
+        centre: Principal point (c_x, c_y) of the pinhole camera [pixels].
+        camera: Pose of the camera in the world; z forward, x right, y down.
+
+    Raises:
+        InputError: The array is no image, or no pixel has a depth.
     """
     z = np.asarray(depth, dtype=float)
     if z.ndim != 2:
@@ -126,15 +152,20 @@ def depth_to_points(depth: object, focal: tuple[float, float], centre: tuple[flo
 
 
 def _checked(right: bool, where: str, problem: str) -> None:
+    """Raises an InputError with `where` and `problem` unless `right`."""
     if not right:
         raise InputError(where, problem)
 
 
 def _divided(triangles: Array, edge: float) -> Array:
-    """The same surface in triangles whose edges are at most this long: the longest edge is halved until it is."""
+    """Returns the same surface in triangles (M, 3, 3) [m] with edges of at most `edge` [m], by halving the longest edges.
+
+    Raises:
+        InputError: There are too many triangles.
+    """
     done = []
     while len(triangles):
-        sides = np.linalg.norm(triangles - np.roll(triangles, -1, axis=1), axis=2)  # of corners k and k + 1
+        sides = np.linalg.norm(triangles - np.roll(triangles, -1, axis=1), axis=2)  # length of the edge from corner k to k + 1
         small = sides.max(axis=1) <= edge
         done.append(triangles[small])
         rest, longest = triangles[~small], sides[~small].argmax(axis=1)
@@ -148,7 +179,16 @@ def _divided(triangles: Array, edge: float) -> Array:
 
 
 def _covered(centres: Array, triangles: Array | None, resolution: float) -> tuple[Shape, ...]:
-    """Boxes over elements: points, or triangles with these centres."""
+    """Returns boxes that cover points, or triangles.
+
+    Args:
+        centres: Points, or centres of the triangles (N, 3) [m].
+        triangles: Corners of the triangles (N, 3, 3) [m]; None for points.
+        resolution: Width from which on gaps stay open [m].
+
+    Raises:
+        InputError: The resolution is below 1 mm.
+    """
     _checked(resolution >= LEAST_CELL, "resolution", f"is {resolution}; allowed: at least {LEAST_CELL} m")
     boxes, todo = [], [np.arange(len(centres))]
     area = None if triangles is None else _areas(triangles)
@@ -169,9 +209,16 @@ def _covered(centres: Array, triangles: Array | None, resolution: float) -> tupl
 
 
 def _best_split(local: Array, skin: float) -> Array:
-    """(N,) which points go to the left: of cuts at tenths along every axis the one with the least volume of both boxes, each
-    thicker by the skin, so that a wall parts from a wall at their corner; of many points some are asked."""
-    best, found = np.inf, np.arange(len(local)) < len(local) // 2  # where all are at one place, any half
+    """Returns which points (N,) go to the left of the best cut.
+
+    Of cuts at tenths along every axis it is the one with the least volume of both boxes.  Each box counts as thicker by the
+    skin, so that two walls are parted at their common corner.  Of many points only some are used to compare cuts.
+
+    Args:
+        local: Points along the axes of their box (N, 3) [m].
+        skin: Addition to the edges of both boxes [m].
+    """
+    best, is_left = np.inf, np.arange(len(local)) < len(local) // 2  # any half, where all points are at one place
     probe = local[:: max(1, len(local) // PROBED)]
     for axis in range(3):
         along = probe[:, axis]
@@ -182,17 +229,18 @@ def _best_split(local: Array, skin: float) -> Array:
                 continue
             cost = sum(float(np.prod(np.ptp(side, axis=0) + skin)) for side in (probe[left], probe[~left]))
             if cost < best:
-                best, found = cost, local[:, axis] <= low + share * (high - low)
-    return found
+                best, is_left = cost, local[:, axis] <= low + share * (high - low)
+    return is_left
 
 
 def _areas(triangles: Array) -> Array:
+    """Returns the areas (N,) [m²] of triangles (N, 3, 3) [m]."""
     sides = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
     return np.asarray(np.linalg.norm(sides, axis=1) / 2)
 
 
 def _filled(local: Array, size: Array, cell: float) -> bool:
-    """Whether points, seen along the third axis, occupy most cells of their box."""
+    """Returns whether points (N, 3), seen along the third axis, occupy the share `FILLED` of the square cells of their box."""
     counts = np.maximum(1, np.ceil(size[:2] / cell).astype(int))
     index = np.minimum(((local[:, :2] - local[:, :2].min(axis=0)) / np.maximum(size[:2], 1e-12) * counts).astype(int), counts - 1)
     occupied = len(np.unique(index[:, 0] * counts[1] + index[:, 1]))
@@ -200,15 +248,21 @@ def _filled(local: Array, size: Array, cell: float) -> bool:
 
 
 def _tight_box(points: Array) -> tuple[Array, Array, Array]:
-    """Axes (columns, right-handed), least and largest coordinates along them: thinnest principal axis last, and across it the
-    rectangle of least area (one of its sides lies on a side of the convex hull: Freeman & Shapira, CACM 18(7), 1975)."""
+    """Returns a tight box around points (N, 3) [m].
+
+    Its last axis is the thinnest principal axis.  Across this it is the rectangle of least area, one of whose sides lies on a
+    side of the convex hull (Freeman & Shapira, CACM 18(7), 1975).
+
+    Returns:
+        Axes as columns (3, 3), right-handed, and the least and largest coordinates along them (3,) [m].
+    """
     middle = points.mean(axis=0)
     _, axes = np.linalg.eigh(np.cov((points - middle).T) if len(points) > 1 else np.eye(3))
     axes = axes[:, ::-1]
     flat = (points - middle) @ axes[:, :2]
     try:
         hull = flat[ConvexHull(flat).vertices]
-    except (QhullError, ValueError):  # on a line, or a single point: principal axes are as tight as any
+    except (QhullError, ValueError):  # points on a line, or a single one: the principal axes are as tight as any
         hull = np.zeros((0, 2))
     if len(hull):
         sides = np.roll(hull, -1, axis=0) - hull

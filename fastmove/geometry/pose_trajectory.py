@@ -1,4 +1,4 @@
-"""Where a moving obstacle is when: poses at waypoints, straight and evenly turning between them."""
+"""Poses as functions of time, given by waypoints, for obstacles that move."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from fastmove.geometry.poses import is_valid_pose, pose_dict
 
 @dataclass(frozen=True)
 class PoseTrajectory:
-    """A pose in the world as a function of time: from waypoint to waypoint the origin goes straight and the axes turn about one
-    line, both evenly (no more than half a turn a leg); still before the first waypoint and after the last.
+    """A pose in the world as a function of time, interpolated between waypoints.
+
+    On the leg from one waypoint to the next the origin moves straight and the axes turn about one line by at most half a turn,
+    both at a constant rate.  Before the first waypoint and after the last the pose is constant.
 
     Attributes:
-        times: (K,) increasing, K ≥ 2; 0 is when the arm begins to move [s].
-        poses: K.
+        times: Increasing times of the waypoints (K,), K ≥ 2; the arm begins to move at 0 [s].
+        poses: Poses at the K waypoints.
     """
 
     times: Array
@@ -39,22 +41,26 @@ class PoseTrajectory:
 
     @property
     def end(self) -> float:
-        """When it has come to rest [s]."""
+        """Time of the last waypoint, after which the pose is constant [s]."""
         return float(self.times[-1])
 
     @cached_property
     def _origins(self) -> Array:
+        """Origins at the waypoints (K, 3) [m]."""
         return np.array([p.translation for p in self.poses])
 
     @cached_property
     def _legs(self) -> tuple[Array, Array]:
-        """(K − 1, 3) each: velocity of the origin and angular velocity in the world; R(t + dt) = exp(ω dt) R(t)."""
+        """Velocity of the origin [m/s] and angular velocity ω [rad/s] on every leg, in the world, (K − 1, 3) each.
+
+        R(t + dt) = exp(ω dt) R(t).
+        """
         length = np.diff(self.times)[:, None]
         turns = np.array([pin.log3(b.rotation @ a.rotation.T) for a, b in zip(self.poses[:-1], self.poses[1:], strict=True)])
         return np.diff(self._origins, axis=0) / length, turns / length
 
     def at(self, time: Array) -> tuple[Array, Array]:
-        """Rotation (N, 3, 3) and origin (N, 3) at times (N,)."""
+        """Returns the rotations (N, 3, 3) and origins (N, 3) [m] at times (N,) [s]."""
         time = np.clip(time, self.times[0], self.times[-1])
         origin = np.stack([np.interp(time, self.times, x) for x in self._origins.T], axis=1)
         leg = np.clip(np.searchsorted(self.times, time, side="right") - 1, 0, len(self.times) - 2)
@@ -63,30 +69,38 @@ class PoseTrajectory:
         return np.array(rotation).reshape(-1, 3, 3), origin
 
     def pose(self, time: float) -> pin.SE3:
+        """Returns the pose at one time [s]."""
         rotation, origin = self.at(np.array([time]))
         return pin.SE3(rotation[0], origin[0])
 
     def rate(self, time: Array) -> tuple[Array, Array]:
-        """Velocity of the origin and angular velocity in the world, (N, 3) each; at a waypoint those after it."""
+        """Returns the velocity of the origin [m/s] and the angular velocity [rad/s] in the world at times (N,) [s].
+
+        Both are (N, 3); at a waypoint they are those of the leg after it.
+        """
         leg = np.searchsorted(self.times, time, side="right") - 1
         moving = ((leg >= 0) & (leg < len(self.times) - 1))[:, None]
         velocity, turn = (x[np.clip(leg, 0, len(x) - 1)] for x in self._legs)
         return np.where(moving, velocity, 0.0), np.where(moving, turn, 0.0)
 
     def arc_length(self, time: Array) -> Array:
-        """(N, 2) way of the origin [m] and angle turned [rad] since the first waypoint, along the motion."""
+        """Returns the path length of the origin [m] and the angle turned [rad] since the first waypoint at times (N,) [s].
+
+        They are the columns of an array (N, 2) and never decrease.
+        """
         velocity, turn = self._legs
         speeds = np.stack([np.linalg.norm(velocity, axis=1), np.linalg.norm(turn, axis=1)], axis=1)
         ways = np.concatenate([np.zeros((1, 2)), np.cumsum(speeds * np.diff(self.times)[:, None], axis=0)])
         return np.stack([np.interp(time, self.times, way) for way in ways.T], axis=1)
 
     def after(self, time: float) -> PoseTrajectory:
-        """The same, seen from a clock that begins at `time`."""
+        """Returns the same motion on a clock that begins at `time` [s]."""
         return PoseTrajectory(self.times - time, self.poses)
 
     def moved(self, by: pin.SE3) -> PoseTrajectory:
-        """Every pose multiplied by this motion from the left."""
+        """Returns the trajectory with every pose multiplied by the transform `by` from the left."""
         return PoseTrajectory(self.times, tuple(by * p for p in self.poses))
 
     def describe(self) -> list[dict[str, object]]:
+        """Returns the waypoints as plain numbers."""
         return [{"time": float(t), **pose_dict(p)} for t, p in zip(self.times, self.poses, strict=True)]

@@ -1,4 +1,4 @@
-"""Poses: made from position and quaternion, checked, and as plain numbers."""
+"""Poses made from position and quaternion, their check, and their form as plain numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from fastmove.errors import InputError
 
 
 def pose(position: object = (0.0, 0.0, 0.0), quaternion_xyzw: object = (0.0, 0.0, 0.0, 1.0)) -> pin.SE3:
-    """A pose from a position [m] and a quaternion (x, y, z, w), normalised."""
+    """Builds a pose from a position and a quaternion, which is normalised.
+
+    Args:
+        position: Position (3,) [m].
+        quaternion_xyzw: Quaternion (x, y, z, w) of length 1 within 1 %.
+
+    Raises:
+        InputError: The quaternion is not of length 1.
+    """
     quaternion = np.asarray(quaternion_xyzw, dtype=float)
     norm = float(np.linalg.norm(quaternion))
     if not 0.99 < norm < 1.01:
@@ -18,14 +26,14 @@ def pose(position: object = (0.0, 0.0, 0.0), quaternion_xyzw: object = (0.0, 0.0
 
 
 def is_valid_pose(placement: pin.SE3) -> bool:
-    """Whether all numbers are finite and the rotation is one."""
+    """Returns whether all numbers of a pose are finite and its rotation is a proper rotation matrix."""
     turn = np.asarray(placement.rotation)
     right = np.abs(turn @ turn.T - np.eye(3)).max() < 1e-6 and np.linalg.det(turn) > 0
     return bool(right and np.all(np.isfinite(placement.translation)))
 
 
 def pose_dict(placement: pin.SE3) -> dict[str, list[float]]:
-    """The pose as plain numbers; the quaternion's sign is normalised (w ≥ 0)."""
+    """Returns a pose as plain numbers: position [m] and quaternion xyzw with w ≥ 0."""
     values = pin.SE3ToXYZQUAT(placement)
     quaternion = values[3:] if values[6] >= 0 else -values[3:]
     return {"position": [float(x) for x in values[:3]], "quaternion_xyzw": [float(x) for x in quaternion]}

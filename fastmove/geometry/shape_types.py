@@ -1,7 +1,7 @@
-"""Types of shapes: what sizes each has, and what follows from them.
+"""Types of convex shapes: the sizes each has, and the geometry that follows from them.
 
-A new type needs a name, its sizes, and the corners of a convex body around it (`ShapeType.corners`); everything else follows:
-its geometry for distances, what simulation and preview draw, its volume.  See docs/extend/obstacle_shape.py.
+A new type needs a name, its sizes, and the corners of a convex body around it (`ShapeType.corners`).  From these follow its
+geometry for distances, what simulation and preview draw, and its volume.  See docs/extend/obstacle_shape.py.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class ShapeType:
-    """One type of convex shape, in its own frame.
+    """A type of convex shape, whose geometry is given in the shape's own frame.
 
     Attributes:
-        name: in files.
-        sizes: which of `size`, `radius`, `length` [m] and `file` it has.
-        edges: how many numbers `size` has.
+        name: Name in files.
+        sizes: Which of `size`, `radius`, `length` [m] and `file` the type has.
+        edges: Number of edge lengths in `size`.
     """
 
     name: str
@@ -32,101 +32,118 @@ class ShapeType:
     edges: int = 3
 
     def corners(self, shape: Shape) -> Array:
-        """(K, 3) points whose convex hull encloses the shape [m]; by default those of the box of its half extents."""
+        """Returns points (K, 3) [m] whose convex hull encloses the shape; by default the corners of its enclosing box."""
         signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=float)
         return np.asarray(signs * self.half_extents(shape))
 
     def half_extents(self, shape: Shape) -> Array:
-        """(3,) half edges of the box around the shape's own frame that encloses it [m]."""
+        """Returns the half edges (3,) [m] of the enclosing box that is centred on the shape's own frame."""
         return np.asarray(np.abs(self.corners(shape)).max(axis=0))
 
     def geometry(self, shape: Shape) -> coal.CollisionGeometry:
-        """What distances are measured to; by default the convex hull of the corners."""
+        """Returns the geometry to which distances are measured; by default the convex hull of the corners."""
         return hull_of_points(self.corners(shape))
 
     def volume_inertia(self, shape: Shape) -> tuple[float, Array, Array]:
-        """Volume [m³], its centre (3,) [m], inertia of the solid per unit mass about the centre (3, 3) [m²]."""
+        """Returns the volume [m³], its centre (3,) [m], and the inertia per unit mass of the solid about it (3, 3) [m²]."""
         hull = self.geometry(shape)
         volume = float(hull.computeVolume())
         return volume, np.array(hull.computeCOM()), np.array(hull.computeMomentofInertiaRelatedToCOM()) / volume
 
 
 class Box(ShapeType):
-    """A box: `size`, its full edges."""
+    """A box with full edges `size`."""
 
     name, sizes = "box", ("size",)
 
     def half_extents(self, shape: Shape) -> Array:
+        """Returns the half edges (3,) [m] of the enclosing box."""
         return np.asarray(shape.size) / 2
 
     def geometry(self, shape: Shape) -> coal.CollisionGeometry:
+        """Returns coal's box."""
         return coal.Box(*(float(x) for x in shape.size))
 
     def volume_inertia(self, shape: Shape) -> tuple[float, Array, Array]:
+        """Returns the volume [m³], its centre (3,) [m], and the inertia per unit mass about it (3, 3) [m²]."""
         x, y, z = shape.size
         return float(x * y * z), np.zeros(3), np.diag([y * y + z * z, x * x + z * z, x * x + y * y]) / 12
 
 
 class Cylinder(ShapeType):
-    """A cylinder about z: `radius` and `length`."""
+    """A cylinder about z with `radius` and `length`."""
 
     name, sizes = "cylinder", ("radius", "length")
 
     def height(self, shape: Shape) -> float:
-        """From end to end [m]."""
+        """Returns the distance from end to end along z [m]."""
         return shape.length
 
     def half_extents(self, shape: Shape) -> Array:
+        """Returns the half edges (3,) [m] of the enclosing box."""
         return np.array([shape.radius, shape.radius, shape.length / 2])
 
     def geometry(self, shape: Shape) -> coal.CollisionGeometry:
+        """Returns coal's cylinder."""
         return coal.Cylinder(shape.radius, shape.length)
 
     def volume_inertia(self, shape: Shape) -> tuple[float, Array, Array]:
+        """Returns the volume [m³], its centre (3,) [m], and the inertia per unit mass about it (3, 3) [m²]."""
         r, height = shape.radius, self.height(shape)
         side = (3 * r * r + height * height) / 12
         return np.pi * r * r * height, np.zeros(3), np.diag([side, side, r * r / 2])
 
 
 class Capsule(Cylinder):
-    """A capsule about z: `radius`, and `length` between the centres of its caps; its volume is that of its full length."""
+    """A capsule about z with `radius` and with `length` between the centres of its caps.
+
+    Its volume and inertia are those of the cylinder of its full length.
+    """
 
     name = "capsule"
 
     def height(self, shape: Shape) -> float:
+        """Returns the distance from cap to cap along z [m]."""
         return shape.length + 2 * shape.radius
 
     def half_extents(self, shape: Shape) -> Array:
+        """Returns the half edges (3,) [m] of the enclosing box."""
         return np.array([shape.radius, shape.radius, shape.length / 2 + shape.radius])
 
     def geometry(self, shape: Shape) -> coal.CollisionGeometry:
+        """Returns coal's capsule."""
         return coal.Capsule(shape.radius, shape.length)
 
 
 class Sphere(ShapeType):
-    """A sphere: `radius`."""
+    """A sphere with `radius`."""
 
     name, sizes = "sphere", ("radius",)
 
     def half_extents(self, shape: Shape) -> Array:
+        """Returns the half edges (3,) [m] of the enclosing box."""
         return np.full(3, shape.radius)
 
     def geometry(self, shape: Shape) -> coal.CollisionGeometry:
+        """Returns coal's sphere."""
         return coal.Sphere(shape.radius)
 
     def volume_inertia(self, shape: Shape) -> tuple[float, Array, Array]:
+        """Returns the volume [m³], its centre (3,) [m], and the inertia per unit mass about it (3, 3) [m²]."""
         return 4 / 3 * np.pi * shape.radius**3, np.zeros(3), np.eye(3) * 0.4 * shape.radius**2
 
 
 class Mesh(ShapeType):
-    """A mesh: `file`; it counts as its convex hull."""
+    """A mesh from `file`, which counts as its convex hull."""
 
     name, sizes = "mesh", ("file",)
 
     def corners(self, shape: Shape) -> Array:
+        """Returns the points (K, 3) [m] of the convex hull."""
         return np.asarray(convex_hull(shape.file).points()).reshape(-1, 3)
 
     def geometry(self, shape: Shape) -> coal.CollisionGeometry:
+        """Returns the convex hull of the mesh."""
         return convex_hull(shape.file)
 
 

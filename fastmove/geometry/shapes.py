@@ -1,8 +1,8 @@
-"""Geometric primitives and poses, as plain values.
+"""Convex shapes at a pose, as plain values.
 
 A pose is a `pinocchio.SE3`; in files it is {position = [x, y, z], quaternion_xyzw = [x, y, z, w]}.
-Shapes: box (full edge lengths), cylinder and capsule (radius, length, axis z; a capsule's length is the distance
-between its cap centres), sphere, mesh (a file, used as its convex hull).
+Shapes are box (full edge lengths), cylinder and capsule (radius, length, axis z; the length of a capsule is the distance
+between the centres of its caps), sphere, and mesh (a file, used as its convex hull).
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ from fastmove.geometry.shape_types import ShapeType
 
 @dataclass(frozen=True)
 class Shape:
-    """One primitive and where it sits in its owner's frame.
+    """A convex shape and its pose in its owner's frame.
 
     Attributes:
-        type: a name of `registries.shapes`: box, cylinder, capsule, sphere, mesh, or a user's own.
-        size: (3,) full edges of a box [m]; empty otherwise.
-        radius, length: of sphere, cylinder, capsule [m].
-        file: path of a mesh.
-        placement: pose in the owner's frame (item, link or world).
+        type: Name in `registries.shapes`: box, cylinder, capsule, sphere, mesh, or a user's own.
+        size: Full edges of a box (3,) [m]; empty otherwise.
+        radius: Radius of a sphere, cylinder or capsule [m].
+        length: Length of a cylinder, or of a capsule between the centres of its caps [m].
+        file: Path of a mesh.
+        placement: Pose in the owner's frame (item, link or world).
     """
 
     type: str
@@ -58,11 +59,11 @@ class Shape:
 
     @property
     def kind(self) -> ShapeType:
-        """What is known of shapes of this type."""
+        """Shape type registered under `type`."""
         return registries.shapes.get(self.type)  # type: ignore[no-any-return]
 
     def geometry(self) -> coal.CollisionGeometry:
-        """The coal geometry, centred on the shape's own frame; one object per shape."""
+        """Returns the coal geometry in the shape's own frame; always the same object for one shape."""
         return self._geometry
 
     @cached_property
@@ -70,22 +71,25 @@ class Shape:
         return self.kind.geometry(self)
 
     def half_extents(self) -> Array:
-        """(3,) half edges of the box around the shape's own frame that encloses it [m]."""
+        """Returns the half edges (3,) [m] of the enclosing box that is centred on the shape's own frame."""
         return self.kind.half_extents(self)
 
     def hull_points(self) -> Array:
-        """(K, 3) points in the owner's frame whose convex hull encloses the shape [m]."""
+        """Returns points (K, 3) [m] in the owner's frame whose convex hull encloses the shape."""
         return np.asarray(self.kind.corners(self) @ self.placement.rotation.T + self.placement.translation)
 
     def volume_inertia(self) -> tuple[float, Array, Array]:
-        """Volume [m³], centre of volume (3,) in the shape's own frame [m], inertia of the solid per unit mass about it [m²].
+        """Returns the volume, its centre, and the inertia per unit mass of the solid shape, in the shape's own frame.
 
-        A mesh is its convex hull; a capsule counts as the cylinder of its full length.
+        A mesh counts as its convex hull, a capsule as the cylinder of its full length.
+
+        Returns:
+            Volume [m³], centre of volume (3,) [m], inertia per unit mass about the centre (3, 3) [m²].
         """
         return self.kind.volume_inertia(self)
 
     def describe(self) -> dict[str, object]:
-        """Plain numbers; a mesh by file name only."""
+        """Returns the shape as plain numbers; a mesh by the name of its file without the folder."""
         plain = {"size": [float(x) for x in self.size], "radius": float(self.radius), "length": float(self.length)}
         plain["file"] = Path(self.file).name  # type: ignore[assignment]
         return {"type": self.type, **{key: plain[key] for key in self.kind.sizes}, "pose": pose_dict(self.placement)}

@@ -1,1 +1,1 @@
-"""Files: problems, trajectories, grasps; read with checks, written whole or not at all."""
+"""Reading and writing of problem, trajectory and grasp files: every field is checked, every write is atomic."""

@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Atomic writing of files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ from fastmove.errors import TrajectoryFileError
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write to a temporary file beside it, then rename: the file is there whole or not at all."""
+    """Writes a file atomically, by renaming a complete temporary file beside it.
+
+    Args:
+        path: file to write; an existing one is replaced.
+        content: everything that the file shall hold.
+
+    Raises:
+        TrajectoryFileError: the file cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         temporary.write_bytes(content)

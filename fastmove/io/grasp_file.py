@@ -1,4 +1,4 @@
-"""Reading lists of candidate grasps (JSON, JSON lines)."""
+"""Reading of candidate grasps from JSON and JSON Lines files."""
 
 from __future__ import annotations
 
@@ -14,10 +14,19 @@ from fastmove.tables import CheckedTable
 
 
 def read_grasps(path: str | Path) -> list[GraspCandidate]:
-    """Grasps of a `.json` (a list) or `.jsonl` file: {id, tool_T_item, contact, grip_force_N, friction, start_q}.
+    """Reads the candidate grasps of a JSON or JSON Lines file.
+
+    An entry is {id, tool_T_item = {position [m], quaternion_xyzw}, contact, grip_force_N [N], friction, start_q [rad]}; all but
+    `id` and `tool_T_item` are optional.
+
+    Args:
+        path: a `.jsonl` file with one grasp a line; any other ending is read as one JSON list.
+
+    Returns:
+        The grasps in the order of the file.
 
     Raises:
-        InputError: the file, the entry and what is allowed.
+        InputError: the file or an entry is wrong; the message names both and says what is allowed.
     """
     path = Path(path)
     if not path.is_file():
@@ -35,7 +44,7 @@ def read_grasps(path: str | Path) -> list[GraspCandidate]:
 def _grasp(table: CheckedTable) -> GraspCandidate:
     placement = table.table("tool_T_item")
     contact = table.choice("contact", registries.contacts.names(), "pinch")
-    found = GraspCandidate(
+    candidate = GraspCandidate(
         table.string("id"),
         pose(placement.numbers("position", 3, [0.0] * 3), placement.numbers("quaternion_xyzw", 4, [0.0, 0.0, 0.0, 1.0])),
         table.number("grip_force_N") if table.has("grip_force_N") else None,
@@ -44,4 +53,4 @@ def _grasp(table: CheckedTable) -> GraspCandidate:
         contact,
     )
     table.finish()
-    return found
+    return candidate

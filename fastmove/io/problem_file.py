@@ -1,41 +1,46 @@
-"""TOML/JSON -> TransferProblem.
+"""Reading of a problem file (TOML or JSON) into a `TransferProblem`.
 
-Every field is checked when read; the message names file, key and what is allowed.  Schema `format = 1`:
+Every field is checked when it is read; error messages name file and key and say what is allowed.  Lengths are in [m] unless said.
+The schema, `format = 1`:
 
-    format = 1                  # this schema
+    format = 1                  # version of this schema
     name = "…"                  # optional
     robot = "panda"             # a shipped robot, or the path of a robot.toml
-    limits = "fer"              # optional: a limit set of the robot; default its first
+    limits = "fer"              # optional: a limit set of the robot; default: its first
     clearance = 0.002           # optional [m]
     gravity = [0, 0, -9.81]     # optional [m/s²]
-    release_opening = 0.01      # optional [m]: at both ends the hand is free with its pads this much wider apart than the item
-    base = {position = …, quaternion_xyzw = …}             # optional pose of the robot's base
-    [item]   name, mass, com, inertia (optional, 3×3 about com), max_pinch_force (optional), shapes = [ … ]
+    release_opening = 0.01      # optional [m]: at both ends the hand must be free with its pads wider apart than the item by this
+    base = {position = …, quaternion_xyzw = …}             # optional: pose of the robot's base in the world
+
+    [item]   name, mass [kg], com, inertia [kg m²] (optional, 3×3 about com), max_pinch_force [N] (optional), shapes = [ … ]
              tolerates = {tilt_deg, upright_deg, shock [m/s²], swing [share of the pads' torsion], up = [0, 0, 1]} (optional)
-             members = [{mass, com, inertia}] (optional: more bodies that it may be)
-    [uncertainty] optional half-ranges: mass, inertia, friction, grip_force (relative), com = [x, y, z] (item axes), placement,
-             turn_deg (item in the hand), shape (of its surface), obstacles [m]; unknown = true: the default set
-             for an unknown item
+             members = [{mass, com, inertia}] (optional: further bodies that the item may be)
+    [uncertainty]  optional half-ranges (zero by default):
+             mass, inertia, friction, grip_force: relative
+             com = [x, y, z] along the item's axes, placement and turn_deg of the item in the hand, shape (of the item's surface),
+             obstacles (of their surfaces)
+             unknown = true: defaults for an unknown item instead of zeros
     [grasp]  tool_T_item = {position, quaternion_xyzw}, friction, grip_force = N or [least, largest], gripper (optional)
-             contact = "pinch" (default) | "suction" with a gripper that is a cup | a name of `registries.contacts`
+             contact = "pinch" (default), "suction" with a gripper that is a cup, or another name in `registries.contacts`
              patches, width (optional; for items that are no primitives)
-    [suction] tool_T_item (in the cup's tool frame), friction: another way to hold the same item, for `--contact` (optional)
-    [start]  q, v (optional), a (optional)
-    [goal]   q, or configurations = [q, …], or
-    [[goal.poses]] position, quaternion_xyzw in the world, of = "item" | "tool", offset (pose of the goal frame in it),
-             free_axis, range_deg = [-180, 180] about it, flips = [{axis, angle_deg}], tolerance = [x, y, z]
-             (all but the pose optional)
+    [suction] optional: another way to hold the same item, for `--contact`: tool_T_item (in the cup's tool frame), friction
+    [start]  q [rad], v [rad/s] (optional), a [rad/s²] (optional)
+    [goal]   q [rad], or configurations = [q, …], or
+    [[goal.poses]] position and quaternion_xyzw in the world; all others optional: of = "item" | "tool" (what the goal frame is
+             fixed in), offset (pose of the goal frame in it), free_axis, range_deg = [-180, 180] (of the angle about it),
+             flips = [{axis, angle_deg}], tolerance = [x, y, z]
     [[obstacles]] name, type, size | radius, length | file, position, quaternion_xyzw
-             type = "mesh": its convex hull; convex = false: boxes that cover its triangles, to `resolution` [m] (0.03)
-             type = "points": file = .npy (N, 3) in the pose's frame, covered by boxes, too
-             type = "heights": file = .npy (nx, ny), cell [m], floor [m] (0): columns around the pose, solid down to the floor
-             type = "depth": file = .npy (rows, columns) [m], focal, centre [pixels]; the pose is the camera's (z forward, y down)
-             waypoints = [{time, position, quaternion_xyzw}] (optional): the obstacle moves; its own pose is in the frame that
-             these place in the world, straight and evenly turning from one to the next, still before the first and after the
-             last; time 0 is when the arm begins to move [s]
+             type = "mesh": its convex hull; with convex = false, boxes that cover its triangles, to `resolution` (0.03)
+             type = "points": file = .npy (N, 3) in the frame of the pose, covered by boxes, to `resolution`
+             type = "heights": file = .npy (nx, ny), cell, floor (0): square columns around the pose, solid down to the floor
+             type = "depth": file = .npy (rows, columns), focal, centre [pixels]; the pose is the camera's (z forward, y down);
+             covered by boxes, to `resolution`
+             waypoints = [{time [s], position, quaternion_xyzw}] (optional): the obstacle moves.  Its own pose is then in the
+             frame that the waypoints place in the world.  That frame goes straight and turns evenly from waypoint to waypoint,
+             and stands still before the first and after the last; at time 0 the arm begins to move.
     [[allowed_contacts]] obstacle, at = "start" | "goal" | "both"
-    [[constraints]] type = a name of `registries.constraints`, and what that constraint reads: it holds all along the motion
-    [[corridors]] at = "start" | "goal", direction, length, angle_deg (15): leave or reach that end straight within a cone
+    [[constraints]] type = a name in `registries.constraints`, and the fields of that constraint; it holds all along the motion
+    [[corridors]] at = "start" | "goal", direction, length, angle_deg (15): that end is left or reached straight, within a cone
 """
 
 from __future__ import annotations
@@ -67,17 +72,19 @@ from fastmove.robot.model import RobotModel
 from fastmove.robot.shipped import load_robot
 from fastmove.tables import CheckedTable, read_table
 
-SENSED = ("points", "heights", "depth")  # obstacles covered by boxes
+# Types of obstacles that are read from sensor data and covered by boxes.
+SENSED = ("points", "heights", "depth")
 
 
 def load_problem(path: str | Path, limits: str | None = None) -> TransferProblem:
-    """Read a problem file (.toml or .json).
+    """Reads a problem file (.toml or .json).
 
     Args:
-        limits: name of a limit set, instead of the file's.
+        path: the file; relative names of other files in it are resolved against its folder.
+        limits: name of a limit set of the robot, instead of the one in the file.
 
     Raises:
-        InputError and its subclasses: one sentence with file, key and what is allowed.
+        InputError: the file or the problem is wrong (or a subclass); one sentence with file, key and what is allowed.
     """
     path = Path(path)
     table = read_table(path)
@@ -85,20 +92,30 @@ def load_problem(path: str | Path, limits: str | None = None) -> TransferProblem
 
 
 def problem_from_table(table: CheckedTable, folder: Path, name: str, limits: str | None = None) -> TransferProblem:
-    """The problem of an already parsed table; relative file names count from `folder`."""
+    """Builds the problem that an already parsed table describes.
+
+    Args:
+        table: the table of the schema above.
+        folder: folder against which relative file names are resolved.
+        name: name of the problem where the table gives none.
+        limits: name of a limit set of the robot, instead of the one in the table.
+
+    Raises:
+        InputError: the table or the problem is wrong (or a subclass).
+    """
     if table.integer("format") != 1:
         raise table.fail("format", f"is {table.raw('format')!r}; this version reads format 1")
     name = table.string("name", name)
     robot = _robot(table, folder)
-    held: tuple[HeldItem, ...] = ()
-    others: tuple[HeldItem, ...] = ()
+    holds: tuple[HeldItem, ...] = ()
+    alternatives: tuple[HeldItem, ...] = ()
     tolerance = 0.0
     if table.has("item") or table.has("grasp"):
         item = _item(table.table("item"), folder)
         uncertainty, tolerance = _uncertainty(table, item)
-        held = (_hold(table.table("grasp"), robot, item, uncertainty),)
+        holds = (_hold(table.table("grasp"), robot, item, uncertainty),)
         if table.has("suction"):
-            others = (_by_cup(table.table("suction"), robot, item, uncertainty),)
+            alternatives = (_by_cup(table.table("suction"), robot, item, uncertainty),)
     obstacles = tuple(_obstacle(t, folder) for t in table.list_of_tables("obstacles"))
     allowed = tuple(
         _located(t, lambda t=t: AllowedContact(t.string("obstacle"), t.string("at", "start")))
@@ -108,7 +125,7 @@ def problem_from_table(table: CheckedTable, folder: Path, name: str, limits: str
     corridors = tuple(_located(t, lambda t=t: _corridor(t)) for t in table.list_of_tables("corridors"))
     start = _state(table.table("start"), robot)
     goal = _goal(table.table("goal"), robot)
-    chosen = limits or table.string("limits", robot.default_limits)
+    limits_name = limits or table.string("limits", robot.default_limits)
     table.ignore("limits")
     clearance = table.number("clearance", 0.002)
     gravity = readonly(table.numbers("gravity", 3, [0.0, 0.0, -9.81]))
@@ -120,15 +137,15 @@ def problem_from_table(table: CheckedTable, folder: Path, name: str, limits: str
         return TransferProblem(
             name,
             robot,
-            held,
+            holds,
             scene,
             start,
             goal,
-            chosen,
+            limits_name,
             clearance,
             gravity,
             release_opening=opening,
-            alternatives=others,
+            alternatives=alternatives,
             constraints=constraints,
         )
 
@@ -136,7 +153,7 @@ def problem_from_table(table: CheckedTable, folder: Path, name: str, limits: str
 
 
 def _located(table: CheckedTable, build):  # type: ignore[no-untyped-def]
-    """Run a constructor; its InputError gets the file and table in front, its class kept."""
+    """Runs a constructor, and puts file and table in front of the message of an InputError that it raises."""
     try:
         return build()
     except InputError as error:
@@ -168,10 +185,10 @@ def _pose(table: CheckedTable) -> pin.SE3:
 
 def _shape(table: CheckedTable, folder: Path) -> Shape:
     kind = table.choice("type", registries.shapes.names())
-    known = registries.shapes.get(kind)
-    size = table.numbers("size", known.edges) if "size" in known.sizes else []
-    radius, length = (table.number(key) if key in known.sizes else 0.0 for key in ("radius", "length"))
-    file = str(folder / table.string("file")) if "file" in known.sizes else ""
+    shape_type = registries.shapes.get(kind)
+    size = table.numbers("size", shape_type.edges) if "size" in shape_type.sizes else []
+    radius, length = (table.number(key) if key in shape_type.sizes else 0.0 for key in ("radius", "length"))
+    file = str(folder / table.string("file")) if "file" in shape_type.sizes else ""
     if file and not Path(file).is_file():
         raise table.fail("file", f"{file} does not exist")
     shape: Shape = _located(table, lambda: Shape(kind, readonly(size), radius, length, file, _pose(table)))
@@ -185,16 +202,16 @@ def _item(table: CheckedTable, folder: Path) -> Item:
     members = tuple(_inertial(t, shapes) for t in (table, *table.list_of_tables("members")))
     name = table.string("name", "item")
     force = table.number("max_pinch_force", float("inf"))
-    care = _tolerance(table.table("tolerates")) if table.has("tolerates") else Tolerance()
-    item: Item = _located(table, lambda: Item(name, shapes, members, force, care))
+    tolerance = _tolerance(table.table("tolerates")) if table.has("tolerates") else Tolerance()
+    item: Item = _located(table, lambda: Item(name, shapes, members, force, tolerance))
     return item
 
 
 def _tolerance(table: CheckedTable) -> Tolerance:
     tilt, upright = (float(np.radians(table.number(key, float("inf")))) for key in ("tilt_deg", "upright_deg"))
     shock, swing, up = table.number("shock", float("inf")), table.number("swing", 1.0), table.numbers("up", 3, [0.0, 0.0, 1.0])
-    found: Tolerance = _located(table, lambda: Tolerance(tilt, upright, shock, swing, np.array(up)))
-    return found
+    tolerance: Tolerance = _located(table, lambda: Tolerance(tilt, upright, shock, swing, np.array(up)))
+    return tolerance
 
 
 def _inertial(table: CheckedTable, shapes: tuple[Shape, ...]) -> Inertial:
@@ -210,8 +227,10 @@ def _inertial(table: CheckedTable, shapes: tuple[Shape, ...]) -> Inertial:
 
 
 def _uncertainty(table: CheckedTable, item: Item) -> tuple[Uncertainty, float]:
-    """The set around what is believed, each half-range from the file, else from the default for an unknown item or zero; and how
-    far obstacles may be off [m]."""
+    """Reads the uncertainty of the item, and how far obstacles may be from their nominal surfaces [m].
+
+    A half-range that the file does not give is zero, or that of an unknown item where the file says `unknown = true`.
+    """
     if not table.has("uncertainty"):
         return EXACT, 0.0
     table = table.table("uncertainty")
@@ -219,8 +238,8 @@ def _uncertainty(table: CheckedTable, item: Item) -> tuple[Uncertainty, float]:
     numbers = {key: table.number(key, getattr(base, key)) for key in (*RELATIVE, *LENGTHS)}
     com, turn = readonly(table.numbers("com", 3, base.com.tolist())), float(np.radians(table.number("turn_deg", 0.0)))
     tolerance = table.number("obstacles", 0.0)
-    found: Uncertainty = _located(table, lambda: Uncertainty(com=com, turn=turn, **numbers))
-    return found, tolerance
+    uncertainty: Uncertainty = _located(table, lambda: Uncertainty(com=com, turn=turn, **numbers))
+    return uncertainty, tolerance
 
 
 def _hold(table: CheckedTable, robot: RobotModel, item: Item, uncertainty: Uncertainty) -> HeldItem:
@@ -228,10 +247,10 @@ def _hold(table: CheckedTable, robot: RobotModel, item: Item, uncertainty: Uncer
     forces = table.numbers("grip_force", 2) if isinstance(force, list) else [table.number("grip_force")] * 2
     patches, width = None, None
     if table.has("patches"):
-        found = [_patch(t) for t in table.list_of_tables("patches")]
-        if len(found) != 2:
-            raise table.fail("patches", f"has {len(found)} entries; a pinch has two patches")
-        patches, width = (found[0], found[1]), table.number("width")
+        explicit = [_patch(t) for t in table.list_of_tables("patches")]
+        if len(explicit) != 2:
+            raise table.fail("patches", f"has {len(explicit)} entries; a pinch has two patches")
+        patches, width = (explicit[0], explicit[1]), table.number("width")
     placement = _pose(table.table("tool_T_item"))
     friction, contact = table.number("friction"), table.string("contact", "pinch")
     name = table.string("gripper", "")
@@ -245,6 +264,7 @@ def _hold(table: CheckedTable, robot: RobotModel, item: Item, uncertainty: Uncer
 
 
 def _by_cup(table: CheckedTable, robot: RobotModel, item: Item, uncertainty: Uncertainty) -> HeldItem:
+    """Reads how the robot's suction cup holds the item, as an alternative to the grasp."""
     placement, friction = _pose(table.table("tool_T_item")), table.number("friction")
     cup = robot.suction_cup()
     grasp = Grasp(placement, friction, cup.force, "suction", cup.name)
@@ -289,6 +309,7 @@ def _motion(table: CheckedTable) -> PoseTrajectory:
 
 
 def _covering(table: CheckedTable, kind: str, file: Path, placement: pin.SE3, resolution: float) -> tuple[Shape, ...]:
+    """Boxes that cover a mesh, a point cloud, a height map or a depth image."""
     if kind == "mesh":
         return tuple(replace(s, placement=placement * s.placement) for s in cover_mesh(file, resolution))
     data = _numbers(table, file)
@@ -304,7 +325,7 @@ def _covering(table: CheckedTable, kind: str, file: Path, placement: pin.SE3, re
 
 
 def _numbers(table: CheckedTable, file: Path) -> Array:
-    """An array of numbers in a .npy file, nothing else."""
+    """Loads an array of numbers from a .npy file, which may hold nothing else."""
     try:
         return np.asarray(np.load(file, allow_pickle=False), dtype=float)
     except (ValueError, OSError, EOFError) as error:
@@ -312,12 +333,12 @@ def _numbers(table: CheckedTable, file: Path) -> Array:
 
 
 def _constraint(table: CheckedTable) -> PathConstraint:
-    found: PathConstraint = _located(table, lambda: _registered(registries.constraints, table).from_table(table))
-    return found
+    constraint: PathConstraint = _located(table, lambda: _registered(registries.constraints, table).from_table(table))
+    return constraint
 
 
 def _registered(registry: registries.Registry[Any], table: CheckedTable) -> Any:
-    """What the table's `type` names."""
+    """Looks up the `type` of a table in a registry."""
     return registry.get(table.string("type"))
 
 

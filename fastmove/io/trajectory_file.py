@@ -1,8 +1,9 @@
-"""Trajectories in files: npz (ours, exact), CSV and trajectory_msgs/JointTrajectory YAML (sampled), read and written.
+"""Reading and writing of trajectory files: npz (exact), CSV and trajectory_msgs/JointTrajectory YAML (sampled).
 
-Control points are authoritative.  Sampled files are read as quintic Hermite pieces through (q, v, a); a file without
-velocities or accelerations is refused unless a fit is asked for.  JointTrajectory knows whole nanoseconds and no grip: the least
-force of the grasp's range counts then.  Files are written whole or not at all.
+An npz file holds the control points of the splines, and these are authoritative over its samples.  Sampled files are read as
+quintic Hermite pieces through (q, v, a); a file without velocities or accelerations is refused unless a fit is asked for.  A
+JointTrajectory has times in whole nanoseconds and no grip force: the least force of the grasp's range is used then.  Every file
+is written atomically.
 """
 
 from __future__ import annotations
@@ -25,20 +26,30 @@ from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial, quintic_hermite
 from fastmove.trajectory.trajectory import Phase, Trajectory
 
+# Version of the npz layout.
 FORMAT = 1
-DURATION_MAX = 600.0  # [s]
+
+# Longest duration of a motion, or of one of its phases, that is read [s].
+DURATION_MAX = 600.0
+
+# File name endings that can be read and written.
 ENDINGS = (".npz", ".csv", ".yaml", ".yml")
 
 
 def save_trajectory(path: str | Path, problem: TransferProblem, trajectory: Trajectory) -> None:
-    """Write a trajectory; the ending says how.
+    """Writes a trajectory to an npz, CSV or YAML file, chosen by the ending of its name.
 
-    npz keys: format, time (N,) every ms plus the exact end, position, velocity, acceleration, jerk, effort (N, n_arm),
-    grip_force, opening (N,), or (N, holds) of several hands, joint_names, control_points, knots, degree, duration,
-    problem_sha256; several phases are stacked, with phase_sizes and phase_durations.
+    The npz keys are format, time (N,) every millisecond and at the exact end, position, velocity, acceleration, jerk and effort
+    (N, n_arm), grip_force and opening (N,) or, of several hands, (N, holds), joint_names, control_points, knots, degree,
+    duration and problem_sha256.  Control points and knots of several phases are stacked, with phase_sizes and phase_durations.
+
+    Args:
+        path: file with one of the `ENDINGS`.
+        problem: the problem that was planned; efforts and the hash are those of it.
+        trajectory: the motion to write.
 
     Raises:
-        TrajectoryFileError: unknown ending, or the folder cannot be written.
+        TrajectoryFileError: the ending is unknown, or the file cannot be written.
     """
     path = Path(path)
     if path.suffix not in ENDINGS:
@@ -55,12 +66,20 @@ def save_trajectory(path: str | Path, problem: TransferProblem, trajectory: Traj
 
 
 def _samples(problem: TransferProblem, trajectory: Trajectory, exact: bool, whole_ns: bool) -> dict[str, object]:
-    """Every ms and the end; `exact`: breakpoints, too, so that quintics between samples are the very same motion."""
+    """Samples a trajectory every millisecond and at its end, as the arrays that files hold.
+
+    Args:
+        problem: the problem, whose dynamics give the efforts.
+        trajectory: the motion to sample.
+        exact: whether breakpoints are sampled too, so that quintics between the samples are the very same motion.
+        whole_ns: whether all times but the last are rounded to whole nanoseconds.
+    """
     time = trajectory.grid()
     if exact:
-        breaks = trajectory.motion().times  # samples much closer together would only amplify rounding
-        near = np.abs(time[:, None] - breaks[None]).min(axis=1) < 2e-4
-        time = np.sort(np.concatenate([time[~near], breaks]))
+        breakpoints = trajectory.motion().times
+        # Grid samples next to a breakpoint are dropped: samples so close together would only amplify rounding.
+        near = np.abs(time[:, None] - breakpoints[None]).min(axis=1) < 2e-4
+        time = np.sort(np.concatenate([time[~near], breakpoints]))
     if whole_ns:
         time = np.append(np.unique(np.round(time[:-1] * 1e9)) * 1e-9, trajectory.duration)
     q, v, a, j = (trajectory.motion(k)(time) for k in range(4))
@@ -69,9 +88,9 @@ def _samples(problem: TransferProblem, trajectory: Trajectory, exact: bool, whol
     index = trajectory.phase_at(time)
 
     def channel(values: list[Array]) -> Array:
-        """(N,) for one hold, zeros for none, (N, holds) for more."""
-        every = np.array(values, dtype=float).reshape(len(values), -1)[index]
-        return np.zeros(len(time)) if every.shape[1] == 0 else every[:, 0] if every.shape[1] == 1 else every
+        """Value of every phase at the samples: (N,) for one hold, zeros (N,) for none, (N, holds) for more."""
+        held = np.array(values, dtype=float).reshape(len(values), -1)[index]
+        return np.zeros(len(time)) if held.shape[1] == 0 else held[:, 0] if held.shape[1] == 1 else held
 
     return {
         "format": FORMAT,
@@ -89,6 +108,7 @@ def _samples(problem: TransferProblem, trajectory: Trajectory, exact: bool, whol
 
 
 def _splines(trajectory: Trajectory) -> dict[str, object]:
+    """Entries of an npz file that hold the splines of all phases, stacked; empty where a phase has none."""
     if any(phase.basis is None or phase.control_points is None for phase in trajectory.phases):
         return {}
     phases = [(p.basis, p.control_points, p.duration) for p in trajectory.phases]
@@ -102,13 +122,15 @@ def _splines(trajectory: Trajectory) -> dict[str, object]:
 
 
 def load_trajectory(path: str | Path, problem: TransferProblem, fit: bool = False) -> Trajectory:
-    """Read a trajectory of this problem's robot.
+    """Reads a trajectory of the robot of a problem.
 
     Args:
-        fit: allow files without velocities or accelerations; a C² cubic spline then goes through the positions.
+        path: file with one of the `ENDINGS`.
+        problem: the problem, whose joints the file must name and whose grasp gives the grip force where the file has none.
+        fit: whether files without velocities or accelerations are read, as a C² cubic spline through the positions.
 
     Raises:
-        TrajectoryFileError: unreadable, other joints, or samples that are no motion.
+        TrajectoryFileError: the file cannot be read, has other joints, or its samples are no motion.
     """
     path = Path(path)
     readers = {".npz": _read_npz, ".csv": read_csv, ".yaml": read_yaml, ".yml": read_yaml}
@@ -136,7 +158,7 @@ def load_trajectory(path: str | Path, problem: TransferProblem, fit: bool = Fals
 
 
 def planned_for(path: str | Path, problem: TransferProblem) -> bool | None:
-    """Whether the file says that it was planned for this very problem; None where it does not say."""
+    """Returns whether a trajectory file says that it was planned for exactly this problem; None where it does not say."""
     if Path(path).suffix != ".npz":
         return None
     with np.load(path, allow_pickle=False) as data:
@@ -144,33 +166,36 @@ def planned_for(path: str | Path, problem: TransferProblem) -> bool | None:
 
 
 def _from_splines(data: dict[str, Array], names: tuple[str, ...]) -> Trajectory:
-    phases, point, knot = [], 0, 0
+    """Trajectory of the control points in an npz file; ValueError where they are no splines."""
+    phases, first_point, first_knot = [], 0, 0
     sizes = data.get("phase_sizes", np.array([len(data["control_points"])]))
     durations = data.get("phase_durations", np.array([float(data["duration"])]))
     begin = 0.0
     for size, duration in zip(sizes, durations, strict=True):
         if not 0 < duration <= DURATION_MAX:
             raise ValueError(f"a phase of {duration} s is not within 0 to {DURATION_MAX:g} s")
-        knots = data["knots"][knot : knot + size + 4]
+        knots = data["knots"][first_knot : first_knot + size + 4]
         if np.any(knots[:4] != 0) or np.any(knots[-4:] != 1):
             raise ValueError("knots must be clamped to 0 and 1")
         basis = SplineBasis(knots[3:-3])
         inside = (data["time"] > begin) & (data["time"] < begin + duration)
         channels = [_constant(key, np.asarray(data[key])[inside]) for key in HANDS]
-        phases.append(Phase.from_spline(basis, data["control_points"][point : point + size], float(duration), *channels))
-        point, knot, begin = point + size, knot + size + 4, begin + float(duration)
+        phases.append(
+            Phase.from_spline(basis, data["control_points"][first_point : first_point + size], float(duration), *channels)
+        )
+        first_point, first_knot, begin = first_point + size, first_knot + size + 4, begin + float(duration)
     return Trajectory(tuple(phases), names)
 
 
 def _constant(key: str, values: Array) -> list[float]:
-    """The one value of a channel within a phase, for every hold; ValueError where it is none, several, or not finite."""
+    """Constant value of a channel within a phase, for every hold; ValueError where it varies, is missing or is not finite."""
     if len(values) == 0 or not np.all(np.isfinite(values)) or np.max(np.ptp(values, axis=0)) > 1e-9:
         raise ValueError(f"{key} must be finite and constant within a phase")
     return [float(x) for x in np.atleast_1d(values[0])]
 
 
 def _consistent(data: dict[str, Array], trajectory: Trajectory) -> Trajectory:
-    """The samples of the file are those of its control points; ValueError where they are not."""
+    """Checks that the samples of a file are those of its control points; ValueError where they are not."""
     if int(data["degree"]) != 3 or abs(float(data["duration"]) - trajectory.duration) > 1e-9:
         raise ValueError("degree and duration do not belong to the control points")
     for key, order in (("position", 0), ("velocity", 1), ("acceleration", 2)):
@@ -181,6 +206,7 @@ def _consistent(data: dict[str, Array], trajectory: Trajectory) -> Trajectory:
 
 
 def _from_samples(path: Path, data: dict[str, Array], names: tuple[str, ...], problem: TransferProblem, fit: bool) -> Trajectory:
+    """Trajectory through the samples of a file: quintic Hermite pieces, or a cubic spline where `fit` allows one."""
     time, q = np.asarray(data["time"], dtype=float), np.asarray(data["position"], dtype=float)
     if len(time) < 2 or not np.all(np.isfinite(time)) or np.any(np.diff(time) <= 0):
         raise TrajectoryFileError(str(path), "needs at least two samples at strictly increasing finite times")
@@ -198,7 +224,8 @@ def _from_samples(path: Path, data: dict[str, Array], names: tuple[str, ...], pr
         motion = PiecewisePolynomial(time, spline.c[::-1].transpose(1, 0, 2))
     else:
         motion = quintic_hermite(time, q, np.asarray(data["velocity"]), np.asarray(data["acceleration"]))
-    forces = [float(held.grasp.grip_force[0]) for held in problem.holds]  # a file without the channel: the least
+    # Where the file has no grip force, the least of the grasp's range is used.
+    forces = [float(held.grasp.grip_force[0]) for held in problem.holds]
     if "grip_force" in data and problem.holds:
         given = _constant("grip_force", np.asarray(data["grip_force"]))
         forces[: len(given)] = given[: len(forces)]
@@ -207,10 +234,10 @@ def _from_samples(path: Path, data: dict[str, Array], names: tuple[str, ...], pr
 
 def _read_npz(path: Path) -> dict[str, Array]:
     with np.load(path, allow_pickle=False) as data:
-        found = {key: data[key] for key in data.files}
-    if int(found.get("format", np.array(0))) != FORMAT:
+        entries = {key: data[key] for key in data.files}
+    if int(entries.get("format", np.array(0))) != FORMAT:
         raise TrajectoryFileError(str(path), f"is not of format {FORMAT}")
-    return found
+    return entries
 
 
 def _first_line(error: Exception) -> str:

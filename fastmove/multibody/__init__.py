@@ -1,1 +1,1 @@
-"""What planner and certificate share, and all that they share: the body tree, its dynamics, volumes around it."""
+"""The only code that planner and certificate share: the body tree, its inverse dynamics and its bounding volumes."""

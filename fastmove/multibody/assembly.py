@@ -1,7 +1,7 @@
-"""The problem as one body tree: arm with fingers at the item's width, everything that can touch, and the grasp frames.
+"""The problem as one body tree: the arm, every body that can touch another, and the grasp frames.
 
-Shared by planner and certificate: it only places things; what is checked against what, and every number computed
-from it, each of them decides for itself.
+Planner and certificate share this module.  It only places bodies: each of the two decides for itself which pairs it checks, and
+computes every number by itself.
 """
 
 from __future__ import annotations
@@ -22,17 +22,21 @@ from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.model import RobotModel
 from fastmove.robot.suction_cup import SuctionCup
 
-HAND_OVERLAP = 0.0005  # [m]
+HAND_OVERLAP = 0.0005  # Overlap of a held item and its hand up to which they count as touching [m].
 
 
 @dataclass(frozen=True)
 class Body:
-    """A convex shape fixed to a joint of the arm (0 = the world), or to a frame that moves by itself (beyond the arm's joints).
+    """A convex shape fixed to the world, to a joint of the arm, or to a moving obstacle's frame.
 
     Attributes:
-        owner: `link`, `item` or `scene`.
-        group: link name, item name, or obstacle name: pairs are allowed or not by group.
-        spread: how far it may be from where it is believed to be [m].
+        name: Unique name of the shape.
+        owner: What it belongs to: `link`, `item` or `scene`.
+        group: Name of the link, item or obstacle; whether a pair is checked is decided by group.
+        joint: Joint it is fixed to: 0 is the world, k < `arm.njoints` a joint of the arm, `arm.njoints` + m moving frame m.
+        placement: Pose of the shape in that joint's frame.
+        geometry: The shape as coal takes it.
+        position_uncertainty: Largest distance of any of its points from the nominal place [m].
     """
 
     name: str
@@ -46,7 +50,13 @@ class Body:
 
 @dataclass(frozen=True)
 class HoldFrame:
-    """Grasp frame of one hold: fixed to `joint` of the arm at `joint_T_grasp`."""
+    """The grasp frame of one held item, fixed to a joint of the arm.
+
+    Attributes:
+        held: The item in its gripper.
+        joint: Index of the arm's joint that carries the hand.
+        joint_T_grasp: Pose of the grasp frame in that joint's frame.
+    """
 
     held: HeldItem
     joint: int
@@ -55,11 +65,13 @@ class HoldFrame:
 
 @dataclass(frozen=True)
 class Assembly:
-    """Attributes:
-    arm: pinocchio model of the arm joints only, fingers locked, base placed, gravity and armature set.
-    bodies: all shapes: links, items, obstacles that move, and those that do not.
-    hold_frames: one per hold.
-    motions: of the frames beyond the arm's joints, in their order.
+    """The body tree of a problem: the arm's model, all bodies on it and around it, and the grasp frames.
+
+    Attributes:
+        arm: Pinocchio model of the arm's joints alone: fingers locked, base placed, gravity and armature set.
+        bodies: All shapes in this order: links, items, obstacles that move, obstacles that stand still.
+        hold_frames: One grasp frame for each held item.
+        motions: Motion of each moving frame m, to which bodies of joint `arm.njoints` + m are fixed.
     """
 
     arm: pin.Model
@@ -68,23 +80,31 @@ class Assembly:
     motions: tuple[PoseTrajectory, ...] = ()
 
     def movers(self, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Frames that move by themselves, where there are any, at times (N,): rotation (N, M, 3, 3), origin (N, M, 3)."""
+        """Poses in the world of the M moving obstacles' frames at given times; needs M ≥ 1.
+
+        Args:
+            time: (N,) times [s].
+
+        Returns:
+            Rotations (N, M, 3, 3) and origins (N, M, 3) [m].
+        """
         rotation, origin = zip(*(motion.at(time) for motion in self.motions), strict=True)
         return np.stack(rotation, axis=1), np.stack(origin, axis=1)
 
     def moves_itself(self, body: int) -> bool:
-        """Whether a body is of an obstacle that moves."""
+        """Whether the body of this index belongs to a moving obstacle."""
         return self.bodies[body].joint >= self.arm.njoints
 
 
 def assemble(problem: TransferProblem, opened: float = 0.0) -> Assembly:
-    """Build the tree.
+    """Build the body tree of a problem.
 
     Args:
-        opened: by how much the hands are open beyond their items' widths [m], as far as they open.
+        problem: The problem; hands that hold nothing are fully open.
+        opened: Opening of a holding hand beyond its item's width [m], capped at the hand's largest opening.
 
     Raises:
-        InputError: the robot's joints are not a plain chain of one-number joints.
+        InputError: The robot's joints are not one-number joints in the order of its URDF.
     """
     robot = problem.robot
     arm = _arm_model(robot, problem.holds, opened)
@@ -118,24 +138,37 @@ def _obstacle(obstacle: Obstacle, joint: int, tolerance: float) -> list[Body]:
 
 
 def required_clearances(problem: TransferProblem, bodies: Sequence[Body], first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """(P,) least distance of each pair [m]: the problem's clearance, and how far both bodies may be from where believed."""
-    spread = np.array([b.position_uncertainty for b in bodies])
-    return np.asarray(problem.clearance + spread[first] + spread[second])
+    """Least distance that each pair of bodies must keep: the problem's clearance and both position uncertainties.
+
+    Args:
+        problem: The problem, whose `clearance` counts for every pair.
+        bodies: All bodies.
+        first: (P,) index of each pair's first body.
+        second: (P,) index of each pair's second body.
+
+    Returns:
+        (P,) required distances [m].
+    """
+    uncertainty = np.array([b.position_uncertainty for b in bodies])
+    return np.asarray(problem.clearance + uncertainty[first] + uncertainty[second])
 
 
 def hand_overlaps(assembly: Assembly) -> list[tuple[float, str]]:
-    """(distance + 0.5 mm [m], "item – link") of every held item and every link that moves with it: < 0 where they overlap.
+    """Margins against overlap between every held item and every link on the same joint.
 
-    Pads press on the item, so touching within 0.5 mm is no overlap.
+    Pads press on the item, so touching within `HAND_OVERLAP` is no overlap.
+
+    Returns:
+        For each pair (distance + `HAND_OVERLAP` [m], "item – link"); below 0 the two overlap.
     """
-    request, found = coal.DistanceRequest(), []
+    request, overlaps = coal.DistanceRequest(), []
     for item in (b for b in assembly.bodies if b.owner == "item"):
         for link in assembly.bodies:
             if link.owner == "link" and item.joint == link.joint:
                 one, two = (coal.Transform3s(b.placement.rotation, b.placement.translation) for b in (item, link))
                 distance = coal.distance(item.geometry, one, link.geometry, two, request, coal.DistanceResult())
-                found.append((float(distance) + HAND_OVERLAP, f"{item.group} – {link.group}"))
-    return found
+                overlaps.append((float(distance) + HAND_OVERLAP, f"{item.group} – {link.group}"))
+    return overlaps
 
 
 def _arm_model(robot: RobotModel, holds: tuple[HeldItem, ...], opened: float) -> pin.Model:
@@ -162,7 +195,7 @@ def _arm_model(robot: RobotModel, holds: tuple[HeldItem, ...], opened: float) ->
 
 
 def _stem(arm: pin.Model, suction_cup: SuctionCup) -> Body:
-    """A cup's stem is out, and part of the robot, where it holds something."""
+    """The stem of a suction cup that holds something; it counts as a link of the robot."""
     shape = suction_cup.stem()
     joint, placement = _in_joint(arm, suction_cup.parent_frame, suction_cup.parent_T_tool * shape.placement)
     return Body(suction_cup.name, "link", suction_cup.name, joint, placement, shape.geometry())
@@ -179,10 +212,18 @@ def _hold_frame(arm: pin.Model, held: HeldItem) -> HoldFrame:
 
 
 def named_frame(assembly: Assembly, robot: RobotModel, name: str) -> tuple[int, pin.SE3]:
-    """(joint, pose in it) of the frame `tool`, `item`, or a link.
+    """Joint and pose in it of a frame given by name.
+
+    Args:
+        assembly: The body tree.
+        robot: Its robot.
+        name: `tool`, `item`, or the name of a link.
+
+    Returns:
+        Index of the arm's joint, and the frame's pose in that joint's frame.
 
     Raises:
-        UnknownName: there is none of that name; `item` where nothing is held.
+        UnknownName: There is no such frame, or it is `item` and nothing is held.
     """
     if (name == ITEM and assembly.hold_frames) or name == TOOL:
         return goal_frame(assembly, robot, GoalPose(pin.SE3.Identity(), name))
@@ -192,7 +233,16 @@ def named_frame(assembly: Assembly, robot: RobotModel, name: str) -> tuple[int, 
 
 
 def goal_frame(assembly: Assembly, robot: RobotModel, goal: GoalPose | None = None) -> tuple[int, pin.SE3]:
-    """(joint, pose in it) of the frame that a goal places; without one: the item's where something is held, else the tool's."""
+    """Joint and pose in it of the frame that a goal places.
+
+    Args:
+        assembly: The body tree.
+        robot: Its robot.
+        goal: The goal pose; None = the item's frame if something is held, else the tool frame.
+
+    Returns:
+        Index of the arm's joint, and the frame's pose in that joint's frame.
+    """
     of_item = bool(assembly.hold_frames) if goal is None else goal.of == ITEM
     offset = pin.SE3.Identity() if goal is None else goal.offset
     if of_item:

@@ -1,5 +1,8 @@
-"""Inverse dynamics of many states in one call: pinocchio's loop over states where it brings one, which saves half the time of
-ours.  The same numbers to the last bit either way."""
+"""Inverse dynamics of many states in one call.
+
+Where pinocchio is built with OpenMP its own loop over states is used, which takes half the time of a loop in Python.  The numbers
+are the same to the last bit either way.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,14 @@ from fastmove.arrays import Array
 
 
 class InverseDynamics:
-    """RNEA of one model (Featherstone, Rigid Body Dynamics Algorithms, 2008, 5.3) at N states of its first joints, the others
-    at rest in their neutral place.  Armature is in it, damping and friction are not.  Not thread safe.
+    """Inverse dynamics (RNEA) of one model at many states of its first n joints.
+
+    All other joints are at rest in their neutral configuration.  Armature is included, damping and friction are not.  Source:
+    Featherstone, Rigid Body Dynamics Algorithms, 2008, 5.3.  Not thread safe.
 
     Args:
-        n: numbers of q, v, a that are given.
+        model: The pinocchio model.
+        n: Number of joints whose q, v, a are given.
     """
 
     def __init__(self, model: pin.Model, n: int) -> None:
@@ -23,7 +29,16 @@ class InverseDynamics:
         self._neutral = np.array(pin.neutral(model))
 
     def __call__(self, q: Array, v: Array, a: Array) -> Array:
-        """(N, model.nv) efforts [Nm or N] at q, v, a (N, n)."""
+        """Efforts of all joints at N states.
+
+        Args:
+            q: (N, n) configurations [rad or m].
+            v: (N, n) velocities [rad/s or m/s].
+            a: (N, n) accelerations [rad/s² or m/s²].
+
+        Returns:
+            (N, model.nv) efforts [Nm or N].
+        """
         count, model = len(q), self._model
         whole = np.tile(self._neutral, (count, 1)), np.zeros((count, model.nv)), np.zeros((count, model.nv))
         for full, part in zip(whole, (q, v, a), strict=True):

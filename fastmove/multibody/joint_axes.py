@@ -1,4 +1,4 @@
-"""Where a joint's axis is, and which way it points."""
+"""Axes of revolute and prismatic joints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastmove.arrays import Array
 
 
 def joint_axis(joint: pin.JointModel) -> Array | None:
-    """Axis of a revolute or prismatic joint in its own frame, or None."""
+    """Unit axis (3,) of a revolute or prismatic joint in the joint's own frame, or None for any other joint."""
     name = joint.shortname()
     for kind in ("JointModelR", "JointModelP"):
         if name in (kind + "X", kind + "Y", kind + "Z"):

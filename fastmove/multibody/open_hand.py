@@ -1,6 +1,6 @@
-"""The hand as it comes to an item and leaves it: opened, it must be free of the scene at both ends.
+"""Check that the opened hand is free of the scene where it grasps and releases an item.
 
-Shared by planner and certificate, like `assembly`.
+Planner and certificate share this module.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from fastmove.problem.transfer import TransferProblem
 
 
 class OpenHandCheck:
-    """Hands with their pads wider apart than the items by the problem's `release_opening`; without an item, or with an opening
-    of 0, there is nothing to ask.  Not thread safe."""
+    """Clearance of the opened hands from the scene at the ends of a transfer.
+
+    The pads stand wider apart than the item by the problem's `release_opening`.  Without a held item, or with an opening of 0,
+    nothing is checked.  Not thread safe.
+    """
 
     def __init__(self, problem: TransferProblem) -> None:
         self._clearance = problem.clearance
@@ -35,10 +38,15 @@ class OpenHandCheck:
         self._sizes = np.array([radius + b.position_uncertainty for b, _, radius in self._still])
 
     def margin(self, q: Array, time: float | None = None) -> tuple[float, str]:
-        """(least distance − clearance [m], "link – obstacle") at a configuration; (inf, "") where there is nothing to ask.
+        """Least margin of the opened hands over the required clearance at one configuration.
 
         Args:
-            time: when, for obstacles that move [s]; without it they are left out.
+            q: (n,) configuration of the arm [rad].
+            time: Time at which moving obstacles are placed [s]; None = they are left out.
+
+        Returns:
+            (distance − clearance − position uncertainty of the obstacle [m], "link – obstacle") of the worst pair; (inf, "") if
+            nothing is checked.
         """
         least = (float("inf"), "")
         if self._links:
@@ -62,6 +70,6 @@ class OpenHandCheck:
 
 
 def _ball(body: Body) -> tuple[Array, float]:
-    """Centre (3,), in its joint's frame, and radius of a ball around a body."""
+    """Centre (3,) in the joint's frame and radius of a ball around a body [m]."""
     middle, half = own_box(body.geometry)
     return np.asarray(body.placement.act(middle)), float(np.linalg.norm(half))

@@ -1,1 +1,1 @@
-"""Problems: items, grasps, scenes, goals, and the transfer they make up."""
+"""Definition of a transfer problem: items, grasps, scenes, goals, tolerances and uncertainties."""

@@ -1,4 +1,4 @@
-"""The problem in plain numbers, and its hash."""
+"""Description of a problem in plain numbers, and the hash of it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,13 @@ from fastmove.robot.urdf import canonical_urdf
 
 
 def describe(problem: TransferProblem) -> dict[str, object]:
-    """The problem resolved into plain numbers, enough to check a trajectory without FastMove.
+    """Describes a problem in plain numbers, enough to check a trajectory without FastMove.
 
-    Poses are in the world unless said; item and grasp are in the tool frame, an obstacle with waypoints in the frame that they
-    place in the world.
+    Poses are in the world unless said: item and grasp are in the tool frame, and an obstacle with waypoints is in the frame that
+    these place in the world.
+
+    Returns:
+        Nested dicts and lists for JSON, in SI units; infinite numbers are None.
     """
     robot, limits = problem.robot, problem.limit_set
     result: dict[str, object] = {
@@ -93,8 +96,12 @@ def _describe_hold(problem: TransferProblem, held: HeldItem) -> dict[str, object
     members = []
     for body in (held.tool_T_grasp.act(b) for b in held.bodies):
         members.append({"mass": body.mass, "com": _plain(body.lever), "inertia": [_plain(r) for r in body.inertia]})
-    believed = grasp.tool_T_item.act(item.members[0].spatial())
-    nominal = {"mass": believed.mass, "com": _plain(believed.lever), "inertia": [_plain(r) for r in believed.inertia]}
+    nominal_inertia = grasp.tool_T_item.act(item.members[0].spatial())
+    nominal = {
+        "mass": nominal_inertia.mass,
+        "com": _plain(nominal_inertia.lever),
+        "inertia": [_plain(r) for r in nominal_inertia.inertia],
+    }
     shapes = [shape.describe() | {"pose": pose_dict(grasp.tool_T_item * shape.placement)} for shape in item.shapes]
     joints = gripper.finger_positions(held.width)
     return {
@@ -126,21 +133,24 @@ def _describe_hold(problem: TransferProblem, held: HeldItem) -> dict[str, object
 
 
 def _describe_tolerance(held: HeldItem) -> dict[str, object]:
-    """{tolerates} where anything is limited: angles [rad], up in the tool frame."""
-    allowed = held.item.tolerates
-    if not held.tolerance.active and allowed.swing == 1:
+    """Entry `tolerates` of an item that has such limits, else nothing; angles in [rad], up axis in the tool frame."""
+    limits = held.item.tolerates
+    if not held.tolerance.active and limits.swing == 1:
         return {}
-    tilt, upright, shock = _plain([allowed.tilt, allowed.upright, allowed.shock])
-    up = _plain(held.grasp.tool_T_item.rotation @ allowed.up)
-    return {"tolerates": {"tilt": tilt, "upright": upright, "shock": shock, "swing": allowed.swing, "up": up}}
+    tilt, upright, shock = _plain([limits.tilt, limits.upright, limits.shock])
+    up = _plain(held.grasp.tool_T_item.rotation @ limits.up)
+    return {"tolerates": {"tilt": tilt, "upright": upright, "shock": shock, "swing": limits.swing, "up": up}}
 
 
 def _plain(values: object) -> list[object]:
-    """Numbers for JSON: infinities as null."""
+    """Converts an array of numbers to a list for JSON, infinite ones to None."""
     return [float(x) if np.isfinite(x) else None for x in np.asarray(values, dtype=float)]
 
 
 def problem_sha256(problem: TransferProblem) -> str:
-    """Hash of the canonical `describe` JSON; URDF by content, meshes by name, never an absolute path."""
+    """Computes the SHA-256 hash of a problem, from the canonical JSON of `describe`.
+
+    The URDF enters by its content and meshes by their names, so that the hash does not depend on absolute paths.
+    """
     text = json.dumps(describe(problem), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

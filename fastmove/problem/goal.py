@@ -1,11 +1,13 @@
-"""Goal regions: a pose with what may be free about it (symmetry of item and gripper, free yaw, a tolerance).
+"""Boundary states and goals of a motion; a goal region is a pose with what may be free about it.
 
-The goal frame G is fixed in the item (or the tool); the region is
+What may be free is an angle about an axis, a choice among symmetric rotations of item or gripper, and a position tolerance.  The
+goal frame G is fixed in the item or in the tool, P is its nominal pose in the world, and the region is
 
     G = P · R_axis(θ) · R_flip,   low ≤ θ ≤ high,   R_flip one of a finite set,   position within ± tolerance of P's
 
-A bottle that may stand turned any way: axis = its own, θ in ±180°.  A box that may be set down on either end: a flip by 180°.
-A gripper that is the same turned by half a turn about its approach axis: a flip of a goal frame in the tool.
+Examples: for a bottle that may stand turned any way, the axis is the bottle's own and θ is within ±180°.  A box that may be set
+down on either end has a flip by 180°.  A gripper that is the same after half a turn about its approach axis has a flip of a goal
+frame in the tool.
 """
 
 from __future__ import annotations
@@ -21,7 +23,13 @@ from fastmove.errors import InputError
 
 @dataclass(frozen=True)
 class State:
-    """A boundary state: configuration, velocity, acceleration, (n_arm,) each [rad], [rad/s], [rad/s²]."""
+    """State of the arm at the start or the end of a motion.
+
+    Attributes:
+        q: (n_arm,) configuration [rad].
+        v: (n_arm,) velocity [rad/s].
+        a: (n_arm,) acceleration [rad/s²].
+    """
 
     q: Array
     v: Array
@@ -33,23 +41,25 @@ class State:
 
     @staticmethod
     def rest(q: object) -> State:
+        """Builds the state at rest at a configuration (n_arm,) [rad]."""
         q = np.asarray(q, dtype=float)
         return State(q, np.zeros_like(q), np.zeros_like(q))
 
     @property
     def at_rest(self) -> bool:
+        """Whether velocity and acceleration are exactly zero."""
         return not (np.any(self.v) or np.any(self.a))
 
 
 @dataclass(frozen=True)
 class Goal:
-    """Where the motion ends, at rest: any one of a finite set of configurations, or anywhere in a set of regions.
+    """Where a motion may end, at rest: at one of a finite set of configurations, or anywhere in a set of regions.
 
     Attributes:
         configurations: (K, n_arm) [rad]; with poses, the configurations that planning found for them (none before).
-        poses: regions of the item's or tool's pose; where there are any, they are what the certificate asks for.
-        releases: whether the hand opens there; where it only stops, holding, neither corridors of the goal nor a hand that is
-            free to open are asked for.
+        poses: regions of the item's or tool's pose; where there are any, the certificate checks these.
+        opens_hand: whether the hand opens at the goal; where it only stops, holding the item, neither the corridors of the goal
+            nor free room for the opening hand are required.
     """
 
     configurations: Array = field(default_factory=lambda: np.zeros((0, 0)))
@@ -62,22 +72,29 @@ class Goal:
 
     @staticmethod
     def at(*poses: GoalPose) -> Goal:
-        """Any of these regions, by any configuration."""
+        """Builds the goal of ending in any of these regions, in any configuration."""
         return Goal(poses=poses)
 
 
+# What a goal frame may be fixed in (`GoalPose.of`).
 ITEM, TOOL = "item", "tool"
-ANGLE_STEP = np.radians(15.0)  # between samples of a free angle
+
+# Largest step between samples of a free angle [rad].
+ANGLE_STEP = np.radians(15.0)
 
 
 @dataclass(frozen=True)
 class GoalPose:
-    """Attributes:
-    placement: P, where the goal frame shall be in the world.
-    of: what the goal frame is fixed in, the held item or the tool;  offset: its pose there.
-    axis: (3,) free axis in the goal frame, zero = none;  span: (low, high) of the angle about it [rad].
-    flips: rotations (3, 3) of the goal frame about itself that are as good as none; no rotation is always among them.
-    tolerance: (3,) allowed shift along the world's axes, to either side [m].
+    """A region of poses that a goal frame, fixed in the held item or in the tool, may end in.
+
+    Attributes:
+        placement: nominal pose P of the goal frame in the world.
+        of: what the goal frame is fixed in, `ITEM` or `TOOL`.
+        offset: pose of the goal frame in the item or tool frame.
+        axis: (3,) free axis in the goal frame, made a unit vector; zero = none.
+        span: least and largest angle about the axis [rad].
+        flips: rotations (3, 3) of the goal frame that are as good as none; the identity is always added as the first.
+        tolerance: (3,) allowed shift along the axes of the world, to either side [m].
     """
 
     placement: pin.SE3
@@ -105,9 +122,13 @@ class GoalPose:
             raise InputError("tolerance", f"is {np.array(self.tolerance).tolist()}; allowed: at least 0 m")
 
     def samples(self, step: float = ANGLE_STEP) -> list[pin.SE3]:
-        """Poses of the goal frame that cover the region: θ every `step`, all flips, the middle and the ends of the tolerance.
+        """Samples poses of the goal frame in the world that cover the region.
 
-        Neighbours in the list are neighbours in θ, so that configurations can be followed along it.
+        The samples combine θ at most every `step`, all flips, and the middle and ends of the tolerance.  Neighbours in the list
+        are neighbours in θ, so that configurations can be followed along it.
+
+        Args:
+            step: largest step of the angle [rad].
         """
         shifts = [np.zeros(3)] + [s * np.array(e) for e in np.diag(self.tolerance) if np.any(e) for s in (1.0, -1.0)]
         return [
@@ -118,38 +139,49 @@ class GoalPose:
         ]
 
     def _angles(self, step: float) -> Array:
+        """Samples (K,) of the free angle [rad]; only 0 where there is no free axis."""
         if not np.any(self.axis):
             return np.zeros(1)
         low, high = self.span
         count = max(1, int(np.ceil((high - low) / step - 1e-9)))
-        whole = high - low >= 2 * np.pi - 1e-9  # both ends are the same
+        # On a whole turn both ends are the same angle, and only one of them is kept.
+        whole = high - low >= 2 * np.pi - 1e-9
         return np.linspace(low, high, count + 1)[: count if whole else None]
 
     def distance_outside(self, frame: pin.SE3) -> tuple[float, float]:
-        """How far the goal frame is outside the region: (distance [m], angle [rad]), zero inside."""
+        """Returns how far a pose of the goal frame in the world is outside the region.
+
+        Returns:
+            Distance [m], the largest along an axis of the world, and angle [rad]; both are zero inside.
+        """
         shift = np.abs(frame.translation - self.placement.translation) - np.array(self.tolerance)
         return float(np.maximum(shift, 0.0).max()), min(self._turn_gap(frame.rotation @ flip.T) for flip in self.flips)
 
     def nearest(self, frame: pin.SE3) -> pin.SE3:
-        """The pose of the region nearest to that of a goal frame."""
+        """Finds the pose of the region that is nearest to a pose of the goal frame in the world."""
         flip = self._flip(frame)
         turn = pin.exp3(self.axis * float(np.clip(self._angle(frame.rotation @ flip.T), *self.span)))
         shift = np.clip(frame.translation - self.placement.translation, -self.tolerance, self.tolerance)
         return pin.SE3(self.placement.rotation @ turn @ flip, self.placement.translation + shift)
 
     def turn_range(self, frame: pin.SE3) -> tuple[float, float]:
-        """By how much a goal frame in the region may still turn about the free axis, down and up [rad]; infinite all around, or
-        where there is no axis."""
+        """Returns how far a goal frame in the region may still turn about the free axis.
+
+        Returns:
+            The angles that are left down to the least and up to the largest [rad]; infinite where any angle is allowed, and where
+            there is no axis.
+        """
         if not np.any(self.axis) or self.span[1] - self.span[0] >= 2 * np.pi - 1e-9:
             return np.inf, np.inf
         angle = self._angle(frame.rotation @ self._flip(frame).T)
         return max(angle - self.span[0], 0.0), max(self.span[1] - angle, 0.0)
 
     def _flip(self, frame: pin.SE3) -> Array:
+        """The flip (3, 3) that leaves the least angle between a goal frame and the region."""
         return min(self.flips, key=lambda flip: self._turn_gap(frame.rotation @ flip.T))
 
     def _angle(self, rotation: Array) -> float:
-        """Turn about the free axis (swing–twist decomposition), as near as can be to the middle of its range."""
+        """Angle about the free axis (swing–twist decomposition), by whole turns nearest to the middle of its range [rad]."""
         if not np.any(self.axis):
             return 0.0
         x = pin.Quaternion(self.placement.rotation.T @ rotation).coeffs()
@@ -158,6 +190,6 @@ class GoalPose:
         return middle + (twist - middle + np.pi) % (2 * np.pi) - np.pi
 
     def _turn_gap(self, rotation: Array) -> float:
-        """Angle that is left after the best allowed turn about the free axis."""
+        """Angle that is left after the best allowed turn about the free axis [rad]."""
         turn, angle = self.placement.rotation.T @ rotation, float(np.clip(self._angle(rotation), *self.span))
         return float(np.linalg.norm(pin.log3(turn @ pin.exp3(-self.axis * angle))))

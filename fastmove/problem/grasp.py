@@ -1,4 +1,4 @@
-"""Where the item sits in the hand, which patches touch, how hard: Held = (gripper, item, grasp)."""
+"""Grasps, and items held by them: where the item sits in the hand, which patches touch it, and how hard."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ from fastmove.problem.uncertainty import EXACT, Uncertainty, sample_body, shares
 from fastmove.robot.gripper import Gripper
 from fastmove.robot.suction_cup import SuctionCup
 
-# -- grasps ---------------------------------------------------------------------------------------------------------------
-
 
 @dataclass(frozen=True)
 class GraspCandidate:
-    """One way to hold the problem's item.
+    """One candidate of how to hold the item of a problem.
 
     Attributes:
-        tool_T_item: the item's frame in the tool frame.
-        grip_force [N], friction: None = the problem's.  start_q: (n,) how the arm stands at the pick; None = any way.
-        contact: contact model; by suction the robot's cup holds, whose tool frame then counts.
+        id: name of the candidate.
+        tool_T_item: pose of the item in the tool frame; of the cup's tool frame where it holds by suction.
+        grip_force: grip force per pad [N]; None = that of the problem.
+        friction: Coulomb coefficient; None = that of the problem.
+        start_q: (n_arm,) configuration at the pick [rad]; None = any that reaches it.
+        contact: contact model, by its name in `registries.contacts`.
     """
 
     id: str
@@ -42,22 +43,24 @@ class GraspCandidate:
     contact: str = "pinch"
 
 
-# Below this a face is flat on the pads: poses are written with a few digits [rad].
+# Largest angle between a face and the pads that counts as none, because poses are written with a few digits [rad].
 FLAT = np.radians(0.03)
+
+# Largest offset of two opposite patches from each other along tool x or z [m].
 OPPOSITE_TOLERANCE = 5e-4
 
 
 @dataclass(frozen=True)
 class Grasp:
-    """How the hand holds the item.
+    """How a hand is to hold an item, before it is resolved into a `HeldItem`.
 
     Attributes:
         tool_T_item: pose of the item in the tool frame.
-        friction: Coulomb coefficient between pads and item.
+        friction: nominal Coulomb coefficient between pads and item.
         grip_force: (2,) least and largest grip force per pad that may be chosen [N]; equal = fixed.
-        contact: contact model by its name in `registries.contacts`; by `suction` grip_force is the cup's vacuum force.
+        contact: contact model, by its name in `registries.contacts`; with `suction` the grip force is the cup's vacuum force.
         gripper: name of the gripper; empty = the robot's only one.
-        patches: explicit patches (two), for items whose faces are not primitives; None = derived.
+        patches: two explicit patches, for items whose faces are not primitives; None = found from the shapes.
         width: distance of the patches [m], only with explicit patches.
     """
 
@@ -82,15 +85,19 @@ class Grasp:
 
 @dataclass(frozen=True)
 class HeldItem:
-    """An item in a gripper, resolved: valid once built (see `hold`).
+    """An item in a gripper or on a cup, with everything that follows from its grasp; built and checked by `hold`.
 
     Attributes:
-        width: distance of the two patches = opening of the hand [m].
-        patches: on the pad at +y and at −y.
-        tool_T_grasp: the grasp frame in the tool frame.
-        law: its contact model;  contact_model: what the patches can carry by it, with the least friction and grip of the set.
-        uncertainty: how far all this may be from what is believed.
-        given: share of a commanded grip force that is there; 1 but in a truth drawn for simulation.
+        gripper: the gripper or cup that holds it.
+        item: the item.
+        grasp: the grasp.
+        width: distance of the two patches, which is the opening of the hand [m]; 0 on a cup.
+        patches: those on the pads at +y and at −y of the tool, or the one of a cup.
+        tool_T_grasp: pose of the grasp frame in the tool frame (see `contact.law.Touch`).
+        law: the contact law.
+        contact_model: what the contact can carry, with the least friction and grip force within the uncertainty.
+        uncertainty: how far item, friction, grip force and pose may be from their nominal values.
+        realised_grip_ratio: share of a commanded grip force that is there; 1 but in one sampled for simulation (`sample`).
     """
 
     gripper: Gripper | SuctionCup
@@ -106,43 +113,49 @@ class HeldItem:
 
     @cached_property
     def bodies(self) -> tuple[pin.Inertia, ...]:
-        """The bodies that every limit holds for, in the grasp frame: the item's members, or the vertices of the set around them
-        (see `uncertainty`)."""
-        found: list[pin.Inertia] = []
+        """The bodies that every limit must hold for, in the grasp frame.
+
+        These are the members of the item or, where they are uncertain, the vertices of the sets around them (see
+        `uncertainty.vertices`).
+        """
+        bodies: list[pin.Inertia] = []
         for member in self.item.members:
-            found += [self.grasp_T_item.act(body) for body in vertices(member, self.uncertainty, self.lever(member))]
-        return tuple(found)
+            bodies += [self.grasp_T_item.act(body) for body in vertices(member, self.uncertainty, self.lever(member))]
+        return tuple(bodies)
 
     def lever(self, member: Inertial) -> float:
-        """Distance of a member's centre of mass from the middle of the grasp [m]."""
+        """Computes the distance of a member's centre of mass from the middle of the grasp [m]."""
         return float(np.linalg.norm(self.grasp_T_item.act(np.array(member.com))))
 
     @cached_property
     def tolerance(self) -> ToleranceModel:
-        """What the item tolerates, in the grasp frame, for all bodies; angles less what it may be turned in the hand."""
-        allowed, turn = self.item.tolerates, self.uncertainty.turn
-        up = self.grasp_T_item.rotation @ allowed.up
+        """Limits of what the item tolerates, for all `bodies`; angles are reduced by what it may be turned in the hand."""
+        nominal, turn = self.item.tolerates, self.uncertainty.turn
+        up = self.grasp_T_item.rotation @ nominal.up
         masses = np.array([body.mass for body in self.bodies])
-        return ToleranceModel(replace(allowed, tilt=allowed.tilt - turn, upright=allowed.upright - turn), up, masses)
+        return ToleranceModel(replace(nominal, tilt=nominal.tilt - turn, upright=nominal.upright - turn), up, masses)
 
     @property
     def friction(self) -> float:
-        """Least friction of the set."""
+        """Least Coulomb coefficient within the uncertainty."""
         return self.grasp.friction * (1 - self.uncertainty.friction)
 
     @property
     def guaranteed_grip_ratio(self) -> float:
-        """Share of a commanded grip force that is surely there."""
+        """Least share of a commanded grip force within the uncertainty."""
         return self.realised_grip_ratio * (1 - self.uncertainty.grip_force)
 
     @property
     def tilt(self) -> float:
-        """By how much the item's faces, as it is grasped, are turned from the pads [rad]; 0 where patches are given."""
+        """Largest angle between the grasped faces and the pads [rad]; 0 where patches are given."""
         return max((patch.tilt for patch in self.patches), default=0.0)
 
     @cached_property
     def closing_turn(self) -> float:
-        """How far the item may be turned in the open hand and still end up flat between the pads [rad] (see `contact`)."""
+        """Largest angle by which the item may be turned in the open hand and still end up flat between the pads [rad].
+
+        It is computed by `contact.pinch.closing_turn`; infinite on a cup.
+        """
         if isinstance(self.gripper, SuctionCup):
             return float("inf")
         friction, force = (
@@ -153,50 +166,60 @@ class HeldItem:
 
     @cached_property
     def hull_points(self) -> Array:
-        """(K, 3) points in the grasp frame whose convex hull encloses the item [m]."""
+        """Points (K, 3) in the grasp frame whose convex hull encloses the item [m]."""
         return self.item.hull_points() @ self.grasp_T_item.rotation.T + self.grasp_T_item.translation
 
     @cached_property
     def position_uncertainty(self) -> float:
-        """How far any point of the item may be outside the shapes that it is believed to be, as they sit in the hand [m]."""
+        """Largest distance of any point of the item from its nominal shapes at their nominal place in the hand [m]."""
         reach = float(np.linalg.norm(self.hull_points, axis=1).max())
         return np.sqrt(3) * self.uncertainty.placement + self.uncertainty.turn * reach + self.uncertainty.shape
 
     @property
     def grasp_T_item(self) -> pin.SE3:
+        """Pose of the item in the grasp frame."""
         return self.tool_T_grasp.actInv(self.grasp.tool_T_item)
 
     def sample(self, rng: np.random.Generator, factor: float = 1.0, edge: bool = False) -> HeldItem:
-        """One truth out of the set, or out of one `factor` times as wide: what is in the hand, exactly.  The grip force that a
-        command gives is drawn, too, and is in its `sure_grip`.
+        """Samples one exact held item out of the uncertainty, with the share of grip force in its `realised_grip_ratio`.
 
         Args:
-            edge: a corner of the set, with its least friction and grip.
+            rng: source of random numbers.
+            factor: factor by which the uncertainty is widened first.
+            edge: whether a corner of the uncertain set is sampled, with the least friction and grip force, instead of its inside.
         """
-        wide, member = self.uncertainty.scaled(factor), self.item.members[int(rng.integers(len(self.item.members)))]
-        body = sample_body(member, wide, rng, self.lever(member), edge)
-        low = np.full(2, -1.0) if edge else shares(rng, 2, False)
-        friction, given = self.grasp.friction * (1 + wide.friction * low[0]), 1 + wide.grip_force * low[1]
-        model = self.law.model(Touch(self.patches, self.width, self.tool_T_grasp), friction, given)
+        scaled, member = self.uncertainty.scaled(factor), self.item.members[int(rng.integers(len(self.item.members)))]
+        body = sample_body(member, scaled, rng, self.lever(member), edge)
+        signed = np.full(2, -1.0) if edge else shares(rng, 2, False)
+        friction, grip_ratio = self.grasp.friction * (1 + scaled.friction * signed[0]), 1 + scaled.grip_force * signed[1]
+        model = self.law.model(Touch(self.patches, self.width, self.tool_T_grasp), friction, grip_ratio)
         return replace(
             self,
             item=replace(self.item, members=(body,)),
             grasp=replace(self.grasp, friction=friction),
             contact_model=model,
             uncertainty=EXACT,
-            realised_grip_ratio=given,
+            realised_grip_ratio=grip_ratio,
         )
 
     def inertia(self, member: Inertial) -> pin.Inertia:
-        """The member as a pinocchio inertia in the grasp frame."""
+        """Converts a member of the item to a pinocchio inertia in the grasp frame."""
         return self.grasp_T_item.act(member.spatial())
 
 
 def hold(gripper: Gripper | SuctionCup, item: Item, grasp: Grasp, uncertainty: Uncertainty = EXACT) -> HeldItem:
-    """Close the gripper on the item, or put the cup on it.
+    """Resolves a grasp, by closing the gripper on the item or putting the cup on it.
+
+    Args:
+        gripper: the gripper or cup.
+        item: the item.
+        grasp: how it is to be held.
+        uncertainty: how far item, friction, grip force and pose may be from their nominal values.
 
     Raises:
-        GraspInvalid: the pads do not meet two parallel faces, off centre, too wide, or the grip force is out of reach.
+        GraspInvalid: the pads meet no two parallel faces, the item is off centre or too wide, the cup does not seal, or the grip
+            force is beyond the gripper's range or what the item bears.
+        InputError: the item may be turned in the hand by more than it tolerates or the pads even out.
     """
     law: ContactLaw = registries.contacts.get(grasp.contact)
     _check_turn(item, uncertainty)
@@ -217,7 +240,7 @@ def hold(gripper: Gripper | SuctionCup, item: Item, grasp: Grasp, uncertainty: U
 
 
 def _pinched(gripper: Gripper, item: Item, grasp: Grasp) -> Touch:
-    """Where the pads touch: found, or where the grasp says."""
+    """Touch of two pads, at the explicit patches of the grasp or where they are found."""
     if grasp.patches is not None:
         if grasp.width is None:
             raise GraspInvalid("grasp.width", "is missing; explicit patches need the distance between them [m]")
@@ -238,7 +261,7 @@ def _pinched(gripper: Gripper, item: Item, grasp: Grasp) -> Touch:
 
 
 def _check_opposite(patches: tuple[Patch, ...]) -> None:
-    """Two patches face each other."""
+    """Checks that two patches face each other."""
     apart = float(np.abs(patches[0].center - patches[1].center).max())
     if apart > OPPOSITE_TOLERANCE:
         raise GraspInvalid(
@@ -247,7 +270,7 @@ def _check_opposite(patches: tuple[Patch, ...]) -> None:
 
 
 def _check_closing(held: HeldItem) -> None:
-    """The item may not be turned further than the pads' pressure evens out: a wedged one is held at a few points."""
+    """Checks that the item is not turned by more than the pads' pressure evens out; a wedged item is held at a few points."""
     turn, tilt, allowed = held.uncertainty.turn, held.tilt, held.closing_turn
     stiffness = held.gripper.pad_stiffness if isinstance(held.gripper, Gripper) else np.inf
     known = f"pads of {stiffness:g} N/m" if np.isfinite(stiffness) else "rigid pads (or unknown: `pad_stiffness` in robot.toml)"
@@ -264,7 +287,7 @@ def _check_closing(held: HeldItem) -> None:
 
 
 def _check_turn(item: Item, uncertainty: Uncertainty) -> None:
-    """What it may lean must be more than what it may already be turned in the hand."""
+    """Checks that the item tolerates at least 0.5° more of leaning than it may already be turned in the hand."""
     allowed = min(item.tolerates.tilt, item.tolerates.upright)
     if uncertainty.turn > allowed - np.radians(0.5):
         raise InputError(
@@ -275,6 +298,7 @@ def _check_turn(item: Item, uncertainty: Uncertainty) -> None:
 
 
 def _check_force(gripper: Gripper, item: Item, grasp: Grasp, uncertainty: Uncertainty) -> None:
+    """Checks the range of grip forces against the gripper and against what the item bears."""
     low, high = grasp.grip_force
     if low < gripper.force[0] or high > gripper.force[1]:
         raise GraspInvalid(

@@ -1,4 +1,4 @@
-"""The item: its shape, and the set of bodies it may really be."""
+"""The item that is carried: its shapes, the rigid bodies that it may be, and what it tolerates."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from fastmove.problem.tolerance import Tolerance
 
 @dataclass(frozen=True)
 class Inertial:
-    """One rigid body the item may be.
+    """Mass, centre of mass and inertia of one rigid body that an item may be.
 
     Attributes:
-        mass: [kg].
+        mass: mass [kg].
         com: (3,) centre of mass in the item frame [m].
-        inertia: (3, 3) about the centre of mass, item axes [kg m²].
+        inertia: (3, 3) inertia about the centre of mass, in item axes [kg m²].
     """
 
     mass: float
@@ -47,20 +47,20 @@ class Inertial:
             )
 
     def spatial(self) -> pin.Inertia:
-        """As a pinocchio inertia, in item axes about the item's origin."""
+        """Converts the body to a pinocchio inertia in the item frame."""
         return pin.Inertia(self.mass, np.array(self.com), np.array(self.inertia))
 
 
 @dataclass(frozen=True)
 class Item:
-    """What is carried.
+    """An item that a robot carries.
 
     Attributes:
-        name: for messages.
-        shapes: its solid, in the item frame.
-        members: the bodies it may really be; every limit holds for each of them.  Nominal = one member.
-        max_pinch_force: normal force per pad that it bears [N].
-        tolerates: tilt, shock, leaning, turning between the pads.
+        name: name for messages.
+        shapes: shapes that make up its solid, placed in the item frame.
+        members: rigid bodies that it may be, the nominal one first; every limit holds for each of them.
+        max_pinch_force: largest normal force per pad that it bears [N].
+        tolerates: tilt, leaning, shock and turning between the pads that it tolerates.
     """
 
     name: str
@@ -78,15 +78,22 @@ class Item:
             raise InputError("max_pinch_force", f"is {self.max_pinch_force}; it must be positive [N]")
 
     def hull_points(self) -> Array:
-        """(K, 3) points in the item frame whose convex hull encloses the item."""
+        """Computes points (K, 3) in the item frame whose convex hull encloses the item [m]."""
         return np.concatenate([shape.hull_points() for shape in self.shapes])
 
 
 def solid_inertia(shapes: tuple[Shape, ...], mass: float) -> tuple[Array, Array]:
-    """Centre of volume (3,) [m] and inertia about it (3, 3) [kg m²] of shapes filled uniformly.
+    """Computes centre and inertia of uniformly filled shapes.
 
-    Overlaps count twice.  Used where a file gives no inertia; a given centre of mass does not change it: the
-    material is then not uniform, and the inertia about the true centre is taken as that of the uniform solid.
+    Overlaps count twice.  This is used where a file gives no inertia.  A given centre of mass does not change the inertia: the
+    material is then not uniform, and the inertia about the true centre of mass is taken as that of the uniform solid.
+
+    Args:
+        shapes: shapes placed in the item frame.
+        mass: mass of all of them together [kg].
+
+    Returns:
+        Centre of volume (3,) in the item frame [m], and inertia (3, 3) about it in item axes [kg m²].
     """
     parts = [shape.volume_inertia() for shape in shapes]
     weights = np.array([volume for volume, _, _ in parts])

@@ -1,4 +1,4 @@
-"""The shipped table of retail items (`problems/items.toml`): facts with their sources, as items that can be held."""
+"""Catalogue of the shipped retail items (`problems/items.toml`): facts with their sources, made into items."""
 
 from __future__ import annotations
 
@@ -17,11 +17,19 @@ from fastmove.tables import CheckedTable, read_toml
 
 @dataclass(frozen=True)
 class ItemFacts:
-    """One row of the table.
+    """Facts about one retail item: one row of the catalogue.
 
     Attributes:
-        size: (3,) full extents [m];  mass [kg];  com_halfrange: (3,) the centre of mass lies within ± this [m].
-        friction: (3,) low, nominal, high;  max_pinch: per pad [N].
+        id: name that `item_facts` finds it by.
+        name: what it is, in words.
+        category: group of items that it belongs to.
+        shape: box, cylinder or sphere.
+        size: (3,) full extents along the item's axes [m]; the axis of a cylinder is z.
+        mass: nominal mass [kg].
+        com_halfrange: (3,) the centre of mass lies within ± this of the middle [m].
+        friction: (3,) low, nominal and high Coulomb coefficient of its surface.
+        max_pinch: normal force per pad above which damage is expected [N].
+        source: where each figure comes from, by the name of the figure.
     """
 
     id: str
@@ -36,7 +44,7 @@ class ItemFacts:
     source: dict[str, str]
 
     def solid(self) -> Shape:
-        """Box, cylinder (axis z) or sphere of these extents."""
+        """Builds the box, cylinder (axis z) or sphere of these extents."""
         if self.shape == "sphere":
             return Shape("sphere", radius=float(self.size[0]) / 2)
         if self.shape == "cylinder":
@@ -44,7 +52,11 @@ class ItemFacts:
         return Shape("box", size=np.array(self.size))
 
     def item(self, com: object = (0.0, 0.0, 0.0)) -> Item:
-        """The item with its centre of mass here, uniform inertia."""
+        """Builds the item with the inertia of a uniform solid.
+
+        Args:
+            com: (3,) centre of mass from the middle of the item, along its axes [m].
+        """
         shape = self.solid()
         _, inertia = solid_inertia((shape,), self.mass)
         return Item(self.name, (shape,), (Inertial(self.mass, readonly(com), inertia),), self.max_pinch)
@@ -52,14 +64,18 @@ class ItemFacts:
 
 @lru_cache(maxsize=1)
 def known_items() -> tuple[ItemFacts, ...]:
-    """All rows, in the file's order."""
+    """Reads all items of the catalogue, in the order of the file (cached)."""
     table = read_toml(problems_folder() / "items.toml")
     classes = table.tables("friction_classes")
     return tuple(_facts(row, classes) for row in table.list_of_tables("items"))
 
 
 def item_facts(name: str) -> ItemFacts:
-    """The row with this id.  Raises UnknownName."""
+    """Looks up the item with this id.
+
+    Raises:
+        UnknownName: no item has this id.
+    """
     for row in known_items():
         if row.id == name:
             return row

@@ -1,4 +1,7 @@
-"""One limit of a problem, loosened or tightened: what prices and suggestions are about."""
+"""Limits of a problem as single numbers, and the problem with one of them changed.
+
+Prices of limits and suggestions of which to loosen are computed with these.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +17,33 @@ from fastmove.problem.item import Inertial
 from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.limit_kinds import kinds_in
 
-FIELDS = {kind.name: kind.field for kind in kinds_in("joint", "effort") if kind.field}  # of LimitSet
+# Attribute of `LimitSet` that holds the values of a kind of limit, by the name of the kind.
+FIELDS = {kind.name: kind.field for kind in kinds_in("joint", "effort") if kind.field}
+
+# Units of the limits that grasp and item set; the lever is the distance of the centre of mass from the middle of the grasp.
 GRASP_KINDS = {"grip_force": "N", "friction": "1", "mass": "kg", "lever": "m"}
+
+# Units of the limits that the item tolerates.
 CARE_KINDS = {kind.name: kind.unit for kind in kinds_in("tolerance")}
+
+# Units of the limits that are attributes of `TransferProblem`.
 SCENE_KINDS = {"clearance": "m", "release_opening": "m"}
+
+# Units of all kinds of limits but those that a user registered.
 UNITS = {kind.name: kind.unit for kind in kinds_in("joint", "effort")} | GRASP_KINDS | CARE_KINDS | SCENE_KINDS
-LESS = ("mass", "lever", "clearance", "release_opening")  # loosened by making them smaller
+
+# Kinds of limits that are loosened by a smaller value.
+LESS = ("mass", "lever", "clearance", "release_opening")
 
 
 @dataclass(frozen=True)
 class Limit:
-    """One limit by name.
+    """One limit of a problem, by name, with its value.
 
     Attributes:
-        kind: of `UNITS`.
-        name: the joint, for limits of joints; else empty.
-        value: as it is, in `unit`.
+        kind: one of `UNITS`, `position`, or the name of a registered limit kind.
+        name: name of the joint for a limit of a joint, else empty.
+        value: its value in the problem, in `unit`.
     """
 
     kind: str
@@ -38,11 +52,12 @@ class Limit:
 
     @property
     def unit(self) -> str:
+        """Unit of the value; 1 for a plain number."""
         return UNITS.get(self.kind) or str(registries.limit_kinds.get(self.kind).unit)
 
     @property
     def sign(self) -> float:
-        """+1 where a larger value is looser, −1 where a smaller one is."""
+        """Direction in which the value loosens the limit: +1 where a larger value is looser, −1 where a smaller one is."""
         return -1.0 if self.kind in LESS else 1.0
 
     def __str__(self) -> str:
@@ -50,34 +65,42 @@ class Limit:
 
 
 def limits_of(problem: TransferProblem) -> list[Limit]:
-    """All finite limits that can be changed by one number, in the order of `UNITS`."""
-    chosen, names = problem.limit_set, problem.robot.joint_names
-    found = []
+    """Lists all finite limits of a problem that `changed` can change by one number, positions apart.
+
+    Of several held items only the limits of the first one are listed.
+    """
+    limit_set, names = problem.limit_set, problem.robot.joint_names
+    limits = []
     for kind, field in FIELDS.items():
-        values = getattr(chosen, field)
-        found += [Limit(kind, name, float(v)) for name, v in zip(names, values, strict=True) if np.isfinite(v)]
+        values = getattr(limit_set, field)
+        limits += [Limit(kind, name, float(v)) for name, v in zip(names, values, strict=True) if np.isfinite(v)]
     for held in problem.holds[:1]:
-        found += [Limit("grip_force", "", float(held.grasp.grip_force[1])), Limit("friction", "", held.grasp.friction)]
-        found += [Limit("mass", "", held.item.members[0].mass), Limit("lever", "", held.lever(held.item.members[0]))]
-        allowed = held.item.tolerates
-        found += [
+        limits += [Limit("grip_force", "", float(held.grasp.grip_force[1])), Limit("friction", "", held.grasp.friction)]
+        limits += [Limit("mass", "", held.item.members[0].mass), Limit("lever", "", held.lever(held.item.members[0]))]
+        tolerance = held.item.tolerates
+        limits += [
             Limit(kind, "", v)
             for kind in CARE_KINDS
-            if np.isfinite(v := float(getattr(allowed, kind))) and (kind, v) != ("swing", 1)
+            if np.isfinite(v := float(getattr(tolerance, kind))) and (kind, v) != ("swing", 1)
         ]
-    found += [Limit(kind, "", value) for kind, value in chosen.others.items()]
-    found += [Limit("clearance", "", problem.clearance), Limit("release_opening", "", problem.release_opening)]
-    return [limit for limit in found if limit.value > 1e-9]
+    limits += [Limit(kind, "", value) for kind, value in limit_set.others.items()]
+    limits += [Limit("clearance", "", problem.clearance), Limit("release_opening", "", problem.release_opening)]
+    return [limit for limit in limits if limit.value > 1e-9]
 
 
 def changed(problem: TransferProblem, limit: Limit, value: float) -> TransferProblem:
-    """The problem with this limit at another value.
+    """Builds the problem with one limit at another value.
 
-    `position` widens the joint's range to hold the value; `lever` moves the item in the hand until its centre of mass is that
-    far from the middle of the grasp, contact patches as they are.
+    A limit of kind `position` moves the upper end of the joint's range where the value is above it, else the lower end.  One of
+    kind `lever` shifts the item's centre of mass towards or from the middle of the grasp; contact patches stay as they are.
+
+    Args:
+        problem: the problem, which is not changed.
+        limit: the limit to change.
+        value: its new value, in the unit of the limit.
 
     Raises:
-        InputError and its subclasses: no such problem can be, for example a grip beyond what the hand gives.
+        InputError: no such problem can be, for example with a grip force beyond the gripper's (or a subclass).
     """
     kind = limit.kind
     if kind in problem.limit_set.others:
@@ -90,21 +113,21 @@ def changed(problem: TransferProblem, limit: Limit, value: float) -> TransferPro
 
 
 def _with_joint_limit(problem: TransferProblem, limit: Limit, value: float) -> TransferProblem:
-    chosen = problem.limit_set
+    limit_set = problem.limit_set
     joint = problem.robot.joint_names.index(limit.name)
     if limit.kind == "position":
-        key = "position_max" if value > chosen.position_max[joint] else "position_min"
+        key = "position_max" if value > limit_set.position_max[joint] else "position_min"
     else:
         key = FIELDS[limit.kind]
-    values = np.array(getattr(chosen, key))
+    values = np.array(getattr(limit_set, key))
     values[joint] = value
     return _with_limits(problem, **{key: readonly(values)})
 
 
 def _with_limits(problem: TransferProblem, **changes: object) -> TransferProblem:
-    robot, chosen = problem.robot, problem.limit_set
-    new = replace(chosen, **changes)  # type: ignore[arg-type]
-    return problem.with_(robot=replace(robot, limits={**robot.limits, chosen.name: new}))
+    robot, limit_set = problem.robot, problem.limit_set
+    new = replace(limit_set, **changes)  # type: ignore[arg-type]
+    return problem.with_(robot=replace(robot, limits={**robot.limits, limit_set.name: new}))
 
 
 def _with_hold(held: HeldItem, kind: str, value: float) -> HeldItem:
@@ -127,11 +150,12 @@ def _with_hold(held: HeldItem, kind: str, value: float) -> HeldItem:
 
 
 def _lighter(factor: float) -> Callable[[Inertial], Inertial]:
+    """Function that scales mass and inertia of a body by a factor."""
     return lambda body: Inertial(body.mass * factor, body.com, body.inertia * factor)
 
 
 def _nearer(held: HeldItem, lever: float) -> Callable[[Inertial], Inertial]:
-    """Centres of mass shifted alike, the first one towards the middle of the grasp."""
+    """Function that shifts the centres of mass of all members alike, so that the first one gets this lever [m]."""
     middle = held.grasp_T_item.inverse().translation
     first = np.array(held.item.members[0].com)
     shift = (middle - first) * (1 - lever / max(held.lever(held.item.members[0]), 1e-12))

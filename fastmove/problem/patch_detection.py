@@ -1,4 +1,4 @@
-"""Finding where pads or a cup touch an item, from shapes and a grasp's pose."""
+"""Detection of the contact patches of pads or a cup, from the item's shapes and its pose in the hand."""
 
 from __future__ import annotations
 
@@ -16,12 +16,20 @@ from fastmove.problem.item import Item
 from fastmove.robot.gripper import Gripper
 from fastmove.robot.suction_cup import SuctionCup
 
-SEAL_FLAT = np.radians(3.0)  # a face may be turned by this much from the lip
-SEAL_TOUCH = 1e-3  # the lip lies within this of a face [m]
+# Largest angle between a face and the plane of a cup's lip at which the lip seals [rad].
+SEAL_FLAT = np.radians(3.0)
+
+# Largest distance of a face from the plane of a cup's lip at which the lip seals [m].
+SEAL_TOUCH = 1e-3
 
 
 def seal(suction_cup: SuctionCup, item: Item, tool_T_item: pin.SE3) -> Patch:
-    """The ring where the lip lies flat on a face of the item, all of it.
+    """Finds the ring patch of a cup whose whole lip lies flat on a face of the item.
+
+    Args:
+        suction_cup: the cup.
+        item: the item.
+        tool_T_item: pose of the item in the tool frame of the cup.
 
     Raises:
         GraspInvalid: no flat face of the item lies under the lip.
@@ -39,7 +47,14 @@ def seal(suction_cup: SuctionCup, item: Item, tool_T_item: pin.SE3) -> Patch:
 
 
 def _why_no_seal(suction_cup: SuctionCup, shape: Shape, rotation: Array, origin: Array) -> str:
-    """Why the lip does not seal on a shape; empty where it does."""
+    """Says why the lip does not seal on a shape; empty where it does.
+
+    Args:
+        suction_cup: the cup.
+        shape: one shape of the item.
+        rotation: (3, 3) orientation of the shape in the tool frame.
+        origin: (3,) position of the shape in the tool frame [m].
+    """
     half = shape.half_extents()
     if shape.type not in ("box", "cylinder"):
         return f"a {shape.type} has no flat face"
@@ -50,29 +65,33 @@ def _why_no_seal(suction_cup: SuctionCup, shape: Shape, rotation: Array, origin:
     face = origin - rotation[:, axis] * np.sign(rotation[2, axis]) * half[axis]
     if abs(face[2]) > SEAL_TOUCH:
         return f"the face is {face[2] * 1e3:.1f} mm from the lip; at most 1 mm"
-    middle = rotation.T @ -face  # the lip's middle from the face's, in the shape's axes
+    middle = rotation.T @ -face  # from the middle of the face to that of the lip, in the shape's axes [m]
     if shape.type == "cylinder":
-        room = shape.radius - float(np.hypot(middle[0], middle[1]))
+        edge_distance = shape.radius - float(np.hypot(middle[0], middle[1]))
     else:
-        room = min(half[k] - abs(middle[k]) for k in range(3) if k != axis)
-    if room < suction_cup.radius:
-        beyond = (suction_cup.radius - room) * 1e3
+        edge_distance = min(half[k] - abs(middle[k]) for k in range(3) if k != axis)
+    if edge_distance < suction_cup.radius:
+        beyond = (suction_cup.radius - edge_distance) * 1e3
         return f"the lip of radius {suction_cup.radius * 1e3:g} mm reaches {beyond:.1f} mm beyond the face"
     return ""
 
 
-# A face may be turned by this much from the pads and still count as flat on them; compliant pads take it up.
+# Largest angle between a face and the pads at which the face still counts as flat on them [rad].
 FACE_TOLERANCE = np.radians(3.0)
 
-# Pads close symmetrically: the item's middle may be off the tool's by this much before the item would be pushed [m].
+# Largest offset of the item's middle from that of the symmetrically closing pads, along the closing axis [m].
 CENTRE_TOLERANCE = 1e-3
 
-# An explicit patch lies within this of the item's surface; two patches face each other within this [m].
+# Largest distance of an explicit patch from the item's surface [m].
 TOUCH_TOLERANCE = 1e-3
 
 
 def check_on_pad(gripper: Gripper, patch: Patch) -> None:
-    """An explicit patch lies on the pad, all of it."""
+    """Checks that an explicit patch lies on the pad as a whole.
+
+    Raises:
+        GraspInvalid: it reaches beyond the pad.
+    """
     across = np.array([-patch.direction[1], patch.direction[0]])
     if patch.kind == "disc":
         extent = np.full(2, float(patch.size[0]))
@@ -86,29 +105,53 @@ def check_on_pad(gripper: Gripper, patch: Patch) -> None:
 
 
 def check_touch(item: Item, tool_T_item: pin.SE3, patch: Patch, y: float) -> None:
-    """The item's surface is where an explicit patch says."""
+    """Checks that the item's surface is where an explicit patch says.
+
+    Args:
+        item: the item.
+        tool_T_item: pose of the item in the tool frame.
+        patch: the patch, whose centre is in tool x and z.
+        y: where the patch lies along the closing axis of the tool [m].
+
+    Raises:
+        GraspInvalid: the surface is farther from the patch's centre than `TOUCH_TOLERANCE`.
+    """
     point = coal.Transform3s(np.eye(3), np.array([patch.center[0], y, patch.center[1]]))
     probe, request = coal.Sphere(1e-6), coal.DistanceRequest()
-    gaps = []
+    distances = []
     for shape in item.shapes:
         placement = tool_T_item * shape.placement
-        there = coal.Transform3s(placement.rotation, placement.translation)
-        gaps.append(coal.distance(shape.geometry(), there, probe, point, request, coal.DistanceResult()))
-    if abs(min(gaps)) > TOUCH_TOLERANCE:
-        raise GraspInvalid("grasp.patches", f"the item's surface is {min(gaps) * 1e3:.1f} mm from a patch; at most 1 mm")
+        pose = coal.Transform3s(placement.rotation, placement.translation)
+        distances.append(coal.distance(shape.geometry(), pose, probe, point, request, coal.DistanceResult()))
+    if abs(min(distances)) > TOUCH_TOLERANCE:
+        raise GraspInvalid("grasp.patches", f"the item's surface is {min(distances) * 1e3:.1f} mm from a patch; at most 1 mm")
 
 
 def find_patches(gripper: Gripper, item: Item, tool_T_item: pin.SE3) -> tuple[tuple[Patch, Patch], float]:
+    """Finds the two patches where closing pads touch an item.
+
+    Args:
+        gripper: the gripper.
+        item: the item.
+        tool_T_item: pose of the item in the tool frame.
+
+    Returns:
+        The patches on the pads at +y and −y of the tool, and the distance between them [m].
+
+    Raises:
+        GraspInvalid: no face lies between the pads, a face is turned from them, the item is off centre, or one of its shapes has
+            no patches that can be found (a mesh).
+    """
     sides = []
     for side in (1.0, -1.0):
-        found = [
+        contacts = [
             contact
             for shape in item.shapes
             if (contact := _touch(gripper, shape, tool_T_item * shape.placement, side)) is not None
         ]
-        if not found:
+        if not contacts:
             raise GraspInvalid("grasp.tool_T_item", "no face of the item lies between the pads")
-        sides.append(max(found, key=lambda contact: side * contact[0]))
+        sides.append(max(contacts, key=lambda contact: side * contact[0]))
     (top, patch_top), (bottom, patch_bottom) = sides
     middle = (top + bottom) / 2
     if abs(middle) > CENTRE_TOLERANCE:
@@ -120,7 +163,17 @@ def find_patches(gripper: Gripper, item: Item, tool_T_item: pin.SE3) -> tuple[tu
 
 
 def _touch(gripper: Gripper, shape: Shape, tool_T_shape: pin.SE3, side: float) -> tuple[float, Patch] | None:
-    """(y of the face, patch) where the pad at +y (side 1) or −y meets this shape, or None where it misses it."""
+    """Finds where one pad touches one shape; None where it misses the shape.
+
+    Args:
+        gripper: the gripper.
+        shape: one shape of the item.
+        tool_T_shape: pose of the shape in the tool frame.
+        side: 1 for the pad at +y of the tool, −1 for the one at −y.
+
+    Returns:
+        The y coordinate of the touched face in the tool frame [m], and the patch.
+    """
     half, center = np.asarray(gripper.pad_size) / 2, np.asarray(gripper.pad_center)
     rotation, origin = tool_T_shape.rotation, tool_T_shape.translation
     if shape.type == "box":
@@ -137,6 +190,7 @@ def _touch(gripper: Gripper, shape: Shape, tool_T_shape: pin.SE3, side: float) -
 def _touch_box(
     shape: Shape, rotation: Array, origin: Array, side: float, half: Array, center: Array
 ) -> tuple[float, Patch] | None:
+    """Touch of a box: the part of its face that lies on the pad `center` ± `half` (arguments and result as in `_touch`)."""
     axis = int(np.argmax(np.abs(rotation[1])))
     tilt = np.arccos(np.clip(abs(rotation[1, axis]), 0, 1))
     if tilt > FACE_TOLERANCE:
@@ -152,7 +206,7 @@ def _touch_box(
 
 
 def _touch_round(gripper: Gripper, shape: Shape, rotation: Array, origin: Array, side: float) -> tuple[float, Patch] | None:
-    """Cylinder or capsule: along the closing axis its end is gripped, across it a line of its side."""
+    """Touch of a cylinder or capsule: its end where its axis is along the closing axis, a line of its side where it is across."""
     half, center = np.asarray(gripper.pad_size) / 2, np.asarray(gripper.pad_center)
     axis = rotation[:, 2]
     along = abs(axis[1])
@@ -176,20 +230,27 @@ def _touch_round(gripper: Gripper, shape: Shape, rotation: Array, origin: Array,
 
 
 def _clip_segment(start: Array, end: Array, half: Array, center: Array) -> tuple[Array, Array] | None:
-    """The part of a segment inside the rectangle center ± half (Liang–Barsky)."""
+    """Clips a segment to the rectangle center ± half (Liang–Barsky); None where nothing is inside.
+
+    Args:
+        start: (2,) first end [m].
+        end: (2,) other end [m].
+        half: (2,) half edges of the rectangle [m].
+        center: (2,) centre of the rectangle [m].
+    """
     low, high = 0.0, 1.0
     step = end - start
     for axis in (0, 1):
         for sign in (1.0, -1.0):
             slope = sign * step[axis]
-            room = half[axis] - sign * (start[axis] - center[axis])
+            distance = half[axis] - sign * (start[axis] - center[axis])
             if abs(slope) < 1e-15:
-                if room < 0:
+                if distance < 0:
                     return None
             elif slope > 0:
-                high = min(high, room / slope)
+                high = min(high, distance / slope)
             else:
-                low = max(low, room / slope)
+                low = max(low, distance / slope)
     if high - low <= 1e-9:
         return None
     return start + low * step, start + high * step

@@ -1,4 +1,4 @@
-"""The world: named obstacles, and which contacts are allowed at the ends of a motion."""
+"""The scene: obstacles, contacts that are allowed at the ends of a motion, and corridors for leaving and reaching them."""
 
 from __future__ import annotations
 
@@ -13,25 +13,28 @@ from fastmove.errors import InputError
 from fastmove.geometry.pose_trajectory import PoseTrajectory
 from fastmove.geometry.shapes import Shape
 
+# Name of the held item, which no obstacle may have.
 ITEM = "item"
 
-# Full clearance is required once the item has moved this far from its pose at that end [m].
+# Distance of the item from its pose at an end from which on an allowed contact has its full clearance [m].
 FADE_DISTANCE = 0.010
 
-# Deepest overlap of an allowed contact at an end that still counts as touching [m].
+# Deepest overlap in an allowed contact that still counts as touching [m].
 CONTACT_DEPTH = 0.0005
 
-# The tip of a corridor's cone is this wide [m].
+# Distance by which a corridor's cone is widened, so that its tip is not a point [m].
 CORRIDOR_TIP = 0.0005
 
 
 @dataclass(frozen=True)
 class Obstacle:
-    """An obstacle: convex shapes, each at its pose in the world.
+    """An obstacle of convex shapes, each at its pose in the world.
 
     Attributes:
-        shapes: one (given alone, or in a tuple), or those that cover a mesh, a point cloud or a height map (see `cover`).
-        motion: of an obstacle that moves, the pose of its frame over time; its shapes' poses are in that frame then.
+        name: unique name in the scene.
+        shapes: one shape (alone or in a tuple), or those that cover a mesh, a point cloud or a height map (see
+            `geometry.box_cover`).
+        motion: pose of a moving obstacle's frame in the world over time, its shapes' poses being in that frame; None = it stands.
     """
 
     name: str
@@ -46,23 +49,27 @@ class Obstacle:
 
     @property
     def shape(self) -> Shape:
-        """The first."""
+        """The first shape."""
         return self.shapes[0]
 
     @property
     def placement(self) -> pin.SE3:
-        """Pose of the first shape, in the world or in the frame that moves."""
+        """Pose of the first shape in the world, or in the frame of a moving obstacle."""
         return self.shape.placement
 
     def settled(self) -> Obstacle:
-        """The same; one whose motion is over by time 0 as what it is from then on, an obstacle that stands still."""
+        """Returns a standing obstacle for one whose motion is over by time 0, else this obstacle itself."""
         if self.motion is None or self.motion.end > 0:
             return self
-        there = self.motion.poses[-1]
-        return Obstacle(self.name, tuple(replace(s, placement=there * s.placement) for s in self.shapes))
+        last = self.motion.poses[-1]
+        return Obstacle(self.name, tuple(replace(s, placement=last * s.placement) for s in self.shapes))
 
     def moved(self, by: pin.SE3) -> Obstacle:
-        """The same, every pose in the world multiplied by this motion from the left."""
+        """Returns a moved copy of the obstacle.
+
+        Args:
+            by: transform in the world by which every pose is multiplied from the left.
+        """
         if self.motion is not None:
             return replace(self, motion=self.motion.moved(by))
         return Obstacle(self.name, tuple(replace(s, placement=by * s.placement) for s in self.shapes))
@@ -70,11 +77,15 @@ class Obstacle:
 
 @dataclass(frozen=True)
 class AllowedContact:
-    """The item may touch this obstacle at the start, the goal, or both.
+    """Permission for the item to touch one obstacle at the start, the goal, or both.
 
     The clearance required of the pair grows from its distance d0 at that end to the full one:
     d(t) ≥ d0 + (clearance − d0)·min(1, l(t)/10 mm), with l the largest displacement of any item point from its pose
     at that end.  Lifting off passes; dragging along does not.
+
+    Attributes:
+        obstacle: name of the obstacle.
+        at: start, goal or both.
     """
 
     obstacle: str
@@ -85,20 +96,22 @@ class AllowedContact:
             raise InputError("allowed_contacts.at", f"is {self.at!r}; allowed: start, goal, both")
 
     def applies(self, end: str) -> bool:
+        """Whether the contact is allowed at this end, `start` or `goal`."""
         return self.at in (end, "both")
 
 
 @dataclass(frozen=True)
 class Corridor:
-    """The item leaves its pose at the start, or reaches the one at the goal, straight within a cone.
+    """Demand that the item leaves its pose at the start, or reaches the one at the goal, within a narrow cone.
 
-    With δ the displacement of the grasp's origin from that end, u the direction and α the angle: wherever ‖δ‖ is less than
+    With δ the displacement of the grasp frame's origin from that end, u the direction and α the angle: wherever ‖δ‖ is less than
     `length`, sin α (δ·u) − cos α ‖δ − (δ·u) u‖ + 0.5 mm ≥ 0.
 
     Attributes:
         at: start or goal.
-        direction: (3,) away from that end, in the world (made a unit vector).
-        length: [m].  angle: half angle of the cone [rad].
+        direction: (3,) axis of the cone in the world, away from that end; made a unit vector.
+        length: distance from that end within which the cone holds [m].
+        angle: half angle of the cone [rad].
     """
 
     at: str
@@ -121,10 +134,13 @@ class Corridor:
 
 @dataclass(frozen=True)
 class Scene:
-    """Named obstacles (names are unique), what may touch at the ends, and how the ends are left and reached.
+    """The surroundings of a motion: obstacles, allowed contacts and corridors.
 
     Attributes:
-        tolerance: every point of an obstacle may be this far from where it is believed to be [m]; clearances widen by it.
+        obstacles: obstacles with unique names.
+        allowed_contacts: contacts of the item that are allowed at the ends.
+        corridors: cones in which the ends are left and reached.
+        tolerance: largest distance of any point of an obstacle from its nominal place [m]; clearances are widened by it.
     """
 
     obstacles: tuple[Obstacle, ...] = ()
@@ -154,18 +170,24 @@ class Scene:
         return any(o.motion is not None for o in self.obstacles)
 
     def after(self, time: float) -> Scene:
-        """The same, seen from a clock that begins at `time` [s]."""
+        """Returns the scene as seen from a clock that begins at `time` [s]."""
         later = (o if o.motion is None else replace(o, motion=o.motion.after(time)) for o in self.obstacles)
         return replace(self, obstacles=tuple(later)) if self.moving else self
 
     def changed(
         self, add: Iterable[Obstacle] = (), remove: Iterable[str] = (), move: Mapping[str, pin.SE3] | None = None
     ) -> Scene:
-        """The scene after a change: obstacles taken away, moved (poses in the world multiplied from the left) and added (one of
-        a name that is there already replaces it).  Contacts allowed with what is gone, or moves now, go, too.
+        """Returns the scene after obstacles were removed, moved and added.
+
+        Allowed contacts with obstacles that are gone, or that move over time now, are dropped.
+
+        Args:
+            add: obstacles to add; one whose name is there already replaces that obstacle.
+            remove: names of the obstacles to remove.
+            move: transform in the world for each obstacle to move, by name; its poses are multiplied by it from the left.
 
         Raises:
-            InputError: a name to remove or move is not there.
+            InputError: there is no obstacle of a name to remove or move.
         """
         move, gone, new = dict(move or {}), set(remove), {o.name: o for o in add}
         for name in sorted(gone | set(move)):

@@ -1,13 +1,14 @@
-"""What an item tolerates beside a squeeze: tilt, shock, leaning over, turning between the pads.
+"""What an item tolerates beside the squeeze of the grip: tilt, leaning over, shock, and turning between the pads.
 
-All but the last are limits on the specific force f/m of its centre of mass, what an accelerometer in it would read: at rest it
-points up with 9.81 m/s².  With u the item's up axis, ⊥ the part across it and φ the angle allowed,
+All but the last are limits on the specific force f/m of the item's centre of mass, what an accelerometer in it would read: at
+rest it points up with 9.81 m/s².  With u the item's up axis, f⊥ the part of f across u, φ the allowed angle and s the largest
+specific force,
 
-    tilt     ‖f⊥‖ ≤ tan φ (u·f)         an open container spills when the liquid's surface leans: second-order cone
+    tilt     ‖f⊥‖ ≤ tan φ (u·f)         an open container spills when the liquid's surface leans; a second-order cone
     upright  the same for f at rest     the item itself leans by at most φ, however it is accelerated
-    shock    ‖f‖ ≤ m s                  second-order cone
-    swing    |m_y| ≤ share · 2 μ F c    torsion asked of the pads, as a share of what they have: a soft item turns about the
-                                        pinch axis before they slip
+    shock    ‖f‖ ≤ m s                  a second-order cone
+    swing    |m_y| ≤ share · 2 μ F c    torsion that the pads must bear, as a share of their capacity: a soft item turns about
+                                        the pinch axis before the pads slip
 """
 
 from __future__ import annotations
@@ -19,16 +20,20 @@ import numpy as np
 from fastmove.arrays import Array, readonly
 from fastmove.errors import InputError
 
+# Standard gravity, to which the weight of a body is scaled [m/s²].
 GRAVITY = 9.81
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """Attributes:
-    tilt, upright: largest angles [rad]; infinite = any.
-    up: (3,) in the item frame, made a unit vector.
-    shock: largest specific force, gravity included [m/s²].
-    swing: largest share of the pads' torsion, up to 1.
+    """What an item tolerates; the default is anything.
+
+    Attributes:
+        tilt: largest angle between the specific force and the up axis [rad]; infinite = any.
+        upright: largest angle by which the item leans from the vertical [rad]; infinite = any.
+        shock: largest specific force, gravity included [m/s²]; infinite = any.
+        swing: largest share of the pads' torsion capacity, up to 1.
+        up: (3,) up axis in the item frame, made a unit vector.
     """
 
     tilt: float = float("inf")
@@ -55,17 +60,18 @@ class Tolerance:
 
     @property
     def angles(self) -> bool:
-        """Whether an angle is limited."""
+        """Whether the tilt angle or the upright angle is limited."""
         return bool(np.isfinite(self.tilt) or np.isfinite(self.upright))
 
 
 @dataclass(frozen=True)
 class ToleranceCone:
-    """‖A W‖ + b·W ≤ limit for the wrench W of one member.
+    """A second-order cone ‖A W‖ + b·W ≤ limit that the contact wrench W of one member must stay in.
 
     Attributes:
-        matrix, offset: A (k, 6), b (6,), in shares of the item's weight.
-        limit: 0 or 1.
+        slope: matrix A (k, 6) [1/N, 1/Nm].
+        offset: vector b (6,) [1/N, 1/Nm].
+        limit: right-hand side, 0 or 1.
     """
 
     slope: Array
@@ -74,11 +80,15 @@ class ToleranceCone:
 
 
 class ToleranceModel:
-    """The limits of one held item on the wrenches of its members.
+    """The limits that the tolerance of one held item puts on the contact wrenches of its members.
 
-    Args:
-        up: (3,) in the grasp frame.
-        masses: (M,) of the members [kg].
+    Wrenches are those that the hand exerts on the item, in the grasp frame [N, Nm].
+
+    Attributes:
+        tolerance: what the item tolerates.
+        up: (3,) unit up axis in the grasp frame.
+        masses: (M,) masses of the members [kg].
+        active: whether tilt, upright or shock is limited (swing is a limit of the contact model).
     """
 
     def __init__(self, tolerance: Tolerance, up: Array, masses: Array) -> None:
@@ -90,7 +100,12 @@ class ToleranceModel:
         self.active = tolerance.angles or np.isfinite(tolerance.shock)
 
     def utilisation(self, wrench: Array, at_rest: bool) -> Array:
-        """Largest use, 1 = limit, of wrenches (N, M, 6) in motion, or at rest (N, M)."""
+        """Computes the utilisation (N, M) of the limits by wrenches, 1 = limit.
+
+        Args:
+            wrench: (N, M, 6) contact wrenches in the grasp frame [N, Nm].
+            at_rest: whether they are the wrenches at rest, for which the angles are limits of leaning and shock is none.
+        """
         t = self.tolerance
         force = wrench[..., :3]
         angle = np.arctan2(np.linalg.norm(force @ self._across.T, axis=-1), force @ self.up)
@@ -99,15 +114,21 @@ class ToleranceModel:
         return np.asarray(np.maximum(angle / t.tilt, np.linalg.norm(force, axis=-1) / (self.masses * t.shock)))
 
     def cones(self, member: int, at_rest: bool, share: float) -> list[ToleranceCone]:
-        """For one member, with this share of every limit."""
-        t, weight, found = self.tolerance, float(self.masses[member]) * GRAVITY, []
+        """Lists the second-order cones that keep one member within a share of every limit.
+
+        Args:
+            member: index of the member.
+            at_rest: whether the cones are for wrenches at rest (see `utilisation`).
+            share: share of every limit that may be used.
+        """
+        t, weight, rows = self.tolerance, float(self.masses[member]) * GRAVITY, []
         angle = min(t.tilt, t.upright) if at_rest else t.tilt
         if np.isfinite(angle):
             matrix, offset = np.zeros((2, 6)), np.zeros(6)
             matrix[:, :3], offset[:3] = self._across / (np.tan(share * angle) * weight), -self.up / weight
-            found.append(ToleranceCone(matrix, offset, 0.0))
+            rows.append(ToleranceCone(matrix, offset, 0.0))
         if not at_rest and np.isfinite(t.shock):
             matrix = np.zeros((3, 6))
             matrix[:, :3] = np.eye(3) / (share * float(self.masses[member]) * t.shock)
-            found.append(ToleranceCone(matrix, np.zeros(6), 1.0))
-        return found
+            rows.append(ToleranceCone(matrix, np.zeros(6), 1.0))
+        return rows

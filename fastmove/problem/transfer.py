@@ -1,4 +1,4 @@
-"""TransferProblem: everything that defines one transfer, valid once built."""
+"""The transfer problem: everything that defines one transfer, validated when it is built."""
 
 from __future__ import annotations
 
@@ -22,17 +22,24 @@ from fastmove.robot.model import RobotModel
 
 @dataclass(frozen=True, repr=False)
 class TransferProblem:
-    """One transfer.
+    """One transfer of held items from a start state to a goal; building one validates it.
 
     Attributes:
-        holds: what is held by which gripper; a tuple, empty for a bare arm.
-        limits: name of the robot's limit set.
-        clearance: least distance of arm, hand and item to everything, allowed contacts apart [m].
-        gravity: (3,) in the world [m/s²].
-        hold_active: False drops the hold from plan and certificate, for comparison only (its use is still in the profile).
+        name: name of the problem.
+        robot: the robot.
+        holds: held items, one per gripper in use; empty for a bare arm.
+        scene: obstacles, allowed contacts and corridors.
+        start: state that the motion begins in.
+        goal: where the motion may end, at rest.
+        limits: name of the limit set of the robot.
+        clearance: least distance of arm, hand and item from everything else, but for allowed contacts [m].
+        gravity: (3,) gravity in the world [m/s²].
+        hold_active: whether the hold is limited; False drops it from plan and certificate, for comparison only (its use is still
+            in the profile).
+        release_opening: at both ends the hand must be free with its pads wider apart than the item by this [m]; 0 = no check.
         alternatives: other ways to hold the same item, for `plan_contacts`.
-        constraints: of the user's own, all along the motion; those of the limit set's further kinds are added to them.
-        release_opening: at both ends the hand must be free with its pads this much wider apart than the item [m]; 0 = no check.
+        constraints: user-defined constraints that hold all along the motion.
+        path_constraints: `constraints` and those that the limit set of the robot demands by registered limit kinds.
     """
 
     name: str
@@ -65,10 +72,10 @@ class TransferProblem:
                 raise InputError(f"start.{key}", f"needs {n} numbers, one per joint of {self.robot.name}")
         if any(p.of == ITEM for p in self.goal.poses) and not self.holds:
             raise InputError("goal.poses", "place the item, but nothing is held; place the tool instead (of = tool)")
-        found = self.goal.configurations
-        if (len(found) and found.shape[1] != n) or not (len(found) or self.goal.poses):
+        goal_q = self.goal.configurations
+        if (len(goal_q) and goal_q.shape[1] != n) or not (len(goal_q) or self.goal.poses):
             raise InputError("goal.q", f"needs {n} numbers, one per joint of {self.robot.name}")
-        if not np.all(np.isfinite(found)):
+        if not np.all(np.isfinite(goal_q)):
             raise InputError("goal.q", "has numbers that are not finite [rad]")
         mass = sum(max(body.mass for body in held.bodies) for held in self.holds)
         if mass > self.robot.payload:
@@ -81,19 +88,19 @@ class TransferProblem:
         self._add_constraints(self.limit_set)
 
     def _add_constraints(self, limits: LimitSet) -> None:
-        """The constraints all along the motion: found once, so that a worker process needs no registry."""
-        further = [registries.limit_kinds.get(key).constraint(value) for key, value in limits.others.items()]
-        every = (*self.constraints, *further)
-        names = [constraint.kind.name for constraint in every]
+        """Sets `path_constraints`, once when the problem is built, so that a worker process needs no registry."""
+        from_limits = [registries.limit_kinds.get(key).constraint(value) for key, value in limits.others.items()]
+        constraints = (*self.constraints, *from_limits)
+        names = [constraint.kind.name for constraint in constraints]
         taken = {kind.name for kind in KINDS}
         for name in names:
             if names.count(name) > 1 or name in taken:
                 raise InputError("constraints", f"{name!r} is there twice; every constraint needs a kind of its own")
-        object.__setattr__(self, "path_constraints", every)
+        object.__setattr__(self, "path_constraints", constraints)
 
     @property
     def limit_kinds(self) -> tuple[LimitKind, ...]:
-        """Every kind that a certificate of this problem has, in its order."""
+        """All limit kinds that a certificate of this problem has, in the order of the certificate."""
         return (*KINDS, *(constraint.kind for constraint in self.path_constraints))
 
     def __repr__(self) -> str:
@@ -107,7 +114,7 @@ class TransferProblem:
         )
 
     def _check_start(self, limits: LimitSet) -> None:
-        """The start satisfies position, velocity and acceleration limits, and can stay inside the velocity limit.
+        """Checks that the start is within position, velocity and acceleration limits, and can stay within the velocity limit.
 
         With |a| > 0 the velocity grows by at least a²/2j before the acceleration can reach zero.
         """
@@ -129,37 +136,40 @@ class TransferProblem:
 
     @property
     def corridors(self) -> tuple[Corridor, ...]:
-        """Those of the scene that are asked for: of the goal only where the hand opens there."""
+        """Corridors of the scene that are required; those of the goal are only where the hand opens there."""
         return tuple(c for c in self.scene.corridors if c.at == "start" or self.goal.opens_hand)
 
     @cached_property
     def limit_set(self) -> LimitSet:
+        """The limit set of the robot that `limits` names."""
         return self.robot.limit_set(self.limits)
 
     @cached_property
     def member_indices(self) -> tuple[tuple[int, ...], ...]:
-        """For every member of the set that is planned for, the number of the body in each hold.
+        """For every combination of bodies that is planned for, the index of the body in each hold.
 
-        Every body is in some member.  Where several items are uncertain, those of one are met by those of the other from
-        either end of their lists (heavy and heavy, heavy and light), not by all: that would be thousands.  What the fingers
-        carry depends on one body at a time; of torques the certificate knows every combination.
+        Every body is in some combination.  Where several items are uncertain, their lists of bodies are paired in order and
+        reversed (heavy with heavy, heavy with light) instead of in all combinations, which would be thousands.  What the fingers
+        carry depends on one body at a time; for torques the certificate covers every combination.
         """
         sizes = [len(held.bodies) for held in self.holds]
-        found = [tuple(min(k, size - 1) for size in sizes) for k in range(max(sizes, default=1))]
+        combinations = [tuple(min(k, size - 1) for size in sizes) for k in range(max(sizes, default=1))]
         if sum(size > 1 for size in sizes) > 1:
             flip = lambda part, k: tuple(sizes[j] - 1 - n if j == k else n for j, n in enumerate(part))  # noqa: E731
-            found += [flip(part, k) for k in range(1, len(sizes)) for part in tuple(found)]
-        return tuple(dict.fromkeys(found))
+            combinations += [flip(part, k) for k in range(1, len(sizes)) for part in tuple(combinations)]
+        return tuple(dict.fromkeys(combinations))
 
     @property
     def members(self) -> int:
-        """Number of bodies, or of combinations of them, that are planned for (1 for a bare arm)."""
+        """Number of combinations of bodies that are planned for; 1 for a bare arm."""
         return len(self.member_indices)
 
     @cached_property
     def spanning_members(self) -> tuple[Array, Array]:
-        """(indices (B,), weights (members, B)): what is linear in a body's inertial parameters is, for every member, this
-        combination of what it is for those at the indices."""
+        """Members from which everything that is linear in the inertial parameters follows for all members.
+
+        Indices (B,) of these members, and weights (members, B): a quantity of every member is the weighted sum of that of these.
+        """
         rows = [
             [held.bodies[n].toDynamicParameters() for held, n in zip(self.holds, part, strict=True)]
             for part in self.member_indices
@@ -168,16 +178,16 @@ class TransferProblem:
 
     @property
     def uncertain(self) -> bool:
-        """Whether anything may be other than believed."""
+        """Whether anything, of the held items or the obstacles, may differ from its nominal value."""
         return self.scene.tolerance > 0 or any(not h.uncertainty.exact or len(h.item.members) > 1 for h in self.holds)
 
     def nominal(self) -> TransferProblem:
-        """The same with everything exactly as believed: the first member of each item, the grasp and the scene as given."""
+        """Returns the problem without uncertainty: each held item is its first member, grasp and scene are as given."""
         items = [replace(h.item, members=h.item.members[:1]) for h in self.holds]
         holds = tuple(hold(h.gripper, item, h.grasp) for h, item in zip(self.holds, items, strict=True))
-        others = tuple(hold(h.gripper, h.item, h.grasp) for h in self.alternatives)
-        return self.with_(holds=holds, alternatives=others, scene=replace(self.scene, tolerance=0.0))
+        alternatives = tuple(hold(h.gripper, h.item, h.grasp) for h in self.alternatives)
+        return self.with_(holds=holds, alternatives=alternatives, scene=replace(self.scene, tolerance=0.0))
 
     def with_(self, **changes: object) -> TransferProblem:
-        """A copy with these attributes changed, validated again."""
+        """Returns a copy with these attributes changed, validated again."""
         return replace(self, **changes)  # type: ignore[arg-type]

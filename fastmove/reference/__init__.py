@@ -1,1 +1,1 @@
-"""A second optimiser, to hold the first one to account: one nonlinear program over the whole motion (IPOPT)."""
+"""A second optimiser that checks the planner's results: one nonlinear program over the whole motion, solved by IPOPT."""

@@ -1,7 +1,8 @@
-"""Newton–Euler in CasADi: torques and wrenches as expressions, written apart from `dynamics` so that each can check the other.
+"""The recursive Newton–Euler algorithm in CasADi: joint torques and contact wrenches as expressions.
 
-Luh, Walker & Paul, J. Dyn. Sys. Meas. Control 102(2), 1980: velocities and accelerations outwards along the tree, forces back.
-Taken from the body tree: joint placements and axes, link inertias, armature and damping, and where the item hangs.
+It is written independently of `dynamics` so that each can check the other.  Luh, Walker & Paul, J. Dyn. Sys. Meas. Control
+102(2), 1980: velocities and accelerations outwards along the tree, forces back.  Shared with `dynamics` are only the data of the
+body tree: joint placements and axes, link inertias, armature and damping, and the grasp frames.
 """
 
 from __future__ import annotations
@@ -17,14 +18,22 @@ from fastmove.problem.transfer import TransferProblem
 
 
 def body_parameters(body: pin.Inertia) -> Array:
-    """(10,) m, m c, and the inertia about the frame's origin (xx, xy, yy, xz, yz, zz): efforts are linear in them."""
+    """Returns the inertial parameters of a body, in which efforts are linear.
+
+    Returns:
+        (10,) mass m [kg], m c [kg m], and the inertia about the frame's origin (xx, xy, yy, xz, yz, zz) [kg m²].
+    """
     mass, c = float(body.mass), np.array(body.lever)
     inertia = np.array(body.inertia) + mass * (c @ c * np.eye(3) - np.outer(c, c))
     return np.concatenate([[mass], mass * c, inertia[[0, 0, 1, 0, 1, 2], [0, 1, 1, 2, 2, 2]]])
 
 
 def members_parameters(problem: TransferProblem) -> Array:
-    """(members, 10 per hold) of everything that may be held; in the grasp frames."""
+    """Returns the inertial parameters of every member of the item set.
+
+    Returns:
+        (members, 10 · holds) parameters of `body_parameters`, in the grasp frames.
+    """
     rows = [
         [body_parameters(held.bodies[n]) for held, n in zip(problem.holds, part, strict=True)] for part in problem.member_indices
     ]
@@ -32,19 +41,25 @@ def members_parameters(problem: TransferProblem) -> Array:
 
 
 def efforts_function(problem: TransferProblem, assembly: Assembly) -> ca.Function:
-    """CasADi function (q, v, a, bodies (10 per hold)) -> torques (n,) [Nm], then the wrench [f; m] of every hold in its grasp
-    frame [N, Nm]: Newton–Euler out along the tree and back.
+    """Builds the CasADi function of inverse dynamics by the recursive Newton–Euler algorithm.
 
     Accelerations are those of frame origins (not spatial ones), gravity subtracted; all vectors in their own joint's frame.
+
+    Args:
+        problem: transfer whose armature and damping count.
+        assembly: body tree of that problem, with its grasp frames.
+
+    Returns:
+        Function (q, v, a, bodies (10 · holds,)) -> joint torques (n,) [Nm], then the contact wrench [f; m] of every hold in its
+        grasp frame [N, Nm], in one column.
     """
     arm, tree = assembly.arm, Kinematics(assembly.arm)
     n = tree.n
     q, v, a = (ca.SX.sym(name, n) for name in "qva")
     bodies = ca.SX.sym("bodies", 10 * len(assembly.hold_frames))
     zero = ca.SX.zeros(3)
-    frames: list[tuple[ca.SX, ...]] = [
-        (ca.SX.eye(3), zero, zero, zero, ca.SX(-np.array(arm.gravity.linear)))
-    ]  # R, r in parent; ω, α, a
+    # per frame: rotation R and origin r in the parent, then ω, α and acceleration of the origin
+    frames: list[tuple[ca.SX, ...]] = [(ca.SX.eye(3), zero, zero, zero, ca.SX(-np.array(arm.gravity.linear)))]
     loads = [(zero, zero)]
     for k in range(n):
         frames.append(_moved(tree, k, frames[tree.parents[k]], q[k], v[k], a[k]))
@@ -69,12 +84,12 @@ def efforts_function(problem: TransferProblem, assembly: Assembly) -> ca.Functio
 
 
 def _at(w: ca.SX, alpha: ca.SX, origin: ca.SX, r: ca.SX) -> ca.SX:
-    """Acceleration of the point r of a body."""
+    """Returns the acceleration of the point r of a body [m/s²]."""
     return origin + ca.cross(alpha, r) + ca.cross(w, ca.cross(w, r))
 
 
 def _moved(tree: Kinematics, k: int, parent: tuple[ca.SX, ...], q: ca.SX, v: ca.SX, a: ca.SX) -> tuple[ca.SX, ...]:
-    """Rotation and origin of joint k's frame in its parent's, and its ω, α and acceleration of the origin, in its own."""
+    """Returns joint k's frame: rotation and origin in its parent's; ω, α and acceleration of the origin in its own."""
     s = ca.SX(tree.local_axis[k])
     rotation, r = ca.SX(tree.offset_rotation[k]), ca.SX(tree.offset[k])
     slides = bool(tree.prismatic[k])
@@ -91,8 +106,10 @@ def _moved(tree: Kinematics, k: int, parent: tuple[ca.SX, ...], q: ca.SX, v: ca.
 
 
 def _load(body: ca.SX, w: ca.SX, alpha: ca.SX, origin: ca.SX) -> tuple[ca.SX, ca.SX]:
-    """Force, and moment about the frame's origin, that move a body as told: f = m a + α × mc + ω × (ω × mc),
-    m = I α + ω × I ω + mc × a, with I about the origin."""
+    """Returns the force and the moment about the frame's origin that give a body its motion.
+
+    f = m a + α × mc + ω × (ω × mc) and m = I α + ω × I ω + mc × a, with I about the origin.
+    """
     mass, first = body[0], body[1:4]
     xx, xy, yy, xz, yz, zz = (body[4 + k] for k in range(6))
     inertia = ca.vertcat(ca.horzcat(xx, xy, xz), ca.horzcat(xy, yy, yz), ca.horzcat(xz, yz, zz))
@@ -101,6 +118,6 @@ def _load(body: ca.SX, w: ca.SX, alpha: ca.SX, origin: ca.SX) -> tuple[ca.SX, ca
 
 
 def _added(load: tuple[ca.SX, ca.SX], child: tuple[ca.SX, ca.SX], rotation: ca.SX, r: ca.SX) -> tuple[ca.SX, ca.SX]:
-    """A parent's force and moment with its child's, handed over at r."""
+    """Returns a parent's force and moment with those of its child added, whose frame is at `rotation`, r in the parent's."""
     force = rotation @ child[0]
     return load[0] + force, load[1] + rotation @ child[1] + ca.cross(r, force)

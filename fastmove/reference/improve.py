@@ -1,4 +1,4 @@
-"""Improving a planned motion by a nonlinear program of another kind."""
+"""Improving a planned motion, or solving from random initial guesses, with the reference optimiser (IPOPT)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fastmove.search.initial_guess import bent_guess
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.trajectory import Trajectory
 
-START_SLACK = 1.3  # random starts: times the duration they need
+START_SLACK = 1.3  # initial duration of a random initial guess over the duration that it needs [1]
 
 
 def reference(
@@ -26,19 +26,21 @@ def reference(
     max_iter: int = 300,
     stoppable: bool = False,
 ) -> Reference:
-    """Improve a motion by IPOPT on its own breakpoints.
+    """Improves a motion by IPOPT on its own breakpoints.
 
     Args:
+        problem: transfer that the motion solves.
         trajectory: one phase with a spline, rest to rest, from the problem's start; where it ends is the goal.
-        refine: 2 halves every span first (knot insertion, exact), 1 does not.
-        tolerance: IPOPT's, of the scaled optimality conditions.
-        samples_per_span: points of torque and hold rows inside every span, equally spaced.
-        stoppable: also ask, as the planner does, that arm and hold could bear the item at rest (to 97 %) wherever it passes; no
-            limit of the problem, so without it a gain also counts what the planner gives away by that.
+        refine: 2 halves every span first (knot insertion, exact); 1 does not.
+        tolerance: IPOPT's tolerance on the scaled optimality conditions.
+        samples_per_span: number of equally spaced points of torque and hold rows inside every span.
+        max_iter: largest number of IPOPT iterations in a round.
+        stoppable: also ask, as the planner does, that arm and hold could bear the item at rest (to 97 %) wherever it passes.
+            This is no limit of the problem; without it a gain includes what the planner gives away by asking for it.
 
     Raises:
-        InputError: a moving start, a motion of several phases or without a spline, of other joints or another start, or a number
-            out of range.
+        InputError: the start moves, the motion has several phases, no spline, other joints or another start, the problem has
+            limits that the oracle does not know, or a number is out of range.
     """
     basis, points = _spline(problem, trajectory)
     if refine not in (1, 2):
@@ -59,26 +61,38 @@ def best_of(
     max_iter: int = 300,
     stoppable: bool = False,
 ) -> tuple[Reference, ...]:
-    """IPOPT from random motions on the trajectory's breakpoints, between its ends; the best first, failures last.
+    """Solves by IPOPT from random initial guesses between a trajectory's ends, on its breakpoints.
 
-    `start_duration` of each is the trajectory's, so that `gain` says by how much a random start beat it.
+    `start_duration` of every result is the trajectory's, so that `gain` says by how much a random initial guess beat it.
+
+    Args:
+        problem: transfer that the trajectory solves.
+        trajectory: as for `reference`.
+        starts: number of random initial guesses.
+        seed: seed of the first one; equal seeds give equal results.
+        tolerance: IPOPT's tolerance on the scaled optimality conditions.
+        max_iter: largest number of IPOPT iterations in a round.
+        stoppable: see `reference`.
+
+    Returns:
+        One result per initial guess, the fastest first, failures last.
 
     Raises:
         InputError: see `reference`.
     """
     basis, points = _spline(problem, trajectory)
     oracle = Oracle(problem, basis, points[0], points[-1], tolerance, 3, max_iter, stoppable)
-    found = []
+    results = []
     for k in range(starts):
         free = bent_guess(points[0], points[-1], problem.limit_set, basis, seed * 1000 + k)
         needed = oracle.needed(free, trajectory.duration)
         result = oracle.solve(free, START_SLACK * min(needed, 2 * trajectory.duration))
-        found.append(replace(result, start_duration=trajectory.duration))
-    return tuple(sorted(found, key=lambda r: (not r.ok, r.duration)))
+        results.append(replace(result, start_duration=trajectory.duration))
+    return tuple(sorted(results, key=lambda r: (not r.ok, r.duration)))
 
 
 def _spline(problem: TransferProblem, trajectory: Trajectory) -> tuple[SplineBasis, Array]:
-    """Basis and control points of a motion that the oracle can take."""
+    """Returns the basis and control points of a motion that the oracle can improve; raises InputError for others."""
     if not problem.start.at_rest:
         raise InputError("start", "moves; the oracle solves from rest to rest only")
     if problem.scene.moving:

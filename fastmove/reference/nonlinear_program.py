@@ -1,7 +1,7 @@
-"""The nonlinear program of `reference` for one round: rows with exact first and second derivatives, and IPOPT.
+"""The nonlinear program of one round of the oracle, with exact first and second derivatives, solved by IPOPT.
 
-The derivatives of torque and hold rows are CasADi's for one sample; the program gathers each sample's variables, maps the one
-function over all samples and scatters what comes back, which is many times faster than differentiating the whole.
+CasADi differentiates the torque and hold rows of one sample only.  The program gathers each sample's variables, maps that one
+function over all samples and scatters the results, which is many times faster than differentiating the whole.
 """
 
 from __future__ import annotations
@@ -20,15 +20,23 @@ from fastmove.reference.sample_rows import Limits, Local, Sites
 from fastmove.trajectory.bspline import SplineBasis
 
 CENTIMETRE = 0.01  # unit of clearance rows [m]
-CUSHION = 2e-4  # of clearance, for what linearised distances leave out [m]
-PRICE = 40.0  # of a lack of clearance [s/m]
-LEAST = 0.2  # duration over that at the start
+CUSHION = 2e-4  # padding that covers the error of linearised distances [m]
+PRICE = 40.0  # price of clearance violation [s/m]
+LEAST = 0.2  # smallest ξ = T/T0 [1]
 
 
 @dataclass(frozen=True)
 class _Block:
-    """Some rows of the program as expressions: values (K,), bounds (K,), Jacobian (K, variables), and a function that gives
-    the block's part of the Hessian for its multipliers (None where the rows are linear)."""
+    """Some rows of the program, as expressions.
+
+    Attributes:
+        value: (K,) values.
+        lower: (K,) lower bounds.
+        upper: (K,) upper bounds.
+        jacobian: (K, variables) Jacobian.
+        hessian: (variables, variables) upper triangle of the Hessian of multiplier · value; None where the rows are linear.
+        multiplier: (K,) symbol of the rows' multipliers.
+    """
 
     value: ca.MX
     lower: Array
@@ -40,10 +48,15 @@ class _Block:
 
 @dataclass(frozen=True)
 class Setting:
-    """What stays the same from round to round.
+    """The part of the program that stays the same in all rounds.
 
     Attributes:
-        start, goal: (n,) ends, at rest;  samples: where the rows of joint limits stand;  ipopt: IPOPT's options.
+        basis: spline basis.
+        start: (n,) configuration at rest [rad].
+        goal: (n,) configuration at rest [rad].
+        samples: basis matrices of the rows of joint limits.
+        limits: limits that rows are divided by.
+        ipopt: IPOPT's options.
     """
 
     basis: SplineBasis
@@ -55,16 +68,20 @@ class Setting:
 
     @property
     def n(self) -> int:
+        """Number of joints."""
         return len(self.goal)
 
 
 class Program:
-    """The nonlinear program of one round: x = (free control points, ξ, slacks).
+    """The nonlinear program of one round over x = (free control points, ξ, slacks).
 
     Args:
-        free, duration: the motion it starts from, and T0.
-        rows: of torque and hold, and where each stands.
-        contacts: near that motion, at the places `clearance` (s); `Contacts.sample` counts these.
+        setting: what stays the same in all rounds.
+        free: (K, n) free control points of the motion that it starts from [rad].
+        duration: duration T0 of that motion [s].
+        rows: torque and hold rows, each kind with its sites.
+        contacts: near pairs of that motion, with gradients; `NearPairs.sample` is an index into `clearance`.
+        clearance: (S,) samples s at which near pairs were looked for.
     """
 
     def __init__(
@@ -89,7 +106,7 @@ class Program:
             self.blocks.append(self._clearance())
 
     def _kinematics(self) -> _Block:
-        """(L x + c) / ξ^p for position, velocity, acceleration and jerk; one joint per row."""
+        """Returns the rows (L x + c) / ξ^p of position, velocity, acceleration and jerk; one joint per row."""
         fix, limits, n = self.setting, self.setting.limits, self.setting.n
         half, middle = (limits.high - limits.low) / 2, (limits.high + limits.low) / 2
         scales = (half, limits.velocity * self.duration, limits.acceleration * self.duration**2, limits.jerk * self.duration**3)
@@ -99,7 +116,7 @@ class Program:
             zip((samples.hull0, samples.hull1, samples.b2_break, samples.b3_span), scales, strict=True)
         ):
             inner = matrix[:, 3:-3]
-            kept = np.abs(inner).max(axis=1) > 0  # the fixed ends are not the solver's business
+            kept = np.abs(inner).max(axis=1) > 0  # rows of the fixed ends alone cannot change
             for i in range(n):
                 columns = np.zeros((int(kept.sum()), self.columns))
                 columns[:, i : self.n_free : n] = inner[kept] / scale[i]
@@ -113,14 +130,14 @@ class Program:
         return _Block(value, -bound, bound, ca.jacobian(value, self.x), ca.triu(hessian), multiplier)
 
     def _mapped(self, local: Local, sites: Sites) -> _Block:
-        """One `Local` at all its sites: gather its variables, map, scatter its derivatives."""
+        """Returns the rows of one `Local` at all its sites: gathers variables, maps, scatters derivatives."""
         n, count, width = self.setting.n, len(sites.first), local.width
         fixed = [np.tile(end, 3) for end in (self.setting.start, self.setting.goal)]
-        whole = ca.vertcat(fixed[0], self.x[: self.n_free], fixed[1], self.x[self.n_free])
+        all_points_and_xi = ca.vertcat(fixed[0], self.x[: self.n_free], fixed[1], self.x[self.n_free])
         index = np.concatenate(
             [sites.first[:, None] * n + np.arange(4 * n), np.full((count, 1), self.n_free + 6 * n)], axis=1
-        )  # (count, width) into `whole`
-        z = ca.reshape(whole[index.ravel().tolist()], width, count)
+        )  # (count, width) indices into `all_points_and_xi`
+        z = ca.reshape(all_points_and_xi[index.ravel().tolist()], width, count)
         column = np.where((index >= 3 * n) & (index < self.n_free + 3 * n), index - 3 * n, -1)
         column[:, -1] = self.n_free
         w, bodies = ca.DM(sites.weights.T), ca.DM(sites.bodies.T)
@@ -133,7 +150,10 @@ class Program:
         return _Block(ca.vec(value), -upper, upper, jacobian, self._summed_hessian(blocks, column), multiplier)
 
     def _scattered_jacobian(self, blocks: ca.MX, column: Array, rows: int) -> ca.MX:
-        """(rows · K, columns) from K blocks (rows, width) beside each other."""
+        """Returns the Jacobian (rows · K, columns) from K blocks (rows, width) beside each other.
+
+        `column` (K, width) is the variable of each entry, −1 where it is fixed.
+        """
         count, width = column.shape
         sample, inner, row = (k.ravel() for k in np.meshgrid(range(count), range(width), range(rows), indexing="ij"))
         kept = np.nonzero(column[sample, inner] >= 0)[0]
@@ -143,7 +163,10 @@ class Program:
         return ca.MX(sparsity, ca.vec(blocks)[kept[order.data - 1].tolist()])
 
     def _summed_hessian(self, blocks: ca.MX, column: Array) -> ca.MX:
-        """(columns, columns), upper triangle, from K blocks (width, width) beside each other."""
+        """Returns the Hessian's upper triangle (columns, columns), summed from K blocks (width, width) beside each other.
+
+        `column` (K, width) is the variable of each entry, −1 where it is fixed.
+        """
         count, width = column.shape
         sample, second, first = (k.ravel() for k in np.meshgrid(range(count), range(width), range(width), indexing="ij"))
         one, two = column[sample, first], column[sample, second]
@@ -157,7 +180,10 @@ class Program:
         return ca.MX(sparsity, gather @ ca.vec(blocks))
 
     def _clearance(self) -> _Block:
-        """(margin − cushion + ∇margin B δP) / cm + e ≥ 0, the cushion of fading contacts at most what there is now."""
+        """Returns the rows (margin − cushion + ∇margin B δP) / cm + e ≥ 0.
+
+        The cushion of a fading contact is at most its present margin.
+        """
         contacts = self.contacts
         b = self.setting.basis.design_matrix(self.clearance)[contacts.sample][:, 3:-3]
         slope = (b[:, :, None] * contacts.gradient[:, None, :]).reshape(len(b), -1) / CENTIMETRE
@@ -170,7 +196,14 @@ class Program:
         return _Block(jacobian @ self.x, lower, np.full(len(b), np.inf), ca.MX(jacobian), None, nothing)
 
     def solve(self, box: float) -> tuple[Array, float, str, int]:
-        """Free control points, none of them moved by more than `box` [rad], duration, IPOPT's status, iterations."""
+        """Solves the program by IPOPT.
+
+        Args:
+            box: largest distance by which a control point may move, in every joint [rad].
+
+        Returns:
+            Free control points (K, n) [rad], duration [s], IPOPT's return status, number of iterations.
+        """
         size, free = self.columns, self.n_free
         low, high = np.full(size, -np.inf), np.full(size, np.inf)
         low[:free], high[:free] = self.here.ravel() - box, self.here.ravel() + box
@@ -178,12 +211,13 @@ class Program:
         start = np.concatenate([self.here.ravel(), [1.0], np.maximum(-self.contacts.margin / CENTIMETRE, 0.0)])
         lower, upper = (np.concatenate([getattr(b, key) for b in self.blocks]) for key in ("lower", "upper"))
         solver = self._solver()
-        found = solver(x0=start, lbx=low, ubx=high, lbg=lower, ubg=upper)
-        best, stats = np.array(found["x"]).ravel(), solver.stats()
+        answer = solver(x0=start, lbx=low, ubx=high, lbg=lower, ubg=upper)
+        best, stats = np.array(answer["x"]).ravel(), solver.stats()
         points = best[:free].reshape(-1, self.setting.n)
         return points, self.duration * float(best[free]), str(stats["return_status"]), int(stats["iter_count"])
 
     def _solver(self) -> ca.Function:
+        """Returns IPOPT for this program, with the Jacobian and Hessian built here."""
         x = self.x
         cost = np.zeros(self.columns)
         cost[self.n_free], cost[self.n_free + 1 :] = 1.0, PRICE * CENTIMETRE / self.duration
@@ -200,7 +234,12 @@ class Program:
         return ca.nlpsol("oracle", "ipopt", program, options)
 
     def summed(self) -> tuple[ca.MX, ca.MX, ca.MX, ca.MX]:
-        """All rows, their Jacobian, multipliers, and the upper triangle of the Hessian of their sum with these."""
+        """Returns the rows of all blocks together, with derivatives.
+
+        Returns:
+            Values (K,), Jacobian (K, variables), multipliers (K,), and the upper triangle (variables, variables) of the Hessian
+            of multipliers · values.
+        """
         value = ca.vertcat(*[b.value for b in self.blocks])
         multiplier = ca.MX.sym("lam_g", value.numel())
         hessian, first = ca.MX(self.columns, self.columns), 0

@@ -1,4 +1,4 @@
-"""Rows of limits and contacts at one sample, as CasADi expressions."""
+"""Constraint rows of torque, torque rate and hold at one sample, as CasADi expressions."""
 
 from __future__ import annotations
 
@@ -17,13 +17,27 @@ from fastmove.trajectory.bspline import SplineBasis
 
 
 class Local:
-    """Rows at one sample over the four control points that its span touches and ξ, with Jacobian and Hessian.
+    """The constraint rows of one kind at one sample, with Jacobian and Hessian.
 
-    With weights w (orders × 4, divided by powers of T0) the state is x_k = P w_k / ξ^k, so derivatives are those of the rows with
-    respect to the state (x, by CasADi) carried over by the chain rule: H_z = Jᵀ H_x J + Σ γ_i ∇² x_i.
+    Variables z are the four control points P that act on the sample's span, and ξ = T/T0.  With weights w (orders × 4, divided by
+    powers of T0) the state is x_k = P w_k / ξ^k, so the rows are differentiated with respect to the state x by CasADi and the
+    chain rule does the rest: H_z = Jᵀ H_x J + Σ γ_i ∇² x_i.
 
     Args:
-        rows: expression over `state` (orders · n) and `bodies`.
+        rows: expression (count,) over `state` and `bodies`.
+        state: symbol (orders · n,): configuration and its time derivatives.
+        bodies: symbol (10 · holds,): inertial parameters of the held items.
+        n: number of joints.
+
+    Attributes:
+        count: number of rows.
+        n: number of joints.
+        orders: number of derivatives in the state, the zeroth included.
+        width: number of variables z, 4 n + 1.
+        at: function (state, bodies) -> rows (count,).
+        value: function (z, w, bodies) -> rows (count,).
+        jacobian: function (z, w, bodies) -> (count, width).
+        hessian: function (z, w, bodies, multipliers (count,)) -> (width, width), of the rows' sum with these multipliers.
     """
 
     def __init__(self, rows: ca.SX, state: ca.SX, bodies: ca.SX, n: int) -> None:
@@ -49,10 +63,12 @@ class Local:
 
 @dataclass(frozen=True)
 class Sites:
-    """Where the rows of a `Local` stand.
+    """The samples at which the rows of a `Local` are asked for, and the bodies held there.
 
     Attributes:
-        first: (K,) first of the four control points;  weights: (K, orders · 4);  bodies: (K, 10 per hold).
+        first: (K,) index of the first of the four control points that act there.
+        weights: (K, orders · 4) basis values, the k-th derivative divided by T0^k.
+        bodies: (K, 10 · holds) inertial parameters of the held items.
     """
 
     first: Array
@@ -61,9 +77,18 @@ class Sites:
 
 
 def weights_at(basis: SplineBasis, s: Array, sides: Array, orders: int, duration: float) -> tuple[Array, Array]:
-    """First control point (K,) and basis values there (K, orders · 4), the k-th divided by duration^k.
+    """Returns the control points that act at samples, and their weights.
 
-    sides: (K,) of bool, whether s is approached from the left.
+    Args:
+        basis: spline basis.
+        s: (K,) samples in [0, 1].
+        sides: (K,) of bool, whether s is approached from the left.
+        orders: number of derivatives, the zeroth included.
+        duration: duration [s].
+
+    Returns:
+        Index of the first of the four control points (K,), and basis values (K, orders · 4), the k-th derivative divided by
+        duration^k.
     """
     first = np.where(sides, basis.span_of(s, "left"), basis.span_of(s, "right"))
     columns = first[:, None] + np.arange(4)
@@ -77,7 +102,19 @@ def weights_at(basis: SplineBasis, s: Array, sides: Array, orders: int, duration
 
 @dataclass(frozen=True)
 class Limits:
-    """What the rows are divided by: the planner's limits, from inside."""
+    """The limits that rows are divided by: those of the problem less the small distance that the planner keeps from them.
+
+    Attributes:
+        velocity: (n,) [rad/s].
+        acceleration: (n,) [rad/s²].
+        jerk: (n,) [rad/s³].
+        low: (n,) least positions, widened to hold both ends [rad].
+        high: (n,) largest positions, widened to hold both ends [rad].
+        effort: (n,) [Nm].
+        rate: (n,) of torque [Nm/s].
+        hold: largest score S and largest share V of a hold [1].
+        inside: largest utilisation of a path constraint [1].
+    """
 
     velocity: Array
     acceleration: Array
@@ -91,6 +128,13 @@ class Limits:
 
     @staticmethod
     def of(problem: TransferProblem, start: Array, goal: Array) -> Limits:
+        """Returns the limits of a problem, for a motion between two ends.
+
+        Args:
+            problem: transfer.
+            start: (n,) configuration [rad].
+            goal: (n,) configuration [rad].
+        """
         limits, inside = problem.limit_set, 1 - INSIDE
         span, ends = limits.position_max - limits.position_min, np.stack([start, goal])
         low = np.minimum(limits.position_min + span * INSIDE, ends.min(axis=0))
@@ -101,7 +145,7 @@ class Limits:
 
 
 def _use(problem: TransferProblem, efforts: ca.SX, limits: Limits) -> ca.SX:
-    """Shares of torque limits, then of holds, |·| ≤ 1."""
+    """Returns the utilisations of torque limits, then of holds, as rows with |·| ≤ 1."""
     n = problem.robot.n_arm
     rows = [efforts[int(i)] / float(limits.effort[i]) for i in np.nonzero(np.isfinite(limits.effort))[0]]
     for k, held in enumerate(problem.holds if problem.hold_active else ()):
@@ -113,13 +157,24 @@ def _use(problem: TransferProblem, efforts: ca.SX, limits: Limits) -> ca.SX:
 def sample_rows(
     problem: TransferProblem, efforts: ca.Function, limits: Limits, path: PathMargins | None = None
 ) -> tuple[Local, Local, Local | None]:
-    """Rows of torque, hold and path constraints, those of torque and hold at rest, and of torque rate where it is limited."""
+    """Builds the rows of torque, hold, path constraints and torque rate at one sample, with |·| ≤ 1.
+
+    Args:
+        problem: transfer.
+        efforts: function of `efforts_function`.
+        limits: limits that rows are divided by.
+        path: utilisations of the problem's path constraints; None where it has none.
+
+    Returns:
+        Rows of torque, hold and path constraints; rows of torque and hold at rest; rows of torque rate, None where it is not
+        limited.
+    """
     n = problem.robot.n_arm
     state, bodies = ca.SX.sym("state", 4 * n), ca.SX.sym("bodies", 10 * len(problem.holds))
     q, moving = state[:n], state[: 3 * n]
     total = efforts(*ca.vertsplit(moving, n), bodies)
     uses = _use(problem, total, limits)
-    if path is not None:  # one-sided: exp(u − 1) is at most 1 where u is, and never below −1
+    if path is not None:  # one-sided rows: exp(u − 1) ≤ 1 exactly where u ≤ 1, and it is never below −1
         uses = ca.vertcat(uses, ca.exp(path.expression(*ca.vertsplit(moving, n)) / limits.inside - 1))
     effort = Local(uses, moving, bodies, n)
     still = efforts(q, ca.SX.zeros(n), ca.SX.zeros(n), bodies)
@@ -127,5 +182,5 @@ def sample_rows(
     finite = np.nonzero(np.isfinite(limits.rate))[0]
     if len(finite) == 0:
         return effort, rest, None
-    change = ca.jtimes(total[:n], moving, state[n:])  # along (q̇, q̈, q⃛)
+    change = ca.jtimes(total[:n], moving, state[n:])  # derivative of torque along (q̇, q̈, q⃛)
     return effort, rest, Local(ca.vertcat(*[change[int(i)] / float(limits.rate[i]) for i in finite]), state, bodies, n)

@@ -1,4 +1,4 @@
-"""The two-finger gripper: pads, opening, forces, and where its fingers stand."""
+"""The two-finger gripper: its pads, opening, forces and finger joints."""
 
 from __future__ import annotations
 
@@ -12,25 +12,28 @@ from fastmove.arrays import Array
 
 @dataclass(frozen=True)
 class Gripper:
-    """A two-finger parallel hand.
+    """A two-finger parallel gripper.
 
-    Tool frame: y is the closing axis, z the approach; pads close symmetrically about y = 0.
+    Tool frame: y is the closing axis, z the approach; the pads close symmetrically about y = 0.
 
     Attributes:
-        name: its name in `robot.toml`.
-        parent_frame: URDF link that carries it; parent_T_tool its tool frame there.
-        finger_joints: joints that move with the opening: position = `finger_scale`·opening + `finger_offset`.
-        links: links of the hand, which may touch the item (its fingers and palm).
-        pad_size: (2,) pad face along tool x and z [m].
+        name: name in `robot.toml`.
+        parent_frame: URDF link that carries the gripper.
+        parent_T_tool: pose of the tool frame in that link's frame.
+        finger_joints: (fingers,) joints that move with the opening: position = `finger_scale`·opening + `finger_offset`.
+        finger_scale: (fingers,) joint motion per opening [m/m, or rad/m for a revolute finger].
+        finger_offset: (fingers,) joint positions of the closed hand [m or rad].
+        links: links of the hand (fingers and palm), which may touch the item.
+        pad_size: (2,) size of the pad face along tool x and z [m].
         pad_center: (2,) centre of the pad face in tool x, z [m].
         opening: (2,) least and largest distance between the pads [m].
         force: (2,) least and largest grip force per pad [N].
         disc_radius: contact radius assumed on a round item [m].
-        pad_stiffness: of one pad along the closing axis [N/m]; infinite = rigid, or unknown.
+        pad_stiffness: stiffness of one pad along the closing axis [N/m]; infinite = rigid, or unknown.
     """
 
-    holds_by: ClassVar[str] = "gripper"  # what contact models call it
-    how: ClassVar[str] = "is a gripper, which pinches"
+    holds_by: ClassVar[str] = "gripper"  # what contact models call this kind of holder
+    how: ClassVar[str] = "is a gripper, which pinches"  # the same as the end of an error message
 
     name: str
     parent_frame: str
@@ -47,6 +50,6 @@ class Gripper:
     pad_stiffness: float = float("inf")
 
     def finger_positions(self, opening: float) -> dict[str, float]:
-        """Joint positions of the fingers at this opening [m]."""
+        """Returns the joint position of every finger [m or rad] at an opening [m]."""
         values = self.finger_scale * opening + self.finger_offset
         return {name: float(value) for name, value in zip(self.finger_joints, values, strict=True)}

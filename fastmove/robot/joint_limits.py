@@ -1,4 +1,4 @@
-"""Joint limits: one set of position, velocity, acceleration, jerk, effort and effort rate."""
+"""Sets of joint limits: position, velocity, acceleration, jerk, effort and effort rate."""
 
 from __future__ import annotations
 
@@ -11,15 +11,26 @@ from fastmove import registries
 from fastmove.arrays import Array, readonly
 from fastmove.errors import InputError
 
+# Fields of a limit set that have one number per joint.
 LIMIT_KEYS = ("position_min", "position_max", "velocity", "acceleration", "jerk", "effort", "effort_rate")
 
 
 @dataclass(frozen=True)
 class LimitSet:
-    """Joint limits, (n_arm,) each, in joint order: [rad], [rad/s], [rad/s²], [rad/s³], [Nm], [Nm/s] (metres for
-    prismatic joints).  Infinite means no limit; velocity, acceleration and jerk must be finite.
+    """A named set of joint limits, one number per arm joint, in joint order.
+
+    Units are those of revolute joints; for prismatic joints read m for rad and N for Nm.  Infinite means no limit; velocity,
+    acceleration and jerk must be finite.
 
     Attributes:
+        name: name of the set.
+        position_min: (n_arm,) least positions [rad].
+        position_max: (n_arm,) largest positions [rad].
+        velocity: (n_arm,) largest speeds [rad/s].
+        acceleration: (n_arm,) largest accelerations [rad/s²].
+        jerk: (n_arm,) largest jerks [rad/s³].
+        effort: (n_arm,) largest torques [Nm].
+        effort_rate: (n_arm,) largest rates of torque [Nm/s].
         others: limits of further kinds by name, one number each (see `registries.limit_kinds`).
     """
 

@@ -1,6 +1,6 @@
-"""Kinds of limits: the one table that certificate, report, plots, limit edits and command line read.
+"""The kinds of limits: one table, read by the certificate, report, plots, limit edits and command line.
 
-`registries.limit_kinds` finds each by name; a user's own is added there (docs/extend/limit_kind.py).
+`registries.limit_kinds` finds each kind by name; users add their own there (docs/extend/limit_kind.py).
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class LimitKind:
-    """One kind of limit.
+    """One kind of limit, such as joint velocity or clearance.
 
     Attributes:
-        name: in certificates and files.
-        unit: of its margin.
-        group: what it is a limit of, which says where its use is kept in `Certificate.profile`:
-            `state` (continuity), `joint` and `effort` (one curve for each joint), `contact` and `tolerance` (of what is held),
-            `distance`, `end`, and `path` (a user's own, all along the motion).
+        name: name in certificates and files.
+        unit: unit of its margin.
+        group: what it is a limit of, which says where its utilisation is kept in `Certificate.profile`: `state` (continuity),
+            `joint` and `effort` (one curve for each joint), `contact` and `tolerance` (of the held item), `distance`, `end`,
+            and `path` (a user's own, all along the motion).
         field: attribute of `LimitSet` (joint, effort) or `Tolerance` (tolerance) that holds its value.
         slower: whether a slower motion uses less of it.
-        constraint: of a user's kind that stands in limit sets: what makes its `PathConstraint` from its value.
+        constraint: function that makes a `PathConstraint` from the limit's value, for a user's kind that stands in limit sets
+            (`LimitSet.others`); None for all others.
     """
 
     name: str
@@ -55,17 +56,18 @@ GRIP_FORCE = LimitKind("grip_force", "N", "end")
 GRASP = LimitKind("grasp", "m", "end")
 RELEASE = LimitKind("release", "m", "end")
 
+# Kinds that every certificate has, in its order; a problem's own kinds follow (`TransferProblem.limit_kinds`).
 KINDS = (
     CONTINUITY, POSITION, VELOCITY, ACCELERATION, JERK, TORQUE, TORQUE_RATE, HOLD, PAD_SHARE, TILT, UPRIGHT, SHOCK, SWING,
     CLEARANCE, ALLOWED_CONTACT, CORRIDOR, START, GOAL, GRIP_FORCE, GRASP, RELEASE,
-)  # fmt: skip  # that every certificate has, in its order; a problem's own follow (`TransferProblem.limit_kinds`)
+)  # fmt: skip
 
 
 def kinds_in(*groups: str) -> tuple[LimitKind, ...]:
-    """Those of `KINDS` in these groups, in their order."""
+    """Returns the limit kinds of the given groups, in the order of `KINDS`."""
     return tuple(kind for kind in KINDS if kind.group in groups)
 
 
 def names_in(*groups: str) -> tuple[str, ...]:
-    """Their names."""
+    """Returns the names of the limit kinds of the given groups, in the order of `KINDS`."""
     return tuple(kind.name for kind in kinds_in(*groups))

@@ -1,8 +1,8 @@
-"""The robot: kinematics and inertias (pinocchio), collision shapes, named limit sets and grippers.
+"""The robot model: kinematics and inertias (pinocchio), collision shapes, named limit sets and grippers.
 
-A robot is a URDF and a `robot.toml` beside it: joint order, tool frame, pads, limit sets, armature, damping and the
-pairs of links that need no check, each with its reason.  `load_robot("panda")` finds those that ship;
-`RobotModel.from_urdf` takes any other.
+A robot is a URDF and a `robot.toml` beside it.  The latter gives the joint order, tool frames, gripper pads, limit sets,
+armature, damping and the pairs of links that need no collision check, each with its reason.  `load_robot("panda")` finds
+the robots that ship with the package; `RobotModel.from_urdf` reads any other.
 """
 
 from __future__ import annotations
@@ -26,14 +26,22 @@ from fastmove.tables import CheckedTable, read_toml
 
 @dataclass(frozen=True, repr=False)
 class RobotModel:
-    """Arm and hand, immutable.  `model` is pinocchio's, fingers included; do not write to it.
+    """An immutable robot: arm and hand with their inertias, collision shapes, limits and grippers.
 
     Attributes:
-        joint_names: arm joints in the order of every (n_arm,) array.
+        name: name of the robot.
+        model: pinocchio model, fingers included; do not write to it.
+        urdf: URDF file that the model was read from.
+        joint_names: (n_arm,) arm joints, in the order of every (n_arm,) array.
+        shapes: collision shapes of the links.
         limits: named limit sets; the first is the default.
-        armature, damping: (n_arm,) [kg m²], [Nm s/rad]; the same numbers in planner, certificate and simulation.
+        grippers: two-finger grippers and suction cups by name; the first is the default.
+        armature: (n_arm,) rotor inertias felt at the joints [kg m²], the same in planner, certificate and simulation.
+        damping: (n_arm,) viscous friction of the joints [Nm s/rad], the same in planner, certificate and simulation.
         unchecked_pairs: {frozenset of two links: reason}, the pairs of links that need no collision check.
-        T_world_base: where the base stands.
+        payload: largest mass that the robot may carry [kg].
+        T_world_base: pose of the base in the world.
+        package_dirs: folders in which `package://` names were looked up.
     """
 
     name: str
@@ -55,35 +63,53 @@ class RobotModel:
 
     @property
     def n_arm(self) -> int:
+        """Number of arm joints."""
         return len(self.joint_names)
 
     @property
     def default_limits(self) -> str:
+        """Name of the default limit set."""
         return next(iter(self.limits))
 
     def limit_set(self, name: str | None = None) -> LimitSet:
-        """The named limit set, or the default.  Raises UnknownName."""
+        """Returns the named limit set, or the default one.
+
+        Raises:
+            UnknownName: the robot has no such limit set.
+        """
         name = name or self.default_limits
         if name not in self.limits:
             raise UnknownName("limits", f"{name!r} is no limit set of {self.name}; it has {', '.join(self.limits)}")
         return self.limits[name]
 
     def gripper(self, name: str | None = None) -> Gripper:
-        """The named two-finger gripper, or the first one.  Raises UnknownName."""
-        found = self.holder(name)
-        if isinstance(found, SuctionCup):
-            raise UnknownName("gripper", f"{found.name!r} is a suction cup; a two-finger gripper is needed")
-        return found
+        """Returns the named two-finger gripper, or the first one.
+
+        Raises:
+            UnknownName: the robot has no such gripper, or it is a suction cup.
+        """
+        holder = self.holder(name)
+        if isinstance(holder, SuctionCup):
+            raise UnknownName("gripper", f"{holder.name!r} is a suction cup; a two-finger gripper is needed")
+        return holder
 
     def suction_cup(self) -> SuctionCup:
-        """The first suction cup.  Raises UnknownName."""
+        """Returns the robot's first suction cup.
+
+        Raises:
+            UnknownName: the robot has none.
+        """
         for holder in self.grippers.values():
             if isinstance(holder, SuctionCup):
                 return holder
         raise UnknownName("gripper", f"{self.name} has no suction cup; give [suction.NAME] in its robot.toml")
 
     def holder(self, name: str | None = None) -> Gripper | SuctionCup:
-        """The named gripper or suction cup, or the first one.  Raises UnknownName."""
+        """Returns the named gripper or suction cup, or the first one.
+
+        Raises:
+            UnknownName: the robot has no such gripper.
+        """
         name = name or next(iter(self.grippers), "")
         if name not in self.grippers:
             known = ", ".join(self.grippers) or "none"
@@ -91,7 +117,11 @@ class RobotModel:
         return self.grippers[name]
 
     def at(self, T_world_base: pin.SE3) -> RobotModel:
-        """The same robot with its base there."""
+        """Returns the same robot with its base at another pose.
+
+        Args:
+            T_world_base: pose of the base in the world.
+        """
         return replace(self, T_world_base=T_world_base)
 
     @staticmethod
@@ -101,18 +131,21 @@ class RobotModel:
         packages: Sequence[str | Path] = (),
         config: str | Path | Mapping[str, object] | None = None,
     ) -> RobotModel:
-        """Any robot from its URDF.
+        """Reads any robot from its URDF.
+
+        Collision meshes count as their convex hulls.
 
         Args:
-            urdf: file; continuous joints get the range ±2π·4.
-            srdf: MoveIt file; its `disable_collisions` join the pairs without a check.
-            packages: folders for `package://` names.  Collision meshes count as their convex hulls.
-            config: a robot.toml (or its content) with what a URDF cannot say; without one the limit set `urdf` has the
-                URDF's own position, velocity and effort, acceleration 10 rad/s², jerk 500 rad/s³ (our choice), and no
-                gripper.
+            urdf: URDF file; continuous joints get the range ±2π·4 rad.
+            srdf: MoveIt SRDF file; its `disable_collisions` join the pairs that need no collision check.
+            packages: folders for `package://` names.
+            config: a robot.toml, or its content, with what a URDF cannot say.  Without one there is no gripper, and the one
+                limit set, `urdf`, has the URDF's own position, velocity and effort limits, acceleration 10 rad/s² and jerk
+                500 rad/s³ (our choice).
 
         Raises:
-            InputError, UnknownName: what is missing, where.
+            InputError: a file is missing or unreadable, or a value of the robot.toml is missing or not allowed.
+            UnknownName: a joint or link that the robot.toml names is not in the URDF.
         """
         path = Path(urdf)
         if not path.is_file():
@@ -145,6 +178,7 @@ def _assemble(
     folders: tuple[str, ...],
     beside: Path,
 ) -> RobotModel:
+    """Combines what the URDF and the robot.toml say into a robot; `beside` is the folder of its file of extents."""
     grippers: dict[str, Gripper | SuctionCup] = {
         name: gripper_from_table(model, name, sub) for name, sub in table.tables("gripper").items()
     }

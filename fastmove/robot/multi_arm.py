@@ -1,4 +1,4 @@
-"""Several arms as one robot: their joints side by side, every pair of links checked, limits and grippers kept."""
+"""Several arms combined into one robot: joints side by side, every pair of links checked, limits and grippers kept."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from fastmove.robot.suction_cup import SuctionCup
 
 
 def combine_robots(arms: Mapping[str, RobotModel]) -> RobotModel:
-    """One robot of several, each where its base stands (`RobotModel.at`).
+    """Combines several arms into one robot, each where its base stands (`RobotModel.at`).
 
-    Joints, links and grippers get the arm's name and an underscore in front: "left_panda_joint1", "left_hand".  Limit sets are
-    those that all arms have; an item may be as heavy as the sum of what the arms carry.
+    Joints, links and grippers get the arm's name and an underscore in front: "left_panda_joint1", "left_hand".  The limit sets
+    are those that all arms have; the payload is the sum of the arms' payloads.
 
     Args:
         arms: robots by name, in the order of the joints.
 
     Raises:
-        InputError: fewer than two arms, or no limit set that all have.
+        InputError: fewer than two arms, no limit set that all have, or a limit of a further kind (`LimitSet.others`) in one.
     """
     if len(arms) < 2:
         raise InputError("arms", f"has {len(arms)} robots; at least two are needed")
@@ -56,7 +56,7 @@ def combine_robots(arms: Mapping[str, RobotModel]) -> RobotModel:
 
 
 def _named(model: pin.Model, arm: str) -> pin.Model:
-    """A copy with the arm's name in front of every joint and frame."""
+    """Returns a copy of a model with the arm's name in front of every joint and frame."""
     copy = model.copy()
     for k in range(1, copy.njoints):
         copy.names[k] = f"{arm}_{model.names[k]}"
@@ -66,7 +66,7 @@ def _named(model: pin.Model, arm: str) -> pin.Model:
 
 
 def _renamed(robot: RobotModel, arm: str) -> RobotModel:
-    """What is known by name, with the arm's name in front; the model itself is left."""
+    """Returns the robot with the arm's name in front of its joints, links and grippers; `model` keeps its own names."""
     return replace(
         robot,
         joint_names=tuple(f"{arm}_{name}" for name in robot.joint_names),

@@ -1,4 +1,4 @@
-"""Reading robot.toml: gripper, suction cup, limit sets."""
+"""Reading grippers, suction cups and limit sets from robot.toml."""
 
 from __future__ import annotations
 
@@ -17,6 +17,17 @@ from fastmove.tables import CheckedTable
 
 
 def gripper_from_table(model: pin.Model, name: str, table: CheckedTable) -> Gripper:
+    """Reads a two-finger gripper from a table `[gripper.NAME]`.
+
+    Args:
+        model: model whose links and joints the table names.
+        name: name of the gripper.
+        table: its table.
+
+    Raises:
+        InputError: a value is missing or not allowed.
+        UnknownName: its link or a finger joint is not in the URDF.
+    """
     parent = table.string("link")
     if not model.existFrame(parent):
         raise UnknownName(table.key("link"), f"{parent!r} is no link of the URDF")
@@ -44,6 +55,17 @@ def gripper_from_table(model: pin.Model, name: str, table: CheckedTable) -> Grip
 
 
 def cup_from_table(model: pin.Model, name: str, table: CheckedTable) -> SuctionCup:
+    """Reads a suction cup from a table `[suction.NAME]`.
+
+    Args:
+        model: model whose link the table names.
+        name: name of the cup.
+        table: its table.
+
+    Raises:
+        InputError: a value is missing or not allowed.
+        UnknownName: its link is not in the URDF.
+    """
     parent, tool = table.string("link"), table.table("tool")
     if not model.existFrame(parent):
         raise UnknownName(table.key("link"), f"{parent!r} is no link of the URDF")
@@ -59,12 +81,33 @@ def cup_from_table(model: pin.Model, name: str, table: CheckedTable) -> SuctionC
 
 
 def limit_set_from_table(name: str, table: CheckedTable, size: int) -> LimitSet:
+    """Reads a limit set from a table `[limits.NAME]`.
+
+    Args:
+        name: name of the limit set.
+        table: its table.
+        size: number of arm joints.
+
+    Raises:
+        InputError: a value is missing or not allowed.
+    """
     further = set(registries.limit_kinds.names()) - {kind.name for kind in KINDS}
     others = {key: table.number(key) for key in sorted(further) if table.has(key)}
     return LimitSet(name, **{key: readonly(table.numbers(key, size, finite=False)) for key in LIMIT_KEYS}, others=others)
 
 
 def urdf_limits(model: pin.Model, names: tuple[str, ...]) -> LimitSet:
+    """Returns the limit set of a URDF: its position, velocity and effort limits, acceleration 10 rad/s², jerk 500 rad/s³.
+
+    Joints without an effort limit get an infinite one; effort rates are not limited.
+
+    Args:
+        model: model read from the URDF.
+        names: arm joints, in order.
+
+    Raises:
+        InputError: a joint has no velocity limit.
+    """
     index = [model.joints[model.getJointId(n)].idx_q for n in names]
     speed = [model.joints[model.getJointId(n)].idx_v for n in names]
     velocity = model.upperVelocityLimit[speed]

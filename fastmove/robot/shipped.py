@@ -1,4 +1,4 @@
-"""Robots by name: the shipped ones and those of example-robot-data."""
+"""Loading robots by name: those that ship with the package, and their meshes from example-robot-data."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from fastmove.tables import read_toml
 
 
 def known_robots() -> tuple[str, ...]:
-    """Names of the shipped robots."""
+    """Returns the names of the robots that ship with the package."""
     return tuple(sorted(p.parent.name for p in robots_folder().glob("*/robot.toml")))
 
 
 def load_robot(name: str | Path, geometry: str = "primitives") -> RobotModel:
-    """A shipped robot by name, or the robot of a `robot.toml` by path.
+    """Loads a shipped robot by name, or any robot by the path of its `robot.toml`.
 
     Args:
-        name: e.g. "panda".
+        name: e.g. "panda", or the path of a `robot.toml`.
         geometry: `primitives` = our own shapes; `hulls` = convex hulls of example-robot-data's collision meshes
-            (needs that package), which touch the real surface more closely.
+            (needs that package), which follow the real surface more closely.
 
     Raises:
         UnknownName: no such robot; the message lists those that ship.
+        InputError: an unknown geometry, or a robot.toml or URDF that cannot be read.
+        MissingPackage: `hulls` without example-robot-data.
     """
     path = Path(name)
     if path.suffix != ".toml":
@@ -45,7 +47,11 @@ def load_robot(name: str | Path, geometry: str = "primitives") -> RobotModel:
 
 
 def example_robot_data() -> Path:
-    """Folder `example-robot-data` of the installed package.  Raises MissingPackage."""
+    """Returns the data folder of the installed package example-robot-data.
+
+    Raises:
+        MissingPackage: it is not installed.
+    """
     for root in (sysconfig.get_paths()["purelib"], os.environ.get("FASTMOVE_SHARE", "")):
         folder = Path(root) / "cmeel.prefix" / "share" / "example-robot-data"
         if folder.is_dir():

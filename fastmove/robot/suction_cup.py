@@ -1,8 +1,8 @@
-"""A suction cup, and where it seals on an item.
+"""The suction cup: its lip, stem and vacuum force.
 
 The model of its ring is that of Mahler et al., Dex-Net 3.0 (ICRA 2018, arXiv:1709.06670, section IV): the vacuum pulls with a
 constant force V, the ring presses with N = V + f_z (f_z < 0 where the item hangs), friction and torsion share μ N, and the
-moments across the cup open the lip.  See `contact.suction` for what is made of it here.
+moments across the cup open the lip.  `contact.suction` makes a contact model of it.
 """
 
 from __future__ import annotations
@@ -20,17 +20,25 @@ from fastmove.geometry.shapes import Shape
 
 @dataclass(frozen=True)
 class SuctionCup:
-    """A cup at the end of a stem.  Tool frame: origin in the middle of the lip, z the approach, towards the item.
+    """A suction cup at the end of a stem.
+
+    Tool frame: origin in the middle of the lip, z the approach, towards the item.
 
     Attributes:
-        name: its name in `robot.toml`.
-        parent_frame: URDF link that carries it; parent_T_tool its tool frame there.
-        radius: of the lip [m];  pressure: below the surroundings' [Pa].
-        stem_radius, stem_length: of the cylinder behind the lip, which may not touch anything [m].
+        name: name in `robot.toml`.
+        parent_frame: URDF link that carries the cup.
+        parent_T_tool: pose of the tool frame in that link's frame.
+        radius: radius of the lip [m].
+        pressure: pressure below the surroundings' [Pa].
+        stem_radius: radius of the cylinder behind the lip, which may not touch anything [m].
+        stem_length: length of that cylinder [m].
+        links: links that may touch the item: none.
+        finger_joints: joints of fingers: none.
+        opening: (2,) least and largest opening: zeros, as if it were a gripper that is always shut [m].
     """
 
-    holds_by: ClassVar[str] = "cup"  # what contact models call it
-    how: ClassVar[str] = "is a suction cup"
+    holds_by: ClassVar[str] = "cup"  # what contact models call this kind of holder
+    how: ClassVar[str] = "is a suction cup"  # the same as the end of an error message
 
     name: str
     parent_frame: str
@@ -51,14 +59,14 @@ class SuctionCup:
 
     @property
     def force(self) -> Array:
-        """(2,) its vacuum force V = p π r², least and largest alike [N]."""
+        """Vacuum force V = p π r² as (2,) least and largest force, which are equal [N]."""
         return readonly([self.pressure * np.pi * self.radius**2] * 2)
 
     def finger_positions(self, opening: float) -> dict[str, float]:
-        """None: it has no fingers."""
+        """Returns an empty table, since a cup has no fingers."""
         return {}
 
     def stem(self) -> Shape:
-        """In the tool frame; it ends a millimetre behind the lip."""
+        """Returns the stem as a cylinder in the tool frame that ends a millimetre behind the lip."""
         back = pin.SE3(np.eye(3), np.array([0.0, 0.0, -self.stem_length / 2 - 1e-3]))
         return Shape("cylinder", radius=self.stem_radius, length=self.stem_length, placement=back)

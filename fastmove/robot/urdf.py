@@ -1,4 +1,4 @@
-"""What is read from a robot's URDF and SRDF texts beside what pinocchio reads."""
+"""Reading from URDF and SRDF texts what pinocchio does not: continuous joints, adjacent links, unchecked pairs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from fastmove.errors import InputError
 
 
 def revolute_for_continuous(text: str) -> str:
-    """Continuous joints as revolute ones of eight half turns: one number per joint, no wrap-around."""
+    """Returns a URDF text whose continuous joints are made revolute, with the range ±8π rad.
+
+    Every joint position is then one number, without wrap-around.
+
+    Args:
+        text: URDF text.
+    """
     root = ElementTree.fromstring(text)
     for joint in root.iter("joint"):
         if joint.get("type") == "continuous":
@@ -27,7 +33,14 @@ def revolute_for_continuous(text: str) -> str:
 
 
 def adjacent_pairs(text: str) -> dict[frozenset[str], str]:
-    """Links joined by one joint, and links without relative motion."""
+    """Returns the pairs of links of a URDF text that are joined by one joint or cannot move against each other.
+
+    Args:
+        text: URDF text.
+
+    Returns:
+        {frozenset of two links: "adjacent"}.
+    """
     root = ElementTree.fromstring(text)
     joints = [(j.get("type"), j.find("parent"), j.find("child")) for j in root.findall("joint")]
     edges = [(kind, p.get("link"), c.get("link")) for kind, p, c in joints if p is not None and c is not None]
@@ -47,13 +60,17 @@ def adjacent_pairs(text: str) -> dict[frozenset[str], str]:
 
 
 def srdf_pairs(path: Path) -> dict[frozenset[str], str]:
-    """Pairs that an SRDF file excepts, each with its reason.  Raises InputError where there is no such file."""
+    """Returns the pairs of links that an SRDF file excepts from collision checks, each with its reason.
+
+    Raises:
+        InputError: there is no such file.
+    """
     if not path.is_file():
         raise InputError(str(path), "no such SRDF file")
-    found = ElementTree.parse(path).getroot().iter("disable_collisions")
-    return {frozenset((str(e.get("link1")), str(e.get("link2")))): f"SRDF: {e.get('reason', 'no reason given')}" for e in found}
+    entries = ElementTree.parse(path).getroot().iter("disable_collisions")
+    return {frozenset((str(e.get("link1")), str(e.get("link2")))): f"SRDF: {e.get('reason', 'no reason given')}" for e in entries}
 
 
 def canonical_urdf(path: Path) -> str:
-    """The URDF's text with white space folded: what the problem hash depends on."""
+    """Returns the text of a URDF file with white space folded, as the problem hash uses it."""
     return re.sub(r"\s+", " ", path.read_text())

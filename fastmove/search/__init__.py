@@ -1,1 +1,1 @@
-"""Finding: bounds, inverse kinematics, paths and first motions, before anything is optimised."""
+"""Search before optimisation: time bounds, inverse kinematics, collision-free paths and initial guesses."""

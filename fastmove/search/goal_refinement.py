@@ -1,12 +1,14 @@
-"""Of a goal region the configuration that can be reached soonest, between its samples.
+"""Refinement of a goal: the configuration in a goal region, between its samples, that can be reached soonest.
 
-A configuration's lower bound is the largest of functions T_j of one joint each, so around a configuration q of the region
+The lower bound of the duration to a configuration is the largest of the least times T_j of each joint alone, and T_j depends on
+joint j only.  So around a configuration q of the region
 
     minimise t   subject to   T_j + T_j' δ_j ≤ t,  |δ_j| ≤ r,  q + δ within the limits,
                               p + J_p δ within the tolerance,  Pᵀ J_r δ along the free axis, within its range
 
-is a linear program (p, P: where the goal frame is, and the region's rotation).  What it gives is put back into the region by
-inverse kinematics and counts where its own bound is less; else r shrinks.
+is a linear program, with t the lower bound [s], δ the change of the configuration [rad], r the trust-region radius [rad], p the
+position of the goal frame relative to the region's [m], and P the rotation of the region.  Its solution is put back into the
+region by inverse kinematics.  It is accepted where its own bound is less; otherwise r shrinks.
 """
 
 from __future__ import annotations
@@ -20,14 +22,25 @@ from fastmove.problem.transfer import TransferProblem
 from fastmove.search.ik import GoalIk
 from fastmove.search.time_bound import ALONE, joint_motions
 
-REGION_INSIDE = 1e-6  # a configuration that is this near a region is in it [m], [rad]
-STEPS, RADIUS, RADIUS_FACTOR, LEAST = 8, 0.3, 0.25, 0.01  # of the region of trust [rad]
-GAIN = 1e-3  # share of the bound that a step must save
-SLOPE_STEP = 1e-5  # [rad]
+REGION_INSIDE = 1e-6  # Distance from a goal region below which a goal frame counts as inside [m], [rad].
+STEPS = 8  # Maximum number of linear programs.
+RADIUS = 0.3  # Initial trust-region radius [rad].
+RADIUS_FACTOR = 0.25  # Factor on the trust-region radius after a rejected step.
+LEAST = 0.01  # Trust-region radius below which the refinement stops [rad].
+GAIN = 1e-3  # Share of the lower bound that a step must save to be accepted.
+SLOPE_STEP = 1e-5  # Step of the finite differences of the joint times [rad].
 
 
 def refine_goals(problem: TransferProblem, q: Array) -> Array | None:
-    """From a configuration (n,) in one of the goal's regions to that near it with the least bound; None where it is that."""
+    """Returns the configuration (n,) [rad] near q, in the same goal region, with the least lower bound of the duration.
+
+    Args:
+        problem: Transfer with goal regions.
+        q: Configuration in one of the goal's regions (n,) [rad].
+
+    Returns:
+        None where q is in no region, or no configuration near it has a bound that is less by `GAIN`.
+    """
     for goal in problem.goal.poses:
         reach = GoalIk(problem, goal)
         if max(goal.distance_outside(reach.frame(q)[0])) < REGION_INSIDE:
@@ -36,14 +49,14 @@ def refine_goals(problem: TransferProblem, q: Array) -> Array | None:
 
 
 def _times(problem: TransferProblem, q: Array) -> Array:
-    """(n,) least time of every joint alone [s]."""
+    """Returns the least time (n,) [s] in which each joint alone reaches a configuration from the start."""
     limits = problem.limit_set
     motion = joint_motions(problem.start, q, limits.velocity, limits.acceleration, limits.jerk, ALONE)
     return np.array(motion.independent_min_durations)
 
 
 def _followed(problem: TransferProblem, goal: GoalPose, reach: GoalIk, q: Array) -> Array | None:
-    """Where the bound is least near a configuration; None where it is least there."""
+    """Returns the configuration (n,) that successive linear programs lead to from q; None where no step was accepted."""
     times, radius, first = _times(problem, q), RADIUS, q
     for _ in range(STEPS):
         if radius < LEAST:
@@ -59,7 +72,16 @@ def _followed(problem: TransferProblem, goal: GoalPose, reach: GoalIk, q: Array)
 
 
 def _step(problem: TransferProblem, goal: GoalPose, reach: GoalIk, q: Array, times: Array, radius: float) -> Array | None:
-    """The linear program's δ (n,)."""
+    """Returns the solution δ (n,) [rad] of the linear program around q; None where it has none.
+
+    Args:
+        problem: Transfer with goal regions.
+        goal: Goal region.
+        reach: Inverse kinematics of the region.
+        q: Configuration in the region (n,) [rad].
+        times: Least time of each joint alone to q (n,) [s].
+        radius: Trust-region radius [rad].
+    """
     n, limits = len(q), problem.limit_set
     slope = (_times(problem, np.clip(q + SLOPE_STEP, limits.position_min, limits.position_max)) - times) / SLOPE_STEP
     frame, jacobian = reach.frame(q)
@@ -67,12 +89,12 @@ def _step(problem: TransferProblem, goal: GoalPose, reach: GoalIk, q: Array, tim
     shift = frame.translation - goal.placement.translation
     rows = [np.column_stack([np.diag(slope), -np.ones(n)])]
     bounds = [-times]
-    for sign, room in zip((1.0, -1.0), reversed(goal.turn_range(frame)), strict=True):
+    for sign, turn_left in zip((1.0, -1.0), reversed(goal.turn_range(frame)), strict=True):
         rows.append(np.column_stack([sign * jacobian[:3], np.zeros(3)]))
         bounds.append(goal.tolerance - sign * shift)
-        if np.isfinite(room):
+        if np.isfinite(turn_left):
             rows.append(np.append(sign * goal.axis @ turn, 0.0)[None])
-            bounds.append(np.array([room]))
+            bounds.append(np.array([turn_left]))
     across = np.eye(3) - np.outer(goal.axis, goal.axis)
     box = np.column_stack([np.maximum(-radius, limits.position_min - q), np.minimum(radius, limits.position_max - q)])
     solved = linprog(

@@ -1,7 +1,7 @@
-"""Configurations that put a frame at a pose: many starts at once, Levenberg–Marquardt, in numpy.
+"""Inverse kinematics: configurations that put a frame at a pose, by Levenberg–Marquardt from many starts at once, in numpy.
 
 A redundant arm has a continuum of solutions and a six-joint arm up to eight; both are sampled by starting from many random
-configurations and keeping what differs.  The same seed gives the same configurations.
+configurations and keeping the distinct solutions.  The same seed gives the same configurations.
 """
 
 from __future__ import annotations
@@ -19,17 +19,20 @@ from fastmove.multibody.assembly import assemble, goal_frame
 from fastmove.problem.goal import GoalPose
 from fastmove.problem.transfer import TransferProblem
 
-STARTS = 96
-FRESH = 12  # new starts at every further sample of a region
-WALKS, WALK, MOST = 2, 0.45, 40  # steps along the self-motion, their length [rad], configurations kept per sample
-STEPS, FEW_STEPS = 60, 16  # from random and from near starts
-DAMPING = 1e-4
-CLOSE = 1e-10  # of the twist that is left [m], [rad]
-DISTINCT = 0.3  # solutions nearer than this in every joint count as one [rad]
+STARTS = 96  # Number of random starts for one pose.
+FRESH = 12  # Number of new random starts at every further sample of a region.
+WALKS = 2  # Number of steps along the self-motion of a redundant arm.
+WALK = 0.45  # Largest joint displacement of a step along the self-motion [rad].
+MOST = 40  # Maximum number of configurations kept per sample of a region.
+STEPS = 60  # Maximum number of iterations from random starts.
+FEW_STEPS = 16  # Maximum number of iterations from starts near a solution.
+DAMPING = 1e-4  # Levenberg–Marquardt damping per unit of the largest error component, which counts as at most 1.
+CLOSE = 1e-10  # Largest error component below which a start counts as converged [m], [rad].
+DISTINCT = 0.3  # Difference of all joints up to which two solutions count as one [rad].
 
 
 def pose_at(problem: TransferProblem, q: Array) -> pin.SE3:
-    """World pose of what a goal places (the item's frame where something is held, else the tool) at a configuration."""
+    """Returns the pose in the world, at q (n,) [rad], of the frame that a goal places: the held item's, else the tool's."""
     assembly = assemble(problem)
     data = assembly.arm.createData()
     pin.forwardKinematics(assembly.arm, data, np.asarray(q))
@@ -38,10 +41,14 @@ def pose_at(problem: TransferProblem, q: Array) -> pin.SE3:
 
 
 def configurations(problem: TransferProblem, target: pin.SE3, near: Array | None = None, seed: int = 0) -> Array:
-    """(K, n) distinct configurations within the position limits that put the item (or the tool) at `target`.
+    """Returns distinct configurations (K, n) [rad] within the position limits that put the item (or the tool) at a pose.
 
     Args:
-        near: sorted by distance from this configuration, which is also a start; else in order of discovery.
+        problem: Transfer problem.
+        target: Pose of the item (or the tool) in the world.
+        near: Configuration (n,) [rad] that is also a start and by distance from which the result is sorted; without one the
+            result is in the order of the starts.
+        seed: Seed of the random starts.
     """
     assembly = assemble(problem)
     joint, placement = goal_frame(assembly, problem.robot)
@@ -55,56 +62,77 @@ def configurations(problem: TransferProblem, target: pin.SE3, near: Array | None
 
 
 def with_goal_configurations(problem: TransferProblem, seed: int = 0) -> TransferProblem:
-    """The problem with configurations for all its goal poses: every region sampled, every sample by every branch found.
+    """Returns the problem with goal configurations for all samples of its goal regions.
 
-    Solutions are followed from sample to sample, with some fresh starts at each; a redundant arm's are spread by walking along
-    its self-motion.
+    Solutions are followed from sample to sample, with some fresh starts at each; those of a redundant arm are spread by walking
+    along its self-motion.
+
+    Args:
+        problem: Transfer problem with goal regions.
+        seed: Seed of the random starts.
 
     Raises:
-        GoalOutOfReach: no configuration of the robot puts the item (or the tool) anywhere in the regions.
+        GoalOutOfReach: No configuration of the robot puts the item (or the tool) anywhere in the regions.
     """
     rng = np.random.default_rng(seed)
-    q = np.concatenate([found for goal in problem.goal.poses for found in GoalIk(problem, goal).along(goal.samples(), rng)])
+    q = np.concatenate([some for goal in problem.goal.poses for some in GoalIk(problem, goal).along(goal.samples(), rng)])
     if len(q) == 0:
         raise GoalOutOfReach("goal.poses", f"are out of reach: no configuration of {problem.robot.name} gets there")
     return problem.with_(goal=replace(problem.goal, configurations=q))
 
 
 class GoalIk:
-    """Configurations that put what a goal places (the item, or the tool) where it is asked for: one problem, many poses."""
+    """Inverse kinematics of one problem for many poses of the frame that a goal places (the item's, or the tool's).
+
+    Args:
+        problem: Transfer problem.
+        goal: Goal region that says which frame is placed; None means the held item's, else the tool's.
+    """
 
     def __init__(self, problem: TransferProblem, goal: GoalPose | None = None) -> None:
         self.problem, assembly = problem, assemble(problem)
         self.solver = _Solver(problem, assembly.arm, *goal_frame(assembly, problem.robot, goal))
 
     def all(self, target: pin.SE3, seed: int = 0) -> Array:
-        """(K, n) from random starts, a redundant arm's spread along its self-motion."""
-        found = self.solver.solve(target, _starts(self.problem, np.random.default_rng(seed), STARTS))
-        return self._spread(target, _distinct(found, self.problem.robot.n_arm))
+        """Returns configurations (K, n) [rad] from random starts; those of a redundant arm are spread along its self-motion."""
+        solutions = self.solver.solve(target, _starts(self.problem, np.random.default_rng(seed), STARTS))
+        return self._spread(target, _distinct(solutions, self.problem.robot.n_arm))
 
     def near(self, target: pin.SE3, pool: Array) -> Array:
-        """(K, n) from these starts."""
+        """Returns configurations (K, n) [rad] that are reached from the starts `pool` (N, n) [rad]."""
         return _distinct(self.solver.solve(target, pool, FEW_STEPS), self.problem.robot.n_arm)[:MOST]
 
     def along(self, targets: list[pin.SE3], rng: np.random.Generator) -> Iterator[Array]:
-        """(K, n) for each of these poses, followed from one to the next, with some fresh starts at each."""
+        """Yields configurations (K, n) [rad] for each pose in turn, following solutions from one pose to the next.
+
+        Args:
+            targets: Poses of the placed frame in the world, neighbours one after the other.
+            rng: Generator of the random starts, of which some are added at every pose.
+        """
         known, steps = _starts(self.problem, rng, STARTS), STEPS
         for target in targets:
-            found = self._spread(target, _distinct(self.solver.solve(target, known, steps), self.problem.robot.n_arm))
-            yield found
-            known, steps = np.concatenate([found, _starts(self.problem, rng, FRESH)]), FEW_STEPS
+            solutions = self._spread(target, _distinct(self.solver.solve(target, known, steps), self.problem.robot.n_arm))
+            yield solutions
+            known, steps = np.concatenate([solutions, _starts(self.problem, rng, FRESH)]), FEW_STEPS
 
     def frame(self, q: Array) -> tuple[pin.SE3, Array]:
-        """Pose of what a goal places at q (n,), and its Jacobian (6, n): displacement and rotation vector in the world."""
+        """Returns the pose in the world of the frame that the goal places at q (n,) [rad], and its Jacobian.
+
+        The rows of the Jacobian (6, n) are displacement [m/rad] and rotation vector [rad/rad] in the world.
+        """
         rotation, origin, jacobian = self.solver.kinematics.frame(q[None], self.solver.joint, self.solver.placement)
         return pin.SE3(rotation[0], origin[0]), jacobian[0]
 
     def project_into(self, goal: GoalPose, q: Array) -> Array | None:
-        """The configuration near q (n,) that is in the region, by way of its nearest pose; None where there is none."""
-        found = self.solver.solve(goal.nearest(self.frame(q)[0]), q[None], FEW_STEPS)
-        return found[0] if len(found) else None
+        """Returns the configuration (n,) [rad] near q (n,) that takes the pose of the region nearest to that at q.
+
+        The result is None where no such configuration was found.
+        """
+        solutions = self.solver.solve(goal.nearest(self.frame(q)[0]), q[None], FEW_STEPS)
+        return solutions[0] if len(solutions) else None
 
     def _spread(self, target: pin.SE3, found: Array) -> Array:
+        """Returns at most `MOST` solutions (K, n): those in `found` (N, n), and others along the self-motion."""
         for _ in range(WALKS if len(found) else 0):
             found = _distinct(
                 np.concatenate([found, self.solver.solve(target, self.solver.nullspace_steps(target, found), FEW_STEPS)]),
@@ -114,14 +142,14 @@ class GoalIk:
 
 
 def _starts(problem: TransferProblem, rng: np.random.Generator, count: int) -> Array:
-    """Random configurations within the position limits, or within ± one turn where those are wider."""
+    """Returns random configurations (count, n) [rad] within the position limits and within ± one turn."""
     limits = problem.limit_set
     low, high = np.maximum(limits.position_min, -2 * np.pi), np.minimum(limits.position_max, 2 * np.pi)
     return rng.uniform(low, high, (count, len(low)))
 
 
 def _distinct(q: Array, n: int) -> Array:
-    """Rows of q that differ from all earlier ones."""
+    """Returns the rows (K, n) of q that differ from all rows kept before by more than `DISTINCT` in some joint."""
     kept: list[Array] = []
     for row in q:
         if not kept or np.abs(np.array(kept) - row).max(axis=1).min() > DISTINCT:
@@ -130,14 +158,24 @@ def _distinct(q: Array, n: int) -> Array:
 
 
 class _Solver:
-    """Levenberg–Marquardt for many starts at once; the frame is fixed to a joint."""
+    """Levenberg–Marquardt solver for many starts at once.
+
+    Args:
+        problem: Transfer problem with the position limits.
+        arm: Model of the arm.
+        joint: Joint to which the placed frame is fixed.
+        placement: Pose of the placed frame in the joint's frame.
+    """
 
     def __init__(self, problem: TransferProblem, arm: pin.Model, joint: int, placement: pin.SE3) -> None:
         self.kinematics, self.joint, self.placement = Kinematics(arm), joint, placement
         self.low, self.high = problem.limit_set.position_min, problem.limit_set.position_max
 
     def nullspace_steps(self, target: pin.SE3, q: Array) -> Array:
-        """Configurations a step along the self-motion to either side of these solutions (N, n); none for six joints."""
+        """Returns configurations (2N, n) [rad] one step along the self-motion to either side of solutions q (N, n).
+
+        An arm of up to six joints has no self-motion; the result is then (0, n).
+        """
         if q.shape[1] <= 6:
             return q[:0]
         _, jacobian = self._error(target, q)
@@ -146,7 +184,13 @@ class _Solver:
         return np.clip(np.concatenate([q + null, q - null]), self.low, self.high)
 
     def solve(self, target: pin.SE3, q: Array, steps: int = STEPS) -> Array:
-        """The rows of q (N, n) that converge, clipped to the limits on the way."""
+        """Returns the solutions (K, n) [rad] to which starts converge within the position limits.
+
+        Args:
+            target: Pose of the placed frame in the world.
+            q: Starts (N, n) [rad].
+            steps: Maximum number of iterations.
+        """
         if len(q) == 0:
             return q
         eye = np.eye(6) * DAMPING
@@ -163,7 +207,10 @@ class _Solver:
         return q[np.abs(twist).max(axis=1) < 1e-8]
 
     def _error(self, target: pin.SE3, q: Array) -> tuple[Array, Array]:
-        """What is left to the target: (N, 6) displacement and rotation vector in the world, and the Jacobian (N, 6, n)."""
+        """Returns the errors to the target (N, 6), displacement [m] and rotation vector [rad] in the world, and the Jacobians.
+
+        The Jacobians are (N, 6, n).
+        """
         rotation, origin, jacobian = self.kinematics.frame(q, self.joint, self.placement)
         turn = np.array([pin.log3(r) for r in target.rotation @ rotation.transpose(0, 2, 1)])
         return np.hstack([target.translation - origin, turn]), jacobian

@@ -1,4 +1,7 @@
-"""First guesses: control points on a given basis from a straight or bent line, a path, or a moving start."""
+"""Initial guesses of a motion: control points on a spline basis from a straight or bent line, a path, or a moving start.
+
+The first and last three control points are fixed by the ends of the motion; the functions return the n_free between them.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,15 @@ from fastmove.trajectory.bspline import SplineBasis
 
 
 def straight_guess(start: Array, goal: Array, knots: Bound, basis: SplineBasis) -> Array:
-    """(n_free, n) control points of a straight line in joint space, timed like the slowest joint's optimum.
+    """Returns the control points (n_free, n) [rad] of a straight line in joint space, timed like the slowest joint's optimum.
 
-    That profile is a cubic spline on the switching times, so interpolation at the Greville sites is exact.
+    That time profile is a cubic spline on the switching times, so interpolation at the Greville sites is exact.
+
+    Args:
+        start: Configuration at the start (n,) [rad].
+        goal: Configuration at the goal (n,) [rad].
+        knots: Lower bound with the motion of the slowest joint.
+        basis: Spline basis whose breakpoints include the bound's switching times.
     """
     sites = basis.greville()
     share = np.linalg.solve(basis.design_matrix(sites), knots.progress(sites))
@@ -23,7 +32,17 @@ def straight_guess(start: Array, goal: Array, knots: Bound, basis: SplineBasis) 
 
 
 def bent_guess(start: Array, goal: Array, limits: LimitSet, basis: SplineBasis, seed: int) -> Array:
-    """(n_free, n) control points of a straight line bent in every joint by a few random sines, kept inside the position range."""
+    """Returns the control points (n_free, n) [rad] of a straight line bent in every joint by three random sine waves.
+
+    They stay inside the position limits by 2 % of the range.
+
+    Args:
+        start: Configuration at the start (n,) [rad].
+        goal: Configuration at the goal (n,) [rad].
+        limits: Limits of the joints.
+        basis: Spline basis of the guess.
+        seed: Seed of the random amplitudes.
+    """
     rng = np.random.default_rng(seed)
     u = np.linspace(0.0, 1.0, basis.size - 4)[1:-1, None]
     bend = sum(rng.normal(0.0, 0.4 / k, len(goal)) * np.sin(np.pi * k * u) for k in (1, 2, 3))
@@ -32,10 +51,15 @@ def bent_guess(start: Array, goal: Array, limits: LimitSet, basis: SplineBasis, 
 
 
 def along_path(path: Array, basis: SplineBasis, weights: Array) -> Array:
-    """(n_free, n) control points near a polyline (K, n), ends at rest.
+    """Returns the control points (n_free, n) [rad] of a motion near a polyline, at rest at both ends.
 
-    The polyline is parametrised by weighted length and eased as (s + smoothstep5(s))/2; least squares over 8 samples a
-    span with a small weight on second differences, ends fixed.
+    The polyline is parametrised by weighted length and eased as (s + smoothstep5(s))/2.  The fit is a least-squares problem
+    over 8 samples a span, with a small weight on second derivatives and fixed ends.
+
+    Args:
+        path: Polyline of configurations (K, n) [rad].
+        basis: Spline basis of the guess.
+        weights: Weight of every joint in the length (n,) [s/rad], e.g. 1 / velocity limit.
     """
     steps = np.linalg.norm(np.diff(path, axis=0) * weights, axis=1)
     length = np.concatenate([[0.0], np.cumsum(steps)])
@@ -46,7 +70,17 @@ def along_path(path: Array, basis: SplineBasis, weights: Array) -> Array:
 
 
 def moving_guess(start: State, goal: Array, limits: LimitSet, basis: SplineBasis) -> tuple[Array, float]:
-    """(n_free, n) control points and duration of Ruckig's time-synchronised motion from a moving start."""
+    """Returns a guess from a moving start: Ruckig's time-synchronised motion of all joints, fitted by a spline.
+
+    Args:
+        start: State at the start.
+        goal: Configuration at the goal (n,) [rad].
+        limits: Limits of the joints.
+        basis: Spline basis of the guess.
+
+    Returns:
+        Control points (n_free, n) [rad] and duration [s].
+    """
     trajectory = joint_motions(start, goal, limits.velocity, limits.acceleration, limits.jerk, ARRIVING)
     duration = float(trajectory.duration)
     s = np.linspace(0, 1, 12 * basis.spans + 1)
@@ -57,14 +91,29 @@ def moving_guess(start: State, goal: Array, limits: LimitSet, basis: SplineBasis
 
 
 def timed_by(basis: SplineBasis, own: SplineBasis, points: Array, law: Array) -> Array:
-    """(n_free, n) control points on a basis of a motion (all points on its own) run through by a law (K, 2) of rows (t, τ)."""
+    """Returns the control points (n_free, n) [rad] of a motion that is run through by another time law.
+
+    Args:
+        basis: Spline basis of the result.
+        own: Spline basis of the given motion.
+        points: All control points of the given motion (size, n) [rad].
+        law: Time law as rows (t, τ) [s] (K, 2): the motion's own time τ at time t, from (0, 0) to both durations.
+    """
     s = np.linspace(0, 1, 12 * basis.spans + 1)
     place = np.interp(s * law[-1, 0], law[:, 0], law[:, 1]) / law[-1, 1]
     return _fit(basis, s, own.design_matrix(np.clip(place, 0.0, 1.0)) @ points, points[0], points[-1])
 
 
 def _fit(basis: SplineBasis, s: Array, target: Array, first: Array, last: Array) -> Array:
-    """Least squares with the first and last three control points fixed to `first`, `last` ((n,) or (3, n))."""
+    """Fits control points (n_free, n) to targets by least squares, with the first and last three fixed.
+
+    Args:
+        basis: Spline basis of the result.
+        s: Parameters of the targets in [0, 1] (N,).
+        target: Configurations to fit (N, n) [rad].
+        first: First three control points (3, n), or one configuration (n,) for all three [rad].
+        last: Last three control points (3, n), or one configuration (n,) for all three [rad].
+    """
     n = target.shape[1]
     matrix = basis.design_matrix(s)
     curvature = basis.design_matrix(basis.greville(), 2) * 1e-3

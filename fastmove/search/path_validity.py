@@ -1,4 +1,4 @@
-"""Which configurations a path may pass: free of contact, and held at rest."""
+"""Validity of configurations and edges for path search: free of contact, held at rest, and within the path constraints."""
 
 from __future__ import annotations
 
@@ -18,13 +18,21 @@ from fastmove.problem.goal import TOOL, GoalPose
 from fastmove.problem.scene import FADE_DISTANCE
 from fastmove.problem.transfer import TransferProblem
 
-EDGE_STEP = 0.05  # resolution of edge checks [rad]
-LIFT_STEP, LIFT_MAX = 0.01, 0.30  # [m]
-STATIC_USE = 0.95
+EDGE_STEP = 0.05  # Maximum distance between checked configurations of an edge [rad].
+LIFT_STEP = 0.01  # Displacement of the hand from one configuration of a retreat path to the next [m].
+LIFT_MAX = 0.30  # Maximum length of a retreat path [m].
+STATIC_USE = 0.95  # Maximum utilisation at rest of a valid configuration.
 
 
 class StateValidityChecker:
-    """Whether configurations are free and holdable at rest."""
+    """Checks whether configurations and edges are free of contact and hold the item at rest.
+
+    Args:
+        collision: Distance queries of the problem.
+        dynamics: Efforts and path constraints of the problem.
+        problem: Transfer problem.
+        ends: Allowed contacts and corridors at both ends of the motion.
+    """
 
     def __init__(self, collision: Collision, dynamics: Dynamics, problem: TransferProblem, ends: Ends) -> None:
         self.collision, self.dynamics, self.problem, self.ends = collision, dynamics, problem, ends
@@ -32,32 +40,42 @@ class StateValidityChecker:
         self._retreats: dict[str, list[Array]] = {}
 
     def __call__(self, q: Array) -> bool:
+        """Returns whether a configuration (n,) [rad] is valid for the arm at rest."""
         if self.ends.corridors and not self.collision.in_corridors(q, self.ends):
             return False
         return (self.broadphase.free(q) or self._touching(q)) and self._holdable(q) and self._stated(q)
 
     def _stated(self, q: Array) -> bool:
-        """Whether the path constraints hold where nothing moves."""
+        """Returns whether the path constraints hold at rest."""
         path = self.dynamics.path
         return path is None or float(path.at_rest(q[None]).max()) <= 1.0
 
     def _touching(self, q: Array) -> bool:
-        """Within the first centimetre of an end, allowed contacts fade."""
+        """Returns whether q keeps the distances of allowed contacts, which grow over the first `FADE_DISTANCE` from an end."""
         if not self.ends.fades or self.collision.travel(q, self.ends) > FADE_DISTANCE:
             return False
         return not np.any(self.collision.query(q[None], self.ends, 0.0).margin < 0)
 
     def _holdable(self, q: Array) -> bool:
+        """Returns whether the use of every hold at rest is at most `STATIC_USE`."""
         return not self.problem.holds or float(self.carry.utilisation_at_rest(self.dynamics.static(q[None]))[0]) <= STATIC_USE
 
     def retreat_path(self, q: Array, end: str) -> list[Array]:
-        """The way out of an end, found once."""
+        """Returns the configurations (n,) [rad] that lead straight out of an end, q first; computed once for each end.
+
+        Args:
+            q: Configuration at the end (n,) [rad].
+            end: "start" or "goal".
+        """
         if end not in self._retreats:
             self._retreats[end] = _retreat_path(self.collision, self.problem, self, q, end)
         return self._retreats[end]
 
     def edge(self, a: Array, b: Array) -> bool:
-        """Whether a to b is free at steps of at most `STEP`, a itself not checked; far points first."""
+        """Returns whether the straight line from a to b (n,) [rad] is valid at steps of at most `EDGE_STEP`.
+
+        a itself is not checked.  b is checked first, then the points between, coarse to fine.
+        """
         way = b - a
         inner = _shares(max(1, int(np.ceil(np.sqrt(way @ way) / EDGE_STEP))))
         return self(b) and all(map(self, a + inner[:, None] * way))
@@ -65,13 +83,21 @@ class StateValidityChecker:
 
 @lru_cache(maxsize=1024)
 def _shares(count: int) -> Array:
-    """(count − 1,) inner shares k/count of an edge in the order in which they are checked: halves, quarters, …"""
+    """Returns the inner shares k/count (count − 1,) of an edge, coarse to fine: k by descending power of two that divides it."""
     order = sorted(range(1, count), key=lambda k: (-(k & -k), k))
     return readonly(np.array(order) / count)
 
 
 def _way_out(problem: TransferProblem, end: str, approach: Array) -> Array | None:
-    """Direction in which an end is left: its corridor's; with an item against gravity; with an empty hand the way it came."""
+    """Returns the direction (3,) in the world in which the hand leaves an end; None where there is none.
+
+    It is that of the end's corridor; else against gravity with a held item; else, with an empty hand, against its approach.
+
+    Args:
+        problem: Transfer problem.
+        end: "start" or "goal".
+        approach: Direction in which the hand approaches the end, in the world (3,).
+    """
     for corridor in problem.corridors:
         if corridor.at == end:
             return np.array(corridor.direction)
@@ -82,7 +108,17 @@ def _way_out(problem: TransferProblem, end: str, approach: Array) -> Array | Non
 
 
 def _retreat_path(collision: Collision, problem: TransferProblem, valid: StateValidityChecker, q: Array, end: str) -> list[Array]:
-    """Configurations that move the hand out of an end without turning it, as far as they are valid."""
+    """Returns the configurations (n,) [rad] that move the hand straight out of an end without turning it, q first.
+
+    The path stops before the first invalid configuration, and after `LIFT_MAX`.
+
+    Args:
+        collision: Distance queries of the problem.
+        problem: Transfer problem.
+        valid: Validity of edges.
+        q: Configuration at the end (n,) [rad].
+        end: "start" or "goal".
+    """
     chain, limits = [q], problem.limit_set
     if not problem.robot.grippers:
         return chain

@@ -1,4 +1,4 @@
-"""The same transfer on another robot: its item's poses reached by inverse kinematics, clear of the new hand."""
+"""Transfer of a problem to another robot: the item's poses are reached by inverse kinematics, clear of the new hand."""
 
 from __future__ import annotations
 
@@ -21,17 +21,25 @@ from fastmove.robot.model import RobotModel
 from fastmove.search.ik import configurations, pose_at
 from fastmove.search.time_bound import lower_bound
 
-BACK_STEP, BACK_MAX = 0.001, 0.06  # how far another hand may hold the item nearer to its finger tips [m]
+BACK_STEP = 0.001  # Step by which the grasp is shifted towards the finger tips of another hand [m].
+BACK_MAX = 0.06  # Upper limit of the grasp's shift towards the finger tips of another hand [m].
 
 
 def retarget(problem: TransferProblem, robot: RobotModel, limits: str | None = None, goals: int = 3) -> TransferProblem:
-    """The same transfer by another robot: same item poses and scene, same grasp in the tool frame, configurations by IK.
+    """Returns the same transfer for another robot: same item poses, scene and grasp in the tool frame, new configurations.
 
-    Of the start configurations that are free the one with the least lower bound to a free goal is taken, and that start's
-    `goals` nearest goals in time.
+    Of the collision-free start configurations, the one with the least lower bound of the duration to a collision-free goal is
+    taken, together with the `goals` goal configurations that have the least bound from it.
+
+    Args:
+        problem: Transfer of the first robot.
+        robot: The other robot.
+        limits: Name of the other robot's limit set; None means its default.
+        goals: Maximum number of goal configurations.
 
     Raises:
-        InputError: the robot cannot reach a pose, or is not free there; GraspInvalid: its gripper cannot hold the item so.
+        InputError: The robot cannot reach a pose, or is not free of contact there.
+        GraspInvalid: The robot's gripper cannot hold the item in this grasp.
     """
     holds = tuple(_in_gripper(held, robot) for held in problem.holds)
     ends_at = [problem.start.q, *problem.goal.configurations[:1]]
@@ -52,9 +60,13 @@ def retarget(problem: TransferProblem, robot: RobotModel, limits: str | None = N
 
 
 def _in_gripper(held: HeldItem, robot: RobotModel) -> HeldItem:
-    """The same grasp in the robot's own gripper: no deeper than its fingers allow, with what both item and gripper bear."""
+    """Returns the grasp in the robot's own gripper: as deep as its hand allows, with a grip force that item and gripper bear.
+
+    Raises:
+        GraspInvalid: The gripper cannot hold the item in this grasp.
+    """
     gripper, item, (low, high) = robot.gripper(), held.item, held.grasp.grip_force
-    if high < gripper.force[0]:  # what the grasp asks for is less than the gripper can give: what the item bears counts
+    if high < gripper.force[0]:  # the gripper cannot grip so gently: use what the item bears
         high = min(item.max_pinch_force, float(gripper.force[1]))
     if high < gripper.force[0]:
         raise GraspInvalid(
@@ -69,26 +81,36 @@ def _in_gripper(held: HeldItem, robot: RobotModel) -> HeldItem:
         except GraspInvalid:
             if back == 0.0:
                 raise
-            break  # the pads have left the item
+            break  # the finger pads no longer touch the item
         if _clear_of_hand(robot, candidate):
             return candidate
     raise GraspInvalid("grasp.tool_T_item", f"the hand of {robot.name} has no room for {item.name} at this grasp")
 
 
 def _clear_of_hand(robot: RobotModel, held: HeldItem) -> bool:
+    """Returns whether the held item overlaps no link of the hand; touching within 0.5 mm is no overlap."""
     middle = (robot.limit_set().position_min + robot.limit_set().position_max) / 2
     problem = TransferProblem("", robot, (held,), Scene(), State.rest(middle), Goal(middle[None]), robot.default_limits)
     return min(hand_overlaps(assemble(problem)))[0] >= 0
 
 
 def _free(problem: TransferProblem, pose: pin.SE3, end: str) -> Array:
-    """Configurations at a pose that touch nothing but what is allowed there."""
-    found = configurations(problem, pose)
-    if len(found) == 0:
+    """Returns the configurations (K, n) [rad] at a pose that touch only what they are allowed to touch.
+
+    Args:
+        problem: Transfer of the robot.
+        pose: Pose of the item in the world.
+        end: Which end of the motion this is, "start" or "goal", for messages.
+
+    Raises:
+        InputError: There is no such configuration.
+    """
+    solutions = configurations(problem, pose)
+    if len(solutions) == 0:
         raise InputError(end, f"is out of reach of {problem.robot.name}: no configuration puts the item there")
     collision, hand, free = Collision(problem, assemble(problem)), OpenHandCheck(problem), []
     best: tuple[float, str] = (-np.inf, "")
-    for q in found:
+    for q in solutions:
         ends = collision.ends(q, q)
         contacts = [(m, f"{one} – {other}") for m, one, other in collision.margins_at(q, Ends(ends.fades))]
         worst = min([*contacts, hand.margin(q)])
@@ -97,6 +119,6 @@ def _free(problem: TransferProblem, pose: pin.SE3, end: str) -> Array:
         else:
             best = max(best, worst)
     if not free:
-        lack = f"{best[1]} lack {-best[0] * 1e3:.1f} mm"
-        raise InputError(end, f"{problem.robot.name} reaches it in {len(found)} ways, none of them free; at best {lack}")
+        shortfall = f"{best[1]} lack {-best[0] * 1e3:.1f} mm"
+        raise InputError(end, f"{problem.robot.name} reaches it in {len(solutions)} ways, none of them free; at best {shortfall}")
     return np.array(free)

@@ -1,13 +1,15 @@
 """Collision-free paths: RRT-Connect (Kuffner & LaValle, ICRA 2000) over coal's broadphase, then shortcuts.
 
-The smaller tree grows ("balanced", Kuffner & LaValle, CMU-RI-TR-05-34, 2005): an end in a narrow place has few nodes, so most
-targets are its own.
-Our own because the same problem and seed must give the same bytes in any process, which OMPL's generator cannot promise.
-Both trees begin with a straight lift of the item, along its corridor or against gravity, or with an empty hand drawn back along
-its approach: an item standing on its support, deep between neighbours, or a hand in a cage, leaves it the way it can.
-Targets are mostly drawn around the box that both ends span; limits of ± two turns would scatter them.
-Validity: clearance, corridors, and the hold at rest below 95 % (a matter of geometry).
-Cut by counts, never by seconds.
+The smaller tree grows ("balanced", Kuffner & LaValle, CMU-RI-TR-05-34, 2005): the tree of an end in a narrow place has few
+nodes, so it gets most of the targets.
+OMPL is not used because the same problem and seed must give the same bytes in any process, which its random generator cannot
+promise.
+Both trees begin with a retreat path: a straight lift of the item along its corridor or against gravity, or an empty hand drawn
+back along its approach.  This frees an item that stands on its support deep between neighbours, or a hand inside a cage.
+Most targets are drawn around the box that both ends span, because position limits of ± two turns would scatter them.
+A configuration is valid if it keeps the clearance and the corridors and the use of the hold at rest stays below 95 %, which
+depends on the configuration only.
+The search is limited by counts, never by seconds.
 """
 
 from __future__ import annotations
@@ -23,24 +25,31 @@ from fastmove.robot.joint_limits import LimitSet
 from fastmove.search.path_validity import StateValidityChecker
 from fastmove.search.polyline import lengths, on_polyline
 
-EXTENSION = 1.0  # longest new edge [rad]: of 218 problems, 0.8 to 1.2 took the least time
-BETWEEN, AROUND = 0.9, 1.6  # share of targets drawn from the box that both ends span, widened by this [rad]
-ITERATIONS = 4000
-BATCH = 256  # targets drawn at once
-SHORTCUTS = 60  # with 100 the paths of different seeds are more alike, and the motions that come of them
-ACROSS = 15  # places along two paths at which the way from one to the other is checked …
-BESIDE_SHARE = 0.7  # … where no joint is farther apart than this [rad]: of 60 problems, 2 lost more than 0.5 % by it
+EXTENSION = 1.0  # Maximum length of a new tree edge [rad].
+BETWEEN = 0.9  # Share of targets drawn from the widened box that both ends span.
+AROUND = 1.6  # Widening to every side of the box that both ends span [rad].
+ITERATIONS = 4000  # Maximum number of targets of a search with a budget factor of 1.
+BATCH = 256  # Number of targets drawn at once.
+SHORTCUTS = 60  # Number of shortcuts tried on a path.
+ACROSS = 15  # Number of places along two paths between which straight edges are checked.
+BESIDE_SHARE = 0.7  # Distance of every joint below which two paths can count as deformable into each other [rad].
 
 
 @dataclass
 class _Tree:
-    """Configurations with parents; rows 0…count−1 of `nodes` are used."""
+    """Tree of configurations in joint space.
+
+    Attributes:
+        nodes: Configurations (capacity, n) [rad]; the first len(self) rows are used.
+        parents: Row of every node's parent; −1 for the root.
+    """
 
     nodes: Array
     parents: list[int]
 
     @staticmethod
     def from_chain(chain: list[Array]) -> _Tree:
+        """Builds a tree from configurations, each the parent of the next."""
         nodes = np.empty((64 + len(chain), len(chain[0])))
         nodes[: len(chain)] = chain
         return _Tree(nodes, [k - 1 for k in range(len(chain))])
@@ -49,10 +58,12 @@ class _Tree:
         return len(self.parents)
 
     def nearest(self, q: Array) -> int:
-        gap = self.nodes[: len(self.parents)] - q
-        return int(np.argmin(np.einsum("ki,ki->k", gap, gap)))
+        """Returns the index of the node nearest to q (n,)."""
+        offsets = self.nodes[: len(self.parents)] - q
+        return int(np.argmin(np.einsum("ki,ki->k", offsets, offsets)))
 
     def add(self, q: Array, parent: int) -> int:
+        """Adds a node and returns its index."""
         count = len(self.parents)
         if count == len(self.nodes):
             self.nodes = np.concatenate([self.nodes, np.empty_like(self.nodes)])
@@ -61,7 +72,7 @@ class _Tree:
         return count
 
     def branch(self, node: int) -> list[Array]:
-        """From the root to this node."""
+        """Returns the configurations (n,) from the root to a node."""
         path = []
         while node >= 0:
             path.append(self.nodes[node].copy())
@@ -70,9 +81,14 @@ class _Tree:
 
 
 def connect(valid: StateValidityChecker, goal: Array, seed: int, budget_factor: int = 1, direct: bool = True) -> Array | None:
-    """A collision-free polyline (K, n) from start to goal, or None within the budget of `patience` × `ITERATIONS`.
+    """Returns a collision-free polyline (K, n) [rad] from the problem's start to a goal; None where none was found.
 
-    direct: whether it may be the straight line between the lifted ends, the same for every seed.
+    Args:
+        valid: Validity of configurations and edges.
+        goal: Goal configuration (n,) [rad].
+        seed: Seed of the random targets and shortcuts.
+        budget_factor: Maximum number of targets in multiples of `ITERATIONS`.
+        direct: Whether the straight line between the ends of the retreat paths is tried first; it is the same for every seed.
     """
     problem = valid.problem
     rng = np.random.default_rng(seed)
@@ -94,7 +110,7 @@ def connect(valid: StateValidityChecker, goal: Array, seed: int, budget_factor: 
 
 
 def _targets(limits: LimitSet, start: Array, goal: Array, rng: np.random.Generator) -> Iterator[Array]:
-    """Without end; mostly around the box that both ends span."""
+    """Yields random target configurations (n,) [rad] without end, most of them from the widened box that both ends span."""
     low, high = limits.position_min, limits.position_max
     inner = np.maximum(low, np.minimum(start, goal) - AROUND), np.minimum(high, np.maximum(start, goal) + AROUND)
     while True:
@@ -104,7 +120,7 @@ def _targets(limits: LimitSet, start: Array, goal: Array, rng: np.random.Generat
 
 
 def _joined(trees: list[_Tree], valid: StateValidityChecker) -> list[Array] | None:
-    """The lifted ends, joined directly."""
+    """Returns the path that joins the last nodes of both trees by a straight line; None where that line is not valid."""
     one, other = trees
     a, b = len(one.parents) - 1, len(other.parents) - 1
     if valid.edge(one.nodes[a], other.nodes[b]):
@@ -113,6 +129,7 @@ def _joined(trees: list[_Tree], valid: StateValidityChecker) -> list[Array] | No
 
 
 def _extend(tree: _Tree, target: Array, valid: StateValidityChecker) -> int | None:
+    """Adds a node at most `EXTENSION` towards a target and returns its index; None where the edge is not valid."""
     nearest = tree.nearest(target)
     here = tree.nodes[nearest]
     step = target - here
@@ -121,7 +138,7 @@ def _extend(tree: _Tree, target: Array, valid: StateValidityChecker) -> int | No
 
 
 def _reach(near: _Tree, node: int, far: _Tree, valid: StateValidityChecker) -> list[Array] | None:
-    """Grow the far tree towards the new node until it arrives or is blocked."""
+    """Grows the far tree towards a node of the near tree and returns the joined path; None where the far tree is blocked."""
     target = near.nodes[node].copy()
     while True:
         new = _extend(far, target, valid)
@@ -132,7 +149,7 @@ def _reach(near: _Tree, node: int, far: _Tree, valid: StateValidityChecker) -> l
 
 
 def _shortcut(path: Array, valid: StateValidityChecker, rng: np.random.Generator) -> Array:
-    """Replace stretches between two random points on the polyline by straight lines where these are valid."""
+    """Replaces stretches between two random points of a polyline (K, n) by straight lines where these are valid."""
     way = lengths(path)
     for share in rng.uniform(size=(SHORTCUTS, 2)):
         places = np.sort(share) * way[-1]
@@ -151,8 +168,16 @@ def _shortcut(path: Array, valid: StateValidityChecker, rng: np.random.Generator
 
 
 def is_deformable_to(one: Array, other: Array, valid: StateValidityChecker) -> bool:
-    """Whether a path can be moved into another one straight through what is free, and not far (a visibility deformation: Jaillet
-    & Siméon, IJRR 27(11–12), 2008): the motions that come of both are most often the same."""
+    """Returns whether a path can be moved into another nearby one along straight lines that are valid.
+
+    This is a visibility deformation (Jaillet & Siméon, IJRR 27(11–12), 2008).  Motions optimised from two such paths are most
+    often the same.
+
+    Args:
+        one: Polyline (K, n) [rad].
+        other: Polyline (L, n) [rad] with the same ends.
+        valid: Validity of edges.
+    """
     places = np.linspace(0.0, 1.0, ACROSS + 2)[1:-1]
     here, there = (on_polyline(path, lengths(path), places) for path in (one, other))
     return float(np.abs(there - here).max()) < BESIDE_SHARE and all(map(valid.edge, here, there))

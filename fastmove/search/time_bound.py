@@ -1,4 +1,4 @@
-"""The kinematic lower bound (Ruckig), its switching times, and the breakpoints they give.
+"""Kinematic lower bound of a motion's duration, and the jerk-limited motions it comes from (Ruckig).
 
 Ruckig solves each joint's minimum time under velocity, acceleration and jerk limits exactly (Berscheid & Kröger,
 RSS 2021); no motion of all joints under more constraints can be faster than the slowest joint alone.
@@ -16,15 +16,19 @@ from fastmove.errors import InputError
 from fastmove.problem.goal import State
 from fastmove.robot.joint_limits import LimitSet
 
-ALONE, ARRIVING, STRAIGHT = ruckig.Synchronization.No, ruckig.Synchronization.Time, ruckig.Synchronization.Phase
+ALONE = ruckig.Synchronization.No  # Every joint moves as fast as it can.
+ARRIVING = ruckig.Synchronization.Time  # All joints arrive at the same time.
+STRAIGHT = ruckig.Synchronization.Phase  # The joints move on a straight line in joint space.
 
 
 @dataclass(frozen=True)
 class Bound:
-    """Attributes:
-    duration: lower bound of every motion from start to goal [s].
-    joint: index of the joint that sets it.
-    switches: times at which that joint's optimal jerk switches, 0 and the duration included [s].
+    """Lower bound of the duration of all motions from a start to a goal.
+
+    Attributes:
+        duration: Lower bound [s].
+        joint: Index of the slowest joint, which sets the bound.
+        switches: Times at which the optimal jerk of the slowest joint switches, 0 and the duration included [s].
     """
 
     duration: float
@@ -33,20 +37,23 @@ class Bound:
     _trajectory: ruckig.Trajectory
 
     def progress(self, s: Array) -> Array:
-        """(N,) share of the slowest joint's way done at s in [0, 1], between rests."""
+        """Returns the share (N,) of its way that the slowest joint has done at shares s (N,) in [0, 1] of the duration."""
         q = np.array([self._trajectory.at_time(float(t))[0][self.joint] for t in np.asarray(s) * self.duration])
         first, last = (self._trajectory.at_time(t)[0][self.joint] for t in (0.0, self.duration))
         return (q - first) / (last - first)
 
 
 def lower_bound(start: State, goal: Array, limits: LimitSet, jerk: Array | None = None) -> Bound:
-    """The bound for one goal configuration at rest.
+    """Returns the lower bound of the duration from a start to one goal configuration at rest.
 
     Args:
-        jerk: smaller jerk limits (n_arm,), for breakpoints only: the result is then no bound.
+        start: State at the start.
+        goal: Goal configuration (n_arm,) [rad].
+        limits: Limits of the joints.
+        jerk: Smaller jerk limits (n_arm,) [rad/s³], for breakpoints only: the result is then no bound.
 
     Raises:
-        InputError: start and goal are the same, or no motion of a joint satisfies the limits.
+        InputError: Start and goal are the same, or no motion of a joint satisfies the limits.
     """
     trajectory = joint_motions(start, goal, limits.velocity, limits.acceleration, limits.jerk if jerk is None else jerk, ALONE)
     durations = np.array(trajectory.independent_min_durations)
@@ -62,11 +69,18 @@ def lower_bound(start: State, goal: Array, limits: LimitSet, jerk: Array | None 
 def joint_motions(
     start: State, goal: Array, velocity: Array, acceleration: Array, jerk: Array, synchronization: ruckig.Synchronization
 ) -> ruckig.Trajectory:
-    """Ruckig's motion from a state to a configuration at rest: joints `ALONE`, each at its own fastest; `ARRIVING` together;
-    or on a `STRAIGHT` line, where the start is at rest.
+    """Returns Ruckig's motion from a state to a configuration at rest.
+
+    Args:
+        start: State at the start.
+        goal: Goal configuration (n,) [rad].
+        velocity: Velocity limits (n,) [rad/s].
+        acceleration: Acceleration limits (n,) [rad/s²].
+        jerk: Jerk limits (n,) [rad/s³].
+        synchronization: `ALONE`, `ARRIVING`, or `STRAIGHT`, which needs a start at rest.
 
     Raises:
-        InputError: no motion of the joints alone satisfies the limits.
+        InputError: No motion of the joints alone satisfies the limits.
     """
     request = _to_rest(start, acceleration, jerk)
     request.target_position, request.max_velocity = goal.tolist(), velocity.tolist()
@@ -75,6 +89,7 @@ def joint_motions(
 
 
 def _to_rest(start: State, acceleration: Array, jerk: Array) -> ruckig.InputParameter:
+    """Returns Ruckig's input for a motion from a state to rest, with limits (n,) of acceleration and jerk."""
     n = len(start.q)
     request = ruckig.InputParameter(n)
     request.current_position, request.current_velocity = start.q.tolist(), start.v.tolist()
@@ -85,6 +100,7 @@ def _to_rest(start: State, acceleration: Array, jerk: Array) -> ruckig.InputPara
 
 
 def _solved(request: ruckig.InputParameter, where: str, problem: str) -> ruckig.Trajectory:
+    """Returns Ruckig's trajectory; raises an InputError with `where` and `problem` where there is none."""
     trajectory = ruckig.Trajectory(request.degrees_of_freedom)
     try:
         result = ruckig.Ruckig(request.degrees_of_freedom).calculate(request, trajectory)
@@ -96,10 +112,15 @@ def _solved(request: ruckig.InputParameter, where: str, problem: str) -> ruckig.
 
 
 def braking(start: State, limits: LimitSet, share: float) -> Array:
-    """(n,) where the joints are when all have come to rest together, with this share of their acceleration and jerk.
+    """Returns the configuration (n,) [rad] in which the joints come to rest when all brake to stop at the same time.
+
+    Args:
+        start: State from which the joints brake.
+        limits: Limits of the joints.
+        share: Share of the acceleration and jerk limits that may be used.
 
     Raises:
-        InputError: a joint cannot.
+        InputError: A joint cannot be brought to rest.
     """
     request = _to_rest(start, share * limits.acceleration, share * limits.jerk)
     request.control_interface = ruckig.ControlInterface.Velocity

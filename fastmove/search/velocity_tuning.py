@@ -1,8 +1,9 @@
-"""When to be where on a given way, so as to miss obstacles that move (path-velocity decomposition, Kant & Zucker, 1986).
+"""Time laws that run a given motion past moving obstacles (path-velocity decomposition, Kant & Zucker, 1986).
 
-Along a motion with its own time τ a law τ(t) with 0 ≤ τ̇ ≤ 1 runs it no faster than it is, and pauses.  On a grid of places and
-times, each either free or not, the places that can be reached at t + dt are those reachable at t and their successors, where
-free: the first time at which the end is among them is the earliest arrival there is on the grid.
+A motion has its own time τ, also called a place on it.  A time law τ(t) with 0 ≤ τ̇ ≤ 1 runs the motion no faster than it is,
+and may pause.  On a grid of places and times, each either free or not, the places that can be reached at t + dt are those
+reachable at t and their successors, where free.  The first time at which the end is among them is the earliest arrival on the
+grid.
 """
 
 from __future__ import annotations
@@ -14,21 +15,26 @@ import numpy as np
 from fastmove.arrays import Array
 from fastmove.trajectory.bspline import SplineBasis
 
-PLACES = 48  # steps of the grid along a motion, and as many in time
-LATEST = 480  # steps of time that are looked at at most
-EASE = 0.16  # [s] over which a law's corners are rounded
-SPANS = 24  # even breakpoints beside those of the motion's own time, wherever that is then
+PLACES = 48  # Number of grid steps into which the motion's duration is divided, both in place and in time.
+LATEST = 480  # Maximum number of time steps of the grid.
+EASE = 0.16  # Width of the moving average that rounds the corners of a law [s].
+SPANS = 24  # Number of even spans whose breakpoints are added to those that the law moves.
 
 
 def time_laws(free: Callable[[Array, Array], Array], duration: float, still_from: float) -> list[Array]:
-    """Laws (K, 2) of rows (t, τ) from 0 to the arrival: one that begins later and goes on without a pause; and of those that
-    arrive earliest one that waits early and passes at full speed, and one that runs ahead and waits there, corners rounded.
-    Empty where nothing is in the motion's way, or no law leads past what is.
+    """Returns up to three time laws along which a motion misses all moving obstacles.
+
+    The first begins later and goes on without a pause.  The others arrive earliest: one waits early and then passes at full
+    speed, one runs ahead and waits there; their corners are rounded.
 
     Args:
-        free: whether places τ (N,) are free at times t (N,).
-        duration: of the motion, τ at its end [s].
-        still_from: from when on nothing moves any more [s].
+        free: Function of places τ (N,) and times t (N,) [s] that tells which are free (N,).
+        duration: Duration of the motion, i.e. τ at its end [s].
+        still_from: Time from which on no obstacle moves any more [s].
+
+    Returns:
+        Laws (K, 2) as rows (t, τ) [s] from (0, 0) to the arrival.  The list is empty where no obstacle is in the motion's way,
+        or no law leads past the obstacles.
     """
     step = duration / PLACES
     count = min(int(np.ceil(max(still_from, 0.0) / step)) + PLACES + 1, LATEST)
@@ -39,32 +45,45 @@ def time_laws(free: Callable[[Array, Array], Array], duration: float, still_from
     for j in range(count):
         reached[:, j + 1] = reached[:, j] & open_at[:, j + 1]
         reached[1:, j + 1] |= reached[:-1, j] & open_at[1:, j + 1]
-    found, arrivals = [], np.nonzero(reached[-1])[0]
+    laws, arrivals = [], np.nonzero(reached[-1])[0]
     for wait in range(count - PLACES + 1):
         if not reached[0, wait]:
             break
         if np.all(open_at[np.arange(PLACES + 1), wait + np.arange(PLACES + 1)]):
             if wait == 0:
                 return []
-            found.append(np.array([[0.0, 0.0], [wait * step, 0.0], [wait * step + duration, duration]]))
+            laws.append(np.array([[0.0, 0.0], [wait * step, 0.0], [wait * step + duration, duration]]))
             break
     if len(arrivals):
         early, late = (_back(reached, int(arrivals[0]), moves) for moves in (True, False))
-        found += [_rounded(way * step, step) for way in ([early] if np.array_equal(early, late) else [early, late])]
-    return found
+        laws += [_rounded(way * step, step) for way in ([early] if np.array_equal(early, late) else [early, late])]
+    return laws
 
 
 def along(law: Array, basis: SplineBasis) -> SplineBasis:
-    """Breakpoints of a motion where a law puts them, and even ones."""
+    """Returns a spline basis for a motion that is run through by a time law.
+
+    Its breakpoints are those of the motion, moved to where the law puts them, and even ones that are not close to these.
+
+    Args:
+        law: Time law as rows (t, τ) [s] (K, 2).
+        basis: Spline basis of the motion in its own time.
+    """
     time, place = law[:, 0] / law[-1, 0], law[:, 1] / law[-1, 1]
-    there = np.interp(basis.breakpoints[1:-1], place + 1e-9 * time, time)  # where it pauses, the end of the pause
+    there = np.interp(basis.breakpoints[1:-1], place + 1e-9 * time, time)  # for a pause, its end
     even = np.linspace(0.0, 1.0, SPANS + 1)
     apart = np.abs(even[:, None] - there[None]).min(axis=1, initial=1.0) > 0.2 / SPANS
     return SplineBasis(np.unique(np.concatenate([[0.0, 1.0], there, even[apart]])))
 
 
 def _back(reachable: Array, last: int, moves: bool) -> Array:
-    """(last + 1,) places from the arrival back, moving whenever that leads back to the start, or waiting whenever it does."""
+    """Returns the place (last + 1,) at every time step of one way back from the arrival to the start.
+
+    Args:
+        reachable: Whether a place can be reached at a time, on the grid (places, times).
+        last: Time step of the arrival.
+        moves: Whether, going back, the way moves wherever it can; else it waits wherever it can.
+    """
     places = np.empty(last + 1, dtype=int)
     places[last] = here = len(reachable) - 1
     for j in range(last - 1, -1, -1):
@@ -75,7 +94,12 @@ def _back(reachable: Array, last: int, moves: bool) -> Array:
 
 
 def _rounded(places: Array, step: float) -> Array:
-    """The law averaged over `EASE`, which makes it that much longer."""
+    """Returns a law (K, 2) averaged over `EASE`, and longer by as much.
+
+    Args:
+        places: Places τ at even times [s] (N,).
+        step: Time from one place to the next [s].
+    """
     half = max(1, round(EASE / step / 2))
     padded = np.pad(places, 2 * half, mode="edge")
     mean = np.convolve(padded, np.full(2 * half + 1, 1 / (2 * half + 1)), mode="valid")

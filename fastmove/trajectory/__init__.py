@@ -1,1 +1,1 @@
-"""Trajectories: B-splines, piecewise polynomials, phases joined in time."""
+"""Trajectories as B-splines, as piecewise polynomials, and as phases joined in time."""

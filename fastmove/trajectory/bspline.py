@@ -1,7 +1,7 @@
-"""Piecewise-polynomial motion: cubic B-splines over s in [0, 1] and exact extrema.  numpy only.
+"""Cubic B-splines over a parameter s in [0, 1].
 
-A jerk-limited time-optimal motion has piecewise constant jerk, so it *is* a cubic spline whose breakpoints are
-the switching times.  `SplineBasis` holds the breakpoints, `PiecewisePolynomial` is what everybody else samples.
+A jerk-limited time-optimal motion has piecewise constant jerk, so it *is* a cubic spline whose breakpoints are the switching
+times.  `SplineBasis` holds the breakpoints; motions are sampled as `PiecewisePolynomial`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import numpy as np
 from fastmove.arrays import Array, readonly
 from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial
 
-DEGREE = 3
+DEGREE = 3  # Degree of the splines.
 
 
 @dataclass(frozen=True)
 class SplineBasis:
-    """Clamped cubic B-splines on breakpoints 0 = β_0 < … < β_m = 1; m + 3 basis functions.
+    """Basis of the clamped cubic B-splines on breakpoints 0 = β_0 < … < β_m = 1, with m + 3 basis functions.
 
     Attributes:
-        breakpoints: (m + 1,), strictly increasing, from 0 to 1.
+        breakpoints: Breakpoints β (m + 1,), strictly increasing from 0 to 1.
     """
 
     breakpoints: Array
@@ -36,35 +36,41 @@ class SplineBasis:
 
     @property
     def spans(self) -> int:
+        """Number m of spans between breakpoints."""
         return len(self.breakpoints) - 1
 
     @property
     def size(self) -> int:
-        """Number of basis functions, i.e. of control points."""
+        """Number m + 3 of basis functions, i.e. of control points."""
         return self.spans + DEGREE
 
     @cached_property
     def knots(self) -> Array:
-        """(m + 7,) breakpoints with the ends repeated to multiplicity 4."""
+        """Knots (m + 7,): the breakpoints, with both ends repeated to multiplicity 4."""
         return np.concatenate([np.zeros(DEGREE), self.breakpoints, np.ones(DEGREE)])
 
     def span_of(self, s: Array, side: str = "right") -> Array:
-        """Index of the span that s lies in; at a breakpoint the one to its right (or left)."""
+        """Returns the index (N,) of the span in which each s (N,) lies; at a breakpoint the one on its `side`, right or left."""
         index = np.searchsorted(self.breakpoints, s, side="right" if side == "right" else "left") - 1
         return np.clip(index, 0, self.spans - 1)
 
     def design_matrix(self, s: object, order: int = 0, side: str = "right") -> Array:
-        """(N, size) values at s of the `order`-th derivative with respect to s of every basis function.
+        """Returns the values (N, size) of a derivative of every basis function with respect to s.
 
-        Cox–de Boor recursion for the functions of degree 3 − order, then the derivative as differences of
-        control points (de Boor, A Practical Guide to Splines, ch. X).  The third derivative jumps at
-        breakpoints: `side` says which limit is meant.
+        This is the Cox–de Boor recursion for the functions of degree 3 − order, then the derivative as differences of control
+        points (de Boor, A Practical Guide to Splines, ch. X).
+
+        Args:
+            s: Parameter, or parameters (N,), in [0, 1].
+            order: Order of the derivative, 0 to 3.
+            side: Which limit of the third derivative is meant at breakpoints, where it jumps: "right" or "left".
         """
         s = np.atleast_1d(np.asarray(s, dtype=float))
         values = self._recursion(s, self.span_of(s, side), DEGREE - order)
         return values if order == 0 else values @ self._differences[order]
 
     def _recursion(self, s: Array, span: Array, degree: int) -> Array:
+        """Returns the values (N, spans + degree) at s (N,), in spans (N,), of B-splines of a degree on the same breakpoints."""
         knots = self.knots[DEGREE - degree : len(self.knots) - (DEGREE - degree)]
         around = knots[span[:, None] + np.arange(1, 2 * degree + 1)]  # the `degree` knots before s, and those after
         after, before = around[:, degree:] - s[:, None], s[:, None] - around[:, :degree]
@@ -81,14 +87,14 @@ class SplineBasis:
 
     @cached_property
     def _differences(self) -> list[Array]:
-        """Matrices from control points to those of the derivative of every order."""
-        found = [np.eye(self.size)]
+        """Matrices (size − order, size) from control points to those of the derivative of every order, 0 to 3."""
+        matrices = [np.eye(self.size)]
         for k in range(DEGREE):
-            found.append(self._slope(found[-1], k))
-        return found
+            matrices.append(self._slope(matrices[-1], k))
+        return matrices
 
     def _slope(self, points: Array, order: int) -> Array:
-        """Control points of the derivative of a curve that already is an `order`-th derivative."""
+        """Returns the control points of the derivative of a curve that is itself a derivative of the given order."""
         degree = DEGREE - order
         if degree == 0:
             return np.zeros_like(points[1:])
@@ -97,28 +103,32 @@ class SplineBasis:
         return (degree / width)[:, None] * np.diff(points, axis=0)
 
     def refined(self, breakpoints: object) -> SplineBasis:
-        """The basis with these breakpoints added (those closer than 1e-9 to an old one are dropped)."""
+        """Returns the basis with breakpoints in [0, 1] (K,) added; those within 1e-9 of an old one are dropped."""
         new = np.asarray(breakpoints, dtype=float)
         gap = np.abs(new[:, None] - self.breakpoints[None, :]).min(axis=1) if len(new) else new
         return SplineBasis(np.unique(np.concatenate([self.breakpoints, new[gap > 1e-9]])))
 
     def insertion_matrix(self, finer: SplineBasis) -> Array:
-        """(finer.size, size): control points of the same curve on a finer basis (knot insertion, exact).
+        """Returns the matrix (finer.size, size) from control points to those of the same curve on a finer basis.
 
-        The finer space contains the curve, so interpolating it at the finer Greville sites is exact.
+        This is knot insertion.  The finer space contains the curve, so interpolating it at the finer Greville sites is exact.
         """
         sites = finer.greville()
         return np.asarray(np.linalg.solve(finer.design_matrix(sites), self.design_matrix(sites)))
 
     def greville(self) -> Array:
-        """(size,) Greville sites: interpolation there is always well posed."""
+        """Returns the Greville sites (size,) in [0, 1], at which interpolation is always well posed."""
         k = self.knots
         return (k[1:-3] + k[2:-2] + k[3:-1]) / 3.0
 
     def polynomial(self, control_points: Array, duration: float) -> PiecewisePolynomial:
-        """The curve as a piecewise polynomial of time t = s·duration [s].
+        """Returns the curve as a piecewise polynomial of time t = s·duration.
 
-        Derivatives come from differences of control points, so equal ones at an end give exactly zero there.
+        Its derivatives come from differences of control points, so equal control points at an end give exactly zero there.
+
+        Args:
+            control_points: Control points (size, n).
+            duration: Duration [s].
         """
         left = self.breakpoints[:-1]
         span, points, terms = self.span_of(left), np.asarray(control_points), []

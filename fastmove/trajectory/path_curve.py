@@ -1,4 +1,4 @@
-"""A curve through configurations, by arc length: what a retimed path is run along."""
+"""Curve through configurations along which a path is retimed."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from fastmove.arrays import Array
 from fastmove.errors import InputError
 from fastmove.trajectory.trajectory import Trajectory
 
-NEAR_SAMPLES = 2000  # of the curve, where a point's place on it is looked for
+NEAR_SAMPLES = 2000  # Number of intervals of the curve's samples among which the nearest point is searched.
 
 
 class PathCurve:
-    """A curve f(σ), 0 ≤ σ ≤ 1, twice differentiable.
+    """A twice differentiable curve f(σ), 0 ≤ σ ≤ 1, through configurations.
 
     Args:
-        knots: (K,) increasing from 0 to 1;  points: (K, n) configurations there, joined by a cubic spline [rad].
-        timed: whether σ is the time of a motion.
+        knots: Parameters σ of the configurations (K,), increasing from 0 to 1.
+        points: Configurations (K, n) [rad], joined by a cubic spline.
+        timed: Whether σ is the time of a motion as a share of its duration; else it is a share of the length.
     """
 
     def __init__(self, knots: Array, points: Array, timed: bool = False) -> None:
@@ -29,14 +30,17 @@ class PathCurve:
 
     @staticmethod
     def through(path: object) -> PathCurve:
-        """From a trajectory, or from configurations (K, n) in order.
+        """Builds the curve through a trajectory, or through configurations.
+
+        Args:
+            path: `Trajectory`, or configurations in order (K, n) [rad].
 
         Raises:
-            InputError: fewer than two different configurations, or numbers that are not finite.
+            InputError: There are fewer than two different configurations, or numbers that are not finite.
         """
         if isinstance(path, Trajectory):
             motion = path.motion()
-            even = np.linspace(0, path.duration, 201)  # knots of a spline must not be rounding apart
+            even = np.linspace(0, path.duration, 201)  # knots of a spline must be farther apart than rounding errors
             apart = np.abs(even[:, None] - motion.times).min(axis=1) > 1e-3 * path.duration
             times = np.sort(np.concatenate([motion.times, even[apart]]))
             return PathCurve(times / path.duration, motion(times), timed=True)
@@ -51,22 +55,29 @@ class PathCurve:
         return PathCurve(np.concatenate([[0.0], np.cumsum(steps)]) / steps.sum(), points)
 
     def at(self, sigma: Array) -> Array:
+        """Returns the configurations (N, n) [rad] at σ (N,), clipped to [0, 1]."""
         return np.asarray(self._spline(np.clip(sigma, 0.0, 1.0)))
 
     def slope(self, sigma: Array) -> Array:
+        """Returns the derivatives df/dσ (N, n) [rad] at σ (N,), clipped to [0, 1]."""
         return np.asarray(self._slope(np.clip(sigma, 0.0, 1.0)))
 
     def nearest(self, points: Array, after: bool = True) -> Array:
-        """σ of the curve's points nearest to points (N, n); `after`: in order along it."""
-        found, least = np.empty(len(points)), 0
+        """Returns the parameters σ (N,) of the curve's points that are nearest to given points.
+
+        Args:
+            points: Configurations (N, n) [rad].
+            after: Whether each point is searched only on the curve after the one before it, to within a sample.
+        """
+        sigmas, least = np.empty(len(points)), 0
         for k, point in enumerate(points):
-            gaps = np.linalg.norm(self._seen[least:] - point, axis=1)
-            j = least + int(np.argmin(gaps))
+            distances = np.linalg.norm(self._seen[least:] - point, axis=1)
+            j = least + int(np.argmin(distances))
             sigma = self._dense[j]
-            for _ in range(5):  # Newton on (f − p)·f' = 0, curvature left out
+            for _ in range(5):  # Newton's method on (f − p)·f' = 0, without the term of the curvature
                 slope = self.slope(np.array([sigma]))[0]
                 sigma -= float((self.at(np.array([sigma]))[0] - point) @ slope) / max(float(slope @ slope), 1e-12)
                 sigma = float(np.clip(sigma, self._dense[max(j - 1, 0)], self._dense[min(j + 1, NEAR_SAMPLES)]))
-            found[k] = sigma
+            sigmas[k] = sigma
             least = max(j - 1, 0) if after else 0
-        return found
+        return sigmas

@@ -1,4 +1,4 @@
-"""Piecewise polynomials in Taylor form: values, derivatives, exact extremes, quintic Hermite pieces."""
+"""Piecewise polynomials in Taylor form, with values, derivatives and exact extremes, and quintic Hermite interpolation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from fastmove.arrays import Array, readonly
 
 @dataclass(frozen=True)
 class Extremes:
-    """Smallest and largest value of each component over all time, and when [s]."""
+    """Smallest and largest value of each component of a piecewise polynomial over all time.
+
+    Attributes:
+        low: Smallest values (n,).
+        low_time: Times of the smallest values (n,) [s].
+        high: Largest values (n,).
+        high_time: Times of the largest values (n,) [s].
+    """
 
     low: Array
     low_time: Array
@@ -22,11 +29,11 @@ class Extremes:
 
 @dataclass(frozen=True)
 class PiecewisePolynomial:
-    """x(t) = Σ_k c[i, k] (t − t_i)^k on [t_i, t_{i+1}].
+    """A vector x(t) of n components that is a polynomial on each of m spans: x(t) = Σ_k c[i, k] (t − t_i)^k on [t_i, t_{i+1}].
 
     Attributes:
-        times: (m + 1,) [s], strictly increasing.
-        coefficients: (m, degree + 1, n).
+        times: Strictly increasing breakpoints t (m + 1,) [s].
+        coefficients: Coefficients c (m, degree + 1, n).
     """
 
     times: Array
@@ -44,13 +51,16 @@ class PiecewisePolynomial:
 
     @property
     def dimension(self) -> int:
+        """Number n of components."""
         return int(self.coefficients.shape[2])
 
     @property
     def duration(self) -> float:
+        """Time from the first breakpoint to the last [s]."""
         return float(self.times[-1] - self.times[0])
 
     def derivative(self) -> PiecewisePolynomial:
+        """Returns the derivative with respect to time on the same spans."""
         degree = self.coefficients.shape[1] - 1
         if degree == 0:
             return PiecewisePolynomial(self.times, np.zeros_like(self.coefficients))
@@ -58,7 +68,12 @@ class PiecewisePolynomial:
         return PiecewisePolynomial(self.times, self.coefficients[:, 1:] * factors)
 
     def __call__(self, t: object, side: str = "right") -> Array:
-        """(N, n) values at times t, clamped to the ends; at a breakpoint the limit from `side`."""
+        """Returns the values (N, n) at times.
+
+        Args:
+            t: Time, or times (N,) [s]; they are clamped to the first and last breakpoint.
+            side: Which limit is meant at a breakpoint, "right" or "left".
+        """
         t = np.atleast_1d(np.asarray(t, dtype=float))
         index = np.searchsorted(self.times, t, side="right" if side == "right" else "left") - 1
         index = np.minimum(np.maximum(index, 0), len(self.times) - 2)
@@ -69,10 +84,10 @@ class PiecewisePolynomial:
         return value
 
     def extremes(self) -> Extremes:
-        """Exact extremes of every component (to rounding), both limits at breakpoints included.
+        """Returns the exact extremes of every component up to rounding, with both limits at every breakpoint included.
 
-        Values at all breakpoints are candidates; only spans whose Bernstein hull reaches beyond the best
-        candidate can hide more, and for these the roots of the derivative are found.
+        The values at all breakpoints are candidates.  Only a span whose Bernstein hull reaches beyond the best candidate can hold
+        another extreme, and for these spans the roots of the derivative are found.
         """
         ends = np.concatenate([self.coefficients[:, 0], self._at_span_ends()])
         when = np.concatenate([self.times[:-1], self.times[1:]])
@@ -91,6 +106,7 @@ class PiecewisePolynomial:
         return Extremes(low, low_time, high, high_time)
 
     def _at_span_ends(self) -> Array:
+        """Returns the left limits (m, n) at the ends of all spans."""
         width = np.diff(self.times)[:, None]
         value = np.zeros_like(self.coefficients[:, 0])
         for k in range(self.coefficients.shape[1] - 1, -1, -1):
@@ -98,7 +114,7 @@ class PiecewisePolynomial:
         return value
 
     def _bernstein_hull(self) -> tuple[Array, Array]:
-        """Least and largest Bernstein coefficient per span and component: the curve lies between them."""
+        """Returns the least and largest Bernstein coefficients (m, n), between which each component lies on each span."""
         degree = self.coefficients.shape[1] - 1
         width = np.diff(self.times)[:, None, None]
         scaled = self.coefficients * width ** np.arange(degree + 1)[None, :, None]
@@ -110,21 +126,24 @@ class PiecewisePolynomial:
         return hull.min(axis=1), hull.max(axis=1)
 
     def _stationary(self, span: int, joint: int) -> list[tuple[float, float]]:
-        """(local time, value) where the derivative vanishes inside the span."""
+        """Returns (time since the span's beginning [s], value) wherever the derivative of a component vanishes in a span."""
         c = self.coefficients[span, :, joint]
         width = self.times[span + 1] - self.times[span]
         scaled = c * width ** np.arange(len(c))
         slope = (scaled[1:] * np.arange(1, len(c)))[::-1]
-        found = []
+        points = []
         for root in _real_roots(slope.tolist()):
             if 0.0 < root < 1.0:
-                found.append((root * width, float(np.polyval(scaled[::-1], root))))
-        return found
+                points.append((root * width, float(np.polyval(scaled[::-1], root))))
+        return points
 
 
 def _real_roots(c: list[float]) -> list[float]:
-    """Of the polynomial with these coefficients, the highest power's first.  Of a quadratic without cancellation (Press et al.,
-    Numerical Recipes, 5.6): t = −(b + sign(b) √(b² − 4ac)) / 2, then t/a and c/t."""
+    """Returns the real roots of a polynomial whose coefficients are given from the highest power down.
+
+    Those of a quadratic are found without cancellation (Press et al., Numerical Recipes, 5.6):
+    t = −(b + sign(b) √(b² − 4ac)) / 2, then t/a and c/t.
+    """
     while c and c[0] == 0.0:
         c = c[1:]
     if len(c) > 3:
@@ -133,15 +152,22 @@ def _real_roots(c: list[float]) -> list[float]:
         return []
     if len(c) == 2:
         return [-c[1] / c[0]]
-    room = c[1] * c[1] - 4 * c[0] * c[2]
-    if room < 0:
+    discriminant = c[1] * c[1] - 4 * c[0] * c[2]
+    if discriminant < 0:
         return []
-    t = -(c[1] + copysign(sqrt(room), c[1])) / 2
+    t = -(c[1] + copysign(sqrt(discriminant), c[1])) / 2
     return [t / c[0], c[2] / t] if t else [0.0]
 
 
 def quintic_hermite(times: Array, q: Array, v: Array, a: Array) -> PiecewisePolynomial:
-    """The quintic through (q, v, a) at every time; C² by construction.  Arrays (N, n), times (N,) [s]."""
+    """Returns the piecewise quintic that has given positions, velocities and accelerations at given times; it is C².
+
+    Args:
+        times: Breakpoints (N,) [s].
+        q: Positions at the breakpoints (N, n) [rad].
+        v: Velocities at the breakpoints (N, n) [rad/s].
+        a: Accelerations at the breakpoints (N, n) [rad/s²].
+    """
     h = np.diff(times)[:, None]
     dq = q[1:] - q[:-1] - v[:-1] * h - a[:-1] * h**2 / 2
     dv = v[1:] - v[:-1] - a[:-1] * h

@@ -1,4 +1,4 @@
-"""Motions: a trajectory is a list of phases, joined at any speed; samples are views of continuous time."""
+"""Trajectories in continuous time, as phases that join at any speed; samples are evaluated from them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from fastmove.errors import TrajectoryFileError
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial
 
-JOIN_TOLERANCE = 1e-9
+JOIN_TOLERANCE = 1e-9  # Maximum jump between phases, of position [rad], velocity [rad/s] and acceleration [rad/s²].
 
 
 @dataclass(frozen=True)
 class Phase:
-    """One stretch of motion with nothing changing in the hand.
+    """A stretch of motion during which nothing changes in the hand.
 
     Attributes:
-        motion: q(t), time from 0 [rad, s].
-        basis, control_points: its spline (control_points (size, n_arm)); None for motions read from samples.
-        grip_force: per pad, one per hold [N];  opening: of each gripper [m].
+        motion: Configuration q(t) (n_arm,) [rad] over time from 0 [s].
+        basis: Spline basis of the motion; None for motions that are no spline, as those read from samples.
+        control_points: Control points of the spline (size, n_arm) [rad]; None where there is no basis.
+        grip_force: Grip force per pad, one for each hold [N].
+        opening: Opening of each gripper [m].
     """
 
     motion: PiecewisePolynomial
@@ -42,21 +44,31 @@ class Phase:
     def from_spline(
         basis: SplineBasis, control_points: Array, duration: float, grip_force: object = (), opening: object = ()
     ) -> Phase:
+        """Builds a phase from a spline.
+
+        Args:
+            basis: Spline basis.
+            control_points: Control points (size, n_arm) [rad].
+            duration: Duration [s].
+            grip_force: Grip force per pad, one for each hold [N].
+            opening: Opening of each gripper [m].
+        """
         motion = basis.polynomial(control_points, duration)
         return Phase(motion, basis, control_points, grip_force, opening)  # type: ignore[arg-type]
 
     @property
     def duration(self) -> float:
+        """Duration of the phase [s]."""
         return self.motion.duration
 
 
 @dataclass(frozen=True, repr=False)
 class Trajectory:
-    """q(t) for 0 ≤ t ≤ duration, C² within 1e-9 across phases.
+    """A motion q(t), 0 ≤ t ≤ duration, made of phases that join in position, velocity and acceleration within 1e-9.
 
     Attributes:
-        phases: in order.
-        joint_names: of the (n_arm,) columns.
+        phases: Phases in order.
+        joint_names: Names of the joints, one for each of the n_arm columns of q.
     """
 
     phases: tuple[Phase, ...]
@@ -80,37 +92,46 @@ class Trajectory:
 
     @property
     def duration(self) -> float:
-        """[s]"""
+        """Duration of all phases together [s]."""
         return float(sum(phase.duration for phase in self.phases))
 
     def phase_at(self, t: Array) -> Array:
-        """(N,) index of the phase at each time; where two meet it is the earlier one."""
+        """Returns the index (N,) of the phase at times (N,) [s]; where two phases meet it is that of the earlier one."""
         ends = np.cumsum([phase.duration for phase in self.phases])
         return np.minimum(np.searchsorted(ends, t, side="left"), len(ends) - 1)
 
     def position(self, t: float | Array) -> Array:
-        """(n_arm,) at a time, (N, n_arm) at times [rad]."""
+        """Returns the configuration [rad], (n_arm,) at one time and (N, n_arm) at times (N,) [s]."""
         return self.sample(t, 0)
 
     def velocity(self, t: float | Array) -> Array:
-        """As `position` [rad/s]."""
+        """Returns the velocity [rad/s], (n_arm,) at one time and (N, n_arm) at times (N,) [s]."""
         return self.sample(t, 1)
 
     def acceleration(self, t: float | Array) -> Array:
-        """As `position` [rad/s²]."""
+        """Returns the acceleration [rad/s²], (n_arm,) at one time and (N, n_arm) at times (N,) [s]."""
         return self.sample(t, 2)
 
     def jerk(self, t: float | Array) -> Array:
-        """As `position` [rad/s³]; at a jump the value after it, at the end the value before."""
+        """Returns the jerk [rad/s³], (n_arm,) at one time and (N, n_arm) at times (N,) [s].
+
+        Where the jerk jumps it is the value after the jump, at the end of the trajectory the value before.
+        """
         return self.sample(t, 3)
 
     def sample(self, t: float | Array, order: int) -> Array:
+        """Returns the derivative of q of an order with respect to time, (n_arm,) at one time and (N, n_arm) at times (N,).
+
+        Args:
+            t: Time, or times (N,) [s].
+            order: Order of the derivative: 0 for position [rad], 1 for velocity [rad/s], and so on.
+        """
         times = np.atleast_1d(np.asarray(t, dtype=float))
         result = self.motion(order)(times)
         return result[0] if np.ndim(t) == 0 else result
 
     def motion(self, order: int = 0) -> PiecewisePolynomial:
-        """All phases as one piecewise polynomial of time, differentiated `order` times."""
+        """Returns all phases as one piecewise polynomial of time from 0 [s], differentiated `order` times."""
         whole = self._derivatives[min(order, len(self._derivatives) - 1)]
         for _ in range(len(self._derivatives) - 1, order):
             whole = whole.derivative()
@@ -118,7 +139,7 @@ class Trajectory:
 
     @cached_property
     def _derivatives(self) -> tuple[PiecewisePolynomial, ...]:
-        """All phases as one, with its derivatives up to jerk: everybody samples these."""
+        """All phases as one piecewise polynomial, followed by its derivatives up to the jerk."""
         times, parts, begin = [np.zeros(1)], [], 0.0
         degree = max(phase.motion.coefficients.shape[1] for phase in self.phases)
         for phase in self.phases:
@@ -132,14 +153,14 @@ class Trajectory:
         return tuple(motions)
 
     def grid(self, step: float = 1e-3) -> Array:
-        """Times every `step` from 0, and the exact end [s]."""
+        """Returns the times [s] at every `step` [s] from 0, and the exact end."""
         times = np.arange(0.0, self.duration, step)
         if len(times) and self.duration - times[-1] < 1e-9:
             times = times[:-1]
         return np.append(times, self.duration)
 
     def slowed(self, factor: float) -> Trajectory:
-        """The same path in `factor` times the duration, every phase alike."""
+        """Returns the same path in `factor` times the duration, with every phase stretched alike."""
         phases = []
         for p in self.phases:
             powers = factor ** -np.arange(p.motion.coefficients.shape[1], dtype=float)
@@ -148,7 +169,7 @@ class Trajectory:
         return Trajectory(tuple(phases), self.joint_names)
 
     def after(self, at: float) -> Trajectory:
-        """What is left from a time on, at which its own time begins [s]."""
+        """Returns the remaining trajectory from the time `at` [s] on; its own time begins there at 0."""
         phases, left = [], at
         for phase in self.phases:
             if left < phase.duration - 1e-12:
@@ -157,10 +178,14 @@ class Trajectory:
         return Trajectory(tuple(phases), self.joint_names)
 
     def splice(self, at: float, tail: Trajectory) -> Trajectory:
-        """This motion up to time `at`, then `tail`, which must start in the same q, v, a (1e-9).
+        """Returns this trajectory up to a time, followed by another one.
+
+        Args:
+            at: Time of the splice [s].
+            tail: Trajectory that follows; it must start in the same q, v and a within 1e-9.
 
         Raises:
-            TrajectoryFileError: they do not join.
+            TrajectoryFileError: The trajectories do not join.
         """
         kept, left = [], at
         for phase in self.phases:
@@ -172,7 +197,7 @@ class Trajectory:
 
 
 def _cut(phase: Phase, at: float) -> Phase:
-    """The first `at` seconds of a phase."""
+    """Returns the first `at` seconds of a phase."""
     times = phase.motion.times - phase.motion.times[0]
     count = int(np.searchsorted(times, at - 1e-12))
     motion = PiecewisePolynomial(np.append(times[:count], at), phase.motion.coefficients[:count])
@@ -180,7 +205,7 @@ def _cut(phase: Phase, at: float) -> Phase:
 
 
 def _rest(phase: Phase, at: float) -> Phase:
-    """What is left of a phase after its first `at` seconds."""
+    """Returns the rest of a phase after its first `at` seconds."""
     times = phase.motion.times - phase.motion.times[0]
     first = int(np.searchsorted(times, at + 1e-9)) - 1
     pieces = np.array(phase.motion.coefficients[first:])
@@ -190,10 +215,10 @@ def _rest(phase: Phase, at: float) -> Phase:
 
 
 def _shifted(coefficients: Array, by: float) -> Array:
-    """Coefficients (degree + 1, n), ascending, of p(t + by)."""
+    """Returns the ascending coefficients (degree + 1, n) of p(t + by) from those of p(t)."""
     degree = len(coefficients) - 1
-    found = np.zeros_like(coefficients)
+    shifted = np.zeros_like(coefficients)
     for k in range(degree + 1):
         for j in range(k, degree + 1):
-            found[k] += comb(j, k) * by ** (j - k) * coefficients[j]
-    return found
+            shifted[k] += comb(j, k) * by ** (j - k) * coefficients[j]
+    return shifted
