@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint robust riding same-bytes clean
+.PHONY: demo test test-slow lint robust riding same-bytes schema clean
 
 demo: $(VENV)/ready
 	$(BIN)/fastmove plan problems/book_to_tote.toml --out book_to_tote.npz
@@ -28,6 +28,10 @@ riding: $(VENV)/ready
 # Whether a change of the code changed any plan: BEFORE=file of an earlier `make same-bytes` to compare with.
 same-bytes: $(VENV)/ready
 	$(BIN)/python tests/support/same_bytes.py $(if $(BEFORE),--against $(BEFORE),--out bytes.json)
+
+# The JSON Schemas of problem and robot files, from their readers.
+schema: $(VENV)/ready
+	$(BIN)/python -m fastmove.io.schema
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -30,16 +30,20 @@ class CheckedTable:
         return f"{self.where}: {path}" if self.where else path
 
     def fail(self, name: str, problem: str) -> InputError:
+        """The error about one key, to be raised."""
         return InputError(self.key(name), problem)
 
     def has(self, name: str) -> bool:
+        """Whether the key is there; it counts as known."""
         self.known.add(name)
         return name in self.data
 
     def ignore(self, *names: str) -> None:
+        """Let keys pass that nobody reads."""
         self.used.update(names)
 
     def raw(self, name: str, default: object = _MISSING) -> object:
+        """The value as it stands in the file; without a default the key is needed."""
         self.used.add(name)
         value = self.data.get(name, default)
         if value is _MISSING:
@@ -47,42 +51,49 @@ class CheckedTable:
         return value
 
     def string(self, name: str, default: object = _MISSING) -> str:
+        """A text."""
         value = self.raw(name, default)
         if not isinstance(value, str):
             raise self.fail(name, f"is {value!r}; a text is needed")
         return value
 
     def choice(self, name: str, allowed: tuple[str, ...], default: object = _MISSING) -> str:
+        """One of these texts."""
         value = self.string(name, default)
         if value not in allowed:
             raise self.fail(name, f"is {value!r}; allowed: {', '.join(allowed)}")
         return value
 
     def strings(self, name: str, default: object = _MISSING) -> list[str]:
+        """A list of texts."""
         value = self.raw(name, default)
         if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
             raise self.fail(name, f"is {value!r}; a list of texts is needed")
         return value
 
     def integer(self, name: str, default: object = _MISSING) -> int:
+        """A whole number."""
         value = self.raw(name, default)
         if isinstance(value, bool) or not isinstance(value, int):
             raise self.fail(name, f"is {value!r}; a whole number is needed")
         return value
 
     def boolean(self, name: str, default: object = _MISSING) -> bool:
+        """True or false."""
         value = self.raw(name, default)
         if not isinstance(value, bool):
             raise self.fail(name, f"is {value!r}; it must be true or false")
         return value
 
     def number(self, name: str, default: object = _MISSING, low: float = -math.inf, high: float = math.inf) -> float:
+        """A finite number from `low` to `high`."""
         if name not in self.data and isinstance(default, float | int):
             self.used.add(name)
             return float(default)
         return self._number(name, self.raw(name, default), low, high)
 
     def numbers(self, name: str, size: int | None, default: object = _MISSING, finite: bool = True) -> list[float]:
+        """A list of numbers, so many of them; None = any number of them."""
         value = self.raw(name, default)
         count = "" if size is None else f"{size} "
         if not isinstance(value, list) or (size is not None and len(value) != size):
@@ -109,6 +120,7 @@ class CheckedTable:
         return float(value)
 
     def table(self, name: str, default: object = _MISSING) -> CheckedTable:
+        """A table inside this one."""
         value = self.raw(name, default)
         if not isinstance(value, dict):
             raise self.fail(name, f"is {value!r}; a table is needed")
@@ -130,7 +142,7 @@ class CheckedTable:
         return [self._child(f"{name}[{i}]", sub) for i, sub in enumerate(value)]
 
     def _child(self, name: str, data: dict[str, object]) -> CheckedTable:
-        child = CheckedTable(data, self.where, f"{self.path}.{name}" if self.path else name)
+        child = type(self)(data, self.where, f"{self.path}.{name}" if self.path else name)
         self.children.append(child)
         return child
 
@@ -160,6 +172,7 @@ def read_table(path: Path) -> CheckedTable:
 
 
 def read_toml(path: Path) -> CheckedTable:
+    """The TOML file as a table."""
     try:
         return CheckedTable(tomllib.loads(_text(path)), path.name)
     except (tomllib.TOMLDecodeError, RecursionError) as error:

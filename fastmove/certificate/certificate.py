@@ -1,4 +1,4 @@
-"""What a certificate is made of: the worst margin of each kind, and how each is known."""
+"""Data types of a certificate: the worst margin of each kind of limit, and how it is known."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastmove.arrays import Array
 
 
 def certificate_lines(certificate: Certificate) -> list[str]:
-    """A table of worst margins."""
+    """Lines of a printed table of the worst margins, one for each limited kind, with the assumptions after it."""
     lines = [f"  certificate {'ok' if certificate.ok else 'NOT OK'}:  worst margin      of limit     at [s]  where (proof)"]
     for kind, e in certificate.kinds.items():
         if e.margin == float("inf"):
@@ -22,14 +22,14 @@ def certificate_lines(certificate: Certificate) -> list[str]:
 
 
 def certificate_json(certificate: Certificate) -> dict[str, object]:
-    """{ok, per kind {margin, unit, normalised, time_s, where, proof}}."""
+    """Returns the certificate for JSON: `ok`, and for each kind its margin, unit, normalised, time_s, where and proof."""
     keys = ("margin", "unit", "normalised", "time_s", "where", "proof")
     kinds = {kind: {key: getattr(entry, key) for key in keys} for kind, entry in certificate.kinds.items()}
     return {"ok": certificate.ok, **kinds}
 
 
 def finite(value: object) -> object:
-    """Infinities and NaN as null: standard JSON has neither."""
+    """Returns a copy of nested data in which infinities and NaN are None, since standard JSON has neither."""
     if isinstance(value, dict):
         return {key: finite(v) for key, v in value.items()}
     if isinstance(value, list | tuple):
@@ -39,15 +39,20 @@ def finite(value: object) -> object:
     return value
 
 
-ROUNDING = 1e-9  # joint limits widened by this, relative
+ROUNDING = 1e-9  # Share by which limits are widened for rounding [1].
 
 
 @dataclass(frozen=True)
 class LimitMargin:
-    """Worst margin of one kind: ≥ 0 is safe.
+    """Worst margin of one kind of limit; ≥ 0 is safe.
 
     Attributes:
-        margin: in `unit`;  normalised: margin / limit;  time_s: when;  where: joint or pair;  proof: how it is known.
+        margin: Distance to the limit, in `unit`.
+        unit: Unit of the margin.
+        normalised: Margin as a share of the limit.
+        time_s: When it is reached [s].
+        where: Joint, pair of bodies or item that has it.
+        proof: How it is known: everywhere, on a grid, exactly, or not proven.
     """
 
     margin: float
@@ -59,17 +64,22 @@ class LimitMargin:
 
     @property
     def ok(self) -> bool:
-        return bool(self.margin >= 0.0 and self.normalised >= 0.0)  # NaN is never safe
+        """Whether the limit is kept; never with a margin of NaN."""
+        return bool(self.margin >= 0.0 and self.normalised >= 0.0)
 
 
 @dataclass(frozen=True, repr=False)
 class Certificate:
-    """Attributes:
-    kinds: worst margin of each kind that was checked.
-    profile: over `profile["time"]` (N,): use of each limit, 1 = at the limit ("velocity" (N, n) …, "hold" (N,)),
-        "wrench" (N, 6 per hold) of the member that is worst there [N, Nm], "torque_Nm" (N, n);
-        "clearance_time", "clearance", "clearance_pair" (K,): margins at the sweep's own times [m], and between what.
-    assumes: what was taken for granted and not checked, a sentence each.
+    """Worst margin of every kind of limit that was checked of one motion, with curves over time and assumptions.
+
+    Attributes:
+        kinds: Worst margin of each kind that was checked, by its name.
+        profile: Curves over time, by name.  Over "time" (N,) [s]: the utilisation of each limit, 1 = limit, (N, n) of "velocity",
+            "acceleration", "jerk", "torque" and "torque_rate", (N,) of "hold" and all others; "wrench" (N, 6 for each hold), of
+            the body that uses the hold most [N, Nm]; "torque_Nm" (N, n).  Over "clearance_time" (K,) [s], the times at which the
+            continuous collision check looked: the margin "clearance" (K,) [m] of the two that "clearance_pair" (K,) names.
+            Over "corridor_time" (M,) [s]: the worst margin "corridor" (M,) [m], infinite outside all corridors.
+        assumes: What is assumed and not checked, a sentence each.
     """
 
     kinds: dict[str, LimitMargin]
@@ -87,16 +97,25 @@ class Certificate:
 
     @property
     def ok(self) -> bool:
+        """Whether at least one kind was checked and all that were are kept."""
         return bool(self.kinds) and all(entry.ok for entry in self.kinds.values())
 
     def worst(self) -> tuple[str, LimitMargin]:
-        """The kind with the least normalised margin."""
+        """Returns the kind with the least normalised margin: its name and the margin."""
         name = min(self.kinds, key=lambda k: self.kinds[k].normalised)
         return name, self.kinds[name]
 
 
 def worst_use(utilisation: Array, time: Array, where: str, proof: str, scale: float = 1.0) -> LimitMargin:
-    """Worst entry of a utilisation (N,), 1 = its limit `scale`; unknown is not safe."""
+    """Returns the margin of a utilisation where it is largest; NaN counts as infinite.
+
+    Args:
+        utilisation: (N,) utilisations, 1 = limit.
+        time: (N,) their times [s].
+        where: What the limit is of.
+        proof: How the utilisation is known.
+        scale: Value at the limit, by which the margin is multiplied.
+    """
     utilisation = np.where(np.isnan(utilisation), np.inf, utilisation)
     worst = int(np.argmax(utilisation))
     normalised = 1 + ROUNDING - float(utilisation[worst])
@@ -104,6 +123,16 @@ def worst_use(utilisation: Array, time: Array, where: str, proof: str, scale: fl
 
 
 def worst_row(value: Array, limit: Array, time: Array, names: tuple[str, ...], unit: str, proof: str) -> LimitMargin:
+    """Returns the worst margin of magnitudes of all joints; NaN counts as infinite.
+
+    Args:
+        value: (N, n) magnitudes, in `unit`.
+        limit: (n,) their limits, in `unit`.
+        time: (N,) times [s].
+        names: Names of the n joints.
+        unit: Unit of values, limits and margin.
+        proof: How the values are known.
+    """
     use = np.where(np.isnan(value), np.inf, value) / limit
     row, joint = np.unravel_index(int(np.argmax(use)), use.shape)
     margin = limit[joint] * (1 + ROUNDING) - value[row, joint]

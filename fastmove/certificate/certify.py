@@ -1,21 +1,24 @@
-"""The certificate: every limit of a motion recomputed, by code that cannot import the optimiser.
+"""Certification of a motion: every limit recomputed by code that cannot import the optimiser.
 
-Independent of the planner in what can go wrong: torques from a model with the item fixed rigidly to its joint, wrenches by
-Newton–Euler on the item, its own utilisation S and shares V and R of pads, its own list of collision pairs, exact extremes of the
-polynomials, and a sweep that proves clearances between samples.  Shared with it: the body tree (`assembly`), pinocchio and coal.
+It is independent of the planner in what can go wrong: torques come from a model with the item fixed rigidly to its joint, and
+wrenches from Newton–Euler on the item; the utilisation S and the shares V and R of the pads, the list of pairs of bodies, the
+exact extremes of the polynomials and the continuous collision check, which proves clearances between samples, are its own.  It
+shares with the planner the body tree (`multibody.assembly`), its bounding volumes, pinocchio and coal.
 
-Where each kind holds (`proof`):
-    position, velocity, acceleration, jerk   everywhere: exact extremes of the pieces
-    torque, torque_rate, hold, pad_share,    grid 1 ms, with every breakpoint from both sides and the exact end
+Where each kind is checked (`LimitMargin.proof`):
+    position, velocity, acceleration, jerk   everywhere: exact extremes of the polynomial pieces
+    torque, torque_rate, hold, pad_share,    on a grid of 1 ms, with every breakpoint from both sides and the exact end
     tilt, upright, shock, swing
-    clearance, allowed_contact               everywhere to 1 µm: |d(t) − d(t_k)| ≤ ∫ relative speed of the pair
+    clearance, allowed_contact               everywhere, to 1 µm: |d(t) − d(t_k)| ≤ ∫ relative speed of the pair
     continuity                               everywhere: jumps of q, v, a at breakpoints
-    corridor                                 grid 1 ms: the grasp's origin leaves and reaches its ends within their cones
-    start, goal, grip_force, grasp           exact; grasp: the item does not overlap the hand beyond its pads
-    release                                  exact: the hand, opened, keeps its clearance from the scene at both ends
-    a user's own constraints                 grid 1 ms, by their own numpy functions; the proof names them
+    corridor                                 on a grid of 1 ms: the grasp frame's origin leaves the start and reaches the goal
+                                             within their cones
+    start, goal, grip_force                  exactly
+    grasp                                    exactly: the item overlaps no link of the hand by more than touching pads may
+    release                                  exactly: the opened hand keeps its clearance from the scene at both ends
+    a user's own constraints                 on a grid of 1 ms, by their own numpy functions, which the proof names
 
-Assumed, and said in `Certificate.assumes`: the pads have closed flat on the item (hold, pad_share).
+hold and pad_share assume that the pads have closed flat on the item; `Certificate.assumes` says so.
 """
 
 from __future__ import annotations
@@ -38,21 +41,23 @@ from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.limit_kinds import names_in
 from fastmove.trajectory.trajectory import Trajectory
 
-LOADS = set(names_in("effort", "contact", "tolerance"))
-STEP_MAX = 0.01  # coarsest grid that may be asked for [s]
+LOADS = set(names_in("effort", "contact", "tolerance"))  # Names of the kinds that `check_loads` checks.
+STEP_MAX = 0.01  # Largest grid step that may be asked for [s].
 
 
 def certify(
     problem: TransferProblem, trajectory: Trajectory, kinds: Collection[str] | None = None, step: float = 1e-3
 ) -> Certificate:
-    """Recompute the margins of a motion.
+    """Recompute the margins of a motion against every limit of its problem.
 
     Args:
-        kinds: which of `problem.limit_kinds` to check, by name; None = all of them.
-        step: grid of torque, torque rate and hold, at most `STEP_MAX` [s].
+        problem: The problem that the motion should solve.
+        trajectory: The motion.
+        kinds: Names of the `problem.limit_kinds` to check; None = all of them.
+        step: Step of the grid for the kinds that are checked on one, at most `STEP_MAX` [s].
 
     Raises:
-        InputError: unknown or no kinds, a step that is no grid, or a trajectory of other joints.
+        InputError: A kind is unknown or none is given, the step is out of range, or the trajectory is of other joints.
     """
     if not 0 < step <= STEP_MAX:
         raise InputError("step", f"is {step} s; allowed: above 0, to {STEP_MAX:g} s")
@@ -62,34 +67,36 @@ def certify(
         raise InputError("trajectory.joint_names", f"are {', '.join(trajectory.joint_names)}; not this robot's")
     kinds = _requested(problem, kinds)
     assembly = assemble(problem)
-    found: dict[str, LimitMargin] = {}
+    margins: dict[str, LimitMargin] = {}
     profile: dict[str, Array] = {}
-    found |= joint_limits(problem, trajectory, kinds)
+    margins |= joint_limits(problem, trajectory, kinds)
     if LOADS & set(kinds):
-        found |= check_loads(problem, assembly, trajectory, step, kinds, profile)
+        margins |= check_loads(problem, assembly, trajectory, step, kinds, profile)
     if {"clearance", "allowed_contact"} & set(kinds):
-        found |= _clearances(problem, assembly, trajectory, kinds, profile)
-    found |= check_ends(problem, assembly, trajectory, kinds, step, profile)
-    found |= check_path(problem, assembly, trajectory, step, kinds, profile)
+        margins |= _clearances(problem, assembly, trajectory, kinds, profile)
+    margins |= check_ends(problem, assembly, trajectory, kinds, step, profile)
+    margins |= check_path(problem, assembly, trajectory, step, kinds, profile)
     for kind in kinds:
-        found.setdefault(kind, LimitMargin(float("inf"), "1", float("inf"), 0.0, "nothing to limit", "no limit"))
-    return Certificate({kind: found[kind] for kind in kinds}, profile, _assumptions(problem, kinds))
+        margins.setdefault(kind, LimitMargin(float("inf"), "1", float("inf"), 0.0, "nothing to limit", "no limit"))
+    return Certificate({kind: margins[kind] for kind in kinds}, profile, _assumptions(problem, kinds))
 
 
 def _assumptions(problem: TransferProblem, kinds: Collection[str]) -> tuple[str, ...]:
-    """What the hold takes for granted."""
+    """Sentences on what the checks of the hold assume, one for each item between pads."""
     if not set(names_in("contact")) & set(kinds) or not problem.hold_active:
         return ()
     return tuple(_closing(held) for held in problem.holds if held.law.holder == "gripper")
 
 
 def _closing(held: HeldItem) -> str:
+    """Sentence on how flat the pads have closed on an item."""
     evened = "" if np.isinf(held.closing_turn) else f"; they even out at most {np.degrees(held.closing_turn):.2g}°"
     tilted = f", whose faces are turned {np.degrees(held.tilt):.2g}° from them" if held.tilt > held.closing_turn else ""
     return f"the pads have closed flat on {held.item.name}{tilted}{evened}"
 
 
 def _requested(problem: TransferProblem, kinds: Collection[str] | None) -> tuple[str, ...]:
+    """Names of the requested kinds in the order of `problem.limit_kinds`; None asks for all."""
     every = tuple(kind.name for kind in problem.limit_kinds)
     if kinds is None:
         return every
@@ -105,13 +112,14 @@ def _clearances(
     kinds: Collection[str],
     profile: dict[str, Array],
 ) -> dict[str, LimitMargin]:
+    """Margins of clearance and allowed_contact, those of `kinds`; the margins over time go to `profile`."""
     result = ContinuousCollisionCheck(problem, assembly, trajectory).run()
     scale = max(problem.clearance, 1e-3)
-    found = {}
-    for kind, least in (("clearance", result.clearance), ("allowed_contact", result.allowed)):
-        if kind in kinds and least is not None:
-            margin = least.margin if least.proven else min(least.margin, -1e-9)
-            proof = "everywhere" if least.proven else "not proven"
-            found[kind] = LimitMargin(margin, "m", margin / scale, least.time, least.where, proof)
+    margins = {}
+    for kind, worst in (("clearance", result.clearance), ("allowed_contact", result.allowed)):
+        if kind in kinds and worst is not None:
+            margin = worst.margin if worst.proven else min(worst.margin, -1e-9)
+            proof = "everywhere" if worst.proven else "not proven"
+            margins[kind] = LimitMargin(margin, "m", margin / scale, worst.time, worst.where, proof)
     profile["clearance_time"], profile["clearance"], profile["clearance_pair"] = result.time, result.margin, result.pair
-    return found
+    return margins

@@ -1,10 +1,10 @@
-"""Clearance proven between samples, for the certificate: conservative advancement over time intervals.
+"""Continuous collision check of the certificate: clearances proven between samples by conservative advancement.
 
 For a pair of bodies, |d(t) − d(t_m)| is at most the relative displacement of any of their points between t_m and t.  With
 joint k turning by δ_k, a body moves by at most Σ_k r_k δ_k relative to a body that k does not move, r_k being the largest
-distance of its points from axis k; an obstacle that moves by itself, by the way of its frame's origin plus the angle that it
-turns by times its size.  An interval where the distance at its middle exceeds the requirement by that bound is proven; any other
-is bisected until it fails or the bound is below 1 µm.
+distance of its points from axis k.  A moving obstacle moves by at most the path length of its frame's origin plus the angle that
+the frame turns by times the obstacle's size.  An interval of time is proven where the distance at its middle exceeds the required
+one by that bound, to 1 µm; any other is bisected, until it is proven or its margin is negative.
 """
 
 from __future__ import annotations
@@ -23,14 +23,21 @@ from fastmove.problem.scene import CONTACT_DEPTH, FADE_DISTANCE
 from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory
 
-RESOLUTION = 1e-6  # [m]
-FIRST_STEP = 0.02  # [s]
-MAX_LEVELS = 24
+RESOLUTION = 1e-6  # Excess of the displacement bound over the margin up to which an interval counts as proven [m].
+FIRST_STEP = 0.02  # Largest length of the first intervals [s].
+MAX_LEVELS = 24  # Largest number of levels of bisection [1].
 
 
 @dataclass(frozen=True)
 class WorstMargin:
-    """Least distance − required over the sweep's times [m], when, which pair, and whether all intervals were proven."""
+    """Worst margin that the continuous collision check found for one kind of pairs.
+
+    Attributes:
+        margin: Least distance − required distance over the times looked at [m].
+        time: When it is reached [s].
+        where: Names of the two that have it.
+        proven: Whether every interval of every pair was proven.
+    """
 
     margin: float
     time: float
@@ -40,7 +47,15 @@ class WorstMargin:
 
 @dataclass(frozen=True)
 class ClearanceResult:
-    """Attributes: time, margin, pair (K,): what was looked at, in order of time: margins [m] and the names of the two."""
+    """Outcome of a continuous collision check.
+
+    Attributes:
+        clearance: Worst margin of all pairs without an allowed contact.
+        allowed: Worst margin of the pairs with an allowed contact; None if none came near.
+        time: (K,) times of the distance queries, in order [s].
+        margin: (K,) distance − required distance then [m].
+        pair: (K,) names of the two.
+    """
 
     clearance: WorstMargin | None
     allowed: WorstMargin | None
@@ -50,14 +65,22 @@ class ClearanceResult:
 
 
 class ContinuousCollisionCheck:
-    """One motion against one problem.  Builds its own list of pairs: all bodies with relative motion, except those the
-    robot declares as needing no check."""
+    """Continuous collision check of one motion in one problem.
+
+    It lists its pairs itself: all bodies that can move relative to each other, except pairs of links among the robot's
+    `unchecked_pairs` and pairs of obstacles.  Not thread safe.
+
+    Args:
+        problem: The problem.
+        assembly: Its body tree.
+        trajectory: The motion.
+    """
 
     def __init__(self, problem: TransferProblem, assembly: Assembly, trajectory: Trajectory) -> None:
         self.problem, self.trajectory = problem, trajectory
         self.model, self.bodies, self.frames = assembly.arm, assembly.bodies, assembly.hold_frames
         self.data = self.model.createData()
-        self._frames_now = [(placed.rotation, placed.translation) for placed in self.data.oMi]  # views: they follow the data
+        self._frames_now = [(placed.rotation, placed.translation) for placed in self.data.oMi]  # Views that follow `data`.
         exempt = problem.robot.unchecked_pairs
         self.motions, self.movers = assembly.motions, assembly.movers
         drifting = [k for k in range(len(self.bodies)) if assembly.moves_itself(k)]
@@ -92,7 +115,12 @@ class ContinuousCollisionCheck:
     # -- geometry -------------------------------------------------------------------------------------------------
 
     def _fades(self, pair: int) -> list[tuple[HoldFrame, Array, Array, float]]:
-        """For an allowed contact: (hold, item points in its joint's frame, the same in the world at that end, d0)."""
+        """Ends at which the pair is an allowed contact; empty if at none.
+
+        Returns:
+            For each end and hold: its frame, the item's hull points in the joint's frame (K, 3), the same points in the world at
+            that end (K, 3) [m], and the distance d0 that is required there [m] (see `AllowedContact`).
+        """
         item, other = (self.bodies[k] for k in self.pairs[pair])
         if item.owner != "item" or other.owner != "scene":
             return []
@@ -112,21 +140,23 @@ class ContinuousCollisionCheck:
         return ends
 
     def _distance_now(self, first: Body, second: Body) -> float:
+        """Signed distance of two bodies where the joint frames in `data` are [m]."""
         placements = [self.data.oMi[b.joint] * b.placement for b in (first, second)]
         one, two = (coal.Transform3s(p.rotation, p.translation) for p in placements)
         request, result = coal.DistanceRequest(), coal.DistanceResult()
         return float(coal.distance(first.geometry, one, second.geometry, two, request, result))
 
-    # -- sweep ----------------------------------------------------------------------------------------------------
+    # -- intervals ------------------------------------------------------------------------------------------------
 
     def run(self) -> ClearanceResult:
+        """Check the whole motion, bisecting intervals until each is proven, fails, or is too short to bisect."""
         duration = self.trajectory.duration
         count = max(1, int(np.ceil(duration / FIRST_STEP)))
         edges = np.linspace(0.0, duration, count + 1)
         intervals = np.stack([edges[:-1], edges[1:]], axis=1)
-        active: Array | None = None  # all pairs on all intervals
+        active: Array | None = None  # All pairs on all intervals.
         self.least: dict[bool, tuple[float, float, int]] = {}
-        self.unsure: dict[bool, tuple[float, float, int]] = {}  # of pairs that the finest intervals could not clear
+        self.unsure: dict[bool, tuple[float, float, int]] = {}  # Of pairs that the shortest intervals could not prove.
         self.proven = {True: True, False: True}
         self.seen: list[tuple[Array, Array, Array]] = []
         self._look_at(np.array([0.0, duration]))
@@ -142,21 +172,22 @@ class ContinuousCollisionCheck:
         return ClearanceResult(self._least(False), self._least(True), time[order], margin[order], pair[order])
 
     def _names(self, pair: int) -> str:
-        """Of the two groups of a pair."""
+        """Names of the two groups of a pair, as one text."""
         return " – ".join(self.bodies[k].group for k in self.pairs[pair])
 
     def _least(self, allowed: bool) -> WorstMargin | None:
+        """Worst margin of the pairs with or without an allowed contact; None if no such pair is there or came near."""
         if allowed not in self.least:
             if allowed or not self.pairs:
                 return None
             return WorstMargin(float("inf"), 0.0, "nothing near", self.proven[False])
         margin, time, pair = self.least[allowed]
-        if margin >= 0 and allowed in self.unsure:  # that pair is in the way, not the nearest of all
+        if margin >= 0 and allowed in self.unsure:  # What prevents the proof is this pair, not the nearest one.
             margin, time, pair = self.unsure[allowed]
         return WorstMargin(margin, time, self._names(pair), self.proven[allowed])
 
     def _look_at(self, times: Array) -> None:
-        """Sample all near pairs at these times (the ends, where no interval has its middle)."""
+        """Record the margins of all near pairs at given times (N,) [s]; used for the ends, which are no interval's middle."""
         rotation, origin, _ = self._placements(times)
         placed = self.bounding.place(rotation, origin)
         rows, pairs = placed.near(np.full(len(times), 0.05), self.required)
@@ -164,8 +195,16 @@ class ContinuousCollisionCheck:
             self._record(int(pair), float(times[row]), self._margin(int(pair), placed, int(row), rotation, origin))
 
     def _level(self, intervals: Array, active: Array | None, last: bool) -> Array:
-        """One level: returns the (interval, pair) rows that must be bisected.  Without active ones all pairs count that are not
-        farther apart than any two bodies can have moved."""
+        """Check one level of intervals.
+
+        Args:
+            intervals: (N, 2) starts and ends [s].
+            active: (K, 2) of interval and pair to check; None = all pairs, less those farther apart than any two bodies can move.
+            last: Whether this level is the last: what it cannot prove is not bisected but counts as not proven.
+
+        Returns:
+            (R, 2) of interval and pair that must be bisected.
+        """
         middle, half = intervals.mean(axis=1), np.diff(intervals, axis=1)[:, 0] / 2
         rotation, origin, axis = self._placements(middle)
         placed = self.bounding.place(rotation, origin)
@@ -185,13 +224,13 @@ class ContinuousCollisionCheck:
             margins[n] = margin
             fades = int(pair) in self.fade
             self._record(int(pair), float(middle[row]), margin)
-            room = shift[n]
-            if fades:  # what is required grows with the way of the item's farthest point, whichever shape that is of
+            needed = shift[n]
+            if fades:  # The required distance grows with the displacement of the item's farthest point, on any of its shapes.
                 item = moved[row, self.of_item[self.bodies[one[n]].joint]].sum(axis=1).max()
-                room += item * (self.required[pair] + CONTACT_DEPTH) / FADE_DISTANCE
+                needed += item * (self.required[pair] + CONTACT_DEPTH) / FADE_DISTANCE
             if not margin >= 0.0:
                 self.proven[fades] = False
-            elif margin + RESOLUTION < room:
+            elif margin + RESOLUTION < needed:
                 if last:
                     self.proven[fades] = False
                     self.unsure[fades] = min(self.unsure.get(fades, (np.inf, 0.0, 0)), (margin, float(middle[row]), int(pair)))
@@ -202,6 +241,7 @@ class ContinuousCollisionCheck:
         return np.array(open_rows, dtype=int).reshape(-1, 2)
 
     def _record(self, pair: int, time: float, margin: float) -> None:
+        """Take one margin [m] of a pair into account; a negative one, or NaN, disproves its kind."""
         allowed = pair in self.fade
         if allowed not in self.least or margin < self.least[allowed][0]:
             self.least[allowed] = (margin, time, pair)
@@ -209,8 +249,11 @@ class ContinuousCollisionCheck:
             self.proven[allowed] = False
 
     def _placements(self, times: Array) -> tuple[Array, Array, Array]:
-        """Joint frames at the times, and those that move by themselves: rotation (N, joints + 1 + M, 3, 3), origin; axes
-        (N, joints, 3) in the world."""
+        """Frames of the world, the joints and the M moving obstacles at times (N,) [s].
+
+        Returns:
+            Rotations (N, joints + 1 + M, 3, 3), origins (N, joints + 1 + M, 3) [m] and joint axes (N, joints, 3), in the world.
+        """
         q = self.q(times)
         n = self.model.njoints
         rotation, origin = np.empty((len(times), n, 3, 3)), np.empty((len(times), n, 3))
@@ -225,7 +268,7 @@ class ContinuousCollisionCheck:
         return np.concatenate([rotation, movers[0]], axis=1), np.concatenate([origin, movers[1]], axis=1), axes
 
     def _margin(self, pair: int, placed: PlacedVolumes, row: int, rotation: Array, origin: Array) -> float:
-        """Distance − required of a pair, by coal."""
+        """Margin of a pair in one row: distance (by coal) − required distance, allowed contacts faded in [m]."""
         i, j = self.pairs[pair]
         if pair not in self.functors:
             self.functors[pair] = coal.ComputeDistance(self.bodies[i].geometry, self.bodies[j].geometry)
@@ -243,13 +286,21 @@ class ContinuousCollisionCheck:
 
 
 def _in_joint(frame: HoldFrame) -> Array:
-    """(K, 3) the item's hull points in its joint's frame."""
+    """The item's hull points (K, 3) in the frame of its joint [m]."""
     placement = frame.joint_T_grasp * frame.held.grasp_T_item
     return np.asarray(frame.held.item.hull_points() @ placement.rotation.T + placement.translation)
 
 
 def _bisect(intervals: Array, rows: Array) -> tuple[Array, Array]:
-    """Halve the intervals that still have open pairs; each pair stays open on both halves."""
+    """Halve the intervals that still have open pairs.
+
+    Args:
+        intervals: (N, 2) starts and ends [s].
+        rows: (K, 2) of interval and pair that are open.
+
+    Returns:
+        The halves (M, 2) [s], and (2 K, 2) of half and pair: each pair stays open on both halves.
+    """
     if len(rows) == 0:
         return np.zeros((0, 2)), rows
     old, index = np.unique(rows[:, 0], return_inverse=True)

@@ -1,4 +1,4 @@
-"""The part of a certificate about both ends: states, goal regions, corridors, the hand that opens there, the grasp itself."""
+"""Certificate checks at the ends of a motion: states, goal regions, corridors, opened hands, grip force and grasp."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from fastmove.problem.scene import CORRIDOR_TIP
 from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory
 
-END_TOLERANCE = 1e-9  # end states in q, v, a
-POSE_TOLERANCE = 1e-6  # end poses, where the goal is a region [m], [rad]
+END_TOLERANCE = 1e-9  # Tolerance of end states in q, v, a [rad, rad/s, rad/s²].
+POSE_TOLERANCE = 1e-6  # Tolerance of end poses where the goal is a region [m, rad].
 
 
 def check_ends(
@@ -27,35 +27,48 @@ def check_ends(
     step: float,
     profile: dict[str, Array],
 ) -> dict[str, LimitMargin]:
-    """Kinds start, goal, grip_force, corridor, grasp and release, those of `kinds`."""
-    found = _states(problem, assembly, trajectory, kinds)
+    """Check the ends of a motion: start, goal, grip_force, corridor, grasp and release, those of `kinds`.
+
+    Args:
+        problem: The problem.
+        assembly: Its body tree.
+        trajectory: The motion.
+        kinds: Names of the kinds to check.
+        step: Step of the grid on which corridors are checked [s].
+        profile: Receives the corridors' margin over time as "corridor_time" (N,) [s] and "corridor" (N,) [m].
+
+    Returns:
+        Worst margin of each kind.
+    """
+    margins = _states(problem, assembly, trajectory, kinds)
     if "corridor" in kinds and problem.corridors and problem.holds:
-        found["corridor"] = _corridors(problem, assembly, trajectory, step, profile)
+        margins["corridor"] = _corridors(problem, assembly, trajectory, step, profile)
     if "grasp" in kinds:
-        found["grasp"] = _grasp(assembly)
+        margins["grasp"] = _grasp(assembly)
     if "release" in kinds and problem.holds:
-        found["release"] = _release(problem, trajectory)
-    return found
+        margins["release"] = _release(problem, trajectory)
+    return margins
 
 
 def _states(
     problem: TransferProblem, assembly: Assembly, trajectory: Trajectory, kinds: Collection[str]
 ) -> dict[str, LimitMargin]:
-    found = {}
+    """Margins of start, goal and grip_force, those of `kinds`."""
+    margins = {}
     duration = trajectory.duration
     start, goals = problem.start, problem.goal.configurations
     states = [trajectory.motion(k) for k in range(3)]
     if "start" in kinds:
-        gaps = [np.abs(m(0.0)[0] - s) for m, s in zip(states, (start.q, start.v, start.a), strict=True)]
-        found["start"] = _end_entry(np.stack(gaps), 0.0, problem)
+        offsets = [np.abs(m(0.0)[0] - s) for m, s in zip(states, (start.q, start.v, start.a), strict=True)]
+        margins["start"] = _end_entry(np.stack(offsets), 0.0, problem)
     if "goal" in kinds:
         last = [m(duration, "left")[0] for m in states]
-        off = np.zeros(problem.robot.n_arm)  # with goal poses no configuration is asked for
+        off = np.zeros(problem.robot.n_arm)  # Goal poses ask for no configuration.
         if not problem.goal.poses:
             off = np.abs(last[0] - goals[int(np.argmin(np.abs(goals - last[0]).max(axis=1)))])
-        found["goal"] = _end_entry(np.stack([off, np.abs(last[1]), np.abs(last[2])]), duration, problem)
-        if problem.goal.poses and found["goal"].ok:
-            found["goal"] = _region(problem, assembly, last[0], duration)
+        margins["goal"] = _end_entry(np.stack([off, np.abs(last[1]), np.abs(last[2])]), duration, problem)
+        if problem.goal.poses and margins["goal"].ok:
+            margins["goal"] = _region(problem, assembly, last[0], duration)
     if "grip_force" in kinds and problem.holds:
         rows = []
         for phase in trajectory.phases:
@@ -64,14 +77,14 @@ def _states(
                 force = float(phase.grip_force[k]) if len(phase.grip_force) > k else 0.0
                 rows.append((min(force - low, high - force) + ROUNDING * high, held))
         margin, held = min(rows, key=lambda row: row[0] if np.isfinite(row[0]) else -np.inf)
-        found["grip_force"] = LimitMargin(
+        margins["grip_force"] = LimitMargin(
             float(margin), "N", float(margin / held.grasp.grip_force[1]), 0.0, held.gripper.name, "exact"
         )
-    return found
+    return margins
 
 
 def _region(problem: TransferProblem, assembly: Assembly, q: Array, time: float) -> LimitMargin:
-    """The last pose against the nearest goal region."""
+    """Margin of the pose that the goal places, in configuration q (n,), against the nearest goal region."""
     data = assembly.arm.createData()
     pin.forwardKinematics(assembly.arm, data, q)
     rows = []
@@ -85,7 +98,7 @@ def _region(problem: TransferProblem, assembly: Assembly, q: Array, time: float)
 
 
 def _end_entry(offsets: Array, time: float, problem: TransferProblem) -> LimitMargin:
-    """gaps: (3, n) in q, v, a."""
+    """Worst margin of an end state whose q, v and a are off by offsets (3, n)."""
     order, joint = np.unravel_index(int(np.argmax(offsets)), offsets.shape)
     margin = END_TOLERANCE - float(offsets[order, joint])
     unit = ("rad", "rad/s", "rad/s²")[order]
@@ -93,15 +106,15 @@ def _end_entry(offsets: Array, time: float, problem: TransferProblem) -> LimitMa
 
 
 def _grasp(assembly: Assembly) -> LimitMargin:
-    """The item against the hand that holds it: pads touch, nothing else overlaps."""
+    """Worst margin of held items against overlap with their hands; touching pads are no overlap."""
     worst = min(hand_overlaps(assembly), default=(float("inf"), "nothing held"))
     return LimitMargin(worst[0], "m", worst[0] / HAND_OVERLAP, 0.0, worst[1], "exact")
 
 
 def _release(problem: TransferProblem, trajectory: Trajectory) -> LimitMargin:
-    """The opened hand against the scene, where the motion begins and ends at rest."""
+    """Worst clearance margin of the opened hands from the scene: at the start if at rest, at the goal if the hand opens there."""
     ends = []
-    if problem.start.at_rest:  # a hand in flight does not open
+    if problem.start.at_rest:  # A hand in motion does not open.
         ends.append((0.0, trajectory.motion()(0.0)[0]))
     if problem.goal.opens_hand:
         ends.append((trajectory.duration, trajectory.motion()(trajectory.duration, "left")[0]))
@@ -115,17 +128,17 @@ def _release(problem: TransferProblem, trajectory: Trajectory) -> LimitMargin:
 def _corridors(
     problem: TransferProblem, assembly: Assembly, trajectory: Trajectory, step: float, profile: dict[str, Array]
 ) -> LimitMargin:
-    """Least margin of all corridors (see `Corridor`), on a grid and at all breakpoints."""
+    """Worst margin of all corridors (see `Corridor`) on a grid and at all breakpoints; its curve goes to `profile`."""
     time = np.unique(np.concatenate([trajectory.grid(step), trajectory.motion().times]))
     model, data, q = assembly.arm, assembly.arm.createData(), trajectory.motion()(time)
-    way = np.empty((len(time), len(assembly.hold_frames), 3))
+    origins = np.empty((len(time), len(assembly.hold_frames), 3))
     for i in range(len(time)):
         pin.forwardKinematics(model, data, q[i])
         for k, frame in enumerate(assembly.hold_frames):
-            way[i, k] = data.oMi[frame.joint].act(frame.joint_T_grasp.translation)
+            origins[i, k] = data.oMi[frame.joint].act(frame.joint_T_grasp.translation)
     least = np.full(len(time), np.inf)
     for corridor in problem.corridors:
-        moved = way - way[0 if corridor.at == "start" else -1]
+        moved = origins - origins[0 if corridor.at == "start" else -1]
         height = moved @ corridor.direction
         aside = np.linalg.norm(np.cross(moved, corridor.direction), axis=2)
         inside = height * np.sin(corridor.angle) - aside * np.cos(corridor.angle) + CORRIDOR_TIP

@@ -1,4 +1,8 @@
-"""Use of the hold: the wrench on the item by Newton-Euler, and what pads or a cup can carry, written out once more."""
+"""Utilisation of the hold, for the certificate: contact wrenches by Newton–Euler, and what pads or a cup can carry.
+
+The formulas of FastMove's contact laws are written out here once more, so that an error in the planner's is found (see
+`contact.pinch` and `contact.suction` for their derivation and symbols).
+"""
 
 from __future__ import annotations
 
@@ -10,34 +14,56 @@ from fastmove.errors import InputError
 from fastmove.problem.grasp import HeldItem
 from fastmove.robot.limit_kinds import names_in
 
-UTILISATION_LIMIT = 0.9
-TILTING, SHIFTED = 0.1, 0.4  # shares of the tilting lever that count: in S and R, in V (see `contact`; the certificate's own)
+UTILISATION_LIMIT = 0.9  # Largest allowed utilisation of a contact, where its use counts as 1 [1].
+TILTING = 0.1  # Share of the tilting lever that counts in S and R [1].
+SHIFTED = 0.4  # Share of the tilting lever that counts in V [1].
 
 
 def contact_uses(held: HeldItem, wrench: Array, grip: Array) -> dict[str, Array]:
-    """Uses (N,) of one contact by kind, 1 = limit: by the certificate's own formula for FastMove's contact models, by the
-    model's own `check` for a user's."""
+    """Compute the uses of one contact: by the formulas here for FastMove's contact laws, by `check` for a user's law.
+
+    Args:
+        held: The held item.
+        wrench: (N, 6) contact wrenches in the grasp frame [N, Nm].
+        grip: (N,) guaranteed grip forces [N].
+
+    Returns:
+        Uses (N,) by kind of limit, 1 = limit; hold at least.
+
+    Raises:
+        InputError: The user's law has no `check`, or it gives other kinds than hold and pad_share.
+    """
     check = OWN.get(held.law.name, held.law.check)
     try:
-        found = check(held, wrench, grip)
+        utilisations = check(held, wrench, grip)
     except NotImplementedError:
         raise InputError("grasp.contact", f"{held.law.name!r} has no `check`, without which nothing is certified") from None
-    if "hold" not in found or not set(found) <= set(names_in("contact")):
-        raise InputError("grasp.contact", f"{held.law.name!r} checks {', '.join(found)}; needed: hold, and at most pad_share")
-    return {kind: use / UTILISATION_LIMIT for kind, use in found.items()}
+    if "hold" not in utilisations or not set(utilisations) <= set(names_in("contact")):
+        raise InputError(
+            "grasp.contact", f"{held.law.name!r} checks {', '.join(utilisations)}; needed: hold, and at most pad_share"
+        )
+    return {kind: use / UTILISATION_LIMIT for kind, use in utilisations.items()}
 
 
 def whose(held: HeldItem) -> str:
-    """Who checks the hold, for its proof: nobody need be named where the formula is the certificate's own."""
+    """Suffix of a proof that names the class which checks the hold; empty for FastMove's contact laws, checked here."""
     return "" if held.law.name in OWN else f", by {type(held.law).__module__}.{type(held.law).__qualname__}"
 
 
 def item_wrench(body: pin.Inertia, joint_T_grasp: pin.SE3, speed: Array, acceleration: Array) -> Array:
-    """(N, 6) wrench [f; m] of the hand on the item in the grasp frame, by Newton–Euler; body: in the grasp frame.
+    """Compute the contact wrenches [f; m] of the hand on an item by Newton–Euler.
 
-    speed, acceleration: spatial, of the joint's frame, gravity already subtracted.  With ω, α and the acceleration a of the
-    frame's origin (a = a_spatial + ω × v), the centre of mass at c accelerates by a + α × c + ω × (ω × c);
-    f = m a_c;  moment about the grasp origin = I α + ω × I ω + (c − o) × f.
+    With ω, α and the acceleration a of the joint frame's origin (a = a_spatial + ω × v), the centre of mass at c accelerates by
+    a_c = a + α × c + ω × (ω × c);  f = m a_c;  the moment about the grasp frame's origin o is I α + ω × I ω + (c − o) × f.
+
+    Args:
+        body: The item's inertia in the grasp frame.
+        joint_T_grasp: Pose of the grasp frame in the joint's frame.
+        speed: (N, 6) spatial velocities of the joint's frame, in that frame [m/s, rad/s].
+        acceleration: (N, 6) spatial accelerations of the joint's frame, in that frame, gravity subtracted [m/s², rad/s²].
+
+    Returns:
+        (N, 6) wrenches in the grasp frame [N, Nm].
     """
     rotation = joint_T_grasp.rotation
     c = joint_T_grasp.act(np.array(body.lever))
@@ -52,7 +78,7 @@ def item_wrench(body: pin.Inertia, joint_T_grasp: pin.SE3, speed: Array, acceler
 
 
 def _utilisation(held: HeldItem, wrench: Array, grip_force: Array) -> Array:
-    """S of the two-patch pinch, written out (see `contact`): the certificate's own."""
+    """Utilisations S (N,) of the two-patch pinch (see `contact.pinch`)."""
     mu, width = held.friction, held.width
     c = sum(patch.c for patch in held.patches) / 2
     a = sum(patch.a for patch in held.patches) / 2
@@ -63,7 +89,7 @@ def _utilisation(held: HeldItem, wrench: Array, grip_force: Array) -> Array:
 
 
 def _cup_use(held: HeldItem, wrench: Array, vacuum: Array) -> Array:
-    """Larger use of slide and peel of a suction cup, written out (see `contact.suction`): the certificate's own."""
+    """Utilisations (N,) of a suction cup, the larger of slide and peel (see `contact.suction`)."""
     mu, radius = held.friction, held.patches[0].c
     fx, fy, fz, mx, my, mz = wrench.T
     slide = np.sqrt(fx**2 + fy**2 + (mz / radius) ** 2) / mu - fz
@@ -72,7 +98,7 @@ def _cup_use(held: HeldItem, wrench: Array, vacuum: Array) -> Array:
 
 
 def _pad_share(held: HeldItem, wrench: Array, grip_force: Array) -> Array:
-    """Largest of V, the share of a pad that the load along the closing axis lightens, and R, written out (see `contact`)."""
+    """Larger (N,) of V, the share of the pad that a load along the closing axis lightens, and R (see `contact.pinch`)."""
     mu, width = held.friction, held.width
     ratio = SHIFTED * sum(patch.a for patch in held.patches) / 2 / (mu * width)
     fx, fy, fz, mx, _, mz = wrench.T
@@ -83,7 +109,7 @@ def _pad_share(held: HeldItem, wrench: Array, grip_force: Array) -> Array:
 
 
 def _sliding_share(held: HeldItem, wrench: Array, grip_force: Array) -> Array:
-    """Largest share R of sliding about a point that presses, written out (see `contact`); 0 where a pad presses at one point."""
+    """Largest share R (N,) of sliding about any pressed point (see `contact.pinch`); 0 where a pad presses at one point."""
     mu, width, middle = held.friction, held.width, held.tool_T_grasp.translation[[0, 2]]
     a = sum(patch.a for patch in held.patches) / 2
     fx, fy, fz, mx, my, mz = wrench.T
@@ -99,11 +125,13 @@ def _sliding_share(held: HeldItem, wrench: Array, grip_force: Array) -> Array:
 
 
 def _pinch_uses(held: HeldItem, wrench: Array, grip_force: Array) -> dict[str, Array]:
+    """Utilisations (N,) of the two-patch pinch by kind of limit."""
     return {"hold": _utilisation(held, wrench, grip_force), "pad_share": _pad_share(held, wrench, grip_force)}
 
 
 def _suction_uses(held: HeldItem, wrench: Array, grip_force: Array) -> dict[str, Array]:
+    """Utilisations (N,) of a suction cup by kind of limit."""
     return {"hold": _cup_use(held, wrench, grip_force)}
 
 
-OWN = {"pinch": _pinch_uses, "suction": _suction_uses}  # by the contact model's name: what the certificate says itself
+OWN = {"pinch": _pinch_uses, "suction": _suction_uses}  # Checks of FastMove's contact laws, by the law's name.

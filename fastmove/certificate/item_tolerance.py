@@ -1,4 +1,4 @@
-"""Use of what an item tolerates: tilt, leaning, shock, swing."""
+"""Use of what an item tolerates, for the certificate: tilt, leaning from the vertical, shock and swing."""
 
 from __future__ import annotations
 
@@ -10,23 +10,33 @@ from fastmove.multibody.assembly import HoldFrame
 
 
 def care(frame: HoldFrame, body: pin.Inertia, wrench: Array, grip: Array, rotation: Array, gravity: Array) -> dict[str, Array]:
-    """Uses (N,), 1 = limit, of what the item tolerates, where anything is limited (see `tolerance`); by as much as it may be
-    turned in the hand, it may lean more than is believed.
+    """Compute the uses of the limits that an item tolerates (see `problem.tolerance`).
 
-    rotation: (N, 3, 3) of the joint in the world.
+    Both angles are widened by `Uncertainty.turn`, the angle that the item may be turned in the hand from its nominal pose.
+
+    Args:
+        frame: The grasp frame and its held item.
+        body: The item's inertia in the grasp frame.
+        wrench: (N, 6) contact wrenches in the grasp frame [N, Nm].
+        grip: (N,) guaranteed grip forces [N].
+        rotation: (N, 3, 3) rotations of the joint's frame in the world.
+        gravity: (3,) gravity in the world [m/s²].
+
+    Returns:
+        Uses (N,) by kind, 1 = limit: tilt, upright, shock and swing, those that are limited.
     """
-    held, allowed, found = frame.held, frame.held.item.tolerates, {}
+    held, allowed, uses = frame.held, frame.held.item.tolerates, {}
     up = held.grasp_T_item.rotation @ allowed.up
     force = wrench[:, :3]
     if np.isfinite(allowed.tilt):
         cosine = force @ up / np.maximum(np.linalg.norm(force, axis=1), 1e-9)
-        found["tilt"] = (np.arccos(np.clip(cosine, -1, 1)) + held.uncertainty.turn) / allowed.tilt
+        uses["tilt"] = (np.arccos(np.clip(cosine, -1, 1)) + held.uncertainty.turn) / allowed.tilt
     if np.isfinite(allowed.upright):
         upright = rotation @ (frame.joint_T_grasp.rotation @ up) @ (-gravity / np.linalg.norm(gravity))
-        found["upright"] = (np.arccos(np.clip(upright, -1, 1)) + held.uncertainty.turn) / allowed.upright
+        uses["upright"] = (np.arccos(np.clip(upright, -1, 1)) + held.uncertainty.turn) / allowed.upright
     if np.isfinite(allowed.shock):
-        found["shock"] = np.linalg.norm(force, axis=1) / (body.mass * allowed.shock)
+        uses["shock"] = np.linalg.norm(force, axis=1) / (body.mass * allowed.shock)
     if allowed.swing < 1:
-        c = sum(patch.c for patch in held.patches)  # twice the mean of two pads, or the ring's
-        found["swing"] = np.abs(wrench[:, held.law.torsion_axis]) / (held.friction * grip * c * allowed.swing)
-    return found
+        c = sum(patch.c for patch in held.patches)  # Twice the mean c of two pads, or the c of a cup's ring.
+        uses["swing"] = np.abs(wrench[:, held.law.torsion_axis]) / (held.friction * grip * c * allowed.swing)
+    return uses

@@ -1,4 +1,4 @@
-"""Position, velocity, acceleration, jerk and continuity of a motion, from exact extremes of its pieces."""
+"""Certificate checks of position, velocity, acceleration, jerk and continuity, from exact extremes of a motion's pieces."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from fastmove.certificate.certificate import ROUNDING, LimitMargin
 from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory
 
-JUMPS = (1e-9, 1e-6, 1e-3)  # of q, v, a at breakpoints: what rounding may leave [rad, rad/s, rad/s²]
+JUMPS = (1e-9, 1e-6, 1e-3)  # Largest jumps of q, v, a at breakpoints that count as rounding [rad, rad/s, rad/s²].
 
 
 def _continuity(problem: TransferProblem, trajectory: Trajectory) -> LimitMargin:
-    """Jumps of q, v, a at all breakpoints, in shares of what rounding may leave."""
+    """Worst margin of the jumps of q, v and a over all breakpoints, against `JUMPS`."""
     worst = LimitMargin(float("inf"), "rad", float("inf"), 0.0, "one piece", "everywhere")
     for order, (allowed, unit) in enumerate(zip(JUMPS, ("rad", "rad/s", "rad/s²"), strict=True)):
         motion = trajectory.motion(order)
@@ -31,6 +31,16 @@ def _continuity(problem: TransferProblem, trajectory: Trajectory) -> LimitMargin
 
 
 def joint_limits(problem: TransferProblem, trajectory: Trajectory, kinds: Collection[str]) -> dict[str, LimitMargin]:
+    """Check the limits of joint motion: continuity, position, velocity, acceleration and jerk, those of `kinds`.
+
+    Args:
+        problem: The problem, with its limit set.
+        trajectory: The motion.
+        kinds: Names of the kinds to check.
+
+    Returns:
+        Worst margin of each kind, everywhere in time; normalised by the larger magnitude of the joint's two limits.
+    """
     limits, names = problem.limit_set, problem.robot.joint_names
     rows = (
         ("position", 0, limits.position_min, limits.position_max, "rad"),
@@ -38,7 +48,7 @@ def joint_limits(problem: TransferProblem, trajectory: Trajectory, kinds: Collec
         ("acceleration", 2, -limits.acceleration, limits.acceleration, "rad/s²"),
         ("jerk", 3, -limits.jerk, limits.jerk, "rad/s³"),
     )
-    found = {"continuity": _continuity(problem, trajectory)} if "continuity" in kinds else {}
+    margins = {"continuity": _continuity(problem, trajectory)} if "continuity" in kinds else {}
     for kind, order, low, high, unit in rows:
         if kind not in kinds:
             continue
@@ -50,7 +60,7 @@ def joint_limits(problem: TransferProblem, trajectory: Trajectory, kinds: Collec
         margin = np.minimum(above, below)
         worst = int(np.argmin(margin / scale))
         time = extremes.high_time if above[worst] < below[worst] else extremes.low_time
-        found[kind] = LimitMargin(
+        margins[kind] = LimitMargin(
             float(margin[worst]), unit, float(margin[worst] / scale[worst]), float(time[worst]), names[worst], "everywhere"
         )
-    return found
+    return margins

@@ -1,7 +1,8 @@
-"""The part of a certificate about forces: joint torques, their rates, and what the grasp carries, for every member of the set.
+"""Certificate checks of forces: joint torques, their rates, and the loads on the grasp and the item.
 
-Independent of the planner: torques from a model with the item fixed rigidly to its joint, wrenches by Newton–Euler on the item,
-S and V written out.  On a grid, with every breakpoint from both sides and the exact end.
+Every limit is checked for each of the bodies that an item may be (`HeldItem.bodies`), on a grid with every breakpoint from both
+sides and the exact end.  The code is independent of the planner: torques come from a model with the item fixed rigidly to its
+joint, wrenches from Newton–Euler on the item, and S, V and R are written out in `certificate.hold`.
 """
 
 from __future__ import annotations
@@ -30,23 +31,35 @@ def check_loads(
     kinds: Collection[str],
     profile: dict[str, Array],
 ) -> dict[str, LimitMargin]:
-    """Kinds torque, torque_rate, hold, pad_share, tilt, upright, shock and swing, those of `kinds`; all uses go to `profile`."""
+    """Check the loads: torque, torque_rate, hold, pad_share, tilt, upright, shock and swing, those of `kinds`.
+
+    Args:
+        problem: The problem.
+        assembly: Its body tree.
+        trajectory: The motion.
+        step: Step of the grid [s].
+        kinds: Names of the kinds to check.
+        profile: Receives the uses over time, and wrenches and torques (see `Certificate.profile`).
+
+    Returns:
+        Worst margin of each kind that is limited.
+    """
     limits, names = problem.limit_set, problem.robot.joint_names
     grid = time_grid(trajectory, step)
     label = f"grid {step * 1e3:g} ms"
     need_rate = "torque_rate" in kinds and bool(np.any(np.isfinite(limits.effort_rate)))
-    torque, rate, wrench, carried, checked = _over_set(problem, assembly, trajectory, grid, need_rate)
-    found: dict[str, LimitMargin] = {}
+    torque, rate, wrench, uses, checked = _over_set(problem, assembly, trajectory, grid, need_rate)
+    margins: dict[str, LimitMargin] = {}
     if "torque" in kinds:
-        found["torque"] = worst_row(np.abs(torque), limits.effort, grid.time, names, "Nm", label)
+        margins["torque"] = worst_row(np.abs(torque), limits.effort, grid.time, names, "Nm", label)
     if need_rate:
-        found["torque_rate"] = worst_row(rate, limits.effort_rate, grid.time, names, "Nm/s", label)
+        margins["torque_rate"] = worst_row(rate, limits.effort_rate, grid.time, names, "Nm/s", label)
     for kind in checked & set(kinds):
-        use, contact = carried[kind], kind in names_in("contact")
+        use, contact = uses[kind], kind in names_in("contact")
         if problem.hold_active or not contact:
             proof = label + "".join(whose(held) for held in problem.holds if contact)
-            found[kind] = worst_use(use, grid.time, problem.holds[0].item.name, proof, UTILISATION_LIMIT if contact else 1.0)
-    profile |= carried | {
+            margins[kind] = worst_use(use, grid.time, problem.holds[0].item.name, proof, UTILISATION_LIMIT if contact else 1.0)
+    profile |= uses | {
         "time": grid.time,
         "velocity": np.abs(grid.v) / limits.velocity,
         "acceleration": np.abs(grid.a) / limits.acceleration,
@@ -56,14 +69,19 @@ def check_loads(
         "wrench": wrench,
         "torque_Nm": torque,
     }
-    return found
+    return margins
 
 
 def _over_set(
     problem: TransferProblem, assembly: Assembly, trajectory: Trajectory, grid: TimeGrid, need_rate: bool
 ) -> tuple[Array, Array, Array, dict[str, Array], set[str]]:
-    """Worst torques (N, n) and rates over the set, for every hold the wrench (N, 6) of the body that uses it most, and uses
-    (N,) of what is carried by kind: hold, pad_share, and what items tolerate (NaN stays NaN); and which of these were checked."""
+    """Worst loads over all bodies that the held items may be.
+
+    Returns:
+        Torques (N, n) of largest magnitude [Nm], largest magnitudes of their rates (N, n) [Nm/s], for every hold the wrench
+        of the body that uses it most (N, 6 for each hold) [N, Nm], uses (N,) by kind of contact and tolerance (NaN stays NaN),
+        and the names of those kinds that were checked.
+    """
     base, motions = first_bodies(problem, assembly, grid, need_rate)
     (low, low_rate), (high, high_rate) = torque_range(problem, assembly, grid, need_rate, base)
     torque = np.where(np.abs(high) >= np.abs(low), high, low)
@@ -76,18 +94,18 @@ def _over_set(
         most = np.full(len(grid.time), -1.0)
         for body in frame.held.bodies:
             wrench = item_wrench(body, frame.joint_T_grasp, *motions[k][:2])
-            found = contact_uses(frame.held, wrench, grip)
-            worse = ~(found["hold"] <= most)
-            most = np.where(worse, found["hold"], most)
+            body_uses = contact_uses(frame.held, wrench, grip)
+            worse = ~(body_uses["hold"] <= most)
+            most = np.where(worse, body_uses["hold"], most)
             shown[worse, 6 * k : 6 * k + 6] = wrench[worse]
-            found |= care(frame, body, wrench, grip, motions[k][2], np.array(problem.gravity))
-            checked |= set(found)
-            for kind, value in found.items():
+            body_uses |= care(frame, body, wrench, grip, motions[k][2], np.array(problem.gravity))
+            checked |= set(body_uses)
+            for kind, value in body_uses.items():
                 use[kind] = np.maximum(use.get(kind, 0.0), value)
     return torque, rate, shown, use, checked
 
 
 def _grip_force(trajectory: Trajectory, time: Array, hold: int) -> Array:
-    """(N,) grip force of the phase at each time [N]."""
+    """Grip force (N,) of the phase at each time [N]."""
     forces = [phase.grip_force[hold] if len(phase.grip_force) > hold else 0.0 for phase in trajectory.phases]
     return np.array(forces)[trajectory.phase_at(time)]

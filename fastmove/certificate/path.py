@@ -1,4 +1,4 @@
-"""A user's own constraints, checked by their own numpy functions on a grid."""
+"""Certificate checks of a user's own path constraints, by their own numpy functions on a grid."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ from fastmove.trajectory.trajectory import Trajectory
 
 @dataclass(frozen=True)
 class SampledMotion:
-    """A motion at all instants of a grid, with pinocchio's placements and velocities (a `MotionView` of arrays)."""
+    """A motion at the N instants of a grid, as the `check` of a path constraint reads it (a `MotionView` of arrays).
+
+    Attributes:
+        problem: The problem.
+        assembly: Its body tree, whose frames are placed by pinocchio.
+        grid: The instants and the motion there.
+    """
 
     problem: TransferProblem
     assembly: Assembly
@@ -28,18 +34,28 @@ class SampledMotion:
 
     @property
     def q(self) -> Array:
+        """Joint positions (N, n) [rad]."""
         return self.grid.q
 
     @property
     def v(self) -> Array:
+        """Joint velocities (N, n) [rad/s]."""
         return self.grid.v
 
     @property
     def a(self) -> Array:
+        """Joint accelerations (N, n) [rad/s²]."""
         return self.grid.a
 
     def frame(self, name: str) -> FrameMotion[Array]:
-        """See `MotionView.frame`."""
+        """Pose and velocity of a named frame in the world at all instants (see `MotionView.frame`).
+
+        Args:
+            name: `tool`, `item`, or the name of a link.
+
+        Raises:
+            UnknownName: There is no such frame.
+        """
         joint, placement = named_frame(self.assembly, self.problem.robot, name)
         arm, data, count = self.assembly.arm, self.assembly.arm.createData(), len(self.q)
         position, rotation = np.empty((count, 3)), np.empty((count, 3, 3))
@@ -61,11 +77,26 @@ def check_path(
     kinds: Collection[str],
     profile: dict[str, Array],
 ) -> dict[str, LimitMargin]:
-    """The kinds of the problem's path constraints, those of `kinds`; the use of each, 1 = limit, goes to `profile`."""
+    """Check the problem's path constraints, those of `kinds`.
+
+    Args:
+        problem: The problem.
+        assembly: Its body tree.
+        trajectory: The motion.
+        step: Step of the grid [s].
+        kinds: Names of the kinds to check.
+        profile: Receives the use (N,) of each constraint over the grid, 1 = limit.
+
+    Returns:
+        Worst margin of each kind.
+
+    Raises:
+        InputError: The `check` of a constraint gives an array of another shape than (N,) or (N, k).
+    """
     wanted = [constraint for constraint in problem.path_constraints if constraint.kind.name in kinds]
     if not wanted:
         return {}
-    grid, found = time_grid(trajectory, step), {}
+    grid, margins = time_grid(trajectory, step), {}
     profile.setdefault("time", grid.time)
     motion = SampledMotion(problem, assembly, grid)
     for constraint in wanted:
@@ -74,13 +105,15 @@ def check_path(
         own = f"{type(constraint).__module__}.{type(constraint).__qualname__}"
         least = float(margin[worst]) + ROUNDING * scale
         proof = f"grid {step * 1e3:g} ms, by {own}"
-        found[constraint.kind.name] = LimitMargin(least, constraint.kind.unit, least / scale, float(grid.time[worst]), own, proof)
+        margins[constraint.kind.name] = LimitMargin(
+            least, constraint.kind.unit, least / scale, float(grid.time[worst]), own, proof
+        )
         profile[constraint.kind.name] = 1 - margin / scale
-    return found
+    return margins
 
 
 def _margins(constraint: PathConstraint, motion: SampledMotion) -> Array:
-    """(N,) the least of its margins; what is no number is not safe."""
+    """Least margin (N,) of a constraint at each instant, in its own unit; NaN counts as −infinity."""
     margin: Array = np.array(constraint.check(motion), dtype=float)
     if margin.ndim not in (1, 2) or len(margin) != len(motion.q):
         name = type(constraint).__qualname__

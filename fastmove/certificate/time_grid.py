@@ -1,4 +1,4 @@
-"""The instants at which loads are checked: every breakpoint from both sides, and a grid between."""
+"""The instants at which loads are checked: a uniform grid, with every breakpoint from both sides."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from fastmove.trajectory.trajectory import Trajectory
 
 @dataclass(frozen=True)
 class TimeGrid:
-    """Times with the side from which jumps are seen, and the motion there."""
+    """Instants of a motion in order of time, with the motion there; a breakpoint is there twice, seen from either side.
+
+    Attributes:
+        time: (N,) times [s].
+        q: (N, n) positions [rad].
+        v: (N, n) velocities [rad/s].
+        a: (N, n) accelerations [rad/s²].
+        j: (N, n) jerks [rad/s³].
+    """
 
     time: Array
     q: Array
@@ -22,7 +30,7 @@ class TimeGrid:
 
 
 def time_grid(trajectory: Trajectory, step: float) -> TimeGrid:
-    """Every `step`, the exact end, and every breakpoint from both sides (jerk jumps there)."""
+    """Sample a motion every `step` [s], at its exact end, and at every breakpoint from both sides, since jerk jumps there."""
     uniform = trajectory.grid(step)
     breaks = trajectory.motion().times
     time = np.concatenate([uniform[:-1], breaks[:-1], breaks[1:]])

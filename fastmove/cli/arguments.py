@@ -13,6 +13,7 @@ from fastmove.bench import VARIANT_NAMES
 
 
 def argument_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line; `command` of what it gives names a function of `commands`."""
     parser = argparse.ArgumentParser(prog="fastmove", description="Pinched items moved as fast as physics allows.")
     parser.add_argument("--version", action="version", version=f"fastmove {fastmove.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

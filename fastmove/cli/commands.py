@@ -35,6 +35,7 @@ from fastmove.solution.solution import Solution, Status
 
 
 def plan_command(options: argparse.Namespace) -> int:
+    """Plan one transfer, print and write what came of it.  Exit codes: 0 planned, 3 no certified transfer."""
     asked = _problem(options)
     if options.contact not in (None, asked.holds[0].grasp.contact if asked.holds else "pinch"):
         return _plan_contacts(options)
@@ -103,6 +104,7 @@ def _planned(problem: TransferProblem, seed: int, deadline: float | None = None,
 
 
 def check_command(options: argparse.Namespace) -> int:
+    """Certify a trajectory file.  Exit codes: 0 certified, 1 not."""
     problem = _problem(options)
     every = tuple(kind.name for kind in problem.limit_kinds)
     kinds = tuple(options.kinds.split(",")) if options.kinds else every
@@ -124,6 +126,7 @@ def check_command(options: argparse.Namespace) -> int:
 
 
 def run_command(options: argparse.Namespace) -> int:
+    """Plan, or read a certified trajectory, and stream it to a driver."""
     from fastmove.execution.run_transfer import run_transfer
 
     problem = _problem(options)
@@ -158,6 +161,7 @@ def _solution(problem: TransferProblem, trajectory_file: str | None, seed: int =
 
 
 def preview_command(options: argparse.Namespace) -> int:
+    """Write the preview, or serve it on the loopback until interrupted."""
     from fastmove.viz.preview import preview_html, serve, write_preview
 
     solution = _solution(_problem(options), options.trajectory)
@@ -175,6 +179,7 @@ def preview_command(options: argparse.Namespace) -> int:
 
 
 def rank_command(options: argparse.Namespace) -> int:
+    """Rank candidate grasps by the duration that each allows.  Exit codes: 0 at least one holds, 3 none."""
     problem, grasps = _problem(options), read_grasps(options.grasps)
     ranked = rank_grasps(problem, grasps, options.jobs, options.all, options.most, Options(seed=options.seed), options.regret)
     print(_json({"problem": problem.name, "grasps": [grasp.as_json() for grasp in ranked]}) if options.json else ranking(ranked))
@@ -182,6 +187,7 @@ def rank_command(options: argparse.Namespace) -> int:
 
 
 def bench_command(options: argparse.Namespace) -> int:
+    """Run planners over a set of problems, and print the table or the rows."""
     planners = list(dict.fromkeys(options.planner.split(",")))
     for name in planners:
         registries.planners.get(name)
@@ -204,11 +210,13 @@ def bench_command(options: argparse.Namespace) -> int:
 
 
 def describe_command(options: argparse.Namespace) -> int:
+    """Print the problem in plain numbers."""
     print(_json(describe(_problem(options)), indent=None if options.json else 2))
     return 0
 
 
 def robots_command(options: argparse.Namespace) -> int:
+    """Print the robots that ship."""
     rows: list[dict[str, Any]] = []
     for name in known_robots():
         robot = load_robot(name)

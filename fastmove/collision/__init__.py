@@ -1,1 +1,1 @@
-"""Distances between bodies along a motion, with gradients: what the optimiser and the path search ask."""
+"""Signed distances between bodies along a motion, and their gradients, for the optimiser and the path search."""

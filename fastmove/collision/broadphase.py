@@ -1,4 +1,4 @@
-"""Is a configuration free?  Yes or no, in microseconds, through coal's broadphase; for path search."""
+"""Boolean collision checks of single configurations in microseconds, through coal's broadphase, for path search."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from fastmove.arrays import Array
 from fastmove.collision.checker import Collision
 from fastmove.multibody.assembly import Assembly
 
-FEW_PAIRS = 64  # bodies: up to here comparing all boxes takes less time than keeping a tree of them
+SCANNED_BODIES = 64  # Largest number of bodies up to which all their boxes are compared without a tree [1].
 
 
 class Broadphase:
-    """Boolean checks with the required clearance as security margin; neither allowed contacts nor what moves is considered.
+    """Boolean collision checker of single configurations, with the required clearances as coal's security margins.
+
+    It makes no exception for allowed contacts, and it leaves moving obstacles out.  Not thread safe.
 
     Args:
-        pairs: index pairs of the assembly's bodies.
+        assembly: The body tree.
+        collision: Distance queries of the same problem, whose pairs and required clearances are used.
     """
 
     def __init__(self, assembly: Assembly, collision: Collision) -> None:
@@ -32,10 +35,10 @@ class Broadphase:
         self.geometry_data = self.geometry.createData()
         for request, required in zip(self.geometry_data.collisionRequests, collision.required[still], strict=True):
             request.security_margin = float(required)
-        few = len(assembly.bodies) <= FEW_PAIRS
+        few = len(assembly.bodies) <= SCANNED_BODIES
         kind = pin.BroadPhaseManager_NaiveCollisionManager if few else pin.TreeBroadPhaseManager_DynamicAABBTreeCollisionManager
         self.manager = kind(self.model, self.geometry, self.geometry_data)
 
     def free(self, q: Array) -> bool:
-        """Whether every pair keeps its clearance at q (n,)."""
+        """Whether every pair keeps its required clearance at configuration q (n,)."""
         return not pin.computeCollisions(self.model, self.data, self.manager, np.ascontiguousarray(q), True)

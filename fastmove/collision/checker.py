@@ -1,13 +1,12 @@
-"""Clearances and their gradients for many configurations at once (coal), for the planner.
+"""Clearances and their gradients at many configurations at once (through coal), for the planner.
 
-Every pair of bodies that can move relative to each other is a pair, except the robot's own list of `unchecked_pairs` and two
-obstacles that move by themselves.
-A numpy prefilter (bounding sphere of a moving body against the oriented box of an obstacle, or sphere against sphere)
-bounds all distances from below; one coal distance call per surviving pair gives the rest.
+All bodies that can move relative to each other are pairs, except the robot's own `unchecked_pairs` and two obstacles.  Bounding
+volumes in numpy (`multibody.bounding_volumes`) bound all distances from below; one coal distance query for each pair that they
+leave gives the rest.
 
-Gradient of a distance d between points p1, p2 with unit normal n from body 1 to body 2: ∂d/∂q = nᵀ (J2(p2) − J1(p1)),
-valid wherever the witness points are unique (flat faces in contact over an area, or edges changing, are not).  An obstacle that
-moves by itself, its point p2 at velocity ṗ2, adds ∂d/∂t = n · ṗ2.
+The distance d between points p1, p2 with unit normal n from body 1 to body 2 has the gradient ∂d/∂q = nᵀ (J2(p2) − J1(p1)),
+valid wherever the witness points are unique; of flat faces in contact over an area, and where the closest edges change, they are
+not.  A moving obstacle, its point p2 at velocity ṗ2, adds ∂d/∂t = n · ṗ2.
 """
 
 from __future__ import annotations
@@ -35,12 +34,23 @@ from fastmove.multibody.bounding_volumes import Bounding, PlacedVolumes
 from fastmove.problem.scene import CONTACT_DEPTH
 from fastmove.problem.transfer import TransferProblem
 
-NEAREST = 2  # contacts kept per two groups and sample, in the rows only
-NOWHERE = 1e6  # [m] where obstacles that move are when no time is given
+NEAREST = 2  # Largest number of contacts kept for two groups at a sample where gradients are asked for [1].
+NOWHERE = 1e6  # Coordinate of moving obstacles where no time is given [m].
 
 
 class Collision:
-    """Distance queries for one problem.  Not thread safe."""
+    """Distance queries of one problem, for many configurations at once; not thread safe.
+
+    Attributes:
+        pairs: Pairs of bodies, by index, the first one moving.
+        required: (P,) required distance of each pair where no contact fades [m].
+        travels: (P,) largest relative displacement of each pair for 1 rad (or m) of every joint [m].
+        moving: Whether any obstacle moves.
+
+    Args:
+        problem: The problem.
+        assembly: Its body tree.
+    """
 
     def __init__(self, problem: TransferProblem, assembly: Assembly) -> None:
         self.assembly = assembly
@@ -49,7 +59,8 @@ class Collision:
         self.bodies = assembly.bodies
         self.pairs = checked_pairs(problem, assembly)
         self.moving = bool(assembly.motions)
-        self._moves = np.pad(self.kinematics.moves, ((0, len(assembly.motions)), (0, 0)))  # of every frame, by every joint
+        # 1 where a joint (column) moves a frame (row).
+        self._moves = np.pad(self.kinematics.moves, ((0, len(assembly.motions)), (0, 0)))
         self._frames = assembly.hold_frames
         self._allowed, self._corridors = problem.scene.allowed_contacts, problem.corridors
         self._bounding = Bounding(self.bodies, self.pairs)
@@ -61,21 +72,26 @@ class Collision:
         self._group_pair = code[self._bounding.first] * len(groups) + code[self._bounding.second]
         self._request = coal.DistanceRequest()
         self._request.gjk_tolerance = 1e-10
-        self._request.gjk_variant = coal.GJKVariant.PolyakAcceleration  # the same distances to 1e-15, in two thirds of the time
+        self._request.gjk_variant = coal.GJKVariant.PolyakAcceleration  # Same distances as the default, in less time.
         self._result = coal.DistanceResult()
         self.travels = self._travels()
         self._functors: list[coal.ComputeDistance | None] = [None] * len(self.pairs)
         self._last: tuple[Array, Placements, PlacedVolumes] | None = None
 
     def _travels(self) -> Array:
-        """(P,) how far the bodies of a pair move relative to each other at most when every joint turns by 1 rad [m]."""
+        """Largest relative displacement (P,) of the bodies of each pair when every joint turns by 1 rad [m]."""
         chain, reach = self._bounding.motion_bounds(self.assembly.arm)
         one, two = self._bounding.first, self._bounding.second
         return np.asarray(np.where(chain[one] != chain[two], reach[one] + reach[two], 0.0).sum(axis=1))
 
     def ends(self, q_start: Array, q_goal: Array) -> Ends:
-        """What may touch at these two ends."""
-        fades, lanes = [], []
+        """Collect the allowed contacts and corridors at the two ends of a motion.
+
+        Args:
+            q_start: (n,) configuration at the start [rad].
+            q_goal: (n,) configuration at the goal [rad].
+        """
+        fades, constraints = [], []
         for end, q in (("start", q_start), ("goal", q_goal)):
             frames, placed = self._place(q[None])
             for contact in self._allowed:
@@ -86,10 +102,11 @@ class Collision:
                     for frame in self._frames:
                         point = np.array(frame.joint_T_grasp.translation)
                         origin = frames.rotation[0, frame.joint] @ point + frames.origin[0, frame.joint]
-                        lanes.append(CorridorConstraint(corridor, frame.joint, point, origin))
-        return Ends(tuple(fades), tuple(lanes))
+                        constraints.append(CorridorConstraint(corridor, frame.joint, point, origin))
+        return Ends(tuple(fades), tuple(constraints))
 
     def _fade(self, obstacle: str, frame, frames: Placements, placed: PlacedVolumes) -> FadingContact:  # type: ignore[no-untyped-def]
+        """Allowed contact of the item held in one hold frame with an obstacle, at the end that the bodies are placed at."""
         pairs = [
             k
             for k, (i, j) in enumerate(self.pairs)
@@ -106,22 +123,32 @@ class Collision:
         return FadingContact(frozenset(pairs), frame.joint, points, origin, floor, far_apart(points, FADE_POINTS))
 
     def travel(self, q: Array, ends: Ends) -> float:
-        """Largest displacement of any item point from the nearest end with an allowed contact [m]; inf without one."""
+        """Largest displacement of any item point at q (n,) from the nearest end with an allowed contact [m]; inf without one."""
         if not ends.fades:
             return float("inf")
         frames = self.kinematics.placements(q[None])
-        found = float("inf")
+        displacement = float("inf")
         for fade in ends.fades:
             points = fade.points @ frames.rotation[0, fade.joint].T + frames.origin[0, fade.joint]
-            found = min(found, float(np.linalg.norm(points - fade.origin, axis=1).max()))
-        return found
+            displacement = min(displacement, float(np.linalg.norm(points - fade.origin, axis=1).max()))
+        return displacement
 
     def margins_at(self, q: Array, ends: Ends, time: float | None = None) -> list[tuple[float, str, str]]:
-        """(distance − required, group, group) of every pair nearer than required at one configuration (and time [s]), worst
-        first; an allowed contact may overlap by 0.5 mm."""
-        found = self.query(q[None], ends, 0.0, time=None if time is None else np.array([time]))
+        """List the pairs that are nearer than required at one configuration.
+
+        An allowed contact may also overlap by no more than `CONTACT_DEPTH`.
+
+        Args:
+            q: (n,) configuration [rad].
+            ends: The ends of the motion.
+            time: Time at which moving obstacles are placed [s]; None = they are left out.
+
+        Returns:
+            For each pair its margin [m] and the names of the two, worst first.
+        """
+        contacts = self.query(q[None], ends, 0.0, time=None if time is None else np.array([time]))
         rows = []
-        for k, margin, distance in zip(found.pair, found.margin, found.distance, strict=True):
+        for k, margin, distance in zip(contacts.pair, contacts.margin, contacts.distance, strict=True):
             allowed = any(int(k) in fade.pairs for fade in ends.fades)
             worst = min(float(margin), float(distance) + CONTACT_DEPTH) if allowed else float(margin)
             if worst < -1e-12:
@@ -129,27 +156,27 @@ class Collision:
         return sorted(rows)
 
     def names(self, pair: int) -> tuple[str, str]:
-        """What a contact is between; pairs beyond the last are corridors."""
+        """Names of the two that a contact is between; pairs beyond the last pair of bodies are corridors."""
         if pair >= len(self.pairs):
             return "item", "the side of its corridor"
         i, j = self.pairs[pair]
         return self.bodies[i].group, self.bodies[j].group
 
     def is_moving_obstacle(self, pair: Array) -> Array:
-        """(C,) which pairs (C,) are with an obstacle that moves."""
+        """Mask (C,) of the pairs (C,) that involve a moving obstacle."""
         moving = np.append(np.maximum(self._joint[self._bounding.first], self._joint[self._bounding.second]), 0)
         return np.asarray(moving[np.minimum(pair, len(self.pairs))] > self.kinematics.n)
 
     def has_full_clearance(self, contacts: NearPairs) -> Array:
-        """(C,) bool: which contacts keep their full clearance, no allowed contact fading there."""
+        """Mask (C,) of the contacts for which the full clearance is required: pairs of bodies, fading ones left out."""
         return contacts.required >= self.clearance - 1e-9
 
     def in_corridors(self, q: Array, ends: Ends) -> bool:
-        """Whether one configuration is inside every corridor."""
+        """Whether configuration q (n,) satisfies every corridor."""
         if not ends.corridors:
             return True
         frames = self.kinematics.placements(q[None])
-        return all(float(CorridorEvaluation.of(lane, frames).margin[0]) >= 0 for lane in ends.corridors)
+        return all(float(CorridorEvaluation.of(corridor, frames).margin[0]) >= 0 for corridor in ends.corridors)
 
     def query(
         self,
@@ -160,10 +187,15 @@ class Collision:
         step: StepReach | None = None,
         time: Array | None = None,
     ) -> NearPairs:
-        """Pairs whose margin (distance − required) may be below `reach` [m, scalar or (N,)] at q (N, n).
+        """Find the contacts whose margin (distance − required distance) is below `reach` at N configurations.
 
-        step: leave out what a step cannot bring near (for what stands still).
-        time: (N,) when, for obstacles that move [s]; without it they are left out.
+        Args:
+            q: (N, n) configurations [rad].
+            ends: The ends of the motion, with allowed contacts and corridors.
+            reach: Margin below which contacts are returned, a number or (N,) [m].
+            gradients: Whether gradients are computed, and with them further contacts of flat faces, `fading` and `corridor`.
+            step: If given, pairs that such a step cannot bring near are left out; it takes no account of obstacles' motion.
+            time: (N,) times at which moving obstacles are placed [s]; None = they are left out.
         """
         time = time if self.moving else None
         frames, placed = self._placed(q, time)
@@ -183,23 +215,25 @@ class Collision:
         for c, (k, row) in enumerate(zip(pair.tolist(), sample.tolist(), strict=True)):
             distance[c] = self.distance(k, placed, row)
             if gradients:
-                found = self._result
-                normal[c], one[c], two[c] = found.normal, found.getNearestPoint1(), found.getNearestPoint2()
+                result = self._result
+                normal[c], one[c], two[c] = result.normal, result.getNearestPoint1(), result.getNearestPoint2()
         if gradients and count:
             sample, pair, distance, normal, one, two = self._faces.manifolds(
                 placed, *_nearest(self._group_pair, sample, pair, distance, normal, one, two)
             )
-        required, slope, weight, room = required_distances(self.kinematics, self.required, frames, sample, pair, ends, gradients)
+        required, slope, weight, padding_scale = required_distances(
+            self.kinematics, self.required, frames, sample, pair, ends, gradients
+        )
         keep = distance - required < limit[sample]
         gradient, rate = np.zeros((len(sample), self.kinematics.n)), np.zeros(len(sample))
         if gradients and count:
             first, second = (self._joint[k[pair]] for k in (self._bounding.first, self._bounding.second))
-            # both witness points lie on one line along the normal
+            # Both witness points lie on one line along the normal.
             moves = self._moves[second] - self._moves[first]
             gradient = self.kinematics.line_gradient(frames, sample, one, normal) * moves - slope
             if time is not None:
                 rate = self._rates(time[sample], first, -normal, one) + self._rates(time[sample], second, normal, two)
-        contacts = NearPairs(sample, pair, distance, required, gradient, weight, rate, room).chosen(keep)
+        contacts = NearPairs(sample, pair, distance, required, gradient, weight, rate, padding_scale).chosen(keep)
         if gradients and ends.fades and count:
             contacts = replace(
                 contacts, fading=fading(self.kinematics, self.required, frames, contacts, gradient[keep] + slope[keep], ends)
@@ -211,7 +245,17 @@ class Collision:
         )
 
     def _rates(self, time: Array, frame: Array, way: Array, point: Array) -> Array:
-        """(C,) way · velocity of points (C, 3) fixed to frames (C,), of those that move by themselves [m/s]."""
+        """Speed of points along directions, from the motion of obstacles alone.
+
+        Args:
+            time: (C,) times [s].
+            frame: (C,) frames that the points are fixed to; only moving obstacles' frames count.
+            way: (C, 3) unit directions in the world.
+            point: (C, 3) points in the world [m].
+
+        Returns:
+            (C,) way · velocity [m/s].
+        """
         rate = np.zeros(len(frame))
         for m, motion in enumerate(self.assembly.motions):
             rows = np.nonzero(frame == self.kinematics.n + 1 + m)[0]
@@ -220,13 +264,14 @@ class Collision:
         return rate
 
     def _placed(self, q: Array, time: Array | None) -> tuple[Placements, PlacedVolumes]:
-        """All bodies at q; kept, since a motion that was assessed is often linearised next."""
+        """Joint frames and all bodies at q (N, n); kept for the next call, since a motion is often linearised once assessed."""
         key = q.copy() if time is None else np.column_stack([q, time])
         if self._last is None or not np.array_equal(self._last[0], key):
             self._last = key, *self._place(q, time)
         return self._last[1:]
 
     def _place(self, q: Array, time: Array | None = None) -> tuple[Placements, PlacedVolumes]:
+        """Joint frames and all bodies at q (N, n) and times (N,)."""
         frames = self.kinematics.placements(q)
         if not self.moving:
             return frames, self._bounding.place(frames.rotation, frames.origin)
@@ -236,7 +281,10 @@ class Collision:
         return frames, self._bounding.place(*every)
 
     def distance(self, pair: int, placed: PlacedVolumes, sample: int) -> float:
-        """Distance of a pair; normal from first to second body and witness points, in the world, stay in `_result`."""
+        """Signed distance of one pair in one sample [m].
+
+        The normal from first to second body and the witness points, in the world, stay in `_result`.
+        """
         functor = self._functors[pair]
         if functor is None:
             functor = self._functors[pair] = coal.ComputeDistance(*(self.bodies[k].geometry for k in self.pairs[pair]))
@@ -246,7 +294,18 @@ class Collision:
 
 
 def _nearest(group: Array, sample: Array, pair: Array, distance: Array, *rest: Array) -> tuple[Array, ...]:
-    """At most `NEAREST` contacts of every two groups (link and link, link and obstacle) at every sample."""
+    """Keep the `NEAREST` contacts of every two groups (as link and link, or link and obstacle) at every sample.
+
+    Args:
+        group: (P,) number of the two groups of each pair.
+        sample: (C,) configuration of each contact.
+        pair: (C,) its pair.
+        distance: (C,) its distance [m].
+        rest: Further arrays of C rows.
+
+    Returns:
+        sample, pair, distance and rest of the contacts kept.
+    """
     key = sample * (int(group.max()) + 1) + group[pair]
     order = np.lexsort((distance, key))
     ordered = key[order]

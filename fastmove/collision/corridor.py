@@ -1,4 +1,4 @@
-"""Corridors as the planner sees them: inside the cone, or beyond it."""
+"""Margins of corridors and their gradients, for the planner: in a cone until beyond the corridor's length."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from fastmove.collision.query_types import CorridorConstraint, CorridorLineariza
 from fastmove.dynamics.kinematics import Kinematics, Placements
 from fastmove.problem.scene import CORRIDOR_TIP
 
-INNER_TIP = 0.8 * CORRIDOR_TIP  # what the planner uses of it [m]
-CORRIDOR_WEIGHT = 20.0  # a corridor has no pad that could absorb a lack: its millimetres cost more
+INNER_TIP = 0.8 * CORRIDOR_TIP  # Width of a cone's tip for the planner, below the certificate's [m].
+CORRIDOR_WEIGHT = 20.0  # Weight of the violation of a corridor, where that of a clearance is 1 [1].
 
 
 @dataclass(frozen=True)
 class CorridorEvaluation:
-    """How N configurations stand to one corridor: inside its cone, or farther away than its length.
+    """Margins of N configurations in one corridor: to the side of its cone or, if larger, beyond its length.
 
     Attributes:
-        point: (N, 3) in the world;  past: (N, 3) from the end that the corridor belongs to.
-        margin: (N,) [m];  inside: (N,) whether the cone says it, not the length.
+        lane: The corridor.
+        point: (N, 3) origin of the grasp frame in the world [m].
+        past: (N, 3) its displacement from the corridor's end of the motion [m].
+        margin: (N,) margin, ≥ 0 inside the cone or beyond the length [m].
+        inside: (N,) whether the margin is that of the cone, not that of the length.
     """
 
     lane: CorridorConstraint
@@ -32,6 +35,7 @@ class CorridorEvaluation:
 
     @staticmethod
     def of(lane: CorridorConstraint, frames: Placements) -> CorridorEvaluation:
+        """Evaluate a corridor at N configurations, given their joint frames."""
         u, angle = lane.corridor.direction, lane.corridor.angle
         point = np.einsum("cij,j->ci", frames.rotation[:, lane.joint], lane.point) + frames.origin[:, lane.joint]
         past = point - lane.origin
@@ -42,14 +46,18 @@ class CorridorEvaluation:
         return CorridorEvaluation(lane, point, past, np.maximum(cone, beyond), cone >= beyond)
 
     def way(self, rows: Array) -> Array:
-        """(R, 3) ways in which the margin grows at some of them."""
+        """Returns the gradients (R, 3) of the margin in the point, at the configurations rows (R,)."""
         u, angle, past = self.lane.corridor.direction, self.lane.corridor.angle, self.past[rows]
         across = past - (past @ u)[:, None] * u
         outward, away = (x / np.maximum(np.linalg.norm(x, axis=1), 1e-9)[:, None] for x in (across, past))
         return np.where(self.inside[rows, None], np.sin(angle) * u - np.cos(angle) * outward, away)
 
     def cone(self, rows: Array) -> tuple[Array, Array]:
-        """first ≥ ‖rest‖ at some of them: values (R, 4), and how they turn with the point (4, 3)."""
+        """Build the cone first ≥ ‖rest‖ at the configurations rows (R,).
+
+        Returns:
+            Values (R, 4) of first and the three of rest [m], and their derivatives (4, 3) in the point.
+        """
         u, angle = self.lane.corridor.direction, self.lane.corridor.angle
         turn = np.vstack([np.sin(angle) * u, np.cos(angle) * (np.eye(3) - np.outer(u, u))])
         value = self.past[rows] @ turn.T
@@ -60,33 +68,44 @@ class CorridorEvaluation:
 def with_corridors(
     kinematics: Kinematics, first: int, found: NearPairs, frames: Placements, ends: Ends, reach: Array, gradients: bool
 ) -> NearPairs:
-    """The pairs found, and corridors nearer than `reach` as contacts that require a distance of 0.
+    """Append the corridors whose margin is below `reach` to near pairs, as contacts of required distance 0.
 
     Args:
-        first: number of the first corridor as a pair.
+        kinematics: Kinematics of the arm.
+        first: Pair index of the first corridor.
+        found: The near pairs of bodies.
+        frames: Joint frames of the N configurations.
+        ends: The ends of the motion, with its corridors.
+        reach: (N,) margins below which a corridor is appended [m].
+        gradients: Whether gradients are asked for.
+
+    Returns:
+        All contacts, those of corridors last.
     """
     parts = [
         [getattr(found, key)] for key in ("sample", "pair", "distance", "required", "gradient", "weight", "rate", "padding_scale")
     ]
-    aisles, count = [], len(found.sample)
-    for k, lane in enumerate(ends.corridors):
-        through = CorridorEvaluation.of(lane, frames)
-        rows = np.nonzero(through.margin < reach)[0]
+    linearizations, count = [], len(found.sample)
+    for k, constraint in enumerate(ends.corridors):
+        evaluation = CorridorEvaluation.of(constraint, frames)
+        rows = np.nonzero(evaluation.margin < reach)[0]
         zero, gradient = np.zeros(len(rows)), np.zeros((len(rows), kinematics.n))
         if gradients and len(rows):
             every = np.repeat(rows, 3)
             slope = kinematics.point_gradient(
-                frames, every, np.full(len(every), lane.joint), through.point[every], np.tile(np.eye(3), (len(rows), 1))
+                frames, every, np.full(len(every), constraint.joint), evaluation.point[every], np.tile(np.eye(3), (len(rows), 1))
             ).reshape(len(rows), 3, -1)
-            gradient = np.einsum("rd,rdi->ri", through.way(rows), slope)
-            inside = through.inside[rows]
-            value, turn = through.cone(rows[inside])
-            aisles.append((count + np.nonzero(inside)[0], value, np.einsum("kd,rdi->rki", turn, slope[inside])))
+            gradient = np.einsum("rd,rdi->ri", evaluation.way(rows), slope)
+            inside = evaluation.inside[rows]
+            value, turn = evaluation.cone(rows[inside])
+            linearizations.append((count + np.nonzero(inside)[0], value, np.einsum("kd,rdi->rki", turn, slope[inside])))
         number = np.full(len(rows), first + k)
-        new = (rows, number, through.margin[rows], zero, gradient, zero + CORRIDOR_WEIGHT, zero, zero)
+        new = (rows, number, evaluation.margin[rows], zero, gradient, zero + CORRIDOR_WEIGHT, zero, zero)
         count += len(rows)
         for part, values in zip(parts, new, strict=True):
             part.append(values)
-    sample, pair, distance, required, slope, weight, rate, room = (np.concatenate(part) for part in parts)
-    aisle = CorridorLinearization(*(np.concatenate(part) for part in zip(*aisles, strict=True))) if aisles else None
-    return NearPairs(sample, pair, distance, required, slope, weight, rate, room, found.fading, aisle)
+    sample, pair, distance, required, slope, weight, rate, padding_scale = (np.concatenate(part) for part in parts)
+    cones = (
+        CorridorLinearization(*(np.concatenate(part) for part in zip(*linearizations, strict=True))) if linearizations else None
+    )
+    return NearPairs(sample, pair, distance, required, slope, weight, rate, padding_scale, found.fading, cones)

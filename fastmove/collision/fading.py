@@ -1,4 +1,4 @@
-"""Allowed contacts that fade: what distance they require grows with the way of the item from that end."""
+"""Allowed contacts that fade: their required distance grows with the displacement of the item from that end."""
 
 from __future__ import annotations
 
@@ -9,21 +9,30 @@ from fastmove.collision.query_types import Ends, FadingEvaluation, NearPairs
 from fastmove.dynamics.kinematics import Kinematics, Placements
 from fastmove.problem.scene import FADE_DISTANCE
 
-FADE_WEIGHT_MAX = 30.0  # largest weight of a contact that fades
-FADE_POINTS = 4  # points of an item whose way a fading contact is linearised with, and the farthest
-PADDING_DISTANCE = 0.1  # way of the item from which a contact that was allowed is worth all the room that others are [m]
-INNER_FADE = 0.9 * FADE_DISTANCE  # way in which the planner has an allowed contact fade: ahead of what the certificate asks [m]
+FADE_WEIGHT_MAX = 30.0  # Largest weight of a contact that fades [1].
+FADE_POINTS = 4  # Number of item points that a fading contact is linearised with, besides the one that moved most [1].
+PADDING_DISTANCE = 0.1  # Displacement of the item from which the full padding is asked of a contact that was allowed [m].
+INNER_FADE = 0.9 * FADE_DISTANCE  # Displacement over which the planner has an allowed contact fade, below the certificate's [m].
 
 
 def required_distances(
     kinematics: Kinematics, required_of: Array, frames: Placements, sample: Array, pair: Array, ends: Ends, gradients: bool
 ) -> tuple[Array, Array, Array, Array]:
-    """Required distance (C,) [m], its gradient (C, n), weight and padding scale (C,) of each contact.
+    """Compute the required distance of each contact, faded where the contact is allowed.
 
     Args:
-        required_of: (P,) of every pair where no contact fades [m].
+        kinematics: Kinematics of the arm.
+        required_of: (P,) required distance of every pair where no contact fades [m].
+        frames: Joint frames of the configurations.
+        sample: (C,) configuration of each contact.
+        pair: (C,) its pair.
+        ends: The ends of the motion, with the allowed contacts.
+        gradients: Whether gradients are asked for; else they are 0.
+
+    Returns:
+        Required distance (C,) [m], its gradient (C, n) [m/rad], weight (C,) and padding scale (C,) (see `NearPairs`).
     """
-    required, room = required_of[pair], np.ones(len(sample))
+    required, padding_scale = required_of[pair], np.ones(len(sample))
     weight = np.ones(len(sample))
     slope = np.zeros((len(sample), kinematics.n))
     for fade in ends.fades:
@@ -43,7 +52,9 @@ def required_distances(
         wanted = floor + (full - floor) * np.minimum(1.0, longest / INNER_FADE)
         lower = wanted < required[rows]
         required[rows[lower]] = wanted[lower]
-        room[rows] = np.minimum(room[rows], np.clip((longest - INNER_FADE) / (PADDING_DISTANCE - INNER_FADE), 0.0, 1.0))
+        padding_scale[rows] = np.minimum(
+            padding_scale[rows], np.clip((longest - INNER_FADE) / (PADDING_DISTANCE - INNER_FADE), 0.0, 1.0)
+        )
         weight[rows[lower]] = np.minimum(INNER_FADE / np.maximum(longest[lower], 1e-9), FADE_WEIGHT_MAX)
         if gradients:
             unit = moved[every, worst] / np.maximum(longest, 1e-12)[:, None]
@@ -51,21 +62,28 @@ def required_distances(
             rate = kinematics.point_gradient(frames, which, joint, points[every, worst], unit)
             rate *= ((full - floor) / INNER_FADE * (longest < INNER_FADE))[:, None]
             slope[rows[lower]] = rate[lower]
-    return required, slope, weight, room
+    return required, slope, weight, padding_scale
 
 
 def fading(
     kinematics: Kinematics, required: Array, frames: Placements, found: NearPairs, gradient: Array, ends: Ends
 ) -> FadingEvaluation | None:
-    """The allowed contacts that fade among these pairs, as the subproblem needs them; None where none does.
+    """Collect the contacts that fade among near pairs, as the optimiser's subproblem needs them.
 
     Args:
-        required: (P,) least distance of every pair [m].
-        gradient: (C, n) of the distances alone.
+        kinematics: Kinematics of the arm.
+        required: (P,) required distance of every pair where no contact fades [m].
+        frames: Joint frames of the configurations.
+        found: The near pairs.
+        gradient: (C, n) gradients of their distances alone [m/rad].
+        ends: The ends of the motion, with the allowed contacts.
+
+    Returns:
+        The contacts that fade; None if there is none.
     """
     parts: list[tuple[Array, ...]] = []
     samples: list[int] = []
-    ways, slopes = [], []
+    displacements, slopes = [], []
     for fade in ends.fades:
         touching = np.nonzero([int(k) in fade.pairs for k in found.pair])[0]
         for sample in np.unique(found.sample[touching]):
@@ -75,7 +93,8 @@ def fading(
             here = touching[found.sample[touching] == sample]
             floor, full = np.array([fade.floor[int(k)] for k in found.pair[here]]), required[found.pair[here]]
             steep = (full - floor) / INNER_FADE
-            own = np.abs(found.required[here] - floor - steep * length.max()) < 1e-12  # not another end's, not faded in
+            # Contacts whose required distance is set by another end, or not faded, are left out.
+            own = np.abs(found.required[here] - floor - steep * length.max()) < 1e-12
             if length.max() >= INNER_FADE or not np.any(own):
                 continue
             chosen = np.unique(np.append(fade.spread_points, int(np.argmax(length))))
@@ -90,18 +109,26 @@ def fading(
             )
             parts.append((here[own], np.full(int(own.sum()), len(samples)), floor[own], steep[own]))
             samples.append(int(sample))
-            ways.append(moved[chosen])
+            displacements.append(moved[chosen])
             slopes.append(turned.reshape(len(chosen), 3, -1))
     if not parts:
         return None
     row, site, floor, steep = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return FadingEvaluation(row, site, gradient[row], floor, steep, np.array(samples), np.array(ways), np.array(slopes))
+    return FadingEvaluation(row, site, gradient[row], floor, steep, np.array(samples), np.array(displacements), np.array(slopes))
 
 
 def far_apart(points: Array, count: int) -> Array:
-    """Indices of points, each as far as can be from those before it."""
+    """Choose points that lie far apart: each has the largest distance from those before it.
+
+    Args:
+        points: (K, 3) points [m].
+        count: Largest number of points to choose.
+
+    Returns:
+        Indices (min(count, K),) of the chosen points.
+    """
     chosen = [int(np.argmax(np.linalg.norm(points - points.mean(axis=0), axis=1)))]
     while len(chosen) < min(count, len(points)):
-        gaps = np.linalg.norm(points[:, None] - points[chosen][None], axis=2).min(axis=1)
-        chosen.append(int(np.argmax(gaps)))
+        distances = np.linalg.norm(points[:, None] - points[chosen][None], axis=2).min(axis=1)
+        chosen.append(int(np.argmax(distances)))
     return np.array(chosen)

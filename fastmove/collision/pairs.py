@@ -1,4 +1,4 @@
-"""Which pairs of bodies may touch, and how far the others stay apart."""
+"""The list of pairs of bodies whose distances the planner checks."""
 
 from __future__ import annotations
 
@@ -7,10 +7,20 @@ from fastmove.problem.transfer import TransferProblem
 
 
 def checked_pairs(problem: TransferProblem, assembly: Assembly) -> list[tuple[int, int]]:
-    """Index pairs (moving first) of bodies that can move relative to each other and are not exempt."""
+    """List the pairs of bodies that can move relative to each other.
+
+    Left out are pairs of links among the robot's `unchecked_pairs`, and pairs of obstacles.
+
+    Args:
+        problem: The problem.
+        assembly: Its body tree.
+
+    Returns:
+        Indices of both bodies, one that moves first.
+    """
     skip, bodies = problem.robot.unchecked_pairs, assembly.bodies
     pairs = []
-    world = sum(b.owner == "scene" for b in bodies)  # they come last, and nothing exempts them
+    world = sum(b.owner == "scene" for b in bodies)  # They come last; none of their pairs is left out.
     own = len(bodies) - world
     for i, a in enumerate(bodies[:own]):
         for j in range(i + 1, own):

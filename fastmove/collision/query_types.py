@@ -1,4 +1,4 @@
-"""What distance queries are asked and what they answer: ends of a motion, reach of a step, contacts nearby."""
+"""Data types of distance queries: the ends of a motion and the reach of a step, and the near pairs that a query returns."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ from fastmove.problem.scene import Corridor
 
 @dataclass(frozen=True)
 class FadingEvaluation:
-    """Contacts near an allowed one's end, where the distance asked for grows with the way l of the item: close to l = 0 a norm
-    that no tangent describes, so the optimiser keeps it as it is.
+    """Contacts that fade: near the end where a contact is allowed, their required distance grows with the item's displacement l.
+
+    l is the largest displacement of any item point from its place at that end.  Close to l = 0 it is a norm that no tangent
+    describes, so the optimiser keeps it as a second-order cone.  A site is one allowed contact at one sample.
 
     Attributes:
-        row: (R,) which contacts;  site: (R,) at which site;  gradient: (R, n) of the distance alone [m/rad].
-        floor, steep: (R,) required distance = floor + steep · l.
-        sample: (S,) of every site (one allowed contact at one sample);  moved: (S, K, 3) how far points of the item are from
-            where they are at the end [m], the one that moved most among them;  jacobian: (S, K, 3, n) of these.
+        row: (R,) index of each contact among the near pairs.
+        site: (R,) site of each contact.
+        gradient: (R, n) gradient of the distance alone [m/rad].
+        floor: (R,) required distance at l = 0 [m].
+        steep: (R,) growth of the required distance: it is floor + steep · l.
+        sample: (S,) configuration of each site.
+        moved: (S, K, 3) displacements in the world of K item points, the one that moved most among them [m].
+        jacobian: (S, K, 3, n) their derivatives [m/rad].
     """
 
     row: Array
@@ -34,11 +40,14 @@ class FadingEvaluation:
 
 @dataclass(frozen=True)
 class CorridorLinearization:
-    """Corridors' cones, first + first' δq ≥ ‖rest + rest' δq‖, for changes δq of the configuration: near its axis a cone's side
-    bends faster than any tangent follows.
+    """Linearised cones of corridors, first + first' δq ≥ ‖rest + rest' δq‖, for changes δq of the configuration.
+
+    They stay second-order cones, since near its axis a cone's side bends faster than any tangent follows.
 
     Attributes:
-        row: (R,) which contacts;  value: (R, 4) first and rest [m];  slope: (R, 4, n) [m/rad].
+        row: (R,) index of each contact among the near pairs.
+        value: (R, 4) first and the three of rest [m].
+        slope: (R, 4, n) their derivatives first' and rest' [m/rad].
     """
 
     row: Array
@@ -48,19 +57,23 @@ class CorridorLinearization:
 
 @dataclass(frozen=True)
 class NearPairs:
-    """C nearby pairs over N configurations.
+    """C contacts over N configurations: pairs of bodies that are near each other, and corridors whose side is near.
+
+    Two bodies with flat faces may have several contacts at one configuration.
 
     Attributes:
-        sample: (C,) which configuration;  pair: (C,) which pair.
-        distance: (C,) signed [m].
-        required: (C,) least distance allowed there [m], allowed contacts faded in.
-        gradient: (C, n) of distance − required [m/rad].
-        weight: (C,) 1, or for a fading allowed contact 10 mm / l: its first micrometres count like millimetres later.
-        rate: (C,) of distance − required with time where the arm stands still [m/s]: not 0 for obstacles that move.
-        room: (C,) share of an optimiser's own room beyond the required distance that is asked for: 0 while an allowed contact
-            fades, where that would ask for a steeper way out than the certificate does, growing to 1 from there on.
-        fading: which of them fade, and how; None where gradients were not asked for, or none does.
-        aisle: which of them are the side of a corridor, in the same way.
+        sample: (C,) configuration of each contact.
+        pair: (C,) its pair; pairs beyond the last pair of bodies are corridors.
+        distance: (C,) signed distance [m].
+        required: (C,) required distance, allowed contacts faded in [m].
+        gradient: (C, n) gradient of distance − required [m/rad]; 0 where gradients were not asked for.
+        weight: (C,) weight of a violation: 1 for most; INNER_FADE / l, capped, for an allowed contact that fades with the
+            item's displacement l, whose first micrometres count like millimetres later; `CORRIDOR_WEIGHT` for a corridor.
+        rate: (C,) change of distance − required over time while the arm stands still [m/s]; 0 unless an obstacle moves.
+        padding_scale: (C,) share of the optimiser's padding that is asked for: 0 while an allowed contact fades, where padding
+            would ask for a steeper way out than the certificate does, growing to 1 from there on; 0 for a corridor.
+        fading: The contacts among them that fade; None if there is none, or gradients were not asked for.
+        corridor: The contacts among them with a corridor's cone; None if no corridor is near, or gradients were not asked for.
     """
 
     sample: Array
@@ -76,35 +89,55 @@ class NearPairs:
 
     @property
     def margin(self) -> Array:
+        """Distance − required distance (C,) [m]."""
         return self.distance - self.required
 
     def violation(self, count: int) -> Array:
-        """(count,) lack of clearance of the worst contact of every sample [m], 0 where there is none."""
-        lack = np.zeros(count)
-        np.maximum.at(lack, self.sample, -self.margin)
-        return lack
+        """Returns the violation (count,) of the worst contact at each of `count` configurations [m]; 0 where all keep theirs."""
+        violation = np.zeros(count)
+        np.maximum.at(violation, self.sample, -self.margin)
+        return violation
 
     def chosen(self, which: Array) -> NearPairs:
-        """Only these, nothing said of what fades."""
+        """Returns the contacts of given indices or mask, without `fading` and `corridor`."""
         kept = [x[which] for x in (self.sample, self.pair, self.distance, self.required, self.gradient, self.weight, self.rate)]
         return NearPairs(kept[0], kept[1], kept[2], kept[3], kept[4], kept[5], kept[6], self.padding_scale[which])
 
 
 @dataclass(frozen=True)
 class FadingContact:
-    """One allowed contact at one end: required distance d0 + (clearance − d0)·min(1, l / 10 mm)."""
+    """One allowed contact at one end, with required distance d0 + (clearance − d0)·min(1, l / 10 mm).
+
+    l is the largest displacement of any item point from its place at that end, d0 the pair's distance there, at most its
+    clearance.  The planner uses 9 mm for the 10 mm (`fading.INNER_FADE`).
+
+    Attributes:
+        pairs: Pairs of a shape of the item and a shape of the obstacle.
+        joint: Joint that carries the item.
+        points: (K, 3) the item's hull points in the joint's frame [m].
+        origin: (K, 3) the same points in the world at that end [m].
+        floor: d0 of each pair [m].
+        spread_points: (F,) indices of some points that lie far apart.
+    """
 
     pairs: frozenset[int]
     joint: int
-    points: Array  # (K, 3) item hull in the joint's frame
-    origin: Array  # (K, 3) where they are at that end, in the world
-    floor: dict[int, float]  # d0 per pair
-    spread_points: Array  # of the points some that lie far apart
+    points: Array
+    origin: Array
+    floor: dict[int, float]
+    spread_points: Array
 
 
 @dataclass(frozen=True)
 class CorridorConstraint:
-    """One corridor for one grasp: `point` in the joint's frame must leave or reach `origin` (world) within its cone."""
+    """One corridor for one held item: the grasp frame's origin leaves the start, or reaches the goal, within a cone.
+
+    Attributes:
+        corridor: The corridor.
+        joint: Joint that carries the hand.
+        point: (3,) origin of the grasp frame in the joint's frame [m].
+        origin: (3,) where it is in the world at the corridor's end of the motion [m].
+    """
 
     corridor: Corridor
     joint: int
@@ -114,7 +147,12 @@ class CorridorConstraint:
 
 @dataclass(frozen=True)
 class Ends:
-    """The two end configurations of a motion, with what may touch there and how they are left and reached."""
+    """Conditions near the two ends of a motion: contacts allowed there, and corridors by which they are left and reached.
+
+    Attributes:
+        fades: The allowed contacts.
+        corridors: The corridors.
+    """
 
     fades: tuple[FadingContact, ...]
     corridors: tuple[CorridorConstraint, ...] = ()
@@ -122,11 +160,13 @@ class Ends:
 
 @dataclass(frozen=True)
 class StepReach:
-    """How far a step may bring bodies together: a pair that needs more than `turn` of every joint to lose all but `pad` of its
-    margin counts as far.
+    """How far a step may bring bodies together, to leave out pairs that it cannot bring near.
+
+    A pair is left out that keeps a margin of at least `padding` however all joints change by up to `turn`.
 
     Attributes:
-        pad: [m];  turn: (N,) of every joint at each configuration [rad].
+        padding: Margin that such a pair keeps [m].
+        turn: (N,) largest change of every joint at each configuration [rad].
     """
 
     padding: float

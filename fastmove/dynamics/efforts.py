@@ -1,4 +1,4 @@
-"""Joint torques and item wrenches along a motion, with derivatives.
+"""Joint torques and contact wrenches of held items along a motion, with derivatives.
 
 The grasp is a joint: the item hangs behind a 6-DoF joint at the grasp frame, held at zero.  RNEA's "torque" there is the
 contact wrench [f; m] that the hand exerts on the item, in the grasp frame, and one `computeRNEADerivatives` call gives it
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Efforts:
-    """Arrays (N, members, rows); rows = n_arm torques [Nm], then six wrench rows per hold [N, Nm].
+    """Joint torques and contact wrenches at N states, for every member of the item set.
+
+    Each is an array (N, members, rows) whose rows are n_arm torques [Nm] and then six wrench rows for each hold [N], [Nm].
 
     Attributes:
-        total: at (q, v, a).
-        gravity: the part that remains at rest.
-        viscous: the part linear in v (joint damping).
+        total: Efforts at (q, v, a).
+        gravity: The part that remains at rest.
+        viscous: The part linear in v (joint damping).
     """
 
     total: Array
@@ -40,7 +42,14 @@ class Efforts:
 
 @dataclass(frozen=True)
 class Linearised:
-    """`Efforts` with derivatives (N, members, rows, n_arm) with respect to q, v, a."""
+    """Efforts with their derivatives (N, members, rows, n_arm).
+
+    Attributes:
+        efforts: The efforts.
+        dq: Derivatives with respect to q.
+        dv: Derivatives with respect to v.
+        da: Derivatives with respect to a.
+    """
 
     efforts: Efforts
     dq: Array
@@ -49,9 +58,21 @@ class Linearised:
 
 
 class Dynamics:
-    """Efforts of a problem, for every member of the item set, and its path constraints.  Not thread safe (pinocchio data inside).
+    """Efforts of a problem, for every member of the item set, and its path constraints.
 
-    They are linear in a body's inertial parameters: of a large set only members that span it are computed, the others combined.
+    Efforts are linear in a body's inertial parameters: of a large set only members that span it are computed, the others are
+    combinations of them.  Not thread safe (pinocchio data inside).
+
+    Args:
+        problem: The problem.
+        assembly: Its body tree.
+
+    Attributes:
+        n: Number of joints of the arm.
+        rows: Number of efforts: torques, then wrenches.
+        damping: (n,) viscous damping of the joints [Nms/rad].
+        models: Pinocchio models of the members that are computed.
+        path: Uses of the path constraints; None if there are none.
     """
 
     def __init__(self, problem: TransferProblem, assembly: Assembly) -> None:
@@ -69,16 +90,29 @@ class Dynamics:
         self._a = np.zeros(self.rows)
 
     def efforts(self, q: Array, v: Array, a: Array) -> Efforts:
-        """Efforts at N states, each (N, n_arm) in time units."""
+        """Compute the efforts at N states.
+
+        Args:
+            q: (N, n_arm) configurations [rad].
+            v: (N, n_arm) velocities [rad/s].
+            a: (N, n_arm) accelerations [rad/s²].
+        """
         total, gravity = self._at_once(q, v, a), self._at_once(q, np.zeros_like(v), np.zeros_like(a))
         return self._with_damping(self._members(total), self._members(gravity), v)
 
     def _at_once(self, q: Array, v: Array, a: Array) -> Array:
-        """(N, models, rows) without damping."""
+        """Compute efforts (N, models, rows) without damping."""
         return np.stack([inverse(q, v, a) for inverse in self._inverse], axis=1)
 
     def torques(self, q: Array, v: Array, a: Array, member: int = 0) -> Array:
-        """(N, n_arm) torques of the arm alone at N states, for one member of the set [Nm]."""
+        """Compute the torques (N, n_arm) of the arm alone at N states, for one member of the item set [Nm].
+
+        Args:
+            q: (N, n_arm) configurations [rad].
+            v: (N, n_arm) velocities [rad/s].
+            a: (N, n_arm) accelerations [rad/s²].
+            member: Index of the member; one too large means the last.
+        """
         member, n = min(member, len(self._weights) - 1), self.n
         torque = v * self.damping
         weights = np.eye(len(self.models))[member] if self._all else self._weights[member]
@@ -88,7 +122,14 @@ class Dynamics:
         return torque
 
     def linearised(self, q: Array, v: Array, a: Array, members: Array | None = None) -> Linearised:
-        """Efforts and derivatives at N states, of these members only where any are given."""
+        """Compute efforts and their derivatives at N states.
+
+        Args:
+            q: (N, n_arm) configurations [rad].
+            v: (N, n_arm) velocities [rad/s].
+            a: (N, n_arm) accelerations [rad/s²].
+            members: Indices of the members that are wanted; None = all.
+        """
         shape = (len(q), len(self.models), self.rows)
         n = self.n
         total, gravity = np.empty(shape), self._at_once(q, np.zeros_like(v), np.zeros_like(a))
@@ -105,14 +146,19 @@ class Dynamics:
         return Linearised(self._with_damping(total, gravity, v), dq, dv, da)
 
     def _members(self, values: Array, members: Array | None = None) -> Array:
-        """(N, models, …) to (N, members, …): those asked for, or all."""
+        """Convert (N, models, …) to (N, members, …), for the members asked for or all."""
         if self._all:
             return values if members is None else values[:, members]
         weights = self._weights if members is None else self._weights[members]
         return np.asarray(np.tensordot(values, weights, axes=(1, 1))).transpose(0, values.ndim - 1, *range(1, values.ndim - 1))
 
     def gravity_slope(self, q: Array, members: Array | None = None) -> Array:
-        """(N, members, rows, n_arm) derivative of the gravity part with respect to q."""
+        """Compute the derivative (N, members, rows, n_arm) of the efforts at rest with respect to q.
+
+        Args:
+            q: (N, n_arm) configurations [rad].
+            members: Indices of the members that are wanted; None = all.
+        """
         n, zero = self.n, np.zeros(self.rows)
         slope = np.empty((len(q), len(self.models), self.rows, n))
         for k, (model, data) in enumerate(zip(self.models, self._data, strict=True)):
@@ -123,7 +169,10 @@ class Dynamics:
         return self._members(slope, members)
 
     def static(self, q: Array) -> Array:
-        """(N, members, rows) efforts at rest; for one state at a time, which path searches ask for, faster than all at once."""
+        """Compute the efforts (N, members, rows) at rest of configurations (N, n_arm) [rad].
+
+        For one configuration at a time, which path searches ask for, this is faster than `efforts`.
+        """
         n = self.n
         gravity = np.empty((len(q), len(self.models), self.rows))
         for k, (model, data) in enumerate(zip(self.models, self._data, strict=True)):
@@ -133,13 +182,14 @@ class Dynamics:
         return self._members(gravity)
 
     def _with_damping(self, total: Array, gravity: Array, v: Array) -> Efforts:
+        """Add joint damping to efforts without it."""
         viscous = np.zeros_like(total)
         viscous[:, :, : self.n] = (v * self.damping)[:, None, :]
         return Efforts(total + viscous, gravity, viscous)
 
 
 def _with_items(assembly: Assembly, bodies: tuple[int, ...]) -> pin.Model:
-    """The arm with every item behind a 6-DoF joint at its grasp frame, as the body of this number."""
+    """Model of the arm with an item behind a 6-DoF joint at each grasp frame, the body of the given number."""
     model = assembly.arm.copy()
     for k, (frame, number) in enumerate(zip(assembly.hold_frames, bodies, strict=True)):
         joint = model.addJoint(frame.joint, pin.JointModelFreeFlyer(), frame.joint_T_grasp, f"grasp{k}")
@@ -148,7 +198,7 @@ def _with_items(assembly: Assembly, bodies: tuple[int, ...]) -> pin.Model:
 
 
 def _path_margins(problem: TransferProblem, assembly: Assembly) -> PathMargins | None:
-    """None where the problem has no path constraints: then no casadi is loaded."""
+    """Uses of the path constraints; None if the problem has none, in which case casadi is not loaded."""
     if not problem.path_constraints:
         return None
     from fastmove.dynamics.path_margins import path_margins

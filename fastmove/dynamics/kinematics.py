@@ -19,11 +19,12 @@ from fastmove.multibody.joint_axes import joint_axis
 
 @dataclass(frozen=True)
 class Placements:
-    """Joint frames of N configurations; index 0 is the world.
+    """Joint frames at N configurations, in the world; index 0 is the world itself.
 
     Attributes:
-        rotation: (N, joints + 1, 3, 3);  origin: (N, joints + 1, 3) [m].
-        axis: (N, joints, 3) joint axes in the world.
+        rotation: (N, joints + 1, 3, 3) rotations of the frames.
+        origin: (N, joints + 1, 3) origins of the frames [m].
+        axis: (N, joints, 3) unit joint axes.
     """
 
     rotation: Array
@@ -32,12 +33,28 @@ class Placements:
 
     @cached_property
     def moment(self) -> Array:
-        """(N, joints, 3) origin × axis of every joint."""
+        """(N, joints, 3) moment origin × axis of every joint axis [m]."""
         return np.cross(self.origin[:, 1:], self.axis)
 
 
 class Kinematics:
-    """Joint frames and point Jacobians of a tree of revolute and prismatic joints."""
+    """Joint frames and point Jacobians of a tree of revolute and prismatic joints.
+
+    Args:
+        arm: Pinocchio model of the arm.
+
+    Attributes:
+        n: Number of joints.
+        parents: Index of each joint's parent frame, 0 = the world.
+        offset_rotation: (n, 3, 3) rotation of each joint's frame in its parent at q = 0.
+        offset: (n, 3) origin of each joint's frame in its parent at q = 0 [m].
+        prismatic: (n,) whether a joint is prismatic.
+        local_axis: (n, 3) unit axis in the joint's frame.
+        moves: (n + 1, n) 1 where joint k moves frame j, else 0.
+
+    Raises:
+        InputError: A joint is neither revolute nor prismatic.
+    """
 
     def __init__(self, arm: pin.Model) -> None:
         n = arm.njoints - 1
@@ -62,10 +79,15 @@ class Kinematics:
         self.moves = self._support()
 
     def frame(self, q: Array, joint: int, placement: pin.SE3) -> tuple[Array, Array, Array]:
-        """A frame fixed to a joint at N configurations (N, n), in the world.
+        """Compute the pose and the Jacobian of a frame that is fixed to a joint, in the world.
+
+        Args:
+            q: (N, n) configurations [rad or m].
+            joint: Index of the joint's frame, 0 = the world.
+            placement: Pose of the frame in the joint's frame.
 
         Returns:
-            rotation (N, 3, 3), origin (N, 3) [m], Jacobian (N, 6, n): velocity of the origin, then angular velocity.
+            Rotations (N, 3, 3), origins (N, 3) [m], and Jacobians (N, 6, n): velocity of the origin, then angular velocity.
         """
         frames = self.placements(q)
         rotation = frames.rotation[:, joint] @ placement.rotation
@@ -84,7 +106,7 @@ class Kinematics:
         return moves
 
     def placements(self, q: Array) -> Placements:
-        """Joint frames at q (N, n)."""
+        """Compute the joint frames at configurations q (N, n) [rad or m]."""
         count = len(q)
         rotation = np.empty((count, self.n + 1, 3, 3))
         origin = np.zeros((count, self.n + 1, 3))
@@ -104,9 +126,15 @@ class Kinematics:
         return Placements(rotation, origin, (rotation[:, 1:] @ self.local_axis[:, :, None])[..., 0])
 
     def line_gradient(self, frames: Placements, sample: Array, point: Array, direction: Array) -> Array:
-        """(C, n) gradient of direction · (velocity of a point), for C points that every joint would move.
+        """Compute the gradient (C, n) of direction · (velocity of a point), for C points that every joint would move [m/rad].
 
         A joint's screw (axis a through o) and the line's moment p × d:  d · (a × (p − o)) = a · (p × d) + d · (o × a).
+
+        Args:
+            frames: Joint frames at N configurations.
+            sample: (C,) configuration of each point.
+            point: (C, 3) points in the world [m].
+            direction: (C, 3) directions in the world.
         """
         axis, moment = frames.axis[sample], np.cross(point, direction)
         turning = np.einsum("cja,ca->cj", axis, moment) + np.einsum("cja,ca->cj", frames.moment[sample], direction)
@@ -115,8 +143,13 @@ class Kinematics:
         return np.where(self.prismatic, np.einsum("cja,ca->cj", axis, direction), turning)
 
     def point_gradient(self, frames: Placements, sample: Array, joint: Array, point: Array, direction: Array) -> Array:
-        """(C, n) gradient of direction · (velocity of a point fixed to joint), for C points.
+        """Compute the gradient (C, n) of direction · (velocity of a point fixed to a joint's frame), for C points [m/rad].
 
-        sample, joint: (C,) indices; point, direction: (C, 3) in the world.
+        Args:
+            frames: Joint frames at N configurations.
+            sample: (C,) configuration of each point.
+            joint: (C,) joint frame to which each point is fixed.
+            point: (C, 3) points in the world [m].
+            direction: (C, 3) directions in the world.
         """
         return np.asarray(self.line_gradient(frames, sample, point, direction) * self.moves[joint])

@@ -1,4 +1,4 @@
-"""How much is used of what limits held items: contacts and what the items tolerate; for planner, path search and checks."""
+"""Utilisation of what limits held items, contacts and tolerances, for planner, path search and end checks."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from fastmove.problem.transfer import TransferProblem
 
 
 class LoadUtilisation:
-    """Uses, 1 = limit, of efforts (N, members, n_arm + 6 per hold) as `Dynamics` gives them.
+    """Utilisations, 1 = limit, of a problem's holds by efforts (N, members, n_arm + 6 per hold) as `Dynamics` computes them.
+
+    Args:
+        problem: The problem.
 
     Attributes:
-        contacts: per hold what its contact can carry; empty where the hold is switched off.
-        cares: per hold what its item tolerates, None where nothing is limited.
-        forces: per hold the largest grip force that may be chosen [N].
+        n: Number of joints of the arm.
+        contacts: Contact model of each hold; empty where the hold is switched off.
+        forces: Largest grip force of each hold that may be chosen [N].
+        tolerances: What each hold's item tolerates; None where nothing is limited.
     """
 
     def __init__(self, problem: TransferProblem) -> None:
@@ -29,28 +33,46 @@ class LoadUtilisation:
 
     @staticmethod
     def _care(care: ToleranceModel, bodies: Array) -> ToleranceModel | None:
-        """For every member, whose body in this hold has the number in `bodies`."""
+        """The tolerance of one hold for every member, whose body in this hold has its number in `bodies`."""
         return ToleranceModel(care.tolerance, care.up, care.masses[bodies]) if care.active else None
 
     def wrench(self, efforts: Array, hold: int) -> Array:
-        """(N, members, 6) of one hold."""
+        """Contact wrenches (N, members, 6) of one hold, in its grasp frame [N], [Nm].
+
+        Args:
+            efforts: (N, members, n_arm + 6 per hold) efforts.
+            hold: Number of the hold.
+        """
         return efforts[:, :, self.n + 6 * hold : self.n + 6 * hold + 6]
 
     def hold_utilisation(self, efforts: Array) -> Array:
-        """(N,) largest use of the contacts."""
+        """Largest utilisation (N,) of the contacts, 1 = the largest that the planner uses (`UTILISATION_MAX`).
+
+        Args:
+            efforts: (N, members, n_arm + 6 per hold) efforts.
+        """
         use = np.zeros(len(efforts))
         for k, contact in enumerate(self.contacts):
             use = np.maximum(use, contact.utilisation(self.wrench(efforts, k), self.forces[k]).max(axis=1) / UTILISATION_MAX)
         return use
 
     def tolerance_utilisation(self, efforts: Array, at_rest: bool) -> Array:
-        """(N,) largest use of what the items tolerate, of efforts in motion or of their gravity part."""
+        """Largest utilisation (N,) of what the items tolerate, 1 = limit.
+
+        Args:
+            efforts: (N, members, n_arm + 6 per hold) efforts in motion, or their gravity part.
+            at_rest: Whether they are the gravity part.
+        """
         use = np.zeros(len(efforts))
-        for k, care in enumerate(self.tolerances):
-            if care is not None:
-                use = np.maximum(use, care.utilisation(self.wrench(efforts, k), at_rest).max(axis=1))
+        for k, tolerance in enumerate(self.tolerances):
+            if tolerance is not None:
+                use = np.maximum(use, tolerance.utilisation(self.wrench(efforts, k), at_rest).max(axis=1))
         return use
 
     def utilisation_at_rest(self, gravity: Array) -> Array:
-        """(N,) largest use of all of them at rest."""
+        """Largest utilisation (N,) of contacts and tolerances at rest, 1 = limit.
+
+        Args:
+            gravity: (N, members, n_arm + 6 per hold) efforts at rest.
+        """
         return np.maximum(self.hold_utilisation(gravity), self.tolerance_utilisation(gravity, at_rest=True))

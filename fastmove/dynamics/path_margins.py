@@ -14,14 +14,22 @@ from fastmove.problem.transfer import TransferProblem
 
 
 class SymbolicMotion:
-    """One instant of a motion as CasADi expressions (a `MotionView`): q, v, a are (n,)."""
+    """One instant of a motion as CasADi expressions (a `MotionView`).
+
+    Args:
+        problem: The problem.
+        assembly: Its body tree.
+        q: (n,) joint positions [rad].
+        v: (n,) joint velocities [rad/s].
+        a: (n,) joint accelerations [rad/s²].
+    """
 
     def __init__(self, problem: TransferProblem, assembly: Assembly, q: ca.SX, v: ca.SX, a: ca.SX) -> None:
         self.problem, self.assembly = problem, assembly
         self.q, self.v, self.a = q, v, a
 
     def frame(self, name: str) -> FrameMotion[ca.SX]:
-        """See `MotionView.frame`."""
+        """Motion of the frame of this name in the world, as expressions; see `MotionView.frame`."""
         joint, placement = named_frame(self.assembly, self.problem.robot, name)
         rotation, origin = _joint_frames(Kinematics(self.assembly.arm), self.q)[joint]
         position = origin + rotation @ ca.SX(placement.translation)
@@ -32,7 +40,7 @@ class SymbolicMotion:
 
 
 def _joint_frames(tree: Kinematics, q: ca.SX) -> list[tuple[ca.SX, ca.SX]]:
-    """Rotation and origin of the world's frame and then of every joint's, in the world."""
+    """Rotations and origins, in the world, of the world's frame and then of every joint's."""
     frames = [(ca.SX.eye(3), ca.SX.zeros(3))]
     for k in range(tree.n):
         rotation, origin = frames[tree.parents[k]]
@@ -48,11 +56,18 @@ def _joint_frames(tree: Kinematics, q: ca.SX) -> list[tuple[ca.SX, ca.SX]]:
 
 
 class PathMargins:
-    """Uses of the path constraints, 1 = limit, at states (N, n).
+    """Uses of a problem's path constraints, 1 = limit, at states (N, n), one row for each scalar constraint.
+
+    Args:
+        problem: The problem.
+        assembly: Its body tree.
 
     Attributes:
-        names, units, scales: (K,) of every row: its kind, the unit of its margin, and the margin at a use of 0.
-        at_rest_only: (K,) whether a row depends on q alone: then no slower motion mends it.
+        expression: CasADi function (q, v, a) -> uses (K,).
+        names: Kind of each row.
+        units: Unit of each row's margin.
+        scales: (K,) margin of each row at a use of 0, in its unit.
+        at_rest_only: (K,) whether a row depends on q alone, so that no slower motion reduces it.
         anywhere: (K,) whether a row depends on q where nothing moves.
     """
 
@@ -77,27 +92,39 @@ class PathMargins:
         self._still_slopes = ca.Function("path_slopes_at_rest", [q], [ca.densify(ca.jacobian(still, q))])
 
     def uses(self, q: Array, v: Array, a: Array) -> Array:
-        """(N, K)."""
+        """Compute the uses (N, K), 1 = limit.
+
+        Args:
+            q: (N, n) configurations [rad].
+            v: (N, n) velocities [rad/s].
+            a: (N, n) accelerations [rad/s²].
+        """
         if len(q) == 0:  # CasADi would evaluate once
             return np.zeros((0, len(self.names)))
         return np.array(self.expression(q.T, v.T, a.T)).T
 
     def at_rest(self, q: Array) -> Array:
-        """(N, K) where nothing moves."""
+        """Compute the uses (N, K), 1 = limit, of configurations q (N, n) [rad] where nothing moves."""
         return self.uses(q, np.zeros_like(q), np.zeros_like(q))
 
     def slopes(self, q: Array, v: Array, a: Array) -> tuple[Array, Array, Array]:
-        """(N, K, n) derivatives with respect to q, v and a."""
+        """Compute the derivatives (N, K, n) of the uses with respect to q, v and a.
+
+        Args:
+            q: (N, n) configurations [rad].
+            v: (N, n) velocities [rad/s].
+            a: (N, n) accelerations [rad/s²].
+        """
         n = q.shape[1]
-        found = np.array(self._slopes(q.T, v.T, a.T)).reshape(len(self.names), len(q), 3 * n).transpose(1, 0, 2)
-        return found[..., :n], found[..., n : 2 * n], found[..., 2 * n :]
+        slopes = np.array(self._slopes(q.T, v.T, a.T)).reshape(len(self.names), len(q), 3 * n).transpose(1, 0, 2)
+        return slopes[..., :n], slopes[..., n : 2 * n], slopes[..., 2 * n :]
 
     def slopes_at_rest(self, q: Array) -> Array:
-        """(N, K, n) derivatives of `at_rest` with respect to q."""
+        """Compute the derivatives (N, K, n) of `at_rest` with respect to q (N, n) [1/rad]."""
         return np.array(self._still_slopes(q.T)).reshape(len(self.names), len(q), q.shape[1]).transpose(1, 0, 2)
 
     def sentence(self, q: Array) -> tuple[float, str]:
-        """Largest use at rest of a configuration (n,), and the words that name it."""
+        """Largest use at rest of a configuration q (n,) [rad], and the words that say which constraint it is and by how much."""
         use = self.at_rest(q[None])[0]
         worst = int(np.argmax(use))
         short = (use[worst] - 1) * self.scales[worst]
@@ -111,10 +138,14 @@ def _depends(rows: ca.SX, on: ca.SX) -> Array:
 
 
 def path_margins(problem: TransferProblem, assembly: Assembly) -> PathMargins:
-    """Those of the problem.
+    """Build the uses of a problem's path constraints.
+
+    Args:
+        problem: The problem.
+        assembly: Its body tree.
 
     Raises:
-        InputError: a constraint's margins are no CasADi expression, which is its author's mistake.
+        InputError: A constraint's margins are no CasADi expression, which is its author's mistake.
     """
     try:
         return PathMargins(problem, assembly)

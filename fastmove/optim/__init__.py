@@ -1,1 +1,1 @@
-"""Optimising one motion: transcription, convex subproblems, merit, SQP."""
+"""Optimisation of one motion: transcription, convex subproblems, merit function and SQP loop."""

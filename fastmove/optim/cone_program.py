@@ -1,4 +1,4 @@
-"""Convex subproblems: quadratic programs by PIQP, with second-order cones by Clarabel."""
+"""Convex programs and their solvers: PIQP for quadratic programs, Clarabel for those with second-order cones."""
 
 from __future__ import annotations
 
@@ -12,20 +12,25 @@ from scipy import sparse
 
 from fastmove.arrays import Array
 
-MAX_SCALED_COST = 0.1  # cost of a variable in the units that the solver sees, at most
-REDUCED_TOLERANCE = 10.0  # times the precision: what is still taken where no step leads nearer
-REFINED_BELOW = 1e-6  # precision from which Clarabel refines its steps; rougher ones are as good without, at half the time
+MAX_SCALED_COST = 0.1  # Largest linear cost of a variable after scaling.
+REDUCED_TOLERANCE = 10.0  # Multiple of the tolerance within which a solution is still accepted when Clarabel stalls.
+REFINED_BELOW = 1e-6  # Tolerance above which Clarabel is first tried without iterative refinement of its steps.
 
 
 class SparseRows:
-    """Rows of a matrix, collected group by group; those of one group touch as many variables each."""
+    """Sparse matrix whose rows are collected in groups; the rows of one group touch as many variables each."""
 
     def __init__(self) -> None:
         self.count = 0
         self._parts: list[tuple[Array, Array, Array]] = []
 
     def add(self, columns: Array, matrix: Array) -> None:
-        """N blocks of k rows over c variables: columns (N, c), matrix (N, k, c) or, the same for all, (k, c)."""
+        """Add N blocks of k rows, each over c variables.
+
+        Args:
+            columns: (N, c) indices of the variables of each block.
+            matrix: (N, k, c) coefficients, or (k, c) if all blocks have the same.
+        """
         blocks, (k, c) = len(columns), matrix.shape[-2:]
         rows = self.count + np.arange(blocks * k).reshape(blocks, k, 1)
         shape = (blocks, k, c)
@@ -36,6 +41,7 @@ class SparseRows:
         self.count += blocks * k
 
     def matrix(self, columns: int) -> sparse.csc_matrix:
+        """Assemble all rows into a (rows, columns) matrix over this many variables."""
         if not self._parts:
             return sparse.csc_matrix((self.count, columns))
         row, column, value = (np.concatenate(part) for part in zip(*self._parts, strict=True))
@@ -44,10 +50,12 @@ class SparseRows:
 
 @dataclass
 class Cones:
-    """Second-order cones b₀ + A₀ x ≥ ‖b₁… + A₁… x‖, collected group by group.
+    """Second-order cones b₀ + A₀ x ≥ ‖b₁… + A₁… x‖, collected in groups.
 
     Attributes:
-        rows: A;  offsets: b;  sizes: rows of each cone.
+        rows: Rows A of all cones.
+        offsets: Vectors b, one array for each group.
+        sizes: Number of rows of each cone.
     """
 
     rows: SparseRows = field(default_factory=SparseRows)
@@ -55,13 +63,19 @@ class Cones:
     sizes: list[int] = field(default_factory=list)
 
     def add(self, columns: Array, matrix: Array, offset: Array) -> None:
-        """N cones of k rows over c variables: columns (N, c), matrix (N, k, c) or (k, c), offset (N, k)."""
+        """Add N cones of k rows, each over c variables.
+
+        Args:
+            columns: (N, c) indices of the variables of each cone.
+            matrix: (N, k, c) matrices A, or (k, c) if all cones have the same.
+            offset: (N, k) vectors b.
+        """
         self.rows.add(columns, matrix)
         self.offsets.append(offset.ravel())
         self.sizes += [offset.shape[1]] * len(offset)
 
     def over(self, columns: int) -> ConeRows | None:
-        """All of them over so many variables; None where there are none."""
+        """Assemble all cones over this many variables; None if there are none."""
         if not self.sizes:
             return None
         return ConeRows(self.rows.matrix(columns), np.concatenate(self.offsets), tuple(self.sizes))
@@ -69,7 +83,13 @@ class Cones:
 
 @dataclass(frozen=True)
 class ConeRows:
-    """Attributes: matrix: A of all cones, sparse;  offset: b of all;  sizes: rows of each cone."""
+    """All second-order cones of a program, stacked.
+
+    Attributes:
+        matrix: (R, nv) rows A of all cones, sparse.
+        offset: (R,) vectors b of all cones.
+        sizes: Number of rows of each cone.
+    """
 
     matrix: sparse.csc_matrix
     offset: Array
@@ -78,14 +98,22 @@ class ConeRows:
 
 @dataclass(frozen=True)
 class ConicProgram:
-    """minimise ½ xᵀ diag(quadratic) x + linear·x  subject to  rows x ≤ bound,  lower ≤ x ≤ upper,  equal x = 0,
+    """Convex program with diagonal quadratic cost, linear constraints, bounds and second-order cones.
+
+    It minimises ½ xᵀ diag(quadratic) x + linear·x  subject to  rows x ≤ bound,  lower ≤ x ≤ upper,  equal x = 0,
     and for every cone (A, b):  b₀ + A₀ x ≥ ‖b₁… + A₁… x‖.
 
     Attributes:
-        rows: (m, r) for the first r ≤ nv variables; the others are in none of them.
-        cones, equal: for all nv variables, sparse.
+        quadratic: (nv,) diagonal of the quadratic cost.
+        linear: (nv,) linear cost.
+        rows: (m, r) coefficients of the first r ≤ nv variables; the others are in none of the rows.
+        bound: (m,) right-hand sides of the rows.
+        lower: (nv,) lower bounds, −∞ for none.
+        upper: (nv,) upper bounds, ∞ for none.
+        cones: Cones over all nv variables; None if there are none.
+        equal: (e, nv) equality rows, sparse; None if there are none.
         pairs: (P, 2) rows that are the two sides of one limit, a x ≤ h + b x and −a x ≤ h' + b x.
-        order: permutation of the variables that makes the rows banded, those of every row last; None = as they are.
+        order: (r,) permutation of the variables that makes the rows banded, variables of every row last; None = as they are.
     """
 
     quadratic: Array
@@ -101,12 +129,23 @@ class ConicProgram:
 
 
 def solve(program: ConicProgram, tolerance: float) -> Array | None:
-    """x, or None where the solver finds no solution."""
+    """Solve a convex program.
+
+    Args:
+        program: The program.
+        tolerance: Absolute and relative tolerance of residuals and duality gap.
+
+    Returns:
+        (nv,) solution x, or None if the solver finds none.
+    """
     return _piqp(program, tolerance) if program.cones is None else _clarabel(program, tolerance)
 
 
 def _piqp(p: ConicProgram, tolerance: float) -> Array | None:
-    """The multistage factorisation wants neighbours beside each other: without the order it takes 2 to 13 times as long."""
+    """Solve a program without cones or equalities by PIQP; None if it fails.
+
+    The multistage factorisation needs variables of one row beside each other: without `order` it takes 2 to 13 times as long.
+    """
     order = np.arange(len(p.linear)) if p.order is None else p.order
     unit = _units(p)[order]
     solver = piqp.SparseSolver()
@@ -128,7 +167,13 @@ def _piqp(p: ConicProgram, tolerance: float) -> Array | None:
 
 
 def _by_columns(rows: Array, order: Array, unit: Array) -> sparse.csc_matrix:
-    """The columns of a dense matrix in this order, times `unit`, sparse: many times as fast as scipy's own way."""
+    """Turn a dense matrix into a sparse one with reordered, scaled columns, many times as fast as scipy does.
+
+    Args:
+        rows: (m, r) dense matrix.
+        order: (r,) column of `rows` that comes at each place.
+        unit: (r,) factors of the columns, in the new order.
+    """
     count, width = rows.shape
     place = np.empty(width, dtype=np.int32)
     place[order] = np.arange(width, dtype=np.int32)
@@ -141,11 +186,15 @@ def _by_columns(rows: Array, order: Array, unit: Array) -> sparse.csc_matrix:
 
 
 def _units(p: ConicProgram) -> Array:
-    """Scales of the variables such that none costs more than `DEAREST`: dear slacks, in metres, cost a fifth more iterations."""
+    """Choose scales (nv,) of the variables such that none costs more than `MAX_SCALED_COST`.
+
+    Unscaled, expensive slacks in metres cost the solver a fifth more iterations.
+    """
     return np.asarray(1.0 / np.maximum(1.0, np.abs(p.linear) / MAX_SCALED_COST))
 
 
 def _clarabel(p: ConicProgram, tolerance: float) -> Array | None:
+    """Solve a program with cones by Clarabel, again with refined steps if that fails; None if it finds no solution."""
     unit = _units(p)
     matrix, bound, kinds = _standard(p, unit)
     quadratic = sparse.diags(p.quadratic * unit**2, format="csc")
@@ -163,19 +212,28 @@ def _clarabel(p: ConicProgram, tolerance: float) -> Array | None:
 
 
 def _standard(p: ConicProgram, unit: Array) -> tuple[sparse.csc_matrix, Array, list[Any]]:
-    """Clarabel's form, bound − matrix x in cones of these kinds.  Two sides of one limit are one of them, |middle| ≤ half: half
-    the matrix, and half the time."""
+    """Convert a program to Clarabel's form: bound − matrix x in a product of cones of the listed kinds.
+
+    The two sides of one limit become one cone of it, |middle| ≤ half: half the matrix, and half the time.
+
+    Args:
+        p: The program.
+        unit: (nv,) scales of the variables.
+
+    Returns:
+        Matrix, bound and kinds of the cones.
+    """
     size, width = len(p.linear), p.rows.shape[1]
-    lone = np.setdiff1d(np.arange(len(p.bound)), p.pairs)
+    single = np.setdiff1d(np.arange(len(p.bound)), p.pairs)
     (upper, lower), (above, below) = ((x[p.pairs[:, 0]], x[p.pairs[:, 1]]) for x in (p.rows, p.bound))
     sides = np.stack([(upper + lower) / 2, (lower - upper) / 2], axis=1).reshape(-1, width)
-    rows = _by_columns(np.concatenate([p.rows[lone], sides]), np.arange(width), unit[:width])
-    rows.resize(len(lone) + len(sides), size)
+    rows = _by_columns(np.concatenate([p.rows[single], sides]), np.arange(width), unit[:width])
+    rows.resize(len(single) + len(sides), size)
     eye, scale = sparse.identity(size, format="csc"), sparse.diags(unit, format="csc")
     low, high = np.isfinite(p.lower), np.isfinite(p.upper)
-    blocks, bounds = [eye[high], -eye[low], rows], [(p.upper / unit)[high], -(p.lower / unit)[low], p.bound[lone]]
+    blocks, bounds = [eye[high], -eye[low], rows], [(p.upper / unit)[high], -(p.lower / unit)[low], p.bound[single]]
     bounds.append(np.stack([(above + below) / 2, (below - above) / 2], axis=1).ravel())
-    kinds = [clarabel.NonnegativeConeT(int(high.sum()) + int(low.sum()) + len(lone))]
+    kinds = [clarabel.NonnegativeConeT(int(high.sum()) + int(low.sum()) + len(single))]
     kinds += [clarabel.SecondOrderConeT(2)] * len(p.pairs)
     if p.equal is not None:
         blocks.append(p.equal @ scale)

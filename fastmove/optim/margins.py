@@ -1,11 +1,12 @@
-"""How far inside every limit the planner works."""
+"""Distances that the planner keeps from the limits.
+
+A sample whose use of hold or torque at rest exceeds `STATIC_MAX` no longer bounds the duration: no slower motion helps it, so
+it is a matter of geometry.
+"""
 
 from __future__ import annotations
 
-# The planner works this much inside every joint limit (relative), so that rounding never costs a certificate.
-INSIDE = 1e-6
-LIMIT_BACKOFF = 2e-4  # relative distance kept from torque, rate and hold between the planner's samples …
-
-# A sample whose hold or torque is used up beyond this at rest no longer bounds the duration; it is a matter of geometry.
-STATIC_MAX = 0.98
-STATIC_TARGET = 0.97  # what every sample is asked for at rest
+INSIDE = 1e-6  # Relative distance kept from every joint limit, so that rounding never costs a certificate.
+LIMIT_BACKOFF = 2e-4  # Relative distance kept from torque, torque rate and hold limits for what lies between samples.
+STATIC_MAX = 0.98  # Utilisation at rest up to which a sample bounds the duration.
+STATIC_TARGET = 0.97  # Largest utilisation at rest that every sample is asked for.

@@ -1,7 +1,7 @@
-"""What a motion is worth, the model of it, and the step that the model promises most of: everything that the solver loop asks.
+"""The merit of a motion, its convex model, and the step that the model promises most of: all that the SQP loop asks for.
 
-Merit: the smallest duration at which the rows hold (closed form between rests, `Transcription.shortest`), plus weighted
-lack of clearance (worst contact of every sample) and static hold.
+The merit is the smallest duration at which the rows hold (closed form between rests, `Transcription.shortest`), plus weighted
+violations of clearance (worst contact of every sample) and of the limits at rest.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.subproblem import WEIGHT_CLEARANCE, WEIGHT_STATIC, WEIGHT_VIOLATION, Step, Subproblem
 from fastmove.optim.transcription import MotionValues, Transcription
 
-PROVEN = 2e-4  # T ≤ (1 + PROVEN)·bound counts as optimal
-STEP_TOLERANCE = 2e-4  # stop when the model predicts less than this fraction of T
-VIOLATION_MAX = 5e-8  # of a moving start's limits: the planner keeps 1e-7 inside them
-BETWEEN = np.array([0.25, 0.5, 0.75])  # places between two samples that are looked at
-VIOLATION_SEEN = 1e-4  # lack of clearance that is worth a sample more, or finer breakpoints [m]
-CONES_FROM = 0.5  # hold rows join once the hold is used by more than this fraction
+PROVEN = 2e-4  # Relative distance from its lower bound within which a duration counts as optimal.
+STEP_TOLERANCE = 2e-4  # Predicted decrease, as a share of the duration, below which the loop stops.
+VIOLATION_MAX = 5e-8  # Largest relative violation of limits by a feasible motion with a moving start.
+BETWEEN = np.array([0.25, 0.5, 0.75])  # Places between two samples that are searched, as shares of the way from one to the next.
+VIOLATION_SEEN = 1e-4  # Clearance violation above which samples or finer breakpoints are added [m].
+CONES_FROM = 0.5  # Utilisation of the hold above which its cones join the subproblem.
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,13 @@ class Iterate:
     """One motion with its merit.
 
     Attributes:
-        lack: largest lack of clearance at a sample, pads included [m];  static: sum over samples of
-            what is used at rest (of torque, hold and path constraints) beyond its target.
-        violation: by how much limits are exceeded (moving ends only; 0 between rests).
+        free: (n_free, n) free control points [rad].
+        duration: Duration [s].
+        flow: Values at the samples.
+        merit: Merit, to be minimised [s].
+        clearance_violation: Largest weighted violation of clearance and padding at a sample [m].
+        static: Sum over samples of the utilisation at rest (of torque, hold and path constraints) beyond its target.
+        limit_violation: Relative violation of the limits in motion, with a moving start only; 0 between rests.
     """
 
     free: Array
@@ -47,20 +51,29 @@ class Iterate:
 
     @property
     def feasible(self) -> bool:
+        """Whether every violation is within its tolerance.
+
+        With a moving start the limits in motion may be exceeded by `VIOLATION_MAX`: the planner keeps 1e-7 inside them.
+        """
         return self.clearance_violation <= 1e-5 and self.static <= 1e-9 and self.limit_violation <= VIOLATION_MAX
 
 
 @dataclass(frozen=True)
 class SqpProblem:
-    """Everything that stays fixed during one run.
+    """Everything that stays fixed during one run of the SQP loop.
 
     Attributes:
-        pad: distance asked of the optimiser beyond the required clearance [m].
-        bound: lower bound of the duration [s].
-        emphasis: factor on the price of a lack of clearance; grows while the certificate finds one.
-        step_tolerance: stop when the model predicts less than this fraction of T.
-        precision: of the convex programs; None = 1e-4 between rests, 1e-8 else.
-        cones_from: use of the hold from which its cones join, at the cost of three to five times the time a step.
+        transcription: Ends, basis and limits of the motion.
+        samples: Where constraints are asked for.
+        collision: Distance queries of the problem.
+        ends: What may touch at the two ends, and how they are left and reached.
+        bound: Lower bound of the duration [s].
+        padding: Distance asked of the optimiser beyond the required clearance [m].
+        max_steps: Maximum number of subproblems.
+        penalty_scale: Factor on the price of a clearance violation; it grows while the certificate finds one.
+        step_tolerance: Predicted decrease, as a share of the duration, below which the loop stops.
+        precision: Tolerance of the convex programs; None = 1e-4 between rests, 1e-8 with a moving start.
+        cones_from: Utilisation of the hold from which its cones join the subproblem, at three to five times the time of a step.
     """
 
     transcription: Transcription
@@ -76,12 +89,18 @@ class SqpProblem:
     cones_from: float = CONES_FROM
 
     def evaluate(self, free: Array, duration: float) -> Iterate:
-        """Merit of these control points; between rests at their own smallest duration, or, where obstacles move, at this one if
-        it is longer."""
+        """Evaluate the motion of these control points.
+
+        Between rests it is run in its own smallest duration; where obstacles move, in the given one if that is longer.
+
+        Args:
+            free: (n_free, n) free control points [rad].
+            duration: Duration [s].
+        """
         transcription = self.transcription
         points = transcription.points(free, duration)
         flow = transcription.flow(self.samples, points, duration)
-        beyond = 0.0  # what limits are exceeded by
+        beyond = 0.0  # relative violation of the limits in motion
         if transcription.at_rest:
             best = max(transcription.shortest(flow), duration if transcription.moving else 0.0)
             flow = _rescaled(flow, best)
@@ -98,30 +117,36 @@ class SqpProblem:
     def _contacts(
         self, q: Array, reach: float, duration: float, gradients: bool = False, step: StepReach | None = None
     ) -> NearPairs:
-        found = self.collision.query(q, self.ends, reach, gradients, step, self.samples.clearance * duration)
-        return replace(found, weight=found.weight * self.penalty_scale)
+        """Nearby pairs at configurations q (N, n), their weights multiplied by `penalty_scale`."""
+        near = self.collision.query(q, self.ends, reach, gradients, step, self.samples.clearance * duration)
+        return replace(near, weight=near.weight * self.penalty_scale)
 
     def _violation(self, contacts: NearPairs, count: int) -> Array:
+        """(count,) weighted violation of clearance and padding by the worst pair of every sample [m]."""
         violation = np.zeros(count)
         np.maximum.at(violation, contacts.sample, (self._paddings(contacts) - contacts.margin) * contacts.weight)
         return violation
 
     def _paddings(self, contacts: NearPairs) -> Array:
+        """(C,) padding of each pair [m]."""
         return self.padding * contacts.padding_scale
 
     def violations_between_samples(self, point: Iterate) -> Array:
-        """s between the samples of clearance where a motion keeps less than its clearance, the worst of each run of them: a thin
-        wall fits between two samples."""
+        """Find where a motion violates its clearance between the samples: a thin wall fits between two of them.
+
+        Returns:
+            (K,) places s in [0, 1], the worst one of each run of violations.
+        """
         samples, transcription = self.samples, self.transcription
-        gaps = np.concatenate([[0.0], samples.clearance, [1.0]])
-        s = (gaps[:-1, None] + np.diff(gaps)[:, None] * BETWEEN).ravel()
+        grid = np.concatenate([[0.0], samples.clearance, [1.0]])
+        s = (grid[:-1, None] + np.diff(grid)[:, None] * BETWEEN).ravel()
         q = transcription.basis.design_matrix(s) @ transcription.points(point.free, point.duration)
-        lack = self.collision.query(q, self.ends, 0.0, time=s * point.duration).violation(len(s))
-        inner = np.concatenate([[0.0], lack, [0.0]])
-        return np.asarray(s[(lack > VIOLATION_SEEN) & (lack >= inner[:-2]) & (lack > inner[2:])])
+        violation = self.collision.query(q, self.ends, 0.0, time=s * point.duration).violation(len(s))
+        inner = np.concatenate([[0.0], violation, [0.0]])
+        return np.asarray(s[(violation > VIOLATION_SEEN) & (violation >= inner[:-2]) & (violation > inner[2:])])
 
     def proven(self, point: Iterate) -> bool:
-        """As fast as the bound, and clear with half the pad to spare."""
+        """Whether a motion is feasible, clear with half the padding to spare, and as fast as the lower bound."""
         fast = point.duration <= (1 + PROVEN) * self.bound
         return (
             fast
@@ -131,20 +156,25 @@ class SqpProblem:
         )
 
     def hold_utilisation(self, point: Iterate) -> float:
-        """Largest use of the hold and of what items tolerate, 1 = limit; 0 where nothing is held."""
-        efforts, carry = point.flow.efforts, self.transcription.loads
+        """Largest utilisation of the hold and of what items tolerate, 1 = limit; 0 where nothing is held."""
+        efforts, loads = point.flow.efforts, self.transcription.loads
         return float(
             max(
                 self.transcription.load_shares(efforts.total).max(),
-                carry.tolerance_utilisation(efforts.gravity, at_rest=True).max(),
+                loads.tolerance_utilisation(efforts.gravity, at_rest=True).max(),
             )
         )
 
     def linearise(self, point: Iterate, radius: float, gain: float = 0.0) -> Linearization:
-        """gain: share of the duration that the step is hoped to take off.
+        """Evaluate everything that a subproblem around a motion needs.
 
         Limits grow with T^p, and rows keep to a tangent of that.  One that touches at the motion's own duration T is 0 at
         (1 − 1/p) T, so that no step could take off more than a third (jerk, p = 3); one that touches where a step ends is exact.
+
+        Args:
+            point: The motion.
+            radius: Trust region of every control point [rad].
+            gain: Share of the duration that the step is expected to take off; tangents touch at what remains.
         """
         transcription, samples = self.transcription, self.samples
         points = transcription.points(point.free, point.duration)
@@ -166,28 +196,44 @@ class SqpProblem:
             else None
         )
         contacts = self._contacts(samples.b_clearance @ points, reach, point.duration, True, step)
-        lin, pads = transcription.dynamics.linearised(q, v, a, members), self._paddings(contacts)
-        return Linearization(point.free, duration, point.duration, flow, lin, rate, contacts, pads, members)
+        lin, paddings = transcription.dynamics.linearised(q, v, a, members), self._paddings(contacts)
+        return Linearization(point.free, duration, point.duration, flow, lin, rate, contacts, paddings, members)
 
     def range(self, here: Linearization, decrease: float) -> tuple[float, float]:
-        """Of ξ: from the bound, or this decrease of the duration, to twice the duration."""
+        """Least and largest ξ of a step: from the lower bound, or from the largest allowed decrease, to twice the duration.
+
+        Args:
+            here: The motion that the step starts from.
+            decrease: Largest share of the duration that the step may take off.
+        """
         least = here.origin - min(max(here.origin - self.bound, 0.0), decrease * here.origin)
         return least / here.duration - 1, 2 * here.origin / here.duration - 1
 
     def step(self, here: Linearization, radius: float, decrease: float, cones: bool) -> Step | None:
+        """Solve the subproblem around a motion.
+
+        Args:
+            here: The motion that the step starts from.
+            radius: Trust region of every control point [rad].
+            decrease: Largest share of the duration that the step may take off.
+            cones: Whether the cones of the hold are present.
+
+        Returns:
+            The step, or None if the solver fails.
+        """
         low, high = self.range(here, decrease)
-        if self.transcription.moving:  # where obstacles are then is known nearby only
+        if self.transcription.moving:  # distances to moving obstacles are linearised in time, so valid for small ξ only
             low, high = max(low, -radius), radius
         problem = Subproblem(self.transcription, self.samples, here, radius, (low, high), cones)
         return problem.solve(self.precision or (1e-4 if self.transcription.at_rest else 1e-8))
 
     def look(self, point: Iterate, radius: float) -> Step | None:
-        """The first step from a motion, with all cones."""
+        """Solve the first subproblem around a motion, with all cones; None if the solver fails."""
         return self.step(self.linearise(point, radius), radius, 0.5, True)
 
 
 def _rescaled(flow: MotionValues, duration: float) -> MotionValues:
-    """The same control points between rests, run in another duration: no new dynamics needed."""
+    """Values of the same control points between rests, run in another duration [s]; no new dynamics are needed."""
     ratio = flow.duration / duration
     e = flow.efforts
     total = e.gravity + e.viscous * ratio + (e.total - e.gravity - e.viscous) * ratio**2

@@ -1,4 +1,4 @@
-"""Where along a motion each constraint is asked for, and the basis there."""
+"""Places along a motion where constraints are asked for, and the spline basis there."""
 
 from __future__ import annotations
 
@@ -9,18 +9,26 @@ import numpy as np
 from fastmove.arrays import Array
 from fastmove.trajectory.bspline import SplineBasis
 
-NEAR_LIMIT_SAMPLES = 24  # speeds in a first span of 3 ms: between them jerk 500 changes a speed by 2e-6 rad/s at most
+NEAR_LIMIT_SAMPLES = 24  # Number of velocity samples inside the first span where the start is near a velocity limit.
 
 
 class ConstraintGrid:
-    """Where along s each kind of row stands, with the basis matrices there (rows × basis size).
+    """Places s along a motion where each kind of row is asked for, with the basis matrices (rows, size) there.
 
     Attributes:
-        effort: s of torque and hold rows;  clearance: of distances;  rate: of torque rate beside both limits at every
-            breakpoint (None where there is no such limit).
-        b_effort, b_rate: lists by order of derivative;  b_clearance: values.
-        hull0, hull1: Bernstein coefficients of position and of d/ds on every span, and their values at the last breakpoint;
-            b2_break, b3_span: second derivative at breakpoints, third on spans.
+        basis: The spline basis.
+        effort: s of torque and hold rows.
+        clearance: s of distances.
+        rate: s of torque rate, which is also asked for on both sides of every breakpoint; None without torque rate limits.
+        near_speed_limit: See `standard`.
+        b_effort: Basis at the effort samples, by order of derivative (0 to 2).
+        b_clearance: Basis at the samples of distances.
+        b_rate: Basis at the rate samples, breakpoints included, by order of derivative (0 to 3); empty without rate limits.
+        hull0: Bernstein coefficients of position on every span, and its value at the last breakpoint.
+        hull1: Bernstein coefficients of d/ds on every span, and its value at the last breakpoint.
+        b2_break: Second derivative at the breakpoints.
+        b3_span: Third derivative on the spans.
+        freedom: Sum of the free control points' basis functions at each distance sample: how far the place there follows them.
     """
 
     def __init__(
@@ -29,7 +37,7 @@ class ConstraintGrid:
         beta = basis.breakpoints
         self.basis, self.effort, self.rate, self.near_speed_limit = basis, effort, rate, near_speed_limit
         self.hull0, self.hull1 = _hulls(basis)
-        if near_speed_limit:  # the second coefficient of the first span is given by the start; its speeds themselves are not
+        if near_speed_limit:  # the start fixes the first span's second coefficient, but not its velocities
             inner = np.linspace(0, beta[1], NEAR_LIMIT_SAMPLES + 2)[1:-1]
             self.hull1 = np.concatenate([np.delete(self.hull1, basis.spans, axis=0), basis.design_matrix(inner, 1)])
         self.b2_break = basis.design_matrix(beta, 2)
@@ -42,14 +50,21 @@ class ConstraintGrid:
             self.b_rate = [np.concatenate([basis.design_matrix(s, k, side) for s, side in sides]) for k in range(4)]
 
     def _see(self, clearance: Array) -> None:
+        """Set the samples of distances."""
         self.clearance, self.b_clearance = clearance, self.basis.design_matrix(clearance, 0)
         self.freedom = self.b_clearance[:, 3:-3].sum(axis=1)  # how far a place follows the free control points
 
     @staticmethod
     def standard(basis: SplineBasis, with_rate: bool, per_span: int = 3, near_speed_limit: bool = False) -> ConstraintGrid:
-        """Breakpoints and mid-points; `per_span` distances in every span.
+        """Build the usual grid: efforts at breakpoints and mid-points, distances at even places of every span.
 
-        hasty: the start is so near a speed limit that speeds in the first span (3 ms) are asked for at samples instead.
+        Args:
+            basis: The spline basis.
+            with_rate: Whether torque rate is limited.
+            per_span: Number of distance samples in every span.
+            near_speed_limit: Whether the start is so near a velocity limit that velocities in the first span (3 ms) are asked for
+                at `NEAR_LIMIT_SAMPLES` places instead of by Bernstein coefficients: between these places a jerk of 500 rad/s³
+                changes a velocity by at most 2e-6 rad/s.
         """
         beta = basis.breakpoints
         middle = (beta[:-1] + beta[1:]) / 2
@@ -60,12 +75,12 @@ class ConstraintGrid:
 
     @staticmethod
     def dense(basis: SplineBasis, with_rate: bool, count: int) -> ConstraintGrid:
-        """A uniform grid of `count` intervals, breakpoints included; no distances."""
+        """Build a uniform grid of `count` intervals, breakpoints included, without distances."""
         grid = np.unique(np.concatenate([basis.breakpoints, np.linspace(0, 1, count + 1)]))
         return ConstraintGrid(basis, grid, np.zeros(0), grid if with_rate else None)
 
     def rate_beside(self, step: float) -> list[Array]:
-        """Basis matrices of order 0 to 2 at the rate samples, moved by `step` in s along each sample's own piece."""
+        """Basis matrices of order 0 to 2 at the rate samples, each moved by `step` in s along its own polynomial piece."""
         b = self.b_rate
         return [
             b[0] + step * b[1] + step**2 / 2 * b[2] + step**3 / 6 * b[3],
@@ -74,19 +89,27 @@ class ConstraintGrid:
         ]
 
     def added(self, effort: Array, clearance: Array) -> ConstraintGrid:
-        """With more samples."""
+        """Copy the grid with more samples.
+
+        Args:
+            effort: s of more effort samples, and of more rate samples where torque rate is limited.
+            clearance: s of more distance samples.
+        """
         join = lambda a, b: np.unique(np.concatenate([a, b]))  # noqa: E731
         if len(effort) == 0:
-            seen = copy(self)
-            seen._see(join(self.clearance, clearance))
-            return seen
+            copied = copy(self)
+            copied._see(join(self.clearance, clearance))
+            return copied
         rate = None if self.rate is None else join(self.rate, effort)
         return ConstraintGrid(self.basis, join(self.effort, effort), join(self.clearance, clearance), rate, self.near_speed_limit)
 
 
 def _hulls(basis: SplineBasis) -> tuple[Array, Array]:
-    """On a span of width h the cubic q has Bernstein coefficients q0, q0 + h q0'/3, q1 − h q1'/3, q1, and the quadratic q'
-    has q0', q0' + h q0''/2, q1'; each curve lies in the hull of its own."""
+    """Matrices of the Bernstein coefficients of position and of d/ds on every span, each with the value at the end.
+
+    On a span of width h the cubic q has Bernstein coefficients q0, q0 + h q0'/3, q1 − h q1'/3, q1, and the quadratic q'
+    has q0', q0' + h q0''/2, q1'; each curve lies in the hull of its own.
+    """
     beta = basis.breakpoints
     left, right, h = beta[:-1], beta[1:], np.diff(beta)[:, None]
     first = [basis.design_matrix(left, k) for k in range(3)]

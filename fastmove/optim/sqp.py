@@ -15,23 +15,27 @@ from fastmove.optim.linearization import Linearization
 from fastmove.optim.merit import Iterate, SqpProblem
 from fastmove.optim.subproblem import Step
 
-LARGEST_DECREASE = 0.6  # of the duration in one step, as long as steps are that long
-FIRST_GAIN = 0.4  # share of the duration that the first step of a new motion is hoped to take off …
-LEAST_GAIN = 0.1  # … and that a step must have taken off for the next one to be hoped to take off as much
-INNER_STEP = 0.9  # share of the trust region that a step which it does not hold back stays within
-EDGE = 0.5  # share of the trust region that a good step must use for it to grow
-LOOKS = 3  # times that a motion has to converge with samples where it was not clear between those before
-LOOKED_RADIUS = 0.05  # trust region with which a motion is gone on with, at least, that has got more samples [rad]
+LARGEST_DECREASE = 0.6  # Largest share of the duration that one step may take off.
+FIRST_GAIN = 0.4  # Share of the duration that the first step of a new motion, and any step at most, is expected to take off.
+LEAST_GAIN = 0.1  # Share of the duration that a step must take off for the next one to be expected to take off as much.
+INNER_STEP = 0.9  # Share of the trust region below which a step counts as not held back by it.
+EDGE = 0.5  # Share of the trust region that a good step must use for the region to grow.
+LOOKS = 3  # Maximum number of times that a motion converges, samples being added in between.
+LOOKED_RADIUS = 0.05  # Minimum trust-region radius after samples were added [rad].
 
 
 @dataclass
 class SqpRun:
-    """One run, step by step, so that it can be interrupted and gone on with.
+    """One run of the SQP loop, step by step, so that it can be interrupted and continued.
 
     A step that does not lower the merit is tried again at half its length, which costs no new subproblem.
 
     Attributes:
-        point: the best motion so far;  solved: subproblems solved;  over: whether no step leads on.
+        optimiser: What stays fixed during the run, except that samples are added where clearance is violated between them.
+        point: The best motion so far.
+        radius: Trust region of every control point [rad].
+        solved: Number of subproblems solved.
+        finished: Whether no step improves the motion further.
     """
 
     optimiser: SqpProblem
@@ -48,46 +52,51 @@ class SqpRun:
 
     @staticmethod
     def of(optimiser: SqpProblem, free: Array, duration: float, radius: float = 0.3, gain: float = 0.0) -> SqpRun:
-        """A run from this motion that has not begun yet.
+        """Prepare a run from a motion; nothing is solved yet.
 
         Args:
-            radius: of the trust region [rad].
-            gain: share of the duration that the first step is hoped to take off.
+            optimiser: What stays fixed during the run.
+            free: (n_free, n) free control points [rad].
+            duration: Duration [s].
+            radius: Initial trust region [rad].
+            gain: Share of the duration that the first step is expected to take off.
         """
         return SqpRun(
             optimiser, optimiser.evaluate(free, duration), radius, _gain=gain if optimiser.transcription.rescales else 0.0
         )
 
     def advance(self, steps: int) -> Iterate:
-        """At most so many subproblems more."""
+        """Solve at most `steps` more subproblems and return the best motion."""
         last = self.solved + steps
         while not self.finished and self.solved < last:
             self._once()
         return self.point
 
     def converge(self) -> Iterate:
-        """Until no step leads on and nothing is found between the samples, a few times at most."""
+        """Advance until no step improves the motion and, after a few rounds at most, no clearance is violated between samples."""
         for _ in range(LOOKS):
             self.advance(self.optimiser.max_steps - self.solved)
-            if self.solved == 0 or not self.add_violated_samples():  # whoever found what it begins with has looked already
+            # a run that solved nothing began with a motion that was searched before
+            if self.solved == 0 or not self.add_violated_samples():
                 break
         return self.point
 
     def add_violated_samples(self) -> bool:
-        """Whether there was something between the samples, which has got samples of its own now."""
+        """Add samples where clearance is violated between samples; return whether there were any."""
         if self._seen is self.point:
             return False
         self._seen = self.point
-        places = self.optimiser.violations_between_samples(self.point)
-        if len(places) == 0:
+        added = self.optimiser.violations_between_samples(self.point)
+        if len(added) == 0:
             return False
-        self.optimiser = replace(self.optimiser, samples=self.optimiser.samples.added(np.zeros(0), places))
+        self.optimiser = replace(self.optimiser, samples=self.optimiser.samples.added(np.zeros(0), added))
         self.point = self.optimiser.evaluate(self.point.free, self.point.duration)
         self.radius = max(self.radius, LOOKED_RADIUS)
         self.finished, self._here, self._small = False, None, 0
         return True
 
     def _once(self) -> None:
+        """Solve one subproblem and accept or reject its step."""
         optimiser, point = self.optimiser, self.point
         if optimiser.proven(point):
             self.finished = True
@@ -115,7 +124,13 @@ class SqpRun:
         return self.optimiser.evaluate(point.free + share * step.change, point.duration * (1 + share * step.stretch))
 
     def _accept_or_reject(self, step: Step, trial: Iterate, share: float) -> None:
-        """Accept or refuse, stop or go on, with a larger or smaller trust region."""
+        """Accept or reject a trial, finish or continue, and resize the trust region.
+
+        Args:
+            step: The step.
+            trial: The motion after `share` of the step.
+            share: Share of the step that was taken.
+        """
         point, tolerance = self.point, self.optimiser.step_tolerance
         predicted, actual = step.value_here - step.value, self.point.merit - trial.merit
         settled, hoped = share == 1.0 and actual > 0 and self._settled(step, trial), self._gain
@@ -126,9 +141,9 @@ class SqpRun:
             small = share == 1.0 and actual < 1.5 * tolerance * point.duration and trial.feasible
             self._small = self._small + 1 if small else 0
             self.point, self._here = trial, None
-        vain = predicted < tolerance * self.point.duration or self._small >= 2
-        poor = vain or actual <= 0 or actual < 0.2 * predicted * share
-        if settled or (vain and not hoped):
+        exhausted = predicted < tolerance * self.point.duration or self._small >= 2
+        poor = exhausted or actual <= 0 or actual < 0.2 * predicted * share
+        if settled or (exhausted and not hoped):
             self.finished = True
         elif poor:
             self._shrink_trust_region(hoped)
@@ -138,15 +153,17 @@ class SqpRun:
             self.radius = min(2 * self.radius, 1.0)
 
     def _settled(self, step: Step, trial: Iterate) -> bool:
-        """Whether a step was as good as its model said, nothing but the model having kept it from going further: the next one
-        would promise nothing.  Of the duration, tangents of (1 + ξ)^p withhold (p − 1) ξ² / 2 ≤ ξ²."""
+        """Whether a step was as good as its model said and nothing but the model kept it from going further.
+
+        The next step would promise nothing then.  Of the duration, tangents of (1 + ξ)^p withhold (p − 1) ξ² / 2 ≤ ξ².
+        """
         tolerance = self.optimiser.step_tolerance
         exact = abs(trial.merit - step.value) < tolerance * trial.duration / 2
         straight, inside = step.off**2 < 2 * tolerance, float(np.abs(step.change).max()) < INNER_STEP * self.radius
         return exact and straight and inside and trial.feasible
 
     def _shrink_trust_region(self, hoped: float) -> None:
-        """Hope for nothing after a step that was hoped to take off this much; else trust the model less far."""
+        """Expect no gain after a step that was expected to take off `hoped` of the duration; else reduce the radius."""
         if hoped:
             self._gain, self._here = 0.0, None
         else:
@@ -155,6 +172,16 @@ class SqpRun:
 
 
 def run(optimiser: SqpProblem, free: Array, duration: float, radius: float = 0.3) -> tuple[Iterate, int]:
-    """The best motion found from this one at the optimiser's samples, and the number of subproblems solved."""
-    descent = SqpRun.of(optimiser, free, duration, radius)
-    return descent.advance(optimiser.max_steps), descent.solved
+    """Run the loop from one motion at the optimiser's samples, without adding any.
+
+    Args:
+        optimiser: What stays fixed during the run.
+        free: (n_free, n) free control points [rad].
+        duration: Duration [s].
+        radius: Initial trust region [rad].
+
+    Returns:
+        The best motion, and the number of subproblems solved.
+    """
+    sqp_run = SqpRun.of(optimiser, free, duration, radius)
+    return sqp_run.advance(optimiser.max_steps), sqp_run.solved

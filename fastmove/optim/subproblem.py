@@ -1,8 +1,8 @@
 """The convex subproblem around one motion: rows multiplied by T^p, tangents taken there.
 
 Unknowns: change D of the free control points, ξ = δT/T, slacks.  Both sides of a row of order p are multiplied by T^p, so that
-what limits grow by is 1 + p ξ at least ((1 + ξ)^p ≥ 1 + p ξ: any solution is feasible).  The rows and cones themselves are in
-`constraints/`, a file for each constraint.  With a moving end the fixed control points change with T: their part of every row
+the limits grow by 1 + p ξ at least ((1 + ξ)^p ≥ 1 + p ξ: any solution is feasible).  The rows and cones themselves are in
+`constraints/`, a file for each constraint.  With a moving start the fixed control points change with T: their part of every row
 joins the ξ column.
 """
 
@@ -25,17 +25,22 @@ from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.transcription import Transcription
 from fastmove.optim.variable_layout import VariableLayout
 
-WEIGHT_CLEARANCE = 20.0  # [s/m]
-WEIGHT_STATIC = 10.0  # [s]
-WEIGHT_VIOLATION = 20.0  # [1], times T: limits violated by a moving start's motion
-PROXIMAL = 1e-5
+WEIGHT_CLEARANCE = 20.0  # Price of a clearance violation in the merit [s/m].
+WEIGHT_STATIC = 10.0  # Price of a utilisation at rest beyond its target in the merit [s].
+WEIGHT_VIOLATION = 20.0  # Price of a relative limit violation with a moving start in the merit, as a multiple of the duration.
+PROXIMAL = 1e-5  # Coefficient of the quadratic cost of changes of the control points [s/rad²] and of ξ [s].
 
 
 @dataclass(frozen=True)
 class Step:
-    """Attributes:
-    change: (n_free, n);  stretch: of the motion's duration;  off: ξ, from where tangents touch.
-    value, value_here: the model's merit at the step and where it begins.
+    """The step that a subproblem proposes.
+
+    Attributes:
+        change: (n_free, n) change of the free control points [rad].
+        stretch: Relative change of the motion's duration.
+        off: ξ, the relative change from the duration where tangents touch.
+        value: The model's merit after the step [s].
+        value_here: The model's merit where the step begins [s].
     """
 
     change: Array
@@ -49,9 +54,12 @@ class Subproblem:
     """Builds and solves one subproblem.
 
     Args:
-        radius: trust region on every control point [rad].
-        stretch_range: allowed ξ.
-        cones: whether hold rows are present.
+        transcription: Ends, basis and limits of the motion.
+        samples: Where constraints are asked for.
+        here: The motion that the subproblem is built around.
+        radius: Trust region of every control point [rad].
+        stretch_range: Least and largest ξ.
+        cones: Whether the cones of the hold are present.
     """
 
     def __init__(
@@ -82,12 +90,12 @@ class Subproblem:
     # -- solution -------------------------------------------------------------------------------------------------
 
     def solve(self, tolerance: float) -> Step | None:
-        """The step, or None where the solver fails."""
-        found = solve(self.program(), tolerance)
-        return None if found is None else self.step(found)
+        """Solve for the step at this tolerance of the convex program; None if the solver fails."""
+        x = solve(self.program(), tolerance)
+        return None if x is None else self.step(x)
 
     def program(self) -> ConicProgram:
-        """The convex program of all rows and cones."""
+        """Assemble the convex program of all rows and cones."""
         layout, count = self.layout, self.variables
         linear, quadratic = np.zeros(count), np.zeros(count)
         linear[: layout.columns] = self._costs()
@@ -106,7 +114,7 @@ class Subproblem:
         return replace(program, pairs=np.concatenate(self.limits.pairs), cones=cones, equal=equal)
 
     def step(self, x: Array) -> Step:
-        """The step that a solution of the program means."""
+        """Convert a solution x (nv,) of the program to a step."""
         linear, duration, size, xi = self._costs(), self.here.duration, self.layout.size, self.layout.xi
         change = np.clip(x[:size], -self.radius, self.radius).reshape(self.transcription.n_free, self.transcription.n)
         slack = np.maximum(x[size:xi], 0.0)
@@ -115,6 +123,7 @@ class Subproblem:
         return Step(change, stretched / self.here.origin - 1, float(x[xi]), value, self._value_here())
 
     def _costs(self) -> Array:
+        """(columns,) linear costs of the variables."""
         layout = self.layout
         linear = np.zeros(layout.columns)
         linear[layout.clearance : layout.rest] = WEIGHT_CLEARANCE
@@ -125,7 +134,10 @@ class Subproblem:
         return linear
 
     def _order(self) -> Array:
-        """Variables by control point, every slack after the last control point of its sample, ξ and what follows at the end."""
+        """Order (columns,) of the variables that makes the rows banded.
+
+        Control points come one after the other, every slack after the last control point of its sample, ξ and what follows last.
+        """
         layout, transcription = self.layout, self.transcription
         key = np.arange(layout.columns, dtype=float)
         effort = self.samples.effort
@@ -134,21 +146,21 @@ class Subproblem:
             (layout.rest, effort[layout.at_rest]),
             (layout.path, effort[layout.stated]),
         )
-        for first, sites in slacks:  # span i touches control points i … i + 3, of which the first three are fixed
+        for first, sites in slacks:  # span i touches control points i … i + 3; the first three points are fixed
             key[first : first + len(sites)] = (
                 np.minimum(transcription.basis.span_of(sites) + 1, transcription.n_free) * transcription.n - 0.5
             )
         return np.argsort(key, kind="stable")
 
     def _value_here(self) -> float:
-        """The model's merit where the step begins."""
+        """The model's merit where the step begins [s]."""
         here = self.here
         value = here.origin
         if len(here.contacts.sample):
-            lacking = np.zeros(len(self.layout.near))
-            lack = (here.paddings - here.contacts.margin) * here.contacts.weight
-            np.maximum.at(lacking, np.searchsorted(self.layout.near, here.contacts.sample), lack)
-            value += WEIGHT_CLEARANCE * float(lacking.sum())
+            worst = np.zeros(len(self.layout.near))
+            violation = (here.paddings - here.contacts.margin) * here.contacts.weight
+            np.maximum.at(worst, np.searchsorted(self.layout.near, here.contacts.sample), violation)
+            value += WEIGHT_CLEARANCE * float(worst.sum())
         value += WEIGHT_STATIC * self.transcription.violation_at_rest(here.flow)
         if not self.transcription.at_rest:
             value += WEIGHT_VIOLATION * here.duration * max(self.transcription.utilisation(here.flow, 1.0) - 1.0, 0.0)
@@ -156,7 +168,7 @@ class Subproblem:
 
 
 def _layout(transcription: Transcription, samples: ConstraintGrid, here: Linearization) -> VariableLayout:
-    """The variables of the subproblem around this motion."""
+    """Lay out the variables of the subproblem around a motion."""
     path, fading = transcription.path, here.contacts.fading
     return VariableLayout(
         size=transcription.n_free * transcription.n,

@@ -1,4 +1,4 @@
-"""Control points and duration as unknowns; every limit as rows over them.
+"""Transcription of a motion: control points and duration as unknowns, every limit as rows over them.
 
 q(s), s = t/T in [0, 1], is a cubic B-spline with control points P; q̇ = q'/T, q̈ = q''/T², q⃛ = q'''/T³.  Ends are fixed:
 the first three control points are M⁻¹ [q0; v0 T; a0 T²] (M = rows of B, B', B'' at 0), so with a moving start they depend
@@ -6,7 +6,7 @@ on T, and that dependence is in every row; the last three likewise.
 
 Where rows hold: jerk on every span and acceleration at every breakpoint, which is exact everywhere for cubics; position and
 velocity on the Bernstein coefficients of every span, hence everywhere; torque, torque rate, hold and clearance at the samples
-of `Samples`, then checked between them by the certificate.
+of a `ConstraintGrid`, then checked between them by the certificate.
 """
 
 from __future__ import annotations
@@ -28,25 +28,29 @@ from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial
 
-FEW_MEMBERS = 4  # of a larger set only members that are …
-ROW_MEMBERS = 2  # … among this many worst somewhere get rows; the merit sees them all
+FEW_MEMBERS = 4  # Largest number of members of an item set that all get rows.
+ROW_MEMBERS = 2  # Number of worst members at a sample that get rows, of a larger item set.
 
 
 def static_violation(static: Array) -> float:
-    """Sum over samples of their static use beyond the target."""
+    """Sum over samples (N,) of the utilisation at rest beyond its target."""
     return float(np.maximum(static - STATIC_TARGET, 0.0).sum())
 
 
 @dataclass(frozen=True)
 class MotionValues:
-    """One motion (P, T) seen at the samples.
+    """Values of one motion (P, T) at the samples.
 
     Attributes:
-        speed, acceleration, jerk: normalised by their limits, (·, n).
-        efforts: torques and wrenches at the effort samples.
-        rate: torque rate split by its power of 1/T: (gravity 1/T, viscous 1/T², rest 1/T³), each (·, members, n).
-        static: (N,) largest use of torque and hold at rest, 1 = limit.
-        path: what path constraints depend on, where the problem has any.
+        duration: Duration [s].
+        speed: (R, n) velocities at the rows of `hull1`, divided by their limits.
+        acceleration: (m + 1, n) accelerations at the breakpoints, divided by their limits.
+        jerk: (m, n) jerks on the spans, divided by their limits.
+        efforts: Torques and contact wrenches at the effort samples.
+        rate: Torque rate split by its power of 1/T: (gravity 1/T, viscous 1/T², rest 1/T³), each (N, members, n) [Nm/s]; None
+            without torque rate limits.
+        static: (N,) largest utilisation of torque, hold and what items tolerate at rest, 1 = limit.
+        path: States and uses of the path constraints; None if the problem has none.
     """
 
     duration: float
@@ -60,10 +64,15 @@ class MotionValues:
 
 
 class Transcription:
-    """One motion between fixed ends on one basis.
+    """Unknowns and limits of one motion between fixed ends on one spline basis.
 
     Args:
-        shrink: relative distance kept from torque, rate and hold limits (on top of `INSIDE`).
+        problem: The problem.
+        dynamics: Its efforts.
+        start: State at the start.
+        goal: (n,) configuration at the goal, at rest there [rad].
+        basis: The spline basis.
+        shrink: Relative distance kept from torque, torque rate and hold limits, on top of `INSIDE`.
     """
 
     def __init__(
@@ -77,7 +86,7 @@ class Transcription:
     ) -> None:
         self.problem, self.dynamics, self.basis = problem, dynamics, basis
         self.start, self.goal = start, goal
-        # a moving start may be at several limits at once, as the motion that it comes from was: nearer to them here
+        # a moving start may be at several limits at once, as the motion that it comes from was: allow going nearer to them
         limits, inside = problem.limit_set, 1 - (INSIDE if start.at_rest else INSIDE / 10)
         self.n = len(goal)
         self.free = slice(3, basis.size - 3)
@@ -94,10 +103,10 @@ class Transcription:
         self.with_rate = bool(np.any(np.isfinite(limits.effort_rate)))
         self.loads = LoadUtilisation(problem)
         self.path = None if dynamics.path is None else PathLimits(dynamics.path, inside - shrink)
-        self.inside = inside - shrink  # share of hold, torque and what items tolerate that is used at most
+        self.inside = inside - shrink  # largest share of hold, torque and what items tolerate that may be used
         self.hold_max = UTILISATION_MAX * self.inside
         self.at_rest = start.at_rest
-        self.moving = problem.scene.moving  # then a motion cannot be run in another duration as it is
+        self.moving = problem.scene.moving  # then the same motion may not be run in another duration
         self._scale = np.concatenate([self.effort_max, np.ones(6 * len(problem.holds))])
         zero = np.zeros(1)
         self._to_points = np.linalg.inv(np.concatenate([basis.design_matrix(zero, k)[:, :3] for k in range(3)]))
@@ -105,7 +114,12 @@ class Transcription:
     # -- control points -------------------------------------------------------------------------------------------
 
     def points(self, free: Array, duration: float) -> Array:
-        """(size, n) all control points from the free ones (n_free, n)."""
+        """All control points (size, n) of a motion [rad].
+
+        Args:
+            free: (n_free, n) free control points [rad].
+            duration: Duration [s].
+        """
         s = self.start
         first = np.broadcast_to(s.q, (3, self.n))  # at rest exactly equal, so that v and a are exactly zero
         if not self.at_rest:
@@ -114,29 +128,37 @@ class Transcription:
 
     @property
     def rescales(self) -> bool:
-        """Whether the same control points may be run in any duration: between rests, where nothing moves by itself."""
+        """Whether the same control points may be run in any duration: between rests, with obstacles that stand still."""
         return self.at_rest and not self.moving
 
     def points_slope(self, duration: float) -> Array:
-        """(size, n) derivative of the control points with respect to ξ = δT/T."""
+        """(size, n) derivative of the control points with respect to ξ = δT/T, at this duration [rad]."""
         slope = np.zeros((self.basis.size, self.n))
         s = self.start
         slope[:3] = self._to_points @ np.stack([np.zeros(self.n), s.v * duration, 2 * s.a * duration**2])
         return slope
 
     def polynomial(self, free: Array, duration: float) -> PiecewisePolynomial:
+        """The motion of these free control points (n_free, n) [rad] in this duration [s]."""
         return self.basis.polynomial(self.points(free, duration), duration)
 
     # -- values ---------------------------------------------------------------------------------------------------
 
     def flow(self, samples: ConstraintGrid, points: Array, duration: float) -> MotionValues:
-        """Everything but distances, at the samples."""
+        """Evaluate everything but distances at the samples.
+
+        Args:
+            samples: Where.
+            points: (size, n) control points [rad].
+            duration: Duration [s].
+        """
         b0, b1, b2 = samples.b_effort
         q, v, a = b0 @ points, b1 @ points / duration, b2 @ points / duration**2
         efforts = self.dynamics.efforts(q, v, a)
         return self._flow(samples, points, duration, efforts)
 
     def _flow(self, samples: ConstraintGrid, points: Array, duration: float, efforts: Efforts) -> MotionValues:
+        """Evaluate everything but distances at the samples, from efforts computed there."""
         static = self.effort_shares(efforts.gravity, at_rest=True)
         return MotionValues(
             duration,
@@ -150,16 +172,30 @@ class Transcription:
         )
 
     def effort_shares(self, total: Array, at_rest: bool = False) -> Array:
-        """(N,) largest use of torque, hold and what items tolerate, 1 = limit, of efforts (N, members, rows)."""
+        """Largest utilisation (N,) of torque, hold and what items tolerate, 1 = limit.
+
+        Args:
+            total: (N, members, rows) efforts.
+            at_rest: Whether they are the efforts at rest.
+        """
         torque = np.max(np.abs(total[:, :, : self.n]) / self.effort_max, axis=(1, 2))
         return np.asarray(np.maximum(torque, self.load_shares(total, at_rest)))
 
     def load_shares(self, total: Array, at_rest: bool = False) -> Array:
-        """(N,) largest use of holds and of what items tolerate; 0 where nothing is held."""
+        """Largest utilisation (N,) of holds and of what items tolerate, 1 = limit; 0 where nothing is held.
+
+        Args:
+            total: (N, members, rows) efforts.
+            at_rest: Whether they are the efforts at rest.
+        """
         return np.maximum(self.loads.hold_utilisation(total), self.loads.tolerance_utilisation(total, at_rest)) / self.inside
 
     def worst_members(self, efforts: Efforts) -> Array | None:
-        """Members that are among the two worst anywhere in torque or hold; None = all (few).  Only they become rows."""
+        """Members of the item set that are among the worst two of some sample in some limit; only they become rows.
+
+        Returns:
+            (K,) indices; None = all, where there are few.
+        """
         count = efforts.total.shape[1]
         if count <= FEW_MEMBERS:
             return None
@@ -167,16 +203,19 @@ class Transcription:
         for total in (efforts.total, efforts.gravity):
             for k, contact in enumerate(self.loads.contacts):
                 wrench = self.loads.wrench(total, k)
-                uses += contact.parts(wrench, self.loads.forces[k] if contact.cones is None else 1.0)  # shares of F, then
-            for k, care in enumerate(self.loads.tolerances):
-                if care is not None:
-                    uses.append(care.utilisation(self.loads.wrench(total, k), total is efforts.gravity))
+                # of cones at 1 N: only the order counts
+                uses += contact.parts(wrench, self.loads.forces[k] if contact.cones is None else 1.0)
+            for k, tolerance in enumerate(self.loads.tolerances):
+                if tolerance is not None:
+                    uses.append(tolerance.utilisation(self.loads.wrench(total, k), total is efforts.gravity))
         worst = [np.argsort(use, axis=1)[:, -ROW_MEMBERS:].ravel() for use in uses]
         return np.unique(np.concatenate(worst))
 
     def _rate(self, samples: ConstraintGrid, points: Array, duration: float) -> tuple[Array, Array, Array]:
-        """d/dt of the arm torques.  τ = M(q) q̈ + c(q, q̇) + g(q) + d q̇, so by the chain rule
-        τ̇ = ∂τ/∂q q̇ + ∂τ/∂q̇ q̈ + M q⃛; split by powers of 1/T into g' (1), d q̈ (2) and the rest (3)."""
+        """Torque rate of the arm, split by powers of 1/T into g' (1), d q̈ (2) and the rest (3), each (N, members, n) [Nm/s].
+
+        τ = M(q) q̈ + c(q, q̇) + g(q) + d q̇, so by the chain rule τ̇ = ∂τ/∂q q̇ + ∂τ/∂q̇ q̈ + M q⃛.
+        """
         q, v, a, j = self.states(samples.b_rate, points, duration)
         lin = self.dynamics.linearised(q, v, a)
         n = self.n
@@ -187,14 +226,25 @@ class Transcription:
         return gravity, viscous, total - gravity - viscous
 
     def states(self, matrices: list[Array], points: Array, duration: float) -> list[Array]:
+        """Derivatives with respect to time, by order, of a motion at samples, each (N, n) [rad, rad/s, …].
+
+        Args:
+            matrices: Basis matrices (N, size), by order of derivative from 0.
+            points: (size, n) control points [rad].
+            duration: Duration [s].
+        """
         return [b @ points / duration**k for k, b in enumerate(matrices)]
 
     # -- the smallest duration ------------------------------------------------------------------------------------
 
     def utilisation(self, flow: MotionValues, ratio: float) -> float:
-        """Largest use of any limit (1 = limit) if the same control points were run in duration/ratio.
+        """Largest utilisation of any limit (1 = limit) if the same control points were run in duration/ratio.
 
         Exact for motions between rests: torque and wrench are g + viscous·ρ + rest·ρ².
+
+        Args:
+            flow: Values of the motion.
+            ratio: Factor ρ on its speed.
         """
         worst = max(
             float(np.abs(flow.speed).max()) * ratio,
@@ -213,12 +263,12 @@ class Transcription:
         return worst
 
     def violation_at_rest(self, flow: MotionValues) -> float:
-        """Sum over samples of static use, and of path constraints at rest, beyond their targets."""
-        lack = static_violation(flow.static)
-        return lack if self.path is None or flow.path is None else lack + float(self.path.violation(flow.path).sum())
+        """Sum over samples of the utilisation at rest, path constraints included, beyond its target."""
+        violation = static_violation(flow.static)
+        return violation if self.path is None or flow.path is None else violation + float(self.path.violation(flow.path).sum())
 
     def effort_utilisation(self, flow: MotionValues) -> float:
-        """Largest use of torque, torque rate, hold and path constraints, 1 = limit."""
+        """Largest utilisation of torque, torque rate, hold and path constraints, 1 = limit."""
         use = float(self.effort_shares(flow.efforts.total).max())
         if flow.rate is not None:
             use = max(use, float((np.abs(sum(flow.rate)) / self.rate_max).max()))
@@ -227,7 +277,7 @@ class Transcription:
         return use
 
     def shortest(self, flow: MotionValues) -> float:
-        """Smallest duration at which these control points satisfy every row, statically hopeless samples apart.
+        """Smallest duration at which these control points satisfy every row, except at samples that no slower motion helps [s].
 
         Rest to rest only.  Without damping torque is affine and S convex in 1/T², so the feasible durations are an
         interval [T*, ∞); the root is bracketed from the kinematic bound upwards.

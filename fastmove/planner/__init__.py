@@ -1,1 +1,1 @@
-"""The planner: goals searched, motions solved, certified, repaired, replanned, ranked."""
+"""Planning: motions to goals, replanning, retiming, ranking of grasps, and prices of limits."""

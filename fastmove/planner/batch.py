@@ -1,4 +1,4 @@
-"""Many problems, many grasps: processes that share nothing but the question, answers in the order asked.
+"""Planning of many problems in several processes, with the solutions in the order of the problems.
 
 Results do not depend on the number of processes: what is planned is decided by counts and bounds alone.
 """
@@ -19,17 +19,22 @@ from fastmove.solution.solution import Solution, Status
 
 
 def plan_batch(problems: Iterable[TransferProblem], jobs: int = 1, options: Options | None = None) -> list[Solution]:
-    """Solutions in the order of the problems; one bad problem never hurts another (its status is REFUSED).
+    """Plans many problems and returns their solutions in the order of the problems.
+
+    A problem that raises an error gets a solution with status REFUSED; the others are planned all the same.
 
     Args:
-        jobs: processes; with several `options.progress` is not called.
+        problems: Transfer problems.
+        jobs: Maximum number of processes; with several, `options.progress` is not called.
+        options: Options of the planner; None means the defaults.
     """
-    asked = list(problems)
-    with workers(min(jobs, len(asked))) as mapped:
-        return mapped(partial(plan_or_failure, options=options), asked)
+    all_problems = list(problems)
+    with workers(min(jobs, len(all_problems))) as mapped:
+        return mapped(partial(plan_or_failure, options=options), all_problems)
 
 
 def plan_or_failure(problem: TransferProblem, options: Options | None) -> Solution:
+    """Plans one problem; an error becomes a solution with status REFUSED."""
     try:
         return Planner(options).plan(problem)
     except FastMoveError as error:
@@ -38,7 +43,11 @@ def plan_or_failure(problem: TransferProblem, options: Options | None) -> Soluti
 
 @contextmanager
 def workers(jobs: int) -> Iterator[Callable[..., list[Any]]]:
-    """Something that maps a function over questions, here or in this many processes, the answers in order."""
+    """Provides a function like `map` that runs in this process or in several, and returns a list in the order of its input.
+
+    Args:
+        jobs: Number of processes; up to 1 all work is done in this process.
+    """
     if jobs <= 1:
         yield lambda function, questions, chunk=1: [function(question) for question in questions]
         return

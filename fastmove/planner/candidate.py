@@ -1,4 +1,4 @@
-"""What an attempt has come to: a sketch after a few steps, a draft when it has converged; not certified yet."""
+"""Results of an attempt before its certificate: a partial solve after a few steps, a candidate once it has converged."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.sqp import SqpRun
 from fastmove.optim.transcription import Transcription
 
-SAME_TIME, SAME_PLACE = 0.01, 0.3  # drafts nearer than this in duration, relative, and everywhere in joints [rad] are the same
-PLACES = 40
+SAME_TIME = 0.01  # Relative difference in duration up to which two candidates may be the same motion.
+SAME_PLACE = 0.3  # Difference of every joint below which two candidates may be the same motion [rad].
+PLACES = 40  # Number of samples at which two candidates are compared.
 
 
 @dataclass(frozen=True)
 class PartialSolve:
-    """A solve that has been interrupted.
+    """A solve that was interrupted and can be continued.
 
     Attributes:
-        number: of the attempt;  merit: when it was interrupted [s].
+        number: Number of the attempt.
+        descent: SQP run of the attempt.
+        merit: Merit when it was interrupted [s].
     """
 
     number: int
@@ -29,21 +32,24 @@ class PartialSolve:
 
     @property
     def duration(self) -> float:
-        """[s]"""
+        """Duration of the motion so far [s]."""
         return self.descent.point.duration
 
     @property
     def clear(self) -> bool:
-        """Whether everything keeps its clearance by now, if not the pad beyond it."""
+        """Whether all bodies keep their clearance by now, though perhaps not the padding beyond it."""
         return self.descent.point.clearance_violation <= self.descent.optimiser.padding
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A motion that satisfies its rows (or nearly), not yet certified.
+    """A motion that nearly satisfies its constraints at the samples and is not certified yet.
 
     Attributes:
-        number: of the attempt that it comes from.
+        number: Number of the attempt that it comes from.
+        point: The motion with its merit.
+        transcription: Transcription of the motion.
+        samples: Samples at which its constraints were asked for.
     """
 
     number: int
@@ -53,15 +59,17 @@ class Candidate:
 
     @property
     def duration(self) -> float:
-        """[s]"""
+        """Duration of the motion [s]."""
         return self.point.duration
 
     def same(self, other: Candidate) -> bool:
-        """Whether both are the same motion but for what polishing would change."""
+        """Returns whether two candidates are the same motion, apart from what polishing would change."""
         if abs(self.duration - other.duration) > SAME_TIME * other.duration:
             return False
         s = np.linspace(0, 1, PLACES)
-        one, two = (
-            d.transcription.basis.design_matrix(s) @ d.transcription.points(d.point.free, d.duration) for d in (self, other)
+        own, others = (
+            candidate.transcription.basis.design_matrix(s)
+            @ candidate.transcription.points(candidate.point.free, candidate.duration)
+            for candidate in (self, other)
         )
-        return float(np.abs(one - two).max()) < SAME_PLACE
+        return float(np.abs(own - others).max()) < SAME_PLACE

@@ -1,4 +1,4 @@
-"""What all work on one problem shares: its bodies, dynamics, distances and end checks, and where the time went."""
+"""What all work on one problem shares: bodies, dynamics, distances, end checks, and the time spent in each stage."""
 
 from __future__ import annotations
 
@@ -16,8 +16,15 @@ from fastmove.problem.transfer import TransferProblem
 
 @dataclass(frozen=True)
 class PlanningContext:
-    """Attributes:
-    timings: seconds spent in each stage so far, see `timed`.
+    """Bodies, dynamics, distances and end checks of one problem.
+
+    Attributes:
+        problem: Transfer problem.
+        assembly: Model of arm, hands and held items.
+        dynamics: Efforts and path constraints.
+        collision: Distance queries.
+        checks: Checks of both ends.
+        timings: Time spent in each stage so far [s], see `timed`.
     """
 
     problem: TransferProblem
@@ -29,7 +36,12 @@ class PlanningContext:
 
     @staticmethod
     def of(problem: TransferProblem, timings: dict[str, float] | None = None) -> PlanningContext:
-        """Set up for a problem; stages are added to `timings`."""
+        """Builds the context of a problem.
+
+        Args:
+            problem: Transfer problem.
+            timings: Times to which the stages are added [s]; None means a new dictionary.
+        """
         assembly = assemble(problem)
         dynamics, collision = Dynamics(problem, assembly), Collision(problem, assembly)
         checks = EndChecks(problem, assembly, dynamics, collision)
@@ -38,7 +50,12 @@ class PlanningContext:
 
 @contextmanager
 def timed(timings: dict[str, float], stage: str) -> Iterator[None]:
-    """Add the time spent inside to a stage [s]."""
+    """Adds the time spent inside the `with` block to a stage.
+
+    Args:
+        timings: Time spent in each stage so far [s].
+        stage: Name of the stage.
+    """
     begin = time.perf_counter()
     yield
     timings[stage] = timings.get(stage, 0.0) + time.perf_counter() - begin

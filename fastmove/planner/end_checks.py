@@ -1,4 +1,4 @@
-"""What must hold at both ends before any optimisation: limits, contacts, room to open the hand, the hold at rest."""
+"""Checks of both ends before any optimisation: limits, contacts, space to open the hand, and the hold at rest."""
 
 from __future__ import annotations
 
@@ -20,7 +20,14 @@ from fastmove.solution.solution import Status
 
 
 class EndChecks:
-    """Checks of one problem's ends; every refusal is a sentence with what would free it."""
+    """Checks of the ends of one problem; every refusal is a sentence that says what would free the end.
+
+    Args:
+        problem: Transfer problem.
+        assembly: Model of arm, hands and held items.
+        dynamics: Efforts and path constraints of the problem.
+        collision: Distance queries of the problem.
+    """
 
     def __init__(self, problem: TransferProblem, assembly: Assembly, dynamics: Dynamics, collision: Collision) -> None:
         self.problem, self.limits = problem, problem.limit_set
@@ -28,7 +35,13 @@ class EndChecks:
         self.carry = LoadUtilisation(problem)
 
     def start(self) -> None:
-        """Raises GraspInvalid where the item overlaps the hand, StartInCollision where the start is not free."""
+        """Checks the grasp, and that the start is free and satisfies the path constraints.
+
+        Raises:
+            GraspInvalid: An item overlaps the hand beyond its pads.
+            StartInCollision: The arm at the start, or its opened hand, is in contact.
+            InputError: The start violates a path constraint.
+        """
         self.grasp()
         q = np.array(self.problem.start.q)
         ends = self.collision.ends(q, np.array(self.problem.goal.configurations[0]))
@@ -45,17 +58,25 @@ class EndChecks:
                 raise InputError("start.q", sentence)
 
     def grasp(self) -> None:
-        """Raises GraspInvalid where the item overlaps the hand beyond its pads."""
+        """Checks that no item overlaps the hand that holds it, except at the pads.
+
+        Raises:
+            GraspInvalid: An item overlaps the hand beyond its pads.
+        """
         overlap, names = min(hand_overlaps(self.assembly), default=(0.0, ""))
         if overlap < 0:
             depth = (HAND_OVERLAP - overlap) * 1e3
             raise GraspInvalid("grasp.tool_T_item", f"{names} overlap by {depth:.1f} mm; only the pads may touch the item")
 
     def refusal(self, q: Array, other: Array | None = None, end: str = "goal") -> tuple[Status, str] | None:
-        """Why the motion cannot end (or start) at q, or None; what moves is not asked, since nobody knows yet when that will be.
+        """Returns why the motion cannot end (or start) at a configuration, as a status and a sentence; None where it can.
+
+        Moving obstacles are left out, since it is not known yet when the motion will be there.
 
         Args:
-            other: configuration at the other end; default the problem's start.
+            q: Configuration at this end (n,) [rad].
+            other: Configuration at the other end (n,) [rad]; None means the problem's start.
+            end: Which end this is, "goal" or "start".
         """
         other = np.array(self.problem.start.q) if other is None else other
         low, high = self.limits.position_min, self.limits.position_max
@@ -87,7 +108,11 @@ class EndChecks:
         return None
 
     def static_use(self, q: Array) -> tuple[float, str]:
-        """Largest use of torque and hold at rest (1 = limit), and the sentence that names it."""
+        """Returns the largest utilisation of torque, hold and tilt at rest, 1 = limit, and a sentence about it.
+
+        Args:
+            q: Configuration (n,) [rad].
+        """
         n, efforts = self.dynamics.n, self.dynamics.static(q[None])[0]
         use = np.max(np.abs(efforts[:, :n]), axis=0) / self.limits.effort
         joint = int(np.argmax(use))
@@ -110,17 +135,25 @@ class EndChecks:
         return worst, sentence
 
     def path_refusal(self, path: Array) -> str | None:
-        """Where arm and fingers bear the item at rest the least along configurations (N, n) in order; None = everywhere.
+        """Returns a sentence about the configuration of a path that is hardest to hold at rest; None where all can be held.
 
-        Neither another law of time nor a slower motion mends that: at rest nothing but gravity counts.
+        Neither another time law nor a slower motion mends that: at rest nothing but gravity counts.
+
+        Args:
+            path: Configurations in order (N, n) [rad].
         """
-        found = [self.static_use(q) for q in path]
-        worst = int(np.argmax([use for use, _ in found]))
-        return f"at {worst / (len(path) - 1):.0%} of the path {found[worst][1]}" if found[worst][0] > 1 else None
+        uses = [self.static_use(q) for q in path]
+        worst = int(np.argmax([use for use, _ in uses]))
+        return f"at {worst / (len(path) - 1):.0%} of the path {uses[worst][1]}" if uses[worst][0] > 1 else None
 
     @staticmethod
     def _grip_sentence(held: HeldItem, utilisation: float) -> str:
-        """What the grasp needs at rest, and what would free it."""
+        """Returns a sentence about the force that a grasp needs at rest, and what would reduce it.
+
+        Args:
+            held: Item with its grasp.
+            utilisation: Utilisation of the contact at rest, 1 = limit.
+        """
         if held.law.holder == "cup":
             force = float(held.gripper.force[1])
             return (
@@ -142,7 +175,12 @@ class EndChecks:
         return OpenHandCheck(self.problem)
 
     def _open_hand(self, q: Array, time: float | None = None) -> str:
-        """What the opened hand would touch at an end; empty if nothing."""
+        """Returns a sentence about what the opened hand would touch at q (n,) [rad]; empty where it is free.
+
+        Args:
+            q: Configuration at an end (n,) [rad].
+            time: Time at which moving obstacles are placed [s]; None means that they are left out.
+        """
         margin, where = self._opened.margin(q, time)
         if margin >= 0:
             return ""
@@ -153,6 +191,7 @@ class EndChecks:
         )
 
     def _contact_sentence(self, margin: float, one: str, other: str) -> str:
+        """Returns a sentence about two bodies that are too near, from their margin of clearance [m]."""
         distance = (margin + self.problem.clearance) * 1e3
         return (
             f"{one} and {other} are {distance:.1f} mm apart; allowed: at least {self.problem.clearance * 1e3:g} mm, "

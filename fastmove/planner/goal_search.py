@@ -1,4 +1,4 @@
-"""Searching goals and starts: sketches of many, drafts of the promising, the best finished."""
+"""Search over attempts at one goal: partial solves of all, candidates of the promising ones, the best of them finished."""
 
 from __future__ import annotations
 
@@ -13,17 +13,31 @@ from fastmove.planner.goal_planner import GoalPlanner
 from fastmove.planner.options import Options
 from fastmove.trajectory.trajectory import Trajectory
 
-PATHS, PATHS_HELD = 3, 4  # searches; of 210 problems a fourth makes 3 more than 1 % shorter where nothing is held, and all slower
-ENOUGH = 1.005  # no further path search once the duration is within this factor of the bound
-DRAFTED, ALIKE = 2, 1.05  # sketches gone on with at most where nothing is held, the second if its merit is within this factor
-BENT = 4  # bent lines that are tried where nothing is in the way but the hold at rest
-FINISHED = 2  # drafts in the way of obstacles that are refined and certified, the fastest first …
-PROMISING, PROMISING_HELD = 1.0, 1.10  # … unless they are slower than the best motion times what finishing one may gain
+PATHS = 3  # Number of path searches without a held item.
+PATHS_HELD = 4  # Number of path searches with a held item.
+ENOUGH = 1.005  # Ratio of duration to lower bound up to which no further attempt is made.
+DRAFTED = 2  # Maximum number of partial solves converged without a held item, except those that have already converged.
+ALIKE = 1.05  # Ratio to the best merit up to which the second of these is converged.
+BENT = 4  # Number of bent lines that are tried where only the static hold limits the motion.
+FINISHED = 2  # Number of candidates after which no further one is finished, once there is a certified motion.
+PROMISING = 1.0  # Ratio to the best duration above which a candidate is not finished, without a held item.
+PROMISING_HELD = 1.10  # Ratio to the best duration above which a candidate is not finished, with a held item.
 
 
 @dataclass
 class Search:
-    """Attempts at one goal: all are sketched, the most promising are drafted and finished, until one is as good as any can be."""
+    """Searches over attempts at one goal until a motion is as good as any can be.
+
+    All attempts are solved in part, the most promising of these are converged to candidates, and the best candidates finished.
+
+    Attributes:
+        task: Planner for the goal.
+        bound: Lower bound of the duration [s].
+        options: Options of the planner.
+        late: Function that tells whether the deadline has passed.
+        best: Fastest certified motion so far.
+        last: Last motion that was finished, certified or not.
+    """
 
     task: GoalPlanner
     bound: float
@@ -33,7 +47,7 @@ class Search:
     last: tuple[Trajectory, Certificate] | None = None
 
     def run(self) -> tuple[Trajectory, Certificate] | None:
-        """The best certified motion, else the last that was refused, else None."""
+        """Returns the fastest certified motion, else the last one that failed its certificate, else None."""
         paths = self.options.path_seeds
         if paths is None:
             paths = PATHS_HELD if self.task.held else PATHS
@@ -44,84 +58,107 @@ class Search:
         for tried, number in enumerate(more):
             if self.best is not None or self.late():
                 break
-            sketch = self._sketched(len(usual) + tried, number)
-            if sketch is not None:
-                self._finish_all(self._drafts([sketch]))
+            partial_solve = self._sketched(len(usual) + tried, number)
+            if partial_solve is not None:
+                self._finish_all(self._drafts([partial_solve]))
         return self.best or self.last
 
     def _sketches(self, numbers: list[int]) -> list[PartialSolve]:
-        """Attempts to be gone on with, unless one was finished at once: as fast as any can be, or the first and unobstructed."""
-        found: list[PartialSolve] = []
+        """Returns the partial solves that are worth continuing.
+
+        An attempt is finished at once instead where it is as fast as any can be, or is the first one and unobstructed.
+
+        Args:
+            numbers: Numbers of the attempts, in order.
+        """
+        partial_solves: list[PartialSolve] = []
         for tried, number in enumerate(numbers):
-            if self._enough() or (tried and self.late()) or (found and self._fruitless(tried, number)):
+            if self._enough() or (tried and self.late()) or (partial_solves and self._fruitless(tried, number)):
                 break
-            rival = np.inf if self.task.held else min((s.merit for s in found), default=np.inf)
-            sketch = self._sketched(tried, number, rival)
-            if sketch is None:
+            rival = np.inf if self.task.held else min((s.merit for s in partial_solves), default=np.inf)
+            partial_solve = self._sketched(tried, number, rival)
+            if partial_solve is None:
                 continue
-            whole = self.task.held or (tried == 0 and sketch.clear) or (number != 0 and self._fast(sketch))
-            draft = self.task.draft(sketch) if whole else None
-            if draft is not None and (self._fast(draft) or (tried == 0 and not self.task.may_have_faster_path(draft))):
-                self._finish(draft)
+            converge_now = self.task.held or (tried == 0 and partial_solve.clear) or (number != 0 and self._fast(partial_solve))
+            candidate = self.task.draft(partial_solve) if converge_now else None
+            if candidate is not None and (
+                self._fast(candidate) or (tried == 0 and not self.task.may_have_faster_path(candidate))
+            ):
+                self._finish(candidate)
                 continue
-            found.append(sketch)
-            if draft is not None and tried == 0 and self.task.limited_by_static_hold(draft):
-                found += filter(None, (self._sketched(bend, -bend) for bend in range(1, BENT + 1)))
-        return found
+            partial_solves.append(partial_solve)
+            if candidate is not None and tried == 0 and self.task.limited_by_static_hold(candidate):
+                partial_solves += filter(None, (self._sketched(bend, -bend) for bend in range(1, BENT + 1)))
+        return partial_solves
 
     def _drafts(self, sketches: list[PartialSolve]) -> list[Candidate]:
-        """Of the most promising; on finer breakpoints where none can be followed as they are."""
+        """Returns the candidates to which the most promising partial solves converge.
+
+        Where none converges, the first that does on finer breakpoints is returned.
+        """
         ordered = sorted(sketches, key=lambda s: (s.merit, s.number))
-        found: list[Candidate] = []
+        candidates: list[Candidate] = []
         if self._enough():
-            return found
-        for sketch in ordered:
-            alike = len(found) < DRAFTED and sketch.merit <= ALIKE * ordered[0].merit
-            if (not found or alike or sketch.descent.finished or self.task.held) and (
-                draft := self.task.draft(sketch)
+            return candidates
+        for partial_solve in ordered:
+            alike = len(candidates) < DRAFTED and partial_solve.merit <= ALIKE * ordered[0].merit
+            if (not candidates or alike or partial_solve.descent.finished or self.task.held) and (
+                candidate := self.task.draft(partial_solve)
             ) is not None:
-                found.append(draft)
-        for sketch in [] if found else ordered:
-            if (draft := self.task.finer_draft(sketch)) is not None:
-                return [draft]
-        return found
+                candidates.append(candidate)
+        for partial_solve in [] if candidates else ordered:
+            if (candidate := self.task.finer_draft(partial_solve)) is not None:
+                return [candidate]
+        return candidates
 
     def _finish_all(self, drafts: list[Candidate]) -> None:
-        """Of these drafts those that look faster than the best, the fastest first."""
-        promising = PROMISING_HELD if self.task.held else PROMISING
+        """Finishes those candidates that look faster than the best motion, the fastest first."""
+        duration_ratio = PROMISING_HELD if self.task.held else PROMISING
         done: list[Candidate] = []
-        for draft in sorted(drafts, key=lambda d: (d.duration, d.number)):
+        for candidate in sorted(drafts, key=lambda d: (d.duration, d.number)):
             if self.best is not None and (
-                self._enough() or draft.duration > promising * self.best[0].duration or len(done) >= FINISHED
+                self._enough() or candidate.duration > duration_ratio * self.best[0].duration or len(done) >= FINISHED
             ):
                 break
-            if not any(draft.same(other) for other in done):
-                self._finish(draft)
-                done.append(draft)
+            if not any(candidate.same(other) for other in done):
+                self._finish(candidate)
+                done.append(candidate)
 
     def _fast(self, found: PartialSolve | Candidate) -> bool:
+        """Returns whether a motion is nearly as fast as the lower bound."""
         return found.duration <= ENOUGH * self.bound
 
     def _enough(self) -> bool:
+        """Returns whether the best motion is nearly as fast as the lower bound, or no other path might be faster."""
         return self.best is not None and (self.best[0].duration <= ENOUGH * self.bound or not self.task.obstacles_bind)
 
     def _fruitless(self, tried: int, number: int) -> bool:
-        """Where there is a draft already: a line deep inside obstacles, or a search after one that has found nothing."""
+        """Returns whether an attempt is skipped where others have led to partial solves.
+
+        The straight line is skipped where it does not come first, being deep inside obstacles.  All attempts are skipped after a
+        path search has spent its budget in vain.
+
+        Args:
+            tried: Number of attempts made before.
+            number: Number of the attempt.
+        """
         return (number == 0 and tried > 0) or self.task.exhausted
 
     def _sketched(self, tried: int, number: int, rival: float = np.inf) -> PartialSolve | None:
+        """Announces an attempt and solves it in part; see `GoalPlanner.sketch`."""
         if self.options.progress is not None:
             self.options.progress(f"attempt {tried + 1}: {_called(number)}")
         return self.task.sketch(number, rival)
 
     def _finish(self, draft: Candidate) -> None:
+        """Finishes a candidate and keeps the motion if it is certified and the fastest."""
         self.last = self.task.finished(draft)
         if self.last[1].ok and (self.best is None or self.last[0].duration < self.best[0].duration):
             self.best = self.last
 
 
 def _called(number: int) -> str:
-    """What an attempt begins with."""
+    """Returns the name of an attempt's initial guess."""
     if number == 0:
         return "straight line"
     return f"searched path {number}" if number > 0 else f"bent line {-number}"

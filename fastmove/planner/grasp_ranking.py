@@ -1,4 +1,4 @@
-"""Ranking grasps of one transfer by the duration each allows."""
+"""Ranking of grasps for one transfer by the duration that each allows."""
 
 from __future__ import annotations
 
@@ -25,21 +25,23 @@ from fastmove.search.time_bound import lower_bound
 from fastmove.solution.as_json import solution_json
 from fastmove.solution.solution import Solution, Status
 
-WAVE = 4  # grasps planned before the next look whether another can still win
-CHUNK = 4  # grasps bounded per message to a process
-PAIRS = 80  # pairs of start and goal configurations that are bounded exactly
-GOALS = 3  # goal configurations given to the planner with a grasp
+WAVE = 4  # Number of grasps planned before it is checked whether another one can still be faster.
+CHUNK = 4  # Number of grasps bounded per message to a process.
+PAIRS = 80  # Maximum number of pairs of start and goal configurations whose lower bounds are computed.
+GOALS = 3  # Maximum number of goal configurations given to the planner with each grasp.
 
 
 @dataclass(frozen=True)
 class RankedGrasp:
-    """What one grasp is worth.
+    """One grasp with the lower bound and, where it was planned, the solution of the transfer by it.
 
     Attributes:
-        lower_bound: no motion with this grasp is faster, among the configurations found [s]; inf where it is refused.
-        static_use: of hold and torque at rest, at the worse end; 1 = limit.
-        solution: None where it was refused, or could not beat those planned.
-        reason: why it is refused; empty otherwise.
+        id: Name of the grasp.
+        lower_bound: Lower bound of the duration with this grasp, among the configurations found [s]; inf where it is refused.
+        static_use: Utilisation of hold and torque at rest, 1 = limit, at the worse end; nan where it is refused.
+        reason: Sentence that says why it is refused or has no certified motion; empty otherwise.
+        solution: Solution of the transfer by this grasp; None where it was refused, or could not be faster than those planned.
+        problem: Transfer problem by this grasp; None where it was refused.
     """
 
     id: str
@@ -51,23 +53,23 @@ class RankedGrasp:
 
     @property
     def duration(self) -> float:
-        """[s]; nan where it was not planned, or no motion was certified."""
+        """Duration of the motion [s]; nan where it was not planned, or no motion was certified."""
         return self.solution.duration if self.solution is not None and self.solution.ok else float("nan")
 
     @property
     def margin(self) -> float:
-        """Least margin of the hold along the motion, 0.9 − utilisation; nan where there is no motion."""
+        """Least margin of the hold along the motion, 0.9 − S; nan where there is no motion."""
         certificate = None if self.solution is None else self.solution.certificate
         kinds = {} if certificate is None else certificate.kinds
         return min((kinds[k].margin for k in names_in("contact") if k in kinds), default=float("nan"))
 
     @property
     def key(self) -> tuple[bool, float]:
-        """Certified ones first by duration, then by lower bound."""
+        """Sort key that puts certified motions first, by duration, and the others after them, by lower bound."""
         return not np.isfinite(self.duration), self.duration if np.isfinite(self.duration) else self.lower_bound
 
     def as_json(self) -> dict[str, object]:
-        """Plain numbers, SI units; the whole solution where there is one."""
+        """Returns the grasp as JSON values in SI units, with the whole solution where there is one."""
         return {
             "id": self.id,
             "duration_s": self.duration,
@@ -81,7 +83,7 @@ class RankedGrasp:
 
 
 def ranking(ranked: Sequence[RankedGrasp]) -> str:
-    """A table: planned grasps by duration, then what cannot be faster by lower bound, then what is refused and why."""
+    """Returns a table of ranked grasps as text, in their order, with a note on each that has no certified motion."""
     best = min((g.duration for g in ranked if np.isfinite(g.duration)), default=float("inf"))
     lines = [f"{'grasp':<20} {'duration':>9} {'bound':>8} {'at rest':>8} {'margin':>7}  "]
     for g in ranked:
@@ -103,20 +105,25 @@ def rank_grasps(
     options: Options | None = None,
     regret: float = 0.0,
 ) -> list[RankedGrasp]:
-    """Grasps of the problem's item, best first: the item moves from where it is at the start to where it is at the goal.
+    """Ranks grasps of the problem's item by the duration of the transfer, best first.
 
-    All grasps are checked and bounded; they are then planned in the order of their lower bounds until none that is left can beat
-    the best, so that the first is the one that full plans of all would find (among the configurations found, one pair for each).
-    Of goal regions the first region's own pose counts, without its freedom.
+    The item moves from where it is at the start to where it is at the goal.  All grasps are checked and bounded; they are then
+    planned in the order of their lower bounds until none that is left can be faster than the best.  So the first is the one that
+    full plans of all would find (among the configurations found, one pair for each).  Of goal regions the first region's own pose
+    counts, without its freedom.
 
     Args:
-        jobs: processes.  everything: plan every grasp that is not refused.
-        most: plan at most about this many (whole waves of 4); the best of them need not be the best of all then.
-        regret: share of the duration by which the first may be slower than the best of all; with 0.01 far fewer are planned.
+        problem: Transfer problem with a held item.
+        grasps: Grasps to compare.
+        jobs: Maximum number of processes.
+        everything: Whether every grasp that is not refused is planned.
+        most: Number of grasps to plan at most, rounded up to whole waves of `WAVE`; the best of them need not be the best of all.
+        options: Options of the planner; None means the defaults.
+        regret: Share of the duration by which the first may be slower than the best of all; with 0.01 far fewer are planned.
 
     Raises:
-        InputError: the problem holds nothing, starts in motion, its goal places the tool, two grasps have the same id, one a
-            `start_q` of another robot or not finite, or the regret is no share.
+        InputError: The problem holds nothing or starts in motion, its goal places the tool, two grasps have the same id, a
+            `start_q` belongs to another robot or is not finite, or the regret is outside [0, 1).
     """
     if not problem.holds:
         raise InputError("problem", "holds no item; grasps are of an item")
@@ -150,9 +157,14 @@ def rank_grasps(
 
 @dataclass(frozen=True)
 class ItemEnds:
-    """Poses of the item at both ends and configurations near which to look for others.
+    """Poses of the item at both ends, and configurations from which those of other grasps are searched.
 
-    The pools come from the problem's own grasp, so that every grasp starts its search from the same configurations.
+    The configurations come from the problem's own grasp, so that every grasp starts its search from the same ones.
+
+    Attributes:
+        start: Pose of the item in the world at the start.
+        goal: Pose of the item in the world at the goal.
+        pools: Configurations (K, n) [rad] at the start and at the goal.
     """
 
     start: pin.SE3
@@ -161,6 +173,11 @@ class ItemEnds:
 
     @staticmethod
     def of(problem: TransferProblem) -> ItemEnds:
+        """Finds the ends of a problem.
+
+        Raises:
+            InputError: The problem starts in motion, or its goal places the tool.
+        """
         if not problem.start.at_rest:
             raise InputError("start", "moves; grasps are compared from rest (v and a are zero)")
         start = pose_at(problem, np.array(problem.start.q))
@@ -178,7 +195,7 @@ class ItemEnds:
 
 
 def _bounded(problem: TransferProblem, ends: ItemEnds, grasp: GraspCandidate) -> RankedGrasp:
-    """The grasp with its lower bound and the problem to plan, or the reason why not."""
+    """Returns a grasp with its lower bound and the problem to plan, or the reason why it is refused."""
     try:
         return regrasped(problem, ends, _held(problem, grasp), grasp.id, grasp.start_q)
     except FastMoveError as error:
@@ -186,7 +203,7 @@ def _bounded(problem: TransferProblem, ends: ItemEnds, grasp: GraspCandidate) ->
 
 
 def _held(problem: TransferProblem, grasp: GraspCandidate) -> HeldItem:
-    """The item in the hand as the candidate says."""
+    """Returns the problem's item held by a candidate's grasp."""
     old = problem.holds[0]
     friction = old.grasp.friction if grasp.friction is None else grasp.friction
     if registries.contacts.get(grasp.contact).holder == "cup":
@@ -199,10 +216,20 @@ def _held(problem: TransferProblem, grasp: GraspCandidate) -> HeldItem:
 
 
 def regrasped(problem: TransferProblem, ends: ItemEnds, new: HeldItem, name: str, start_q: Array | None = None) -> RankedGrasp:
-    """The transfer by another grasp: its best free pair of configurations, or the reason why there is none.
+    """Prepares the transfer by another grasp, from its free pair of configurations with the least lower bound.
+
+    Args:
+        problem: Transfer problem.
+        ends: Ends of the problem.
+        new: Item held by the other grasp.
+        name: Name of the other grasp.
+        start_q: Configuration at the start (n_arm,) [rad]; None means any that reaches it.
+
+    Returns:
+        The grasp, not planned yet, or with the reason why no pair of configurations is free.
 
     Raises:
-        FastMoveError: it cannot be a problem at all.
+        FastMoveError: The grasp does not make a valid problem, or no configuration reaches an end.
     """
     candidate = problem.with_(holds=(new, *problem.holds[1:]))
     checks = PlanningContext.of(candidate).checks
@@ -210,8 +237,8 @@ def regrasped(problem: TransferProblem, ends: ItemEnds, new: HeldItem, name: str
     reach = GoalIk(candidate)
     starts = reach.near(ends.start, ends.pools[0]) if start_q is None else np.asarray(start_q)[None]
     goals = reach.near(ends.goal, ends.pools[1])
-    for end, found in (("start", starts), ("goal", goals)):
-        if len(found) == 0:
+    for end, configurations in (("start", starts), ("goal", goals)):
+        if len(configurations) == 0:
             raise InputError("", f"no configuration of {problem.robot.name} holds the item so at the {end}")
     limits = candidate.limit_set
     pairs = sorted((lower_bound(State.rest(starts[i]), goals[j], limits).duration, i, j) for i, j in _near(starts, goals, limits))
@@ -223,46 +250,54 @@ def regrasped(problem: TransferProblem, ends: ItemEnds, new: HeldItem, name: str
         if refused["start", i] is None and refused["goal", j] is None:
             usable = [y for b, x, y in pairs if x == i and refused.get(("goal", y)) is None and b >= bound][:GOALS]
             use = max(checks.static_use(q)[0] for q in (starts[i], goals[j]))
-            there = candidate.with_(start=State.rest(starts[i]), goal=Goal(goals[usable]))
-            return RankedGrasp(name, bound, use, problem=there)
+            regrasped_problem = candidate.with_(start=State.rest(starts[i]), goal=Goal(goals[usable]))
+            return RankedGrasp(name, bound, use, problem=regrasped_problem)
     reason = next(r for r in refused.values() if r is not None)[1]
     return RankedGrasp(name, reason=f"{len(starts)} ways to stand at the start, {len(goals)} at the goal, none free: {reason}")
 
 
 def _near(starts: Array, goals: Array, limits: LimitSet) -> list[tuple[int, int]]:
-    """The pairs of configurations that are nearest in time, by the joints' speeds alone."""
+    """Returns the index pairs of configurations that are nearest in time, by the joints' speed limits alone.
+
+    Args:
+        starts: Configurations at the start (K, n) [rad].
+        goals: Configurations at the goal (L, n) [rad].
+        limits: Limits of the joints.
+    """
     time = (np.abs(starts[:, None] - goals[None]) / limits.velocity).max(axis=2)
     order = np.argsort(time, axis=None, kind="stable")[:PAIRS]
     return [(int(k) // len(goals), int(k) % len(goals)) for k in order]
 
 
 def plan_contacts(problem: TransferProblem, contact: str = "best", options: Options | None = None) -> list[RankedGrasp]:
-    """The same transfer by the problem's own grasp and by its alternatives, best first.
+    """Plans the same transfer by the problem's own grasp and by its alternatives, and returns them best first.
 
     Args:
-        contact: a contact model by name, or best for all of them.
+        problem: Transfer problem.
+        contact: Name of a contact model, or "best" for all of them.
+        options: Options of the planner; None means the defaults.
 
     Raises:
-        InputError: the problem has no way to hold by that contact, or has others to compare but starts in motion.
+        InputError: The problem has no way to hold by that contact, or has alternatives to compare but starts in motion.
     """
     own = problem.holds[0].grasp.contact if problem.holds else "pinch"
-    found = [RankedGrasp(own, problem=problem)] if contact in (own, "best") else []
+    ranked = [RankedGrasp(own, problem=problem)] if contact in (own, "best") else []
     ends = None
     for held in problem.alternatives:
         if contact in (held.grasp.contact, "best"):
             ends = ends or ItemEnds.of(problem)
             try:
-                found.append(regrasped(problem, ends, held, held.grasp.contact))
+                ranked.append(regrasped(problem, ends, held, held.grasp.contact))
             except FastMoveError as error:
-                found.append(RankedGrasp(held.grasp.contact, reason=str(error)))
-    if not found:
+                ranked.append(RankedGrasp(held.grasp.contact, reason=str(error)))
+    if not ranked:
         raise InputError("contact", f"{contact!r} needs a [{contact}] table in the problem, which says how it is held so")
-    solutions = plan_batch([g.problem for g in found if g.problem is not None and not g.reason], options=options)
+    solutions = plan_batch([g.problem for g in ranked if g.problem is not None and not g.reason], options=options)
     rest = iter(solutions)
-    for k, grasp in enumerate(found):
+    for k, grasp in enumerate(ranked):
         if grasp.problem is not None and not grasp.reason:
             solution = next(rest)
-            found[k] = replace(
+            ranked[k] = replace(
                 grasp, solution=solution, lower_bound=solution.lower_bound, reason="" if solution.ok else solution.detail
             )
-    return sorted(found, key=lambda g: g.key)
+    return sorted(ranked, key=lambda g: g.key)

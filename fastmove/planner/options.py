@@ -10,12 +10,17 @@ from fastmove.errors import InputError
 
 @dataclass(frozen=True)
 class Options:
-    """Attributes:
-    seed: of the path search; same problem, options and seed give the same bytes.
-    path_seeds: path searches beside the straight line, until one is proven optimal; None = `PATHS`, or `PATHS_HELD` for a hold.
-    deadline: after this time [s] no new search is started, for this goal or another, but for the first; gives determinism up.
-    explain: also price the limits, and plan for what is believed alone to price the set around it.
-    progress: called with a few words whenever a new stage begins.
+    """Options of planning.
+
+    Attributes:
+        seed: Seed of the path search.  The same problem, options and seed give the same bytes.
+        path_seeds: Number of path searches beside the straight line for each goal; fewer are made where a motion is nearly as
+            fast as its lower bound, more where none was certified.  None means `goal_search.PATHS`, or
+            `goal_search.PATHS_HELD` with a held item.
+        deadline: Time after which no new search is started, for this goal or another, except the first [s].  With a deadline the
+            result is not deterministic.
+        explain: Whether the limits are priced too, and a plan for the nominal values prices their uncertainty.
+        progress: Function called with a few words whenever a new stage begins.
     """
 
     seed: int = 0
@@ -25,7 +30,7 @@ class Options:
     progress: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
 
     def __getstate__(self) -> dict[str, object]:
-        """Without a function that other processes could not call."""
+        """Returns the state without `progress`, a function that other processes could not call."""
         return self.__dict__ | {"progress": None}
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""plan(problem) -> Solution: checks, seeds, optimisation, dense re-check, certificate."""
+"""Planning of one transfer: checks of the ends, initial guesses, optimisation, dense check, and certificate."""
 
 from __future__ import annotations
 
@@ -23,24 +23,34 @@ from fastmove.search.ik import with_goal_configurations
 from fastmove.search.time_bound import lower_bound
 from fastmove.solution.solution import GoalTally, Solution, Status
 
-GOALS_SOLVED = 4  # goals of a region that are solved, in the order of their bounds, once one of them has a certified motion …
-GOALS_FAILED = 8  # … or that may fail before
-WORTH = 1.002  # goals of a region whose bound promises less than this are left alone
+GOALS_SOLVED = 4  # Number of a region's goals after which no further one is solved, once there is a certified motion.
+GOALS_FAILED = 8  # Number of a region's goals that may fail before the others are left untried.
+WORTH = 1.002  # Ratio of the best duration to a bound up to which a region's goals with that bound are left untried.
 
 
 class Planner:
-    """The warm, reusable form of `plan`: same results."""
+    """Planner that keeps its options for many problems; its results are those of `plan`.
+
+    Args:
+        options: Options of the planner; None means the defaults.
+    """
 
     def __init__(self, options: Options | None = None) -> None:
         self.options = options or Options()
 
     def plan(self, problem: TransferProblem) -> Solution:
-        """The fastest certified motion found, or a Solution whose status and detail say what is in the way.
+        """Plans one transfer.
+
+        Args:
+            problem: Transfer problem.
+
+        Returns:
+            The fastest certified motion found, or a Solution whose status and detail say what is in the way.
 
         Raises:
-            StartInCollision: the start touches something that it may not touch.
-            GraspInvalid: the item overlaps the hand beyond its pads.
-            InputError: the start is one of the goals; there is nothing to move.
+            StartInCollision: The start touches something that it may not touch.
+            GraspInvalid: The item overlaps the hand beyond its pads.
+            InputError: The start is one of the goals, so that there is nothing to move, or violates a path constraint.
         """
         begin = time.perf_counter()
         try:
@@ -51,31 +61,44 @@ class Planner:
         return self._explained(solution) if self.options.explain and solution.ok else solution
 
     def _explained(self, solution: Solution) -> Solution:
+        """Returns the solution with the prices of its limits and the duration for the nominal values, where these can be had."""
         begin = time.perf_counter()
         if solution.problem.start.at_rest and not solution.problem.scene.moving:
             solution = with_prices(solution)
         if solution.problem.uncertain:
-            believed = _Run(solution.problem.nominal(), self.options).plan()
-            solution = replace(solution, nominal_duration=believed.duration)
+            nominal = _Run(solution.problem.nominal(), self.options).plan()
+            solution = replace(solution, nominal_duration=nominal.duration)
         took = time.perf_counter() - begin
         return replace(solution, timings=solution.timings | {"explain": took, "total": solution.timings["total"] + took})
 
 
 def plan(problem: TransferProblem | str | Path, options: Options | None = None) -> Solution:
-    """Plan one transfer.  Always a Solution; `solution.raise_for_status()` raises NoTransferFound.
+    """Plans one transfer.
 
     Args:
-        problem: or the file that it is in.
+        problem: Transfer problem, or the file that it is in.
+        options: Options of the planner; None means the defaults.
+
+    Returns:
+        A Solution, also where there is no transfer; its method `raise_for_status` raises NoTransferFound then.
 
     Raises:
-        StartInCollision, GraspInvalid, InputError: see `Planner.plan` and `load_problem`.
+        StartInCollision: See `Planner.plan`.
+        GraspInvalid: See `Planner.plan`.
+        InputError: See `Planner.plan` and `load_problem`.
     """
     return Planner(options).plan(problem if isinstance(problem, TransferProblem) else load_problem(problem))
 
 
 @dataclass
 class _Run:
-    """One call of plan()."""
+    """One call of `plan`.
+
+    Attributes:
+        problem: Transfer problem; its goal regions get configurations.
+        options: Options of the planner.
+        timings: Time spent in each stage so far [s].
+    """
 
     problem: TransferProblem
     options: Options
@@ -89,9 +112,10 @@ class _Run:
             self.shop = PlanningContext.of(self.problem, self.timings)
         self.limits = self.problem.limit_set
 
-    # -- the whole ------------------------------------------------------------------------------------------------
+    # -- all goals ------------------------------------------------------------------------------------------------
 
     def plan(self) -> Solution:
+        """Plans to the goals in the order of their lower bounds until none that is left can be faster or is worth trying."""
         with timed(self.timings, "checks"):
             self.shop.checks.start()
             use, sentence = self.shop.checks.static_use(np.array(self.problem.start.q))
@@ -110,10 +134,10 @@ class _Run:
                 refusals.append((k, reason))
                 tally = replace(tally, refused=tally.refused + 1)
                 continue
-            found = self._to_goal(goals[k])
+            solution = self._to_goal(goals[k])
             tally = replace(tally, solved=tally.solved + 1, least=min(tally.least, bound))
-            if best is None or (found.ok and (not best.ok or found.duration < best.duration)):
-                best = found
+            if best is None or (solution.ok and (not best.ok or solution.duration < best.duration)):
+                best = solution
         if best is None:
             return self._fail(*min(refusals)[1])
         between = self._between_samples(best)
@@ -125,7 +149,8 @@ class _Run:
         self.timings["total"] = time.perf_counter() - self.begin
         status = best.status
         if best.ok:
-            fastest = best.duration <= (1 + 10 * PROVEN) * tally.least and not self.problem.goal.poses  # of those, samples only
+            # Regions are only sampled, so that a lower bound over all of a region is not known.
+            fastest = best.duration <= (1 + 10 * PROVEN) * tally.least and not self.problem.goal.poses
             status = Status.OPTIMAL if fastest else Status.CERTIFIED
         return Solution(
             self.problem, status, best.detail, best.trajectory, best.certificate, tally.least, best.grip_force,
@@ -133,8 +158,12 @@ class _Run:
         )  # fmt: skip
 
     def _between_samples(self, best: Solution) -> Solution | None:
-        """Where only its goal's bound is in the way of a motion into a region: what comes of the configuration near that goal
-        which can be reached soonest."""
+        """Plans to the configuration between the samples of a goal region that can be reached soonest.
+
+        Returns:
+            None where the goal is no region, something else than its goal's lower bound limits the best motion, or no
+            configuration near its goal can be reached sooner.
+        """
         if not self.problem.goal.poses or not best.ok or best.trajectory is None or best.duration > WORTH * best.lower_bound:
             return None
         if self._late():
@@ -143,13 +172,20 @@ class _Run:
             goal = refine_goals(self.problem, best.trajectory.position(best.duration))
             if goal is None or self.shop.checks.refusal(goal) is not None:
                 return None
-        every = np.concatenate([self.problem.goal.configurations, goal[None]])
-        self.problem = self.problem.with_(goal=replace(self.problem.goal, configurations=every))
+        configurations = np.concatenate([self.problem.goal.configurations, goal[None]])
+        self.problem = self.problem.with_(goal=replace(self.problem.goal, configurations=configurations))
         return self._to_goal(goal)
 
     def _enough(self, best: Solution | None, bound: float, tally: GoalTally) -> bool:
-        """Whether goals from this bound on are left alone.  Of a finite set only those that cannot be faster are; of a region,
-        sampled anyhow, only a few are solved."""
+        """Returns whether the goals from this lower bound on are left untried.
+
+        Of a finite set only those that cannot be faster are left; of a region, which is sampled anyway, only a few are solved.
+
+        Args:
+            best: Best solution so far.
+            bound: Lower bound of the next goal [s].
+            tally: Counts of the goals so far.
+        """
         certified = best is not None and best.ok
         if not self.problem.goal.poses:
             return certified and best.duration <= bound  # type: ignore[union-attr]
@@ -158,21 +194,24 @@ class _Run:
         return tally.solved >= GOALS_SOLVED or best.duration <= WORTH * bound  # type: ignore[union-attr]
 
     def _fail(self, status: Status, detail: str) -> Solution:
+        """Returns a solution without a motion."""
         self.timings["total"] = time.perf_counter() - self.begin
         return Solution(self.problem, status, detail, seed=self.options.seed, timings=dict(self.timings))
 
     # -- one goal -------------------------------------------------------------------------------------------------
 
     def _to_goal(self, goal: Array) -> Solution:
+        """Plans to one goal configuration (n,) [rad]."""
         problem = self.problem
         bound = lower_bound(problem.start, goal, self.limits)
         ends = self.shop.collision.ends(np.array(problem.start.q), goal)
-        task = GoalPlanner(self.shop, goal, bound, ends, self.options.seed)
-        found = Search(task, bound.duration, self.options, self._late).run()
-        if found is None:
-            return Solution(problem, Status.NO_PATH, task.sentence(), lower_bound=bound.duration)
-        return Solution.of(problem, *found, bound.duration)
+        goal_planner = GoalPlanner(self.shop, goal, bound, ends, self.options.seed)
+        motion_and_certificate = Search(goal_planner, bound.duration, self.options, self._late).run()
+        if motion_and_certificate is None:
+            return Solution(problem, Status.NO_PATH, goal_planner.sentence(), lower_bound=bound.duration)
+        return Solution.of(problem, *motion_and_certificate, bound.duration)
 
     def _late(self) -> bool:
+        """Returns whether the deadline has passed."""
         deadline = self.options.deadline
         return deadline is not None and time.perf_counter() - self.begin > deadline

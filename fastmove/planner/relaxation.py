@@ -1,9 +1,9 @@
 """The smallest single change of a limit that frees a problem whose ends are infeasible.
 
-What makes a transfer impossible before any motion is looked at: an end outside a joint's range, in contact, where the opened
-hand does not fit, where the arm cannot carry or the grasp cannot hold the item at rest, or where the item leans too far.  Each
-limit is loosened by itself, by bisection on the same checks that planning begins with, and the change that is smallest beside
-the limit's value is suggested.
+An end makes a transfer impossible before any motion is planned where it is outside a joint's range or in contact, where the
+opened hand does not fit, where the arm cannot carry or the grasp cannot hold the item at rest, or where the item leans too far.
+Each limit is loosened by itself, by bisection on the same checks with which planning begins, and the change that is smallest
+relative to the limit's value is suggested.
 """
 
 from __future__ import annotations
@@ -17,17 +17,21 @@ from fastmove.planner.context import PlanningContext
 from fastmove.problem.limit_edit import Limit, changed, limits_of
 from fastmove.problem.transfer import TransferProblem
 
-LOOSER = 10.0  # a limit is loosened at most by this factor
-BISECTIONS = 24
-MARGIN = 1.002  # the suggestion is this much more than the least change
+LOOSER = 10.0  # Maximum factor by which a limit is loosened.
+BISECTIONS = 24  # Number of bisections of a limit.
+MARGIN = 1.002  # Ratio of the suggested change to the least one.
+# Kinds of limits that are loosened, besides the joints' position ranges.
 CHECKED = ("torque", "grip_force", "friction", "mass", "lever", "tilt", "upright", "clearance", "release_opening")
-POSITION_SCALE = 1.0  # changes of a joint's range count beside this [rad]
+POSITION_SCALE = 1.0  # Size to which changes of a joint's range are compared [rad].
 
 
 @dataclass(frozen=True)
 class Relaxation:
-    """Attributes:
-    limit: which;  value: what it would have to be, in its unit.
+    """A change of one limit that frees a problem.
+
+    Attributes:
+        limit: The limit with its present value.
+        value: Value that it would have to have, in its unit.
     """
 
     limit: Limit
@@ -35,12 +39,17 @@ class Relaxation:
 
     @property
     def size(self) -> float:
-        """Of the change, beside the limit's value (a joint's range: in rad)."""
+        """Size of the change relative to the limit's value; of a joint's range in [rad]."""
         scale = POSITION_SCALE if self.limit.kind == "position" else self.limit.value
         return abs(self.value - self.limit.value) / scale
 
     def apply(self, problem: TransferProblem, share: float = 1.0) -> TransferProblem:
-        """The problem with this share of the change."""
+        """Returns the problem with the limit changed.
+
+        Args:
+            problem: Transfer problem to which the limit belongs.
+            share: Share of the change that is applied.
+        """
         return changed(problem, self.limit, self.limit.value + share * (self.value - self.limit.value))
 
     def __str__(self) -> str:
@@ -49,11 +58,12 @@ class Relaxation:
 
 
 def _shown(unit: str) -> tuple[float, str]:
+    """Returns the factor and the unit with which a value is shown."""
     return {"m": (1e3, "mm"), "1": (1.0, "")}.get(unit, (1.0, unit))
 
 
 def frees(problem: TransferProblem) -> bool:
-    """Whether start and at least one goal configuration pass all checks that are made before planning."""
+    """Returns whether the start and at least one goal configuration pass all checks that are made before planning."""
     checks = PlanningContext.of(problem).checks
     try:
         checks.start()
@@ -67,29 +77,33 @@ def frees(problem: TransferProblem) -> bool:
 
 
 def relaxation(problem: TransferProblem) -> Relaxation | None:
-    """The smallest single change that frees the ends; None where they are free already, or no single change does it."""
+    """Returns the smallest change of a single limit that frees the ends.
+
+    Returns:
+        None where the ends are free already, no single change frees them, or the goals are regions without configurations.
+    """
     if len(problem.goal.configurations) == 0 or frees(problem):
         return None
-    found = []
+    relaxations = []
     for limit in [*(x for x in limits_of(problem) if x.kind in CHECKED), *_positions(problem)]:
         value = _least(problem, limit)
         if value is not None:
-            found.append(Relaxation(limit, value))
-    return min(found, key=lambda r: r.size, default=None)
+            relaxations.append(Relaxation(limit, value))
+    return min(relaxations, key=lambda r: r.size, default=None)
 
 
 def _positions(problem: TransferProblem) -> list[Limit]:
-    """Ranges of joints that a goal is outside of."""
-    limits, found = problem.limit_set, []
+    """Returns the position limits that goal configurations are outside of."""
+    limits, violated = problem.limit_set, []
     for q in problem.goal.configurations:
         for name, x, low, high in zip(problem.robot.joint_names, q, limits.position_min, limits.position_max, strict=True):
             if not low <= x <= high:
-                found.append(Limit("position", name, float(high if x > high else low)))
-    return found
+                violated.append(Limit("position", name, float(high if x > high else low)))
+    return violated
 
 
 def _least(problem: TransferProblem, limit: Limit) -> float | None:
-    """The least change of one limit that frees the problem, with a little more; None where none does."""
+    """Returns the value of a limit that frees the problem with the least change, and a little more; None where none does."""
     if limit.kind == "position":
         wanted = [float(q[problem.robot.joint_names.index(limit.name)]) for q in problem.goal.configurations]
         reach = [x for x in wanted if abs(x - limit.value) > 0]
@@ -117,6 +131,7 @@ def _least(problem: TransferProblem, limit: Limit) -> float | None:
 
 
 def _free_at(problem: TransferProblem, limit: Limit, value: float) -> bool:
+    """Returns whether another value of a limit frees the problem; a value that is not allowed does not."""
     try:
         return frees(changed(problem, limit, value))
     except FastMoveError:

@@ -1,6 +1,6 @@
-"""From a draft to a certified motion: stretched, certified, and repaired where the certificate says no.
+"""Refinement of a candidate to a certified motion: stretched, certified, and repaired where its certificate fails.
 
-The certificate is the dense check: what it finds between samples becomes a sample, and the solve goes on from there.
+The certificate is the dense check: where it fails between samples a sample is added, and the solve continues from there.
 """
 
 from __future__ import annotations
@@ -22,21 +22,27 @@ from fastmove.planner.candidate import Candidate
 from fastmove.planner.context import PlanningContext, timed
 from fastmove.trajectory.trajectory import Phase, Trajectory
 
-STRETCH_MAX = 2e-3  # a longer stretch than this is worth new samples where it comes from …
-HOT_ROUNDS = 3  # … this many times
-PENALTY_GROWTH, PENALTY_MAX = 3.0, 27.0  # of the price of a lack of clearance, from round to round
-ROUNDS = 6
-BACKOFF_GROWTH = 5.0  # … and its growth where the certificate still finds more
-BESIDE_FAILURE, POINTS = 0.006, 7  # samples where a certificate fails: this far beyond what fails [s], and how many
-COARSE, FINE = 4e-3, 1e-3  # grids on which a duration is fixed [s]
+STRETCH_MAX = 2e-3  # Relative stretch of the duration above which samples are added where it comes from.
+HOT_ROUNDS = 3  # Maximum number of rounds that add samples because of a stretch.
+PENALTY_GROWTH = 3.0  # Factor on the penalty of clearance violations from round to round.
+PENALTY_MAX = 27.0  # Maximum scale of the penalty of clearance violations.
+ROUNDS = 6  # Number of rounds in which the motion is certified and repaired, HOT_ROUNDS not counted.
+BACKOFF_GROWTH = 5.0  # Factor on the backoff from limits where a certificate fails but asks for no new samples.
+BESIDE_FAILURE = 0.006  # Time by which new samples reach beyond either end of a failing interval [s].
+POINTS = 7  # Number of new samples for each failing interval.
+COARSE = 4e-3  # Step of the coarse time grid on which a duration is determined [s].
+FINE = 1e-3  # Step of the fine time grid on which a duration is determined [s].
 
 
 @dataclass(frozen=True)
 class CertifiedRefinement:
-    """Attributes:
-    solve: goes on from a motion: (transcription, samples, free control points, duration, trust region, options of the
-        optimiser) -> the motion found, or None.
-    fine: step tolerance of solves.
+    """Refines a candidate until its certificate is ok.
+
+    Attributes:
+        shop: What all work on the problem shares.
+        solve: Function that continues from a motion: (transcription, samples, free control points, duration, trust-region
+            radius, further fields of the `SqpProblem`) -> the motion found, or None.
+        fine: Relative step tolerance of solves.
     """
 
     shop: PlanningContext
@@ -44,26 +50,31 @@ class CertifiedRefinement:
     fine: float
 
     def certified(self, draft: Candidate) -> tuple[Trajectory, Certificate, Iterate]:
-        """Certify; where it fails, add samples there (or keep further from the limit) and solve on.
+        """Certifies a candidate; where that fails, adds samples there (or keeps further from the limits) and continues the solve.
+
+        Args:
+            draft: Candidate to begin with.
 
         Returns:
-            the last motion tried, its certificate, and the control points that it is of.
+            The last motion tried, its certificate, which need not be ok, and the iterate that it comes from.
         """
         point, transcription, samples = draft.point, draft.transcription, draft.samples
-        shrink, penalty_scale = LIMIT_BACKOFF, 1.0
+        backoff, penalty_scale = LIMIT_BACKOFF, 1.0
         last: tuple[Trajectory, Certificate, Iterate] | None = None
         attempts_left = HOT_ROUNDS
         for _ in range(ROUNDS + HOT_ROUNDS):
             with timed(self.shop.timings, "stretch"):
-                duration = self._dense_duration(point, transcription, shrink)
-                hot = self._hot_spots(point, transcription) if duration > (1 + STRETCH_MAX) * point.duration else np.zeros(0)
-            if len(hot) and attempts_left > 0:
+                duration = self._dense_duration(point, transcription, backoff)
+                hot_spots = (
+                    self._hot_spots(point, transcription) if duration > (1 + STRETCH_MAX) * point.duration else np.zeros(0)
+                )
+            if len(hot_spots) and attempts_left > 0:
                 attempts_left -= 1
                 with timed(self.shop.timings, "optimise"):
-                    samples = samples.added(hot, np.zeros(0))
-                    again = self.solve(transcription, samples, point.free, duration, 0.05, step_tolerance=self.fine)
-                if again is not None and again.duration < duration:
-                    point, samples = again.point, again.samples
+                    samples = samples.added(hot_spots, np.zeros(0))
+                    continued = self.solve(transcription, samples, point.free, duration, 0.05, step_tolerance=self.fine)
+                if continued is not None and continued.duration < duration:
+                    point, samples = continued.point, continued.samples
                     continue
             with timed(self.shop.timings, "stretch"):
                 trajectory = self._trajectory(point, transcription, duration)
@@ -72,27 +83,32 @@ class CertifiedRefinement:
             last = trajectory, certificate, point
             if certificate.ok:
                 break
-            stated = [constraint.kind.name for constraint in self.shop.problem.path_constraints]
-            effort, clearance = _missing(certificate, duration, transcription.at_rest, stated)
+            path_kinds = [constraint.kind.name for constraint in self.shop.problem.path_constraints]
+            effort, clearance = _missing(certificate, duration, transcription.at_rest, path_kinds)
             if len(effort) + len(clearance) == 0:
-                shrink *= BACKOFF_GROWTH
+                backoff *= BACKOFF_GROWTH
                 continue
             with timed(self.shop.timings, "optimise"):
                 samples = samples.added(effort, clearance)
-                again = self.solve(
+                continued = self.solve(
                     transcription, samples, point.free, duration, 0.02, penalty_scale=penalty_scale, step_tolerance=self.fine
                 )
             penalty_scale = min(penalty_scale * PENALTY_GROWTH, PENALTY_MAX)
-            if again is None or np.array_equal(again.point.free, point.free):
+            if continued is None or np.array_equal(continued.point.free, point.free):
                 break
-            point, samples = again.point, again.samples
+            point, samples = continued.point, continued.samples
         assert last is not None
         return last
 
     def _dense_duration(self, point: Iterate, transcription: Transcription, shrink: float) -> float:
-        """Smallest duration at which the motion satisfies every limit on a fine grid, its speeds exactly.
+        """Returns the smallest duration [s] at which the motion satisfies all limits on a fine grid, and speed limits everywhere.
 
-        A coarse grid first: where it uses no effort beyond 90 %, a finer one would not either.
+        A coarse grid comes first: where no effort on it is beyond 90 % of its limit, none on a finer grid would be at its limit.
+
+        Args:
+            point: The motion.
+            transcription: Transcription of the motion.
+            shrink: Relative distance kept from torque, torque rate and hold limits.
         """
         if not transcription.at_rest:
             return point.duration
@@ -101,18 +117,18 @@ class CertifiedRefinement:
         )
         extremes = transcription.polynomial(point.free, point.duration).derivative().extremes()
         speed = np.maximum(np.abs(extremes.low), np.abs(extremes.high)) / strict.velocity
-        least = 1.0 if transcription.moving else 0.0  # where obstacles move a motion may be waiting: no faster than it is
-        fastest = point.duration * max(float(speed.max()), least)
+        least_ratio = 1.0 if transcription.moving else 0.0  # Where obstacles move the motion may be waiting: it gets no faster.
+        fastest = point.duration * max(float(speed.max()), least_ratio)
         for step in (COARSE, FINE):
             dense = ConstraintGrid.dense(transcription.basis, transcription.with_rate, int(np.ceil(point.duration / step)))
-            flow = strict.flow(dense, strict.points(point.free, point.duration), point.duration)
-            fastest = max(fastest, strict.shortest(flow))
-            if strict.effort_utilisation(flow) < 0.9:
+            values = strict.flow(dense, strict.points(point.free, point.duration), point.duration)
+            fastest = max(fastest, strict.shortest(values))
+            if strict.effort_utilisation(values) < 0.9:
                 break
         return fastest
 
     def _hot_spots(self, point: Iterate, transcription: Transcription) -> Array:
-        """s of the worst points between samples where torque or hold would ask for a longer duration."""
+        """Returns the parameters s (K,) of the worst points where torque, hold or path constraints ask for a longer duration."""
         dense = ConstraintGrid.dense(transcription.basis, transcription.with_rate, int(np.ceil(point.duration / COARSE)))
         efforts = transcription.dynamics.efforts(
             *transcription.states(dense.b_effort, transcription.points(point.free, point.duration), point.duration)
@@ -126,6 +142,7 @@ class CertifiedRefinement:
         return dense.effort[peaks]
 
     def _trajectory(self, point: Iterate, transcription: Transcription, duration: float) -> Trajectory:
+        """Returns the motion run in another duration [s], with the least grip force that holds it."""
         points = transcription.points(point.free, duration)
         forces = [self._gentlest(transcription, points, duration, k) for k in range(len(self.shop.problem.holds))]
         openings = [held.width for held in self.shop.problem.holds]
@@ -134,7 +151,16 @@ class CertifiedRefinement:
         )
 
     def _gentlest(self, transcription: Transcription, points: Array, duration: float, hold: int) -> float:
-        """Least grip force in its range that holds this motion: S falls as 1/F, so the largest was right to plan with."""
+        """Returns the least grip force [N] in its range that holds a motion.
+
+        S falls as 1/F, so the largest force was right to plan with.
+
+        Args:
+            transcription: Transcription of the motion.
+            points: Control points of the motion (size, n) [rad].
+            duration: Duration of the motion [s].
+            hold: Index of the hold.
+        """
         held = self.shop.problem.holds[hold]
         low, high = (float(x) for x in held.grasp.grip_force)
         if low == high or not self.shop.problem.hold_active:
@@ -147,21 +173,24 @@ class CertifiedRefinement:
 
 
 def _missing(certificate: Certificate, duration: float, at_rest: bool, stated: list[str]) -> tuple[Array, Array]:
-    """s of new samples (effort, clearance) where a certificate fails.
+    """Returns the parameters s of new samples (effort (K,), clearance (L,)) where a certificate fails.
 
-    Between rests a torque or hold that fails between samples is answered by a longer duration instead.
+    Between rests, torque or hold that fails between samples gets a longer duration instead.
 
     Args:
-        stated: kinds of path constraints.
+        certificate: Certificate of the motion.
+        duration: Duration of the motion [s].
+        at_rest: Whether the motion starts at rest.
+        stated: Names of the kinds of path constraints.
     """
     kinds, profile = certificate.kinds, certificate.profile
     clearance, effort = np.zeros(0), np.zeros(0)
     failing = np.nonzero(profile["clearance"] < 0)[0] if "clearance" in profile else np.zeros(0, dtype=int)
     if len(failing):
         clearance = _around(_split(profile["clearance_time"][failing], 0.02), duration)
-    lane = profile.get("corridor", np.zeros(0))
-    if np.any(lane < 0):
-        clearance = np.concatenate([clearance, _around(_split(profile["corridor_time"][lane < 0], 0.005), duration)])
+    corridor = profile.get("corridor", np.zeros(0))
+    if np.any(corridor < 0):
+        clearance = np.concatenate([clearance, _around(_split(profile["corridor_time"][corridor < 0], 0.005), duration)])
     if len(clearance) == 0:
         clearance = np.array([e.time_s for k in ("clearance", "allowed_contact", "corridor") if (e := kinds.get(k)) and not e.ok])
     if not at_rest:
@@ -177,19 +206,25 @@ def _missing(certificate: Certificate, duration: float, at_rest: bool, stated: l
 
 
 def _around(runs: list[Array], duration: float) -> Array:
-    """Times within and beside every run of times, close to each other: what fails between two samples moves to the sides of a
-    third one."""
-    found = [np.linspace(run[0] - BESIDE_FAILURE, run[-1] + BESIDE_FAILURE, POINTS) for run in runs]
-    return np.unique(np.clip(np.concatenate(found), 0.0, duration))
+    """Returns closely spaced times (K,) [s] within and beside every run of times.
+
+    Samples beside a failure are needed, since what fails between two samples moves to the sides of a third one between them.
+
+    Args:
+        runs: Runs of times in ascending order [s].
+        duration: Duration of the motion [s].
+    """
+    times = [np.linspace(run[0] - BESIDE_FAILURE, run[-1] + BESIDE_FAILURE, POINTS) for run in runs]
+    return np.unique(np.clip(np.concatenate(times), 0.0, duration))
 
 
 def _runs(times: Array, gap: float) -> Array:
-    """First, middle and last time of every run."""
+    """Returns the first, middle and last time (K,) [s] of every run of times without a gap above `gap` [s]."""
     return np.unique([t for run in _split(times, gap) for t in (run[0], run[len(run) // 2], run[-1])])
 
 
 def _split(times: Array, gap: float) -> list[Array]:
-    """Runs of times with no gap above `gap` [s]."""
+    """Splits times (N,) [s] into runs without a gap above `gap` [s]."""
     if len(times) == 0:
         return []
     times = np.unique(times)

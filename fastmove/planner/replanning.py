@@ -1,8 +1,8 @@
-"""A changed plan in flight: from where the arm will be, to the same goal or another, in the scene as it is now; else a held stop.
+"""Replanning in motion: from where the arm will be to the same goal or another, in the scene as it is now; else a held stop.
 
-Warm: what is left of the motion is the first guess, on what is left of its breakpoints, so where nothing is in its way it is
-certified as it is.  A moved goal bends the guess towards itself.  Where that leads nowhere the usual search goes on from the
-moving start; where that fails, too, the arm stops: a certified motion to where its joints come to rest by themselves.
+Warm start: the remaining motion is the initial guess, on its remaining breakpoints.  Where nothing is in its way it is
+certified as it is; a moved goal bends it towards itself.  Where that leads nowhere, the usual search starts from the moving
+state.  Where that fails too, the arm stops: a certified motion leads to where its joints come to rest when they brake.
 """
 
 from __future__ import annotations
@@ -37,24 +37,25 @@ from fastmove.solution.solution import Solution, Status
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.trajectory import Trajectory
 
-WARM_RADIUS = 0.1  # trust region of the first step [rad]
-WARM_STEPS = 8
-WARM_CONES_FROM = 0.95  # use of the hold from which a warm start sees its cones: most changes in flight leave it alone
-LONGER = 1.02  # than the bound, where the goal moved
-LEAST_LEFT = 1e-3  # of a motion, for anything to be changed about it [s]
-BRAKE_GRID = 1e-3  # on which the corridor of the start is looked for [s]
-BRAKES = (1.0, 0.7, 0.45)  # shares of acceleration and jerk with which the joints come to rest, tried in this order
-STOPPED = 1e-2  # step tolerance of a stop: found soon is worth more than a little shorter
+WARM_RADIUS = 0.1  # Initial trust-region radius of a warm start [rad].
+WARM_STEPS = 8  # Maximum number of subproblems of a warm start.
+WARM_CONES_FROM = 0.95  # Utilisation of the hold from which a warm start includes its cones.
+LONGER = 1.02  # Minimum ratio of the initial guess's duration to the lower bound where the goal moved.
+LEAST_LEFT = 1e-3  # Minimum remaining duration of a motion that can be replanned [s].
+BRAKE_GRID = 1e-3  # Step of the time grid on which the end of the start's corridors is looked for [s].
+BRAKES = (1.0, 0.7, 0.45)  # Shares of acceleration and jerk limits with which the joints brake, in the order tried.
+STOPPED = 1e-2  # Relative step tolerance of a stop.
 
 
 @dataclass(frozen=True)
 class Replan:
-    """What became of a motion that was asked to change.
+    """Result of replanning a motion.
 
     Attributes:
-        solution: certified from the state at `at`, to be spliced in there (`Execution.splice`), or not certified: then nothing
-            is, not even a stop, and the arm must be stopped by its driver.
-        stops: whether it ends in a held stop short of the goal, certified until the arm stands: what moves may come after that.
+        solution: Solution from the state at `at`, to be spliced in there (`Execution.splice`).  Where it is not certified, not
+            even a stop could be, and the driver must stop the arm.
+        stops: Whether it ends in a held stop short of the goal.  A stop is certified until the arm stands; moving obstacles may
+            come after that.
     """
 
     solution: Solution
@@ -64,14 +65,17 @@ class Replan:
 def replan(
     solution: Solution, at: float, scene: Scene | None = None, goal: Goal | None = None, options: Options | None = None
 ) -> Replan:
-    """A new motion from where this one will be at time `at`.
+    """Plans a new motion from where a motion will be at time `at`.
 
     Args:
-        at: time in the solution's trajectory; as far ahead as planning takes [s].
-        scene, goal: as they are now; default as they were.  Obstacles that move do so by the clock of the old motion.
+        solution: Solution with the old motion.
+        at: Time in the old motion, as far ahead as planning takes [s].
+        scene: Scene as it is now, in which obstacles move by the clock of the old motion; None means unchanged.
+        goal: Goal as it is now; None means unchanged.
+        options: Options of the planner; None means the defaults.
 
     Raises:
-        InputError: the solution has no motion, `at` is outside it, or a corridor of the start is not left yet.
+        InputError: The solution has no motion, `at` is outside it, or a corridor of the start is not left yet.
     """
     begin = time.perf_counter()
     if solution.trajectory is None:
@@ -80,27 +84,36 @@ def replan(
         raise InputError("at", f"is {at} s; allowed: inside the motion, above 0 to {solution.duration - LEAST_LEFT:.3f} s")
     old, trajectory = solution.problem, solution.trajectory
     start = State(*(trajectory.sample(at, order) for order in range(3)))
-    where = _corridors_left(solution, at, scene or old.scene).after(at)
-    problem = old.with_(start=start, scene=where, goal=goal or _same_goal(old, trajectory))
-    found = _warm(problem, trajectory, at)
-    if found is None:
-        found = _cold(problem, options)
-    stops = found is None
+    scene_from_there = _corridors_left(solution, at, scene or old.scene).after(at)
+    problem = old.with_(start=start, scene=scene_from_there, goal=goal or _same_goal(old, trajectory))
+    new_solution = _warm(problem, trajectory, at)
+    if new_solution is None:
+        new_solution = _cold(problem, options)
+    stops = new_solution is None
     if stops:
-        found = _stopped(problem, options)
-    if found is None:
-        found = Solution(problem, Status.NO_PATH, "neither a motion to the goal nor a stop could be certified")
-    timings = found.timings | {"total": time.perf_counter() - begin}
-    return Replan(replace(found, timings=timings), stops)
+        new_solution = _stopped(problem, options)
+    if new_solution is None:
+        new_solution = Solution(problem, Status.NO_PATH, "neither a motion to the goal nor a stop could be certified")
+    timings = new_solution.timings | {"total": time.perf_counter() - begin}
+    return Replan(replace(new_solution, timings=timings), stops)
 
 
 def _same_goal(old: TransferProblem, trajectory: Trajectory) -> Goal:
-    """Where the motion ends now; of a region this one configuration in it."""
+    """Returns the goal with only the configuration at which the motion ends."""
     return replace(old.goal, configurations=trajectory.position(trajectory.duration)[None])
 
 
 def _corridors_left(solution: Solution, at: float, scene: Scene) -> Scene:
-    """The scene without corridors of the start, once they are behind."""
+    """Returns the scene without the corridors of the start.
+
+    Args:
+        solution: Solution with the old motion.
+        at: Time at which the new motion begins [s].
+        scene: Scene as it is now.
+
+    Raises:
+        InputError: A corridor of the start is not left at that time.
+    """
     lengths = [c.length for c in solution.problem.corridors if c.at == "start"]
     if lengths and solution.problem.holds:
         time, moved = _way_of_grasps(solution, at)
@@ -112,7 +125,7 @@ def _corridors_left(solution: Solution, at: float, scene: Scene) -> Scene:
 
 
 def _way_of_grasps(solution: Solution, at: float) -> tuple[Array, Array]:
-    """Times (N,) from `at` on, and how far the origin of every grasp is then from where it was at the start (N, holds) [m]."""
+    """Returns times (N,) [s] from `at` on, and the distances (N, holds) [m] of each grasp's origin from where it started."""
     assembly, trajectory = assemble(solution.problem), solution.trajectory
     assert trajectory is not None
     time = np.concatenate(
@@ -124,57 +137,72 @@ def _way_of_grasps(solution: Solution, at: float) -> tuple[Array, Array]:
 
 
 def _task(problem: TransferProblem, goal: Array) -> GoalPlanner:
+    """Builds the planner for one goal configuration (n,) [rad]."""
     shop, bound = PlanningContext.of(problem), lower_bound(problem.start, goal, problem.limit_set)
     return GoalPlanner(shop, goal, bound, shop.collision.ends(np.array(problem.start.q), goal), 0)
 
 
 def _nearest_goal(problem: TransferProblem, end: Array) -> TransferProblem:
-    """With one goal configuration, the one nearest to where the motion ended before."""
+    """Returns the problem with only the goal configuration that is nearest to where the old motion ends (n,) [rad]."""
     if len(problem.goal.configurations) == 0:
         problem = with_goal_configurations(problem, 0)
-    found = np.array(problem.goal.configurations)
-    nearest = found[int(np.argmin(np.abs(found - end).max(axis=1)))]
+    goals = np.array(problem.goal.configurations)
+    nearest = goals[int(np.argmin(np.abs(goals - end).max(axis=1)))]
     return problem.with_(goal=replace(problem.goal, configurations=nearest[None]))
 
 
 def _warm(problem: TransferProblem, trajectory: Trajectory, at: float) -> Solution | None:
-    """What is left of the motion, mended; None where that leads to no certificate."""
+    """Plans with the remaining old motion as the initial guess; None where that leads to no certified motion.
+
+    Args:
+        problem: Problem from the state at `at`.
+        trajectory: The old motion.
+        at: Time in the old motion at which the new one begins [s].
+    """
     end = trajectory.position(trajectory.duration)
     try:
         problem = _nearest_goal(problem, end)
         goal = np.array(problem.goal.configurations[0])
         same, left = np.array_equal(goal, end), trajectory.duration - at
-        if same and (kept := _unchanged(problem, trajectory, at)) is not None:
-            return Solution.of(problem, *kept, lower_bound(problem.start, goal, problem.limit_set).duration)
-        task = _task(problem, goal)
+        if same and (unchanged := _unchanged(problem, trajectory, at)) is not None:
+            return Solution.of(problem, *unchanged, lower_bound(problem.start, goal, problem.limit_set).duration)
+        goal_planner = _task(problem, goal)
     except FastMoveError:
         return None
-    if same and task.shop.collision.margins_at(goal, task.ends):  # something stands there now: nothing to bend
+    if same and goal_planner.shop.collision.margins_at(goal, goal_planner.ends):  # Something stands at the goal now.
         return None
     times = trajectory.motion().times
     early = early_breakpoints(problem.start, problem.limit_set)
     basis = SplineBasis(warm_breakpoints((times[times > at] - at) / left, early / left, left))
-    transcription = Transcription(problem, task.shop.dynamics, problem.start, goal, basis, LIMIT_BACKOFF)
+    transcription = Transcription(problem, goal_planner.shop.dynamics, problem.start, goal, basis, LIMIT_BACKOFF)
     free = _remaining_control_points(trajectory, at, basis, transcription, goal - end)
-    duration = left if same else max(left, LONGER * task.bound.duration)
-    return _solve_from(task, transcription, free, duration)
+    duration = left if same else max(left, LONGER * goal_planner.bound.duration)
+    return _solve_from(goal_planner, transcription, free, duration)
 
 
 def _solve_from(
     task: GoalPlanner, transcription: Transcription, free: Array, duration: float, tolerance: float = STEP_TOLERANCE
 ) -> Solution | None:
-    """What a few steps make of a guess; None where that is not certified."""
+    """Solves a few subproblems from an initial guess; None where the result is not certified.
+
+    Args:
+        task: Planner for the goal.
+        transcription: Transcription of the motion.
+        free: Free control points of the initial guess (n_free, n) [rad].
+        duration: Duration of the initial guess [s].
+        tolerance: Relative step tolerance.
+    """
     samples = ConstraintGrid.standard(transcription.basis, transcription.with_rate, near_speed_limit=True)
     options = {"max_steps": WARM_STEPS, "cones_from": WARM_CONES_FROM, "step_tolerance": tolerance}
-    draft = task.solve(transcription, samples, free, duration, WARM_RADIUS, **options)
-    if draft is None:
+    candidate = task.solve(transcription, samples, free, duration, WARM_RADIUS, **options)
+    if candidate is None:
         return None
-    result = task.certified(draft)
+    result = task.certified(candidate)
     return Solution.of(task.problem, *result, task.bound.duration) if result[1].ok else None
 
 
 def _unchanged(problem: TransferProblem, trajectory: Trajectory, at: float) -> tuple[Trajectory, Certificate] | None:
-    """What is left of the motion as it is, where nothing has come into its way."""
+    """Returns the remaining motion, unchanged, with its certificate; None where that is not ok."""
     rest = trajectory.after(at)
     certificate = certify(problem, rest)
     return (rest, certificate) if certificate.ok else None
@@ -183,7 +211,15 @@ def _unchanged(problem: TransferProblem, trajectory: Trajectory, at: float) -> t
 def _remaining_control_points(
     trajectory: Trajectory, at: float, basis: SplineBasis, transcription: Transcription, shift: Array
 ) -> Array:
-    """Free control points of what is left, bent smoothly towards a goal that has moved by `shift`."""
+    """Returns the free control points (n_free, n) [rad] of the remaining motion, bent smoothly towards a goal that has moved.
+
+    Args:
+        trajectory: The old motion.
+        at: Time in the old motion at which the new one begins [s].
+        basis: Spline basis of the new motion.
+        transcription: Transcription of the new motion, with its fixed control points.
+        shift: Displacement of the goal configuration (n,) [rad].
+    """
     left = trajectory.duration - at
     s = np.unique(
         np.concatenate([np.linspace(a, b, 5) for a, b in zip(basis.breakpoints[:-1], basis.breakpoints[1:], strict=True)])
@@ -196,36 +232,42 @@ def _remaining_control_points(
 
 
 def _cold(problem: TransferProblem, options: Options | None) -> Solution | None:
-    """The usual plan from the moving start."""
+    """Plans from the moving start as usual; None where no motion is certified."""
     try:
-        found = Planner(options).plan(problem)
+        solution = Planner(options).plan(problem)
     except FastMoveError:
         return None
-    return found if found.ok else None
+    return solution if solution.ok else None
 
 
 def _stopped(problem: TransferProblem, options: Options | None) -> Solution | None:
-    """A certified stop: to where the joints come to rest when they brake, all together, with a share of what they can; of those
-    the first that a few steps certify, else the first that the usual plan does."""
-    for way in (_braked, lambda stop: _cold(stop, options)):
+    """Plans a certified stop, to where the joints come to rest when all brake with a share of their limits; None where none is.
+
+    The first share for which a few subproblems give a certified stop is taken, else the first for which the usual plan does.
+
+    Args:
+        problem: Problem from the moving start.
+        options: Options of the planner.
+    """
+    for plan_stop in (_braked, lambda stop: _cold(stop, options)):
         for share in BRAKES:
             try:
                 rest = braking(problem.start, problem.limit_set, share)
-                found = way(problem.with_(goal=Goal(rest[None], opens_hand=False)))
+                solution = plan_stop(problem.with_(goal=Goal(rest[None], opens_hand=False)))
             except FastMoveError:
                 continue
-            if found is not None:
-                return replace(found, detail=f"the arm stops, holding, after {found.duration:.3f} s")
+            if solution is not None:
+                return replace(solution, detail=f"the arm stops, holding, after {solution.duration:.3f} s")
     return None
 
 
 def _braked(problem: TransferProblem) -> Solution | None:
-    """A few steps from Ruckig's own motion to where the arm shall stop."""
+    """Solves a few subproblems from Ruckig's own motion to where the arm shall stop; None where that is not certified."""
     (rest,) = np.array(problem.goal.configurations)
-    task = _task(problem, rest)
-    if task.shop.checks.refusal(rest) is not None:
+    goal_planner = _task(problem, rest)
+    if goal_planner.shop.checks.refusal(rest) is not None:
         return None
-    basis = switch_basis(task.bound, at_rest=False, early=task.early)
-    transcription = Transcription(problem, task.shop.dynamics, problem.start, rest, basis, LIMIT_BACKOFF)
+    basis = switch_basis(goal_planner.bound, at_rest=False, early=goal_planner.early)
+    transcription = Transcription(problem, goal_planner.shop.dynamics, problem.start, rest, basis, LIMIT_BACKOFF)
     free, duration = moving_guess(problem.start, rest, problem.limit_set, basis)
-    return _solve_from(task, transcription, free, duration, STOPPED)
+    return _solve_from(goal_planner, transcription, free, duration, STOPPED)

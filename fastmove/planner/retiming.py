@@ -1,9 +1,9 @@
-"""retime(problem, path) -> Solution: keep the path, go along it as fast as every limit and the hold allow.
+"""Retiming: the fastest motion along a given path that all limits and the hold allow.
 
 The motion is q(t) = f(σ(t)) for a given curve f.  Its spline passes through f(σ_i) at the Greville sites of its free control
 points, so P = A⁻¹ f(σ) with A the basis there, and the unknowns of the optimisation are the σ_i alone: D = A⁻¹ diag(f'(σ)) δσ.
-Every row and cone of the full problem is kept, jerk, torque rate and hold included; between the sites the spline leaves the
-path by a term of fourth order, which `deviation` measures.
+Every row and cone of the full problem is kept, jerk, torque rate and hold included.  Between the sites the spline leaves the path
+by a term of fourth order, which `deviation` measures.
 
 Time-optimal path parametrisation (Bobrow 1985; Verscheure 2009; Pham & Pham, TOPP-RA 2018) with second-order cones and jerk.
 """
@@ -39,68 +39,91 @@ from fastmove.solution.solution import Solution, Status
 from fastmove.trajectory.path_curve import PathCurve
 from fastmove.trajectory.trajectory import Trajectory
 
-SPANS = 22  # of the time law, beside the switching times of the slowest joint
-ENDS = 1e-6  # a path begins and ends this near the problem's ends [rad]
-STEPS_MAX = 60
-NEGLIGIBLE = 3e-3
-REST_SAMPLES = 201  # of the path, at which it must bear the item at rest
+SPANS = 22  # Number of spans of the cosine breakpoints added to the switching times of the slowest joint.
+ENDS = 1e-6  # Maximum difference of every joint between an end of the path and that of the problem [rad].
+STEPS_MAX = 60  # Maximum number of subproblems.
+NEGLIGIBLE = 3e-3  # Magnitude up to which entries of the inverse design matrix are left out of slopes.
+REST_SAMPLES = 201  # Number of samples of the path at which it must be held at rest.
 
 
 class _Chart:
-    """Control points of a basis from places σ at its inner Greville sites."""
+    """Map from positions σ on a path at the inner Greville sites to the free control points of a spline, and back.
+
+    Args:
+        way: The path.
+        transcription: Transcription of the motion along it.
+
+    Attributes:
+        design_matrix: Basis at the inner Greville sites (n_free, size).
+        inverse_design: Inverse of its columns for the free control points (n_free, n_free).
+        fixed: Share of the fixed control points in the positions at the sites (n_free, n) [rad].
+    """
 
     def __init__(self, way: PathCurve, transcription: Transcription) -> None:
         self.way, self.transcription = way, transcription
         self.design_matrix = transcription.basis.design_matrix(transcription.basis.greville())[3:-3]
         self.inverse_design = np.linalg.inv(self.design_matrix[:, 3:-3])
-        self._near = np.where(
-            np.abs(self.inverse_design) > NEGLIGIBLE, self.inverse_design, 0.0
-        )  # for slopes: sparse rows solve faster
+        # Slopes use only entries that are not negligible: sparse rows solve faster.
+        self._near = np.where(np.abs(self.inverse_design) > NEGLIGIBLE, self.inverse_design, 0.0)
         fixed = np.zeros((transcription.basis.size, transcription.n))
         fixed[:3], fixed[-3:] = transcription.start.q, transcription.goal
         self.fixed = self.design_matrix @ fixed
 
     def free(self, sigma: Array) -> Array:
+        """Returns the free control points (n_free, n) [rad] for positions σ (n_free,)."""
         return np.asarray(self.inverse_design @ (self.way.at(sigma) - self.fixed))
 
     def places(self, free: Array) -> Array:
+        """Returns the positions σ (n_free,) for free control points (n_free, n) [rad]."""
         return self.way.nearest(self.design_matrix[:, 3:-3] @ free + self.fixed)
 
     def slope(self, sigma: Array) -> Array:
-        """(n_free·n, n_free) of the control points, row by row, with respect to σ."""
+        """Returns the derivative (n_free·n, n_free) [rad] of the free control points, row by row, with respect to σ."""
         return np.asarray(self._near[:, None, :] * self.way.slope(sigma).T[None]).reshape(-1, len(sigma))
 
 
 @dataclass(frozen=True)
 class _AlongPath(SqpProblem):
-    """The solver loop with steps along the way only."""
+    """SQP problem whose steps lead along a path only.
+
+    Attributes:
+        way: The path.
+    """
 
     way: PathCurve | None = None
 
     def step(self, here: Linearization, radius: float, decrease: float, cones: bool) -> Step | None:
+        """Solves one subproblem over changes of σ; None where the solver fails."""
         assert self.way is not None
         full = Subproblem(self.transcription, self.samples, here, radius, self.range(here, decrease), cones)
         chart = _Chart(self.way, self.transcription)
         sigma = chart.places(here.free)
         slope = chart.slope(sigma)
-        room = radius / np.maximum(np.abs(self.way.slope(sigma)).max(axis=1), 1e-3)
-        found = solve_program(_reduced(full.program(), slope, sigma, room), 1e-6)
-        if found is None:
+        step_bound = radius / np.maximum(np.abs(self.way.slope(sigma)).max(axis=1), 1e-3)
+        unknowns = solve_program(_reduced(full.program(), slope, sigma, step_bound), 1e-6)
+        if unknowns is None:
             return None
-        change, rest = found[: len(sigma)], found[len(sigma) :]
-        step = full.step(np.concatenate([slope @ change, rest]))
+        change, other_unknowns = unknowns[: len(sigma)], unknowns[len(sigma) :]
+        step = full.step(np.concatenate([slope @ change, other_unknowns]))
         moved = np.maximum.accumulate(np.clip(sigma + change, 0.0, 1.0))
         return replace(step, change=chart.free(moved) - chart.free(sigma))
 
 
 def _reduced(program: ConicProgram, slope: Array, sigma: Array, step_bound: Array) -> ConicProgram:
-    """The program with D = slope δσ, and σ in order."""
+    """Returns the program with the changes of the control points replaced by slope·δσ, and σ kept in order.
+
+    Args:
+        program: Program over changes of all control points.
+        slope: Derivative of the control points with respect to σ (n_free·n, n_free) [rad].
+        sigma: Positions σ (n_free,).
+        step_bound: Largest change of each position (n_free,).
+    """
     size, count = slope.shape
 
     def columns(matrix: Array) -> Array:
         return np.hstack([matrix[:, :size] @ slope, matrix[:, size:]])
 
-    turned = sparse.block_diag([slope, sparse.identity(len(program.linear) - size)], format="csc")
+    substitution = sparse.block_diag([slope, sparse.identity(len(program.linear) - size)], format="csc")
     order = np.zeros((count - 1, program.rows.shape[1] - size + count))
     order[np.arange(count - 1), np.arange(count - 1)] = 1.0
     order[np.arange(count - 1), np.arange(1, count)] = -1.0
@@ -113,14 +136,22 @@ def _reduced(program: ConicProgram, slope: Array, sigma: Array, step_bound: Arra
         np.concatenate([program.bound, np.diff(sigma)]),
         np.concatenate([-step_bound, program.lower[tail]]),
         np.concatenate([step_bound, program.upper[tail]]),
-        None if cones is None else replace(cones, matrix=cones.matrix @ turned),
-        None if program.equal is None else program.equal @ turned,
+        None if cones is None else replace(cones, matrix=cones.matrix @ substitution),
+        None if program.equal is None else program.equal @ substitution,
         program.pairs,
     )
 
 
 class _PathPlanner(GoalPlanner):
-    """One goal, one way: a draft has converged and is certified like any other."""
+    """Planner for one goal along one path, whose result is certified like any other.
+
+    Args:
+        shop: What all work on the problem shares.
+        goal: Goal configuration (n,) [rad].
+        bound: Kinematic lower bound to this goal.
+        ends: What may touch at the two ends of the motion.
+        way: The path.
+    """
 
     def __init__(self, shop: PlanningContext, goal: Array, bound: Bound, ends: Ends, way: PathCurve) -> None:
         super().__init__(shop, goal, bound, ends, 0)
@@ -128,7 +159,10 @@ class _PathPlanner(GoalPlanner):
         self.padding = 0.0
 
     def along(self) -> Candidate:
-        """The fastest motion along the way; first guess: the way's own timing, else an even one eased at both ends."""
+        """Solves for the fastest motion along the path.
+
+        The initial guess has the path's own timing, else an even one that is eased at both ends.
+        """
         basis = switch_basis(self.knots).refined(cosine_breakpoints(SPANS))
         transcription = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, basis, LIMIT_BACKOFF)
         samples = ConstraintGrid.standard(basis, transcription.with_rate)
@@ -140,24 +174,26 @@ class _PathPlanner(GoalPlanner):
     def solve(
         self, transcription: Transcription, samples: ConstraintGrid, free: Array, duration: float, radius: float, **options: Any
     ) -> Candidate:
-        optimiser = _AlongPath(
+        """Optimises a motion along the path; see `GoalPlanner.solve`, whose further options are not used."""
+        sqp_problem = _AlongPath(
             transcription, samples, self.shop.collision, self.ends, self.bound.duration, 0.0, STEPS_MAX, way=self.way
         )
-        return Candidate(0, run(optimiser, free, duration, radius)[0], transcription, samples)
+        return Candidate(0, run(sqp_problem, free, duration, radius)[0], transcription, samples)
 
 
 def retime(problem: TransferProblem, path: object) -> Solution:
-    """The fastest certified motion along a path.
+    """Plans the fastest certified motion along a path.
 
     Args:
-        path: configurations (K, n_arm) from the problem's start to one of its goals, joined by a cubic spline [rad]; or a
+        problem: Transfer problem whose limits and ends hold.
+        path: Configurations (K, n_arm) [rad] from the problem's start to one of its goals, joined by a cubic spline; or a
             Trajectory, whose geometry is kept.
 
     Returns:
-        A Solution; its certificate is for the problem, clearances included, so a path that touches something is refused.
+        A Solution.  Its certificate is for the problem, clearance included, so a path that touches something is not certified.
 
     Raises:
-        InputError: the path does not lead from the start to a goal, or the start or an obstacle moves.
+        InputError: The path does not lead from the start to a goal, or the start or an obstacle moves.
     """
     begin = time.perf_counter()
     if not problem.start.at_rest:
@@ -179,18 +215,23 @@ def retime(problem: TransferProblem, path: object) -> Solution:
             raise InputError("path", f"does not end at a goal of the problem (within {ENDS:g} rad)")
     shop, bound = PlanningContext.of(problem), lower_bound(problem.start, goal, problem.limit_set)
     timings = shop.timings
-    task = _PathPlanner(shop, goal, bound, shop.collision.ends(np.array(problem.start.q), goal), way)
+    path_planner = _PathPlanner(shop, goal, bound, shop.collision.ends(np.array(problem.start.q), goal), way)
     refusal = shop.checks.path_refusal(way.at(np.linspace(0, 1, REST_SAMPLES)))
     if refusal is not None:
         timings["total"] = time.perf_counter() - begin
         return Solution(problem, Status.NOT_HOLDABLE, refusal, lower_bound=bound.duration, timings=timings)
-    trajectory, certificate = task.certified(task.along())
+    trajectory, certificate = path_planner.certified(path_planner.along())
     timings["total"] = time.perf_counter() - begin
     return Solution.of(problem, trajectory, certificate, bound.duration, timings)
 
 
 def deviation(path: object, trajectory: Trajectory) -> float:
-    """Largest distance of a motion from a path, in the joints' Euclidean norm, on 2,000 samples [rad]."""
+    """Returns the largest distance of a motion from a path, in the Euclidean norm of the joints, at 2,001 samples [rad].
+
+    Args:
+        path: Configurations (K, n_arm) [rad], or a Trajectory, as in `retime`.
+        trajectory: The motion.
+    """
     way = PathCurve.through(path)
     points = trajectory.motion()(np.linspace(0, trajectory.duration, 2001))
     return float(np.linalg.norm(points - way.at(way.nearest(points)), axis=1).max())

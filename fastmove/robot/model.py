@@ -129,7 +129,7 @@ class RobotModel:
         urdf: str | Path,
         srdf: str | Path | None = None,
         packages: Sequence[str | Path] = (),
-        config: str | Path | Mapping[str, object] | None = None,
+        config: str | Path | Mapping[str, object] | CheckedTable | None = None,
     ) -> RobotModel:
         """Reads any robot from its URDF.
 
@@ -158,14 +158,16 @@ class RobotModel:
         except Exception as error:
             raise InputError(str(path), f"is not a URDF that can be read ({str(error).splitlines()[0]})") from error
         table = CheckedTable({}, "")
-        if isinstance(config, Mapping):
+        if isinstance(config, CheckedTable):
+            table = config
+        elif isinstance(config, Mapping):
             table = CheckedTable(dict(config), "robot")
         elif config is not None:
             table = read_toml(Path(config))
         pairs = adjacent_pairs(text)
         if srdf is not None:
             pairs |= srdf_pairs(Path(srdf))
-        beside = path.parent if config is None or isinstance(config, Mapping) else Path(config).parent
+        beside = Path(config).parent if isinstance(config, str | Path) else path.parent
         return _assemble(model, collision_geometry, path, table, pairs, tuple(folders), beside)
 
 

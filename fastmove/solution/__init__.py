@@ -1,1 +1,1 @@
-"""What a plan comes to: status, motion, certificate, and the words for it."""
+"""Solution of a transfer problem: status, motion, certificate, and the text and JSON that describe it."""

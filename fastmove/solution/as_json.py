@@ -1,4 +1,4 @@
-"""What a person reads: the screenful of a solution, and which limit binds when."""
+"""Solution as JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def solution_json(solution: Solution) -> dict[str, object]:
-    """What `plan --json` prints and `bench` writes.  `prices` is empty unless it was asked for."""
+    """Returns a solution as JSON values, as `plan --json` prints it and `bench` writes it.
+
+    Infinities and NaN become null.  `prices` is empty unless prices were asked for.
+    """
     result: dict[str, object] = {
         "status": solution.status.name.lower(),
         "detail": solution.detail or solution.status.value,

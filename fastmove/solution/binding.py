@@ -1,4 +1,4 @@
-"""When a motion is at which limit."""
+"""Intervals of time in which a motion is at a limit."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ from fastmove.certificate.certificate import Certificate
 from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.limit_kinds import names_in
 
-BINDING_FROM = 0.98  # share of a limit from which it counts as binding
-CLEARANCE_FROM = 0.002  # margin of the clearance below which it counts as binding [m]
+BINDING_FROM = 0.98  # Utilisation from which a limit counts as binding.
+CLEARANCE_FROM = 0.002  # Margin of the clearance up to which it counts as binding [m].
 
 
 def binding_intervals(problem: TransferProblem, certificate: Certificate) -> list[dict[str, object]]:
-    """[{kind, name, from_s, to_s}] in order of time: where a limit is used by 98 % or more, a clearance within 2 mm."""
+    """Returns the intervals in which a limit binds, in order of time, as {kind, name, from_s, to_s} with times in [s].
+
+    A limit binds where its utilisation is at least `BINDING_FROM`, clearance where its margin is at most `CLEARANCE_FROM`.
+
+    Args:
+        problem: Transfer problem of the motion.
+        certificate: Certificate of the motion.
+    """
     profile, names = certificate.profile, problem.robot.joint_names
     rows: list[dict[str, object]] = []
     for kind in names_in("joint", "effort"):
@@ -35,6 +42,7 @@ def binding_intervals(problem: TransferProblem, certificate: Certificate) -> lis
 
 
 def _intervals(time: np.ndarray, active: np.ndarray, kind: str, name: str) -> list[dict[str, object]]:
+    """Returns the intervals of times (N,) [s] in which a limit is active (N,); those of a single time are left out."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], active, [False]]).astype(int)))
     return [
         {"kind": kind, "name": name, "from_s": float(time[a]), "to_s": float(time[b - 1])}

@@ -1,4 +1,4 @@
-"""What planning returns: always a Solution, with a status that is a sentence."""
+"""Solution of a transfer problem, with a status that is a sentence, and the text that describes it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fastmove.trajectory.trajectory import Trajectory
 
 
 def limiting_shares(solution: Solution) -> list[tuple[str, float]]:
-    """(limit, share of the duration during which it binds), largest first; empty without a motion."""
+    """Returns each limit that binds with the share of the duration in which it does, largest first; empty without a motion."""
     shares: dict[str, float] = {}
     problem, certificate = solution.problem, solution.certificate
     if certificate is None:
@@ -30,7 +30,7 @@ def limiting_shares(solution: Solution) -> list[tuple[str, float]]:
 
 
 def screenful(solution: Solution) -> str:
-    """Duration, lower bound, what limits the motion, worst margins, times."""
+    """Returns a text about a solution: duration, lower bound, what limits the motion, worst margins and planning times."""
     problem = solution.problem
     lines = [f"{problem.name}: {solution.status.value}"]
     if solution.detail:
@@ -65,7 +65,7 @@ def screenful(solution: Solution) -> str:
 
 
 def robustness(solution: Solution) -> list[str]:
-    """What it costs to hold for all of the set instead of what is believed alone, where both are known."""
+    """Returns a line about what the uncertainty costs; empty where the duration for the nominal values is not known."""
     if not math.isfinite(solution.nominal_duration):
         return []
     price = solution.duration / solution.nominal_duration - 1
@@ -76,7 +76,7 @@ def robustness(solution: Solution) -> list[str]:
 
 
 class Status(Enum):
-    """Outcome of planning; the value is the sentence to show."""
+    """Outcome of planning, whose value is the sentence to show."""
 
     OPTIMAL = "certified; as fast as the kinematic lower bound, so no motion of this arm is faster"
     CERTIFIED = "certified; a local optimum"
@@ -89,12 +89,15 @@ class Status(Enum):
 
 @dataclass(frozen=True)
 class GoalTally:
-    """What became of the goal configurations.
+    """Counts of what became of the goal configurations.
 
     Attributes:
-        total: how many there were;  solved: motions planned;  refused: outside limits, not free or not holdable.
-        slower: never solved, since their lower bound is above the best duration;  left: never solved although they might win.
-        least: least lower bound of those that were solved, or left [s].
+        total: Number of goal configurations.
+        solved: Number for which motions were planned.
+        refused: Number outside limits, in contact, or where the item cannot be held.
+        slower: Number never solved because their lower bound is not below the best duration.
+        left: Number never solved although they might be faster.
+        least: Least lower bound of those that were solved or left [s].
     """
 
     total: int
@@ -105,7 +108,12 @@ class GoalTally:
     least: float = float("inf")
 
     def closed(self, duration: float, bounds: list[float]) -> GoalTally:
-        """Counts the goals from the first unsolved one on; bounds are sorted."""
+        """Returns the tally with the goals counted that are neither solved nor refused.
+
+        Args:
+            duration: Duration of the best motion [s].
+            bounds: Lower bounds of all goals in ascending order [s], in which the solved and refused ones come first.
+        """
         rest = bounds[self.solved + self.refused :]
         left = [b for b in rest if not b >= duration]
         return replace(self, slower=len(rest) - len(left), left=len(left), least=min([self.least, *left]))
@@ -119,16 +127,22 @@ class GoalTally:
 
 @dataclass(frozen=True)
 class Solution:
-    """A plan and the evidence for it.
+    """Result of planning: the motion with its certificate, or the reason why there is none.
 
     Attributes:
-        status: outcome;  detail: the sentence naming the limit in the way, empty on success.
-        trajectory, certificate: None where there is no motion.
-        lower_bound: Ruckig's kinematic bound, least over the goals [s].
-        grip_force: per hold [N];  seed: of the search;  timings: by stage [s].
-        goals: what became of the goal configurations.
-        prices: what a second costs, where it was asked (`Options.explain`).
-        nominal_duration: of a plan for what is believed alone, where it was asked and a set was planned for [s].
+        problem: Transfer problem.
+        status: Outcome of planning.
+        detail: Sentence that names the limit in the way; empty on success.
+        trajectory: The motion; None where there is none.
+        certificate: Certificate of the motion; None where there is no motion.
+        lower_bound: Ruckig's kinematic lower bound, least over the goals [s].
+        grip_force: Grip force per pad, one for each hold [N].
+        seed: Seed of the search.
+        timings: Planning time by stage [s].
+        goals: Counts of what became of the goal configurations.
+        prices: Prices of the limits, where they were asked for (`Options.explain`).
+        nominal_duration: Duration of a plan for the nominal values [s]; nan unless `Options.explain` asked for it and the problem
+            is uncertain.
     """
 
     problem: TransferProblem = field(repr=False)
@@ -152,7 +166,15 @@ class Solution:
         lower_bound: float,
         timings: dict[str, float] | None = None,
     ) -> Solution:
-        """A motion and its certificate, with the sentence about the limit that it misses, if any."""
+        """Builds the solution of a motion and its certificate, with a sentence about the limit that it violates, if any.
+
+        Args:
+            problem: Transfer problem.
+            trajectory: The motion.
+            certificate: Certificate of the motion.
+            lower_bound: Lower bound of the duration [s].
+            timings: Planning time by stage [s].
+        """
         detail = ""
         if not certificate.ok:
             kind, entry = certificate.worst()
@@ -168,17 +190,24 @@ class Solution:
 
     @property
     def duration(self) -> float:
-        """[s]; nan without a motion."""
+        """Duration of the motion [s]; nan without one."""
         return self.trajectory.duration if self.trajectory is not None else float("nan")
 
     def raise_for_status(self) -> Solution:
-        """Itself where certified, else raises NoTransferFound."""
+        """Returns the solution itself where it is certified.
+
+        Raises:
+            NoTransferFound: There is no certified motion.
+        """
         if not self.ok:
             raise NoTransferFound(self.detail or self.status.value, self)
         return self
 
     def explain(self) -> str:
-        """What binds when; and where it was asked (`Options.explain`) what a second costs, and what the set around the item."""
+        """Returns a text about which limit binds when, or why there is no motion.
+
+        With `Options.explain` the prices of the limits and of the uncertainty follow.
+        """
         if self.certificate is None:
             return self.detail or self.status.value
         rows = binding_intervals(self.problem, self.certificate)

@@ -73,7 +73,8 @@ def preview_html(solution: Solution, simulated: Iterable[tuple[float, pin.SE3]] 
     """The preview of a solution as one page.
 
     Args:
-        simulated: (time, pose of the item's frame in the world) of a recorded run.
+        solution: The plan, with its motion and certificate.
+        simulated: (time [s], pose of the item's frame in the world) of a recorded run.
 
     Raises:
         InputError: the solution has no motion.
@@ -263,7 +264,7 @@ def _line_material(colour: int) -> geometry.LineBasicMaterial:
 
 
 def _shapes(thing: coal.CollisionGeometry) -> list[tuple[geometry.Geometry, pin.SE3]]:
-    """meshcat's geometries for one of coal's, with their offsets (its cylinders lie along y)."""
+    """Geometries of meshcat for one of coal's, with their offsets (its cylinders lie along y)."""
     upright = pin.SE3(pin.utils.rotate("x", np.pi / 2), np.zeros(3))
     along = lambda z: pin.SE3(np.eye(3), np.array([0.0, 0.0, z]))  # noqa: E731
     match thing:

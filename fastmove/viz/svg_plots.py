@@ -103,7 +103,7 @@ def _envelope(time: Array, margin: Array, duration: float, bins: int = 60) -> tu
 
 
 def _plot(title: str, time: Array, curves: Array, top: float, high_binds: bool) -> str:
-    """curves (K, N); the stretches where one binds are drawn in colour."""
+    """One plot of curves (K, N); the stretches where one binds are drawn in colour."""
     span = float(time[-1]) or 1.0
     keep = np.unique(np.linspace(0, len(time) - 1, min(len(time), 400)).astype(int))
     x = LEFT + time[keep] / span * (WIDTH - LEFT - 6)

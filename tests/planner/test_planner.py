@@ -126,7 +126,9 @@ def test_the_same_bytes_in_two_processes_cold_and_warm(which: str, tmp_path: Pat
     for run in range(2):
         folder = tmp_path / str(run)
         folder.mkdir()
-        subprocess.run([sys.executable, "-c", script, str(ROOT / "tests" / "support"), which, str(folder)], check=True, timeout=300)
+        subprocess.run(
+            [sys.executable, "-c", script, str(ROOT / "tests" / "support"), which, str(folder)], check=True, timeout=300
+        )
         digests |= {hashlib.sha256((folder / f"{k}.npz").read_bytes()).hexdigest() for k in range(2)}
     assert len(digests) == 1
 

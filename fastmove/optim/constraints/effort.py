@@ -1,9 +1,9 @@
-"""Rows of torque and torque rate, and what rows and cones of wrenches start from.
+"""Rows of torque and torque rate, and the linearised efforts from which cones of contact wrenches are built.
 
 torque         ±[τ + J D + (2 g + d q̇) ξ] / τ_max ≤ 1 + 2 ξ,   J = ∂τ/∂q B + ∂τ/∂q̇ B'/T + M B''/T²
 torque rate    ±[r + J̇ D + (2 r_g + r_d) ξ] / r_max ≤ 1 + 3 ξ,   J̇ = dJ/dt by central differences: r is τ̇, so its derivative
                is that of J, second derivatives of τ included
-at rest        ±[g + ∂g/∂q B D] / τ_max ≤ 0.97 + h, wherever the static use exceeds 60 %
+at rest        ±[g + ∂g/∂q B D] / τ_max ≤ 0.97 + h, wherever the utilisation at rest exceeds 60 %
 """
 
 from __future__ import annotations
@@ -21,7 +21,16 @@ from fastmove.optim.margins import STATIC_MAX, STATIC_TARGET
 
 @dataclass(frozen=True)
 class EffortRows:
-    """Torques and wrenches (K, members, rows) as value + free·D + xi ξ ≤ limit + power ξ + slack, in shares of a limit."""
+    """Linearised torques and wrenches, value + free·D + xi ξ, which may use the share limit + power ξ + slack of their limits.
+
+    Attributes:
+        value: (K, members, rows) efforts where the step begins [Nm], [N].
+        free: (K, members, rows, n_free, n) derivatives with respect to the free control points.
+        xi: (K, members, rows) derivatives with respect to ξ.
+        limit: Share of the limits that may be used.
+        power: Power p of the T^p by which the rows are multiplied.
+        slack: (K,) columns of slacks; None in motion.
+    """
 
     value: Array
     free: Array
@@ -32,17 +41,20 @@ class EffortRows:
 
     @property
     def at_rest(self) -> bool:
-        """Whether they are those of the arm at rest, which have a slack each."""
+        """Whether these are efforts of the arm at rest, which have a slack each."""
         return self.slack is not None
 
 
 class EffortModel:
-    """Torques and wrenches of one subproblem, with their change.
+    """Torques and contact wrenches of one subproblem, with their derivatives.
+
+    Args:
+        model: The subproblem.
 
     Attributes:
-        free: (K, members, rows, n_free, n) derivatives with the free control points.
-        xi: (K, members, rows) with ξ.
-        sets: those in motion, and those at rest.
+        free: (N, members, rows, n_free, n) derivatives of the efforts in motion with respect to the free control points.
+        xi: (N, members, rows) derivatives of the efforts in motion with respect to ξ.
+        sets: Efforts in motion, and then those at rest if some are near their limit.
     """
 
     def __init__(self, model: StepModel) -> None:
@@ -83,7 +95,14 @@ class EffortModel:
 
 
 def _chain(matrices: list[Array], lin: Linearised, duration: float, rows: int | None = None) -> Array:
-    """(N, members, rows, size, n): ∂/∂q B + ∂/∂v B'/T + ∂/∂a B''/T²."""
+    """Derivatives (N, members, rows, size, n) of efforts with respect to control points: ∂/∂q B + ∂/∂v B'/T + ∂/∂a B''/T².
+
+    Args:
+        matrices: Basis matrices (N, size), by order of derivative from 0.
+        lin: Efforts with derivatives.
+        duration: Duration T [s].
+        rows: Number of first rows that are wanted; None = all.
+    """
     parts = zip((lin.dq, lin.dv, lin.da), matrices, range(3), strict=False)
     return sum(d[:, :, :rows, None, :] * (b / duration**k)[:, None, None, :, None] for d, b, k in parts)  # type: ignore[return-value]
 
@@ -91,13 +110,24 @@ def _chain(matrices: list[Array], lin: Linearised, duration: float, rows: int | 
 def _add_scaled(
     rows: LimitRows, d: Array, xi: Array, value: Array, scale: Array, limit: float, power: int, slack: Array | None
 ) -> None:
-    """Rows (K, members, joints), divided by a limit per joint; slack: (K,) columns."""
+    """Add rows of efforts that are divided by a limit for each joint; joints without a limit have none.
+
+    Args:
+        rows: Rows to add to.
+        d: (K, members, n, n_free, n) derivatives with respect to the free control points.
+        xi: (K, members, n) derivatives with respect to ξ.
+        value: (K, members, n) efforts.
+        scale: (n,) limits.
+        limit: Share of the limits that may be used.
+        power: Power p of the T^p by which the rows are multiplied.
+        slack: (K,) columns of slacks, or None.
+    """
     finite = np.isfinite(scale)
     if not np.any(finite):
         return
     scale = scale[finite]
     d, xi, value = d[:, :, finite] / scale[:, None, None], xi[:, :, finite] / scale, value[:, :, finite] / scale
-    if value.shape[1] > 2:  # of a set only the members that are highest and lowest now; the merit sees them all
+    if value.shape[1] > 2:  # only the largest and the smallest member get rows; the merit sees all
         worst = np.stack([value.argmax(axis=1), value.argmin(axis=1)], axis=1)
         d = np.take_along_axis(d, worst[..., None, None], axis=1)
         xi, value = np.take_along_axis(xi, worst, axis=1), np.take_along_axis(value, worst, axis=1)

@@ -4,9 +4,9 @@
     pad share      ‖A W‖ + b·W ≤ 0.9 F (1 + 2 ξ), for each pad
     tilt, shock    ‖A W‖ + b·W ≤ 0 or 1 (1 + 2 ξ), in shares of the item's weight
     curved         use + ∂use/∂W (W − w) ≤ 0.9 (1 + 2 ξ), for contacts that are expressions instead of cones
-    hold at rest   the same for W = w_g + ∂w_g/∂q B D ≤ 0.9 F (0.97 + h), wherever the static use exceeds 60 %
+    hold at rest   the same for W = w_g + ∂w_g/∂q B D ≤ 0.9 F (0.97 + h), wherever the utilisation at rest exceeds 60 %
 
-Linearised, the hold takes several times as many steps and ends slower.
+If the hold were linearised, the loop would take several times as many steps and end with a longer duration.
 """
 
 from __future__ import annotations
@@ -25,17 +25,22 @@ from fastmove.optim.margins import STATIC_TARGET
 from fastmove.optim.transcription import ROW_MEMBERS
 from fastmove.problem.tolerance import ToleranceModel
 
-CONE_FROM = 0.35  # use of the hold from which a sample gets its cones
+CONE_FROM = 0.35  # Utilisation of the hold above which a sample gets cones.
 
 
 @dataclass(frozen=True)
 class WrenchSamples:
-    """Wrenches of one hold that get cones.
+    """Contact wrenches of one hold that get cones.
 
     Attributes:
-        efforts: that they are among;  hold: its number;  k, m: (N,) samples and members.
-        wrench: (N, 6) over the grip force;  columns: (N, 6) of their change.
-        slack: (N, r) columns of ξ and slacks;  room: (r,) what they add to a limit of 1.
+        efforts: Efforts that they are among.
+        hold: Number of the hold.
+        k: (N,) indices of their samples among the efforts.
+        m: (N,) their members.
+        wrench: (N, 6) wrenches over the grip force where the step begins.
+        columns: (N, 6) columns of the variables that are their change.
+        slack: (N, r) columns of ξ and of slacks.
+        slack_scale: (r,) what each of these adds to a limit of 1.
     """
 
     efforts: EffortRows
@@ -48,6 +53,7 @@ class WrenchSamples:
     slack_scale: Array
 
     def of(self, which: Array) -> WrenchSamples:
+        """Only some of the wrenches."""
         return replace(self, **{key: getattr(self, key)[which] for key in ("k", "m", "wrench", "columns", "slack")})
 
 
@@ -58,12 +64,13 @@ class HoldCones:
     three to five rows each, which are six short ones that way and would be thirty long ones.
 
     Args:
-        efforts: in motion, and at rest.
-        cones: to add to.
+        model: The subproblem.
+        efforts: Efforts in motion, and at rest.
+        cones: Cones to add to.
 
     Attributes:
-        equal: rows x = 0 that tie W' to D and ξ.
-        columns: with W' and, for every hold that may bind, p and n.
+        equal: Rows x = 0 that tie W' to D and ξ.
+        columns: Number of variables, with W' and, for every hold that may bind, p and n.
     """
 
     def __init__(self, model: StepModel, efforts: list[EffortRows], cones: Cones) -> None:
@@ -76,11 +83,18 @@ class HoldCones:
                 self._add(e, hold, reach, model.stretch_range[0])
 
     def _add(self, e: EffortRows, hold: int, reach: Array, stretch: float) -> None:
-        """Everything about one hold; reach: (K, members, rows) of how much a step changes efforts; stretch: least ξ."""
-        care, rows, force = self._care(hold), self._rows(hold), self.transcription.loads.forces[hold]
+        """Add all cones of one hold.
+
+        Args:
+            e: Efforts.
+            hold: Number of the hold.
+            reach: (K, members, rows) largest change of the efforts by a step.
+            stretch: Least ξ.
+        """
+        tolerance, rows, force = self._care(hold), self._rows(hold), self.transcription.loads.forces[hold]
         scored, shared = np.zeros(e.value.shape[:2], dtype=bool), []
         full = self.transcription.hold_max * e.limit
-        contacts = self.transcription.loads.contacts  # none where the hold is switched off
+        contacts = self.transcription.loads.contacts  # empty where the hold is switched off
         carried = contacts[hold] if contacts else None
         contact, curved = (None, None) if carried is None else (carried.cones, carried if carried.cones is None else None)
         if contact is not None:
@@ -91,52 +105,62 @@ class HoldCones:
             shared = [worst & near for near in _near_shares(contact, wrench, reach, CONE_FROM * full, least)]
         if curved is not None:
             scored = _worst_members(curved.utilisation(e.value[:, :, rows], force) / full)
-        cared = np.zeros_like(scored) if care is None else _worst_members(care.utilisation(e.value[:, :, rows], e.at_rest))
-        sites = self._lifted(e, hold, *np.nonzero(np.logical_or.reduce([scored, cared, *shared])))
+        tolerated = (
+            np.zeros_like(scored) if tolerance is None else _worst_members(tolerance.utilisation(e.value[:, :, rows], e.at_rest))
+        )
+        sites = self._lifted(e, hold, *np.nonzero(np.logical_or.reduce([scored, tolerated, *shared])))
         if curved is not None:
             self._tangents(sites.of(scored[sites.k, sites.m]), curved, full, force)
         if contact is not None:
             self._score(sites.of(scored[sites.k, sites.m]), contact)
             for near, (a, b) in zip(shared, contact.shares, strict=True):
                 self._limit(sites.of(near[sites.k, sites.m]), a, b, full, self.transcription.hold_max)
-        if care is not None:
-            self._cares(sites.of(cared[sites.k, sites.m]), care)
+        if tolerance is not None:
+            self._cares(sites.of(tolerated[sites.k, sites.m]), tolerance)
 
     def _rows(self, hold: int) -> slice:
+        """Rows of the efforts that are the wrench of a hold."""
         return slice(self.transcription.n + 6 * hold, self.transcription.n + 6 * hold + 6)
 
     def _care(self, hold: int) -> ToleranceModel | None:
-        """What the item tolerates, for the members there are."""
-        care = self.transcription.loads.tolerances[hold]
-        if care is None or self.members is None:
-            return care
-        return ToleranceModel(care.tolerance, care.up, care.masses[self.members])
+        """What the item of a hold tolerates, for the members that are linearised; None if nothing is limited."""
+        tolerance = self.transcription.loads.tolerances[hold]
+        if tolerance is None or self.members is None:
+            return tolerance
+        return ToleranceModel(tolerance.tolerance, tolerance.up, tolerance.masses[self.members])
 
     def _lifted(self, e: EffortRows, hold: int, k: Array, m: Array) -> WrenchSamples:
-        """The change of these wrenches over F as variables."""
+        """Make the changes of wrenches over F variables, tied to D and ξ.
+
+        Args:
+            e: Efforts.
+            hold: Number of the hold.
+            k: (N,) indices of samples among the efforts.
+            m: (N,) members.
+        """
         layout, force, rows = self.layout, self.transcription.loads.forces[hold], self._rows(hold)
         columns = self._new(len(k), 6)
         free = e.free[k, m, rows].reshape(len(k), 6, layout.size) / force
         tie = np.concatenate([free, e.xi[k, m, rows, None] / force, np.broadcast_to(-np.eye(6), (len(k), 6, 6))], axis=2)
         there = np.broadcast_to(np.append(np.arange(layout.size), layout.xi), (len(k), layout.size + 1))
         self.equal.add(np.hstack([there, columns]), tie)
-        slack, room = [np.full(len(k), layout.xi)], [float(e.power)]
+        slack, slack_scale = [np.full(len(k), layout.xi)], [float(e.power)]
         if e.slack is not None:
             slack.append(e.slack[k])
-            room.append(1.0)
+            slack_scale.append(1.0)
         if layout.violable:
             slack.append(np.full(len(k), layout.sigma))
-            room.append(1.0)
-        return WrenchSamples(e, hold, k, m, e.value[k, m, rows] / force, columns, np.stack(slack, axis=1), np.array(room))
+            slack_scale.append(1.0)
+        return WrenchSamples(e, hold, k, m, e.value[k, m, rows] / force, columns, np.stack(slack, axis=1), np.array(slack_scale))
 
     def _new(self, count: int, each: int) -> Array:
-        """(count, each) columns of new variables."""
+        """Columns (count, each) of new variables."""
         first = self.columns
         self.columns += count * each
         return first + np.arange(count * each).reshape(count, each)
 
     def _score(self, sites: WrenchSamples, contact: ConeContact) -> None:
-        """p ≥ ‖C W‖, n ≥ |n·W| and 0.9 (limit + power ξ + h) ≥ ‖(L W, p + n)‖, all divided by F."""
+        """Add p ≥ ‖C W‖, n ≥ |n·W| and 0.9 (limit + power ξ + h) ≥ ‖(L W, p + n)‖, all divided by F."""
         count = len(sites.k)
         helpers, normal = self._new(count, 2), contact.normal[None]
         for helper, rows in ((helpers[:, :1], contact.couples), (helpers[:, 1:], normal)):
@@ -151,14 +175,29 @@ class HoldCones:
         self.cones.add(np.hstack([sites.columns, helpers, sites.slack]), matrix, offset)
 
     def _limit(self, sites: WrenchSamples, a: Array, b: Array, limit: float, share: float | Array) -> None:
-        """limit + share · room − b·W ≥ ‖A W‖: a pad's share, or what an item tolerates."""
+        """Add limit + share · slacks − b·W ≥ ‖A W‖: a pad's share, or what an item tolerates.
+
+        Args:
+            sites: The wrenches W.
+            a: (k, 6) matrix A.
+            b: (6,) vector b.
+            limit: Limit.
+            share: Factor on all slacks, or one for each (r,).
+        """
         matrix = np.zeros((len(a) + 1, 6 + len(sites.slack_scale)))
         matrix[0, :6], matrix[0, 6:], matrix[1:, :6] = -b, share * sites.slack_scale, a
         offset = np.hstack([limit - sites.wrench @ b[:, None], sites.wrench @ a.T])
         self.cones.add(np.hstack([sites.columns, sites.slack]), matrix, offset)
 
     def _tangents(self, sites: WrenchSamples, contact: ContactModel, limit: float, force: float) -> None:
-        """limit + 0.9 room − ∂use/∂W δW ≥ use, for every use of a contact that is not made of cones; W in shares of F."""
+        """Add limit + 0.9 slacks − ∂use/∂W δW ≥ use, for every use of a contact that is not made of cones; W in shares of F.
+
+        Args:
+            sites: The wrenches.
+            contact: The contact model.
+            limit: Limit of the uses.
+            force: Grip force F [N].
+        """
         use, slope = contact.tangents(sites.wrench * force, force)
         matrix = np.zeros((len(use), 1, 6 + len(sites.slack_scale)))
         matrix[:, 0, 6:] = self.transcription.hold_max * sites.slack_scale
@@ -168,7 +207,7 @@ class HoldCones:
             self.cones.add(np.hstack([sites.columns, sites.slack]), part, limit - use[:, row, None])
 
     def _cares(self, sites: WrenchSamples, care: ToleranceModel) -> None:
-        """limit (1 + power ξ) + h − b·W ≥ ‖A W‖ for what items tolerate, in shares of their weight."""
+        """Add limit (1 + power ξ) + h − b·W ≥ ‖A W‖ for what an item tolerates, in shares of its weight."""
         at_rest, force = sites.efforts.at_rest, self.transcription.loads.forces[sites.hold]
         inside = self.transcription.inside * (STATIC_TARGET if at_rest else 1.0)
         for m in np.unique(sites.m):
@@ -178,18 +217,29 @@ class HoldCones:
 
 
 def _worst_members(utilisation: Array) -> Array:
-    """(N, members) whether a member's hold is used enough, and among the most of its sample, to get cones."""
+    """(N, members) whether a member's utilisation is large enough, and among the largest of its sample, to get cones."""
     return np.asarray((utilisation > CONE_FROM) & (np.argsort(np.argsort(-utilisation, axis=1), axis=1) < ROW_MEMBERS))
 
 
 def _near_shares(contact: ConeContact, wrench: Array, reach: Array, used: float, least: float) -> list[Array]:
-    """For each share V or R the (N, members) where it is used enough and a step can make it bind, at a grip force of 1."""
-    found = []
+    """For each share V_i, say whether it is used enough and a step can make it bind, at a grip force of 1.
+
+    Args:
+        contact: The contact model.
+        wrench: (N, members, 6) wrenches over the grip force.
+        reach: (N, members, 6) their largest change by a step.
+        used: Utilisation from which it counts.
+        least: Smallest limit in the trust region.
+
+    Returns:
+        A mask (N, members) for each share.
+    """
+    masks = []
     for a, b in contact.shares:
         use = np.linalg.norm(wrench @ a.T, axis=-1) + wrench @ b
         most = use + np.linalg.norm(reach @ np.abs(a).T, axis=-1) + reach @ np.abs(b)
-        found.append((use > used) & (most > least))
-    return found
+        masks.append((use > used) & (most > least))
+    return masks
 
 
 def _largest_use(contact: ConeContact, largest: Array) -> Array:

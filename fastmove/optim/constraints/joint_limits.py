@@ -1,12 +1,13 @@
 """Rows of position, velocity, acceleration and jerk.
 
     position       ±(q − middle) / half range                  ≤ 1
-    velocity       ±[u + B' D / v T]                           ≤ 1 + ξ        (inner: (1 + ξ)^p ≥ 1 + p ξ)
-    acceleration   ±[…]                                        ≤ 1 + 2 ξ
-    jerk           ±[…]                                        ≤ 1 + 3 ξ
+    velocity       ±[u + B' D / v_max T]                       ≤ 1 + ξ        (inner: (1 + ξ)^p ≥ 1 + p ξ)
+    acceleration   ±[u + B'' D / a_max T²]                     ≤ 1 + 2 ξ
+    jerk           ±[u + B''' D / j_max T³]                    ≤ 1 + 3 ξ
 
-Positions and velocities hold everywhere: they are asked of Bernstein coefficients, whose hull contains the curve; accelerations,
-linear between breakpoints, of breakpoints; jerks, constant there, of spans.
+with u the utilisation where the step begins.  Positions and velocities hold everywhere: they are asked of Bernstein
+coefficients, whose hull contains the curve; accelerations, linear between breakpoints, of breakpoints; jerks, constant there, of
+spans.
 """
 
 from __future__ import annotations
@@ -15,7 +16,12 @@ from fastmove.optim.constraints.rows import LimitRows, StepModel
 
 
 def add_joint_limits(model: StepModel, rows: LimitRows) -> None:
-    """Add the rows of all joints."""
+    """Add the rows of all joints.
+
+    Args:
+        model: The subproblem.
+        rows: Rows to add to.
+    """
     transcription, samples, flow, duration = model.transcription, model.samples, model.here.flow, model.here.duration
     rows.add_per_joint(samples.hull1, flow.speed, transcription.velocity * duration, 1)
     rows.add_per_joint(samples.b2_break, flow.acceleration, transcription.acceleration * duration**2, 2)

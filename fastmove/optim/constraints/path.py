@@ -1,4 +1,4 @@
-"""Adding the rows of a user's path constraints (`path_limits`) to a subproblem."""
+"""Rows of a user's path constraints in a subproblem (see `path_limits`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from fastmove.optim.path_limits import POWER
 
 
 def add_path(model: StepModel, rows: LimitRows) -> None:
-    """Add the rows in motion, and those at rest with a slack for each sample."""
+    """Add the rows of path constraints in motion, and those at rest with a slack for each sample.
+
+    Args:
+        model: The subproblem.
+        rows: Rows to add to.
+    """
     path, values = model.transcription.path, model.here.flow.path
     if path is None or values is None:
         return
@@ -21,7 +26,17 @@ def add_path(model: StepModel, rows: LimitRows) -> None:
 
 
 def _add(model: StepModel, rows: LimitRows, value: Array, slope: Array, xi: Array, power: int, slack: Array | None) -> None:
-    """One-sided rows with slopes (R, size, n) over all control points."""
+    """Add one-sided rows whose slopes are over all control points.
+
+    Args:
+        model: The subproblem.
+        rows: Rows to add to.
+        value: (R,) uses.
+        slope: (R, size, n) derivatives with respect to all control points.
+        xi: (R,) derivatives with respect to ξ where the control points stay.
+        power: Power p of the T^p by which the rows are multiplied.
+        slack: (R,) columns of slacks, or None.
+    """
     xi = xi + np.einsum("rci,ci->r", slope, model.slope)
     free = slope[:, model.transcription.free].reshape(len(value), model.layout.size)
     rows.add(free, xi, value, 1.0, power, slack, two_sided=False)
