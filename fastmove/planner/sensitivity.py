@@ -101,7 +101,7 @@ def prices(solution: Solution, step: float = PRICE_STEP) -> list[Price]:
         slopes = [_slope(place, point, level, limit, side * step) for side in (1.0, -1.0)]
         if max(abs(s) for s in slopes) * limit.value * step > NOTHING * solution.duration:
             priced.append(Price(limit, *slopes))
-    return sorted(priced, key=lambda p: -abs(p.seconds(-step)))
+    return sorted(priced, key=lambda p: (np.isnan(p.tighter), -abs(p.seconds(-step))))  # known prices first
 
 
 def _candidates(problem: TransferProblem, solution: Solution) -> list[Limit]:
