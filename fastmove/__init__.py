@@ -173,9 +173,9 @@ if not TYPE_CHECKING:
         """A public name, or a module of the package, loaded now."""
         name = _ALIASES.get(name, name)
         if name in _HOME:
-            found = getattr(import_module(f"fastmove.{_HOME[name]}"), name)
-            globals()[name] = found
-            return found
+            thing = getattr(import_module(f"fastmove.{_HOME[name]}"), name)
+            globals()[name] = thing
+            return thing
         if name in _PARTS:
             return import_module(f"fastmove.{_PARTS[name]}")
         try:

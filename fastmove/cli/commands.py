@@ -64,11 +64,11 @@ def plan_command(options: argparse.Namespace) -> int:
 
 def _plan_contacts(options: argparse.Namespace) -> int:
     """Every way to hold the item that was asked for, the best first."""
-    found = plan_contacts(_problem(options), options.contact, Options(seed=options.seed, deadline=options.deadline))
-    best = found[0].solution
+    ranked = plan_contacts(_problem(options), options.contact, Options(seed=options.seed, deadline=options.deadline))
+    best = ranked[0].solution
     notes = [
         f"{law.name} is unverified: no simulated {law.holder} has judged this model"
-        for law in map(registries.contacts.get, dict.fromkeys(g.id for g in found))
+        for law in map(registries.contacts.get, dict.fromkeys(g.id for g in ranked))
         if not law.verified
     ]
     if best is not None and best.ok and best.trajectory is not None:
@@ -79,12 +79,12 @@ def _plan_contacts(options: argparse.Namespace) -> int:
 
             write_preview(options.preview, best)
     if options.json:
-        print(_json({"contacts": [g.as_json() for g in found], "notes": notes}))
+        print(_json({"contacts": [g.as_json() for g in ranked], "notes": notes}))
     else:
-        print("\n".join([ranking(found), *notes, *([] if best is None else [str(best)])]))
+        print("\n".join([ranking(ranked), *notes, *([] if best is None else [str(best)])]))
     if best is not None and best.ok:
         return 0
-    print(f"fastmove: {options.problem}: {'; '.join(f'{g.id}: {g.reason}' for g in found)}", file=sys.stderr)
+    print(f"fastmove: {options.problem}: {'; '.join(f'{g.id}: {g.reason}' for g in ranked)}", file=sys.stderr)
     return 3
 
 

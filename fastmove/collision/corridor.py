@@ -66,14 +66,14 @@ class CorridorEvaluation:
 
 
 def with_corridors(
-    kinematics: Kinematics, first: int, found: NearPairs, frames: Placements, ends: Ends, reach: Array, gradients: bool
+    kinematics: Kinematics, first: int, near_pairs: NearPairs, frames: Placements, ends: Ends, reach: Array, gradients: bool
 ) -> NearPairs:
     """Append the corridors whose margin is below `reach` to near pairs, as contacts of required distance 0.
 
     Args:
         kinematics: Kinematics of the arm.
         first: Pair index of the first corridor.
-        found: The near pairs of bodies.
+        near_pairs: The near pairs of bodies.
         frames: Joint frames of the N configurations.
         ends: The ends of the motion, with its corridors.
         reach: (N,) margins below which a corridor is appended [m].
@@ -82,10 +82,9 @@ def with_corridors(
     Returns:
         All contacts, those of corridors last.
     """
-    parts = [
-        [getattr(found, key)] for key in ("sample", "pair", "distance", "required", "gradient", "weight", "rate", "padding_scale")
-    ]
-    linearizations, count = [], len(found.sample)
+    keys = ("sample", "pair", "distance", "required", "gradient", "weight", "rate", "padding_scale")
+    parts = [[getattr(near_pairs, key)] for key in keys]
+    linearizations, count = [], len(near_pairs.sample)
     for k, constraint in enumerate(ends.corridors):
         evaluation = CorridorEvaluation.of(constraint, frames)
         rows = np.nonzero(evaluation.margin < reach)[0]
@@ -108,4 +107,4 @@ def with_corridors(
     cones = (
         CorridorLinearization(*(np.concatenate(part) for part in zip(*linearizations, strict=True))) if linearizations else None
     )
-    return NearPairs(sample, pair, distance, required, slope, weight, rate, padding_scale, found.fading, cones)
+    return NearPairs(sample, pair, distance, required, slope, weight, rate, padding_scale, near_pairs.fading, cones)

@@ -66,7 +66,7 @@ def required_distances(
 
 
 def fading(
-    kinematics: Kinematics, required: Array, frames: Placements, found: NearPairs, gradient: Array, ends: Ends
+    kinematics: Kinematics, required: Array, frames: Placements, near_pairs: NearPairs, gradient: Array, ends: Ends
 ) -> FadingEvaluation | None:
     """Collect the contacts that fade among near pairs, as the optimiser's subproblem needs them.
 
@@ -74,7 +74,7 @@ def fading(
         kinematics: Kinematics of the arm.
         required: (P,) required distance of every pair where no contact fades [m].
         frames: Joint frames of the configurations.
-        found: The near pairs.
+        near_pairs: The near pairs.
         gradient: (C, n) gradients of their distances alone [m/rad].
         ends: The ends of the motion, with the allowed contacts.
 
@@ -85,16 +85,16 @@ def fading(
     samples: list[int] = []
     displacements, slopes = [], []
     for fade in ends.fades:
-        touching = np.nonzero([int(k) in fade.pairs for k in found.pair])[0]
-        for sample in np.unique(found.sample[touching]):
+        touching = np.nonzero([int(k) in fade.pairs for k in near_pairs.pair])[0]
+        for sample in np.unique(near_pairs.sample[touching]):
             points = fade.points @ frames.rotation[sample, fade.joint].T + frames.origin[sample, fade.joint]
             moved = points - fade.origin
             length = np.linalg.norm(moved, axis=1)
-            here = touching[found.sample[touching] == sample]
-            floor, full = np.array([fade.floor[int(k)] for k in found.pair[here]]), required[found.pair[here]]
+            here = touching[near_pairs.sample[touching] == sample]
+            floor, full = np.array([fade.floor[int(k)] for k in near_pairs.pair[here]]), required[near_pairs.pair[here]]
             steep = (full - floor) / INNER_FADE
             # Contacts whose required distance is set by another end, or not faded, are left out.
-            own = np.abs(found.required[here] - floor - steep * length.max()) < 1e-12
+            own = np.abs(near_pairs.required[here] - floor - steep * length.max()) < 1e-12
             if length.max() >= INNER_FADE or not np.any(own):
                 continue
             chosen = np.unique(np.append(fade.spread_points, int(np.argmax(length))))

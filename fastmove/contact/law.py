@@ -112,7 +112,6 @@ class ContactLaw(ABC):
         torsion_axis: Row of the wrench that turns the item in the hand: 4 (about y) between pads, 5 (about z) under a cup.
         simulated: Whether simulated hardware can judge it.
         verified: Whether simulated hardware has judged it; an unverified law carries a note.
-        force: Word for its grip force.
         lever_shares: Share of the patches' tilting lever a that counts, by kind of limit, for `describe`.
     """
 
@@ -121,7 +120,6 @@ class ContactLaw(ABC):
     torsion_axis: int = 4
     simulated: bool = True
     verified: bool = True
-    force: str = "grip"
     lever_shares: Mapping[str, float] = {}
 
     @abstractmethod

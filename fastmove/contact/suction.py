@@ -46,7 +46,6 @@ class Suction(ContactLaw):
     holder = "cup"
     torsion_axis = 5
     simulated = verified = False
-    force = "vacuum"
 
     def model(self, touch: Touch, friction: float, guaranteed: float = 1.0, swing: float = 1.0) -> ContactModel:
         """Build the contact model of the cup (see `suction`)."""

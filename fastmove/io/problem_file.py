@@ -60,11 +60,11 @@ from fastmove.geometry.box_cover import RESOLUTION, cover_heights, cover_mesh, c
 from fastmove.geometry.pose_trajectory import PoseTrajectory
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
-from fastmove.problem.goal import ITEM, TOOL, Goal, GoalPose, State
+from fastmove.problem.goal import TOOL, Goal, GoalPose, State
 from fastmove.problem.grasp import Grasp, HeldItem, hold
 from fastmove.problem.item import Inertial, Item, solid_inertia
 from fastmove.problem.path_constraint import PathConstraint
-from fastmove.problem.scene import AllowedContact, Corridor, Obstacle, Scene
+from fastmove.problem.scene import ITEM, AllowedContact, Corridor, Obstacle, Scene
 from fastmove.problem.tolerance import Tolerance
 from fastmove.problem.transfer import TransferProblem
 from fastmove.problem.uncertainty import EXACT, LENGTHS, RELATIVE, Uncertainty

@@ -22,7 +22,9 @@ from fastmove.robot.model import RobotModel
 from fastmove.tables import _MISSING, CheckedTable
 
 FOLDER = Path(__file__).parent.parent / "schemas"
-BOX = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=float) * 0.05  # Corners of a small mesh [m].
+MESH_CORNERS = (
+    np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], dtype=float) * 0.05
+)  # Corners of a small mesh [m].
 
 
 @dataclass
@@ -196,7 +198,7 @@ def robot_schema() -> dict[str, Any]:
 
 def _write_files(folder: Path) -> None:
     """The files that `every_key.toml` names."""
-    np.save(folder / "points.npy", BOX)
+    np.save(folder / "points.npy", MESH_CORNERS)
     np.save(folder / "heights.npy", np.full((4, 4), 0.1))
     np.save(folder / "depth.npy", np.full((8, 8), 0.5))
     faces = [
@@ -215,7 +217,7 @@ def _write_files(folder: Path) -> None:
     ]
     rows = []
     for face in faces:
-        corners = "".join(f"vertex {x} {y} {z}\n" for x, y, z in BOX[list(face)])
+        corners = "".join(f"vertex {x} {y} {z}\n" for x, y, z in MESH_CORNERS[list(face)])
         rows.append(f"facet normal 0 0 0\nouter loop\n{corners}endloop\nendfacet\n")
     (folder / "box.stl").write_text(f"solid box\n{''.join(rows)}endsolid box\n")
 

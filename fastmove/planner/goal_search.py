@@ -124,9 +124,9 @@ class Search:
                 self._finish(candidate)
                 done.append(candidate)
 
-    def _fast(self, found: PartialSolve | Candidate) -> bool:
+    def _fast(self, solve: PartialSolve | Candidate) -> bool:
         """Returns whether a motion is nearly as fast as the lower bound."""
-        return found.duration <= ENOUGH * self.bound
+        return solve.duration <= ENOUGH * self.bound
 
     def _enough(self) -> bool:
         """Returns whether the best motion is nearly as fast as the lower bound, or no other path might be faster."""

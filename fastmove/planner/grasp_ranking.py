@@ -15,8 +15,9 @@ from fastmove.errors import FastMoveError, InputError
 from fastmove.planner.batch import plan_batch, plan_or_failure, workers
 from fastmove.planner.context import PlanningContext
 from fastmove.planner.options import Options
-from fastmove.problem.goal import ITEM, Goal, State
+from fastmove.problem.goal import Goal, State
 from fastmove.problem.grasp import Grasp, GraspCandidate, HeldItem, hold
+from fastmove.problem.scene import ITEM
 from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.joint_limits import LimitSet
 from fastmove.robot.limit_kinds import names_in

@@ -19,6 +19,7 @@ import pinocchio as pin
 
 from fastmove.arrays import Array, readonly
 from fastmove.errors import InputError
+from fastmove.problem.scene import ITEM
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Goal:
 
 
 # What a goal frame may be fixed in (`GoalPose.of`).
-ITEM, TOOL = "item", "tool"
+TOOL = "tool"  # the frame between the pads, where goals place it
 
 # Largest step between samples of a free angle [rad].
 ANGLE_STEP = np.radians(15.0)

@@ -51,7 +51,7 @@ from fastmove.trajectory.trajectory import Phase, Trajectory
 
 REACH = 0.04  # largest margin of near pairs that may get clearance rows [m]
 SETTLED = 1e-4  # relative gain of duration in a round that counts as none [1]
-BOX = 0.5  # initial half width of the box around control points, without obstacles [rad]
+STEP_BOX = 0.5  # initial half width of the box around control points, without obstacles [rad]
 BOX_AMONG = 0.05  # initial half width of the box around control points, among obstacles [rad]
 BOX_MOST = 1.0  # largest half width of the box [rad]
 BOX_SHRINK = 0.35  # new half width of the box over the step that made clearance worse [1]
@@ -336,7 +336,7 @@ class Oracle:
         begin, self.extra, self.clearance_sites = time.perf_counter(), [], self.samples.clearance
         current, best = self._motion(free, duration, "start"), None
         among = len(self.problem.scene.obstacles) > 0
-        box, most = (BOX_AMONG, ROUNDS_AMONG) if among else (BOX, ROUNDS)
+        box, most = (BOX_AMONG, ROUNDS_AMONG) if among else (STEP_BOX, ROUNDS)
         iterations = rounds = failures = 0
         while rounds < most and box > BOX_LEAST and failures < 2:
             near_pairs = self._contacts(current.free, box)
@@ -403,9 +403,11 @@ class Oracle:
             self.extra.append((beside.ravel(), np.tile(m, 3)))
         return bool(use.max() > 1 + OVER)
 
-    def _result(self, motion: _Motion, found: bool, duration: float, iterations: int, rounds: int, seconds: float) -> Reference:
-        """Returns the result, at the duration that the motion needs on the grid; `found` says whether it was successful."""
-        ok = motion.status in SUCCESS and found and motion.needed <= STRETCH_MAX * motion.duration
+    def _result(
+        self, motion: _Motion, succeeded: bool, duration: float, iterations: int, rounds: int, seconds: float
+    ) -> Reference:
+        """Returns the result, at the duration that the motion needs on the grid; `succeeded` says whether it was successful."""
+        ok = motion.status in SUCCESS and succeeded and motion.needed <= STRETCH_MAX * motion.duration
         if not np.isfinite(motion.needed):
             return Reference(motion.status, False, None, float("inf"), duration, iterations, rounds, seconds)
         points = self.points(motion.free)

@@ -131,14 +131,16 @@ class GoalIk:
         solutions = self.solver.solve(goal.nearest(self.frame(q)[0]), q[None], FEW_STEPS)
         return solutions[0] if len(solutions) else None
 
-    def _spread(self, target: pin.SE3, found: Array) -> Array:
+    def _spread(self, target: pin.SE3, configurations: Array) -> Array:
         """Returns at most `MOST` solutions (K, n): those in `found` (N, n), and others along the self-motion."""
-        for _ in range(WALKS if len(found) else 0):
-            found = _distinct(
-                np.concatenate([found, self.solver.solve(target, self.solver.nullspace_steps(target, found), FEW_STEPS)]),
-                len(found[0]),
+        for _ in range(WALKS if len(configurations) else 0):
+            configurations = _distinct(
+                np.concatenate(
+                    [configurations, self.solver.solve(target, self.solver.nullspace_steps(target, configurations), FEW_STEPS)]
+                ),
+                len(configurations[0]),
             )
-        return found[:MOST]
+        return configurations[:MOST]
 
 
 def _starts(problem: TransferProblem, rng: np.random.Generator, count: int) -> Array:

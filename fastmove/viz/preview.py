@@ -37,7 +37,7 @@ except ImportError as error:  # pragma: no cover
 
 
 FRAMES_PER_SECOND = 100
-ARM, HAND, ITEM, SIMULATED, OBSTACLE, GHOST = 0xC8CCD2, 0x55606E, 0xE8833A, 0x2E9E6B, 0x7B93B8, 0x9AA3AD
+ARM, HAND, ITEM_COLOUR, SIMULATED, OBSTACLE, GHOST = 0xC8CCD2, 0x55606E, 0xE8833A, 0x2E9E6B, 0x7B93B8, 0x9AA3AD
 FORCE, CONE = 0xC0262B, 0x3F6FB5
 FORCE_LENGTH = 0.12  # [m] drawn for a force of one grip force
 PADS = {"left": 1.0, "right": -1.0}  # on the +y and −y side of the item
@@ -137,7 +137,7 @@ class _Scene:
                 colour, opacity = (ARM, 1.0) if body.owner == "link" else (OBSTACLE, 0.45)
                 self._body(f"{body.owner}/{body.name}", body, body.placement, colour, opacity)
             else:
-                colour = ITEM if body.owner == "item" else HAND if body.group in self._hand_links() else ARM
+                colour = ITEM_COLOUR if body.owner == "item" else HAND if body.group in self._hand_links() else ARM
                 colour, opacity = (OBSTACLE, 0.45) if body.owner == "scene" else (colour, 1.0)
                 self._body(f"moving/{body.joint}/{body.name}", body, body.placement, colour, opacity)
         for name, time in (("start", 0.0), ("goal", duration)):
@@ -171,7 +171,7 @@ class _Scene:
         for t in np.linspace(0, self.trajectory.duration, 80):
             pin.forwardKinematics(self.assembly.arm, self.data, self.trajectory.position(float(t)))
             points.append((self.data.oMi[frame.joint] * frame.joint_T_grasp * frame.held.grasp_T_item).translation)
-        self._object("path", geometry.Line(_line(points), _line_material(ITEM)))
+        self._object("path", geometry.Line(_line(points), _line_material(ITEM_COLOUR)))
 
     def _animation(self, simulated: list[tuple[float, pin.SE3]]) -> animation.Animation:
         clips = animation.Animation(default_framerate=FRAMES_PER_SECOND)

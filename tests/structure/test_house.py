@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from old_names import OTHER, old_names
 
 import fastmove
 
@@ -246,3 +247,21 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
             main(arguments)
         assert stopped.value.code == 0
     assert f"fastmove {fastmove.__version__}" in capsys.readouterr().out
+
+
+def test_no_definition_bears_a_name_that_was_given_up() -> None:
+    count, found = old_names()
+    assert count > 5000 and set(found) == set(OTHER)
+
+
+def test_aliases_of_old_public_names_are_the_new_things() -> None:
+    for old, new in fastmove._ALIASES.items():
+        assert getattr(fastmove, old) is getattr(fastmove, new) and old not in dir(fastmove)
+
+
+def test_only_slow_tests_print() -> None:
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for node in ast.parse(path.read_text()).body:
+            slow = any("slow" in ast.unparse(mark) for mark in getattr(node, "decorator_list", ()))
+            printed = [c for c in ast.walk(node) if isinstance(c, ast.Call) and ast.unparse(c.func) == "print"]
+            assert slow or not printed, f"{path}: {printed[0].lineno}"
