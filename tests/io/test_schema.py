@@ -2,6 +2,8 @@
 
 import copy
 import json
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import jsonschema
 import pytest
 from situations import ROOT
 
-from fastmove.io.schema import FOLDER, problem_schema, robot_schema
+from fastmove.io.schema import FOLDER
 
 PROBLEMS = sorted(path for path in (ROOT / "problems").glob("*.toml") if path.stem != "items")
 ROBOTS = sorted((ROOT / "robots").glob("*/robot.toml"))
@@ -18,7 +20,10 @@ SHIPPED = {name: json.loads((FOLDER / f"{name}.schema.json").read_text()) for na
 
 
 def test_what_ships_is_what_the_readers_say() -> None:
-    assert {"problem": problem_schema(), "robot": robot_schema()} == SHIPPED, "run `make schema`"
+    """In a process of its own, where no test has registered anything."""
+    said = "import json; from fastmove.io.schema import FOLDER
+    now = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True).stdout
+    assert [SHIPPED["problem"], SHIPPED["robot"]] == json.loads(now), "run `make schema`"
 
 
 @pytest.mark.parametrize("path", [*PROBLEMS, *ROBOTS], ids=lambda path: f"{path.parent.name}/{path.stem}")
