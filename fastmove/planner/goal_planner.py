@@ -125,6 +125,8 @@ class GoalPlanner:
             return True
         still = self.shop.dynamics.static(np.stack([np.array(problem.start.q), self.goal]))
         for k, held in enumerate(problem.holds):
+            if held.contact_model.cones is None:
+                continue  # the proof needs a use that is sublinear in the wrench, as that of cones is
             weight = still[:, 0, len(self.goal) + 6 * k : len(self.goal) + 6 * k + 3]
             down = -weight / np.linalg.norm(weight, axis=1)[:, None]
             use = bottleneck(held, down[0], down[1], gravity)
