@@ -267,7 +267,7 @@ def _braked(problem: TransferProblem) -> Solution | None:
     goal_planner = _task(problem, rest)
     if goal_planner.shop.checks.refusal(rest) is not None:
         return None
-    basis = switch_basis(goal_planner.bound, at_rest=False, early=goal_planner.early)
+    basis = switch_basis(goal_planner.bound, at_rest=False, early=goal_planner.guesses.early)
     transcription = Transcription(problem, goal_planner.shop.dynamics, problem.start, rest, basis, LIMIT_BACKOFF)
     free, duration = moving_guess(problem.start, rest, problem.limit_set, basis)
     return _solve_from(goal_planner, transcription, free, duration, STOPPED)

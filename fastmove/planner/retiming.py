@@ -156,14 +156,14 @@ class _PathPlanner(GoalPlanner):
     def __init__(self, shop: PlanningContext, goal: Array, bound: Bound, ends: Ends, way: PathCurve) -> None:
         super().__init__(shop, goal, bound, ends, 0)
         self.way = way
-        self.padding = 0.0
+        self.solver.padding = 0.0
 
     def along(self) -> Candidate:
         """Solves for the fastest motion along the path.
 
         The initial guess has the path's own timing, else an even one that is eased at both ends.
         """
-        basis = switch_basis(self.knots).refined(cosine_breakpoints(SPANS))
+        basis = switch_basis(self.guesses.knots).refined(cosine_breakpoints(SPANS))
         transcription = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, basis, LIMIT_BACKOFF)
         samples = ConstraintGrid.standard(basis, transcription.with_rate)
         sigma = basis.greville()[3:-3]

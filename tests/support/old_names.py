@@ -40,7 +40,7 @@ OTHER = {
     "optim/cone_program.py: over": "cones over so many variables",
     "optim/margins.py: INSIDE": "how far inside every limit the planner works",
     "optim/transcription.py: moving": "whether any obstacle moves",
-    "planner/goal_planner.py: moving": "whether the start or any obstacle moves",
+    "planner/motion_solver.py: moving": "whether any obstacle moves",
     "planner/retiming.py: matrix": "of a cone program",
     "problem/scene.py: moving": "whether an obstacle moves",
 }

@@ -1,0 +1,160 @@
+"""Solving for the fastest motion to one goal from an initial guess."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastmove.arrays import Array
+from fastmove.collision.query_types import Ends, NearPairs
+from fastmove.optim.breakpoints import MOVING_FIRST_SPAN
+from fastmove.optim.margins import LIMIT_BACKOFF
+from fastmove.optim.merit import Iterate, SqpProblem
+from fastmove.optim.samples import ConstraintGrid
+from fastmove.optim.sqp import FIRST_GAIN, SqpRun
+from fastmove.optim.transcription import Transcription
+from fastmove.planner.candidate import Candidate
+from fastmove.planner.context import PlanningContext
+from fastmove.search.initial_guess import timed_by
+from fastmove.search.time_bound import Bound
+from fastmove.search.velocity_tuning import along, time_laws
+from fastmove.trajectory.bspline import SplineBasis
+
+PADDING = 0.006  # Maximum distance asked of the optimiser beyond the clearance [m].
+PADDING_SHARE = 0.6  # Maximum padding as a share of the least margin of clearance at the two ends.
+NEAR = 0.001  # Margin beyond the padding below which a motion counts as near an obstacle [m].
+HOPELESS = 0.003  # Clearance violation at the samples, beyond the padding, above which a solve counts as failed [m].
+AT_ONCE = 2_000_000  # Number of body pairs times samples per collision query for time laws, which bounds the memory.
+GLANCE = 3  # Number of subproblems solved before time laws are compared.
+ROUGH = 3e-3  # Relative step tolerance of candidates.
+
+
+class MotionSolver:
+    """Optimises motions to one goal and says why one fails.
+
+    Args:
+        shop: What all work on the problem shares.
+        goal: Goal configuration (n,) [rad].
+        bound: Kinematic lower bound to this goal.
+        ends: What may touch at the two ends of the motion.
+        early: Times at which a moving start needs breakpoints (K,) [s].
+
+    Attributes:
+        moving: Whether obstacles move.
+        padding: Distance asked of the optimiser beyond the clearance [m].
+        failure_reason: Sentence about the last attempt that failed; empty where none did.
+    """
+
+    def __init__(self, shop: PlanningContext, goal: Array, bound: Bound, ends: Ends, early: Array) -> None:
+        self.shop, self.goal, self.bound, self.ends, self.early = shop, goal, bound, ends, early
+        self.problem = shop.problem
+        self.moving = self.problem.scene.moving
+        self.padding = self._padding()
+        self.failure_reason = ""
+
+    def _padding(self) -> float:
+        """Returns the padding [m], less where an end itself is near an obstacle."""
+        q = np.stack([np.array(self.problem.start.q), self.goal])
+        near = self.shop.collision.query(q, self.ends, PADDING)
+        whole = self.shop.collision.has_full_clearance(near)
+        return max(0.0, min(PADDING, PADDING_SHARE * float(near.margin[whole].min(initial=PADDING / PADDING_SHARE))))
+
+    def begin(self, guess: tuple[Array, float], basis: SplineBasis) -> SqpRun:
+        """Starts an SQP run from an initial guess, among moving obstacles with the best time law.
+
+        Args:
+            guess: Free control points (n_free, n) [rad] and duration [s].
+            basis: Basis of the control points.
+        """
+        sqp_run = self._descent(basis, *guess)
+        if not self.moving or not sqp_run.optimiser.transcription.at_rest:
+            return sqp_run
+        return min([sqp_run, *self._passing(sqp_run)], key=lambda run: run.advance(GLANCE).merit)
+
+    def solve(
+        self, transcription: Transcription, samples: ConstraintGrid, free: Array, duration: float, radius: float, **options: Any
+    ) -> Candidate | None:
+        """Optimises a motion, adding samples where needed; None where the result is far from clear or cannot be held.
+
+        Args:
+            transcription: Transcription of the motion.
+            samples: Samples to begin with.
+            free: Free control points of the initial guess (n_free, n) [rad].
+            duration: Duration of the initial guess [s].
+            radius: Initial trust-region radius [rad].
+            **options: Further fields of the `SqpProblem`.
+        """
+        return self.converged(0, SqpRun.of(self.sqp_problem(transcription, samples, **options), free, duration, radius))
+
+    def converged(self, number: int, descent: SqpRun) -> Candidate | None:
+        """Runs an SQP run until it converges; None where the result fails."""
+        point = self._verdict(descent.converge(), descent.optimiser)
+        return None if point is None else Candidate(number, point, descent.optimiser.transcription, descent.optimiser.samples)
+
+    def near_pairs(self, transcription: Transcription, samples: ConstraintGrid, point: Iterate, reach: float) -> NearPairs:
+        """Returns the pairs with less margin than `reach` [m] at the clearance samples of a motion."""
+        q = samples.b_clearance @ transcription.points(point.free, point.duration)
+        return self.shop.collision.query(q, self.ends, reach, time=samples.clearance * point.duration)
+
+    def is_near_obstacle(self, draft: Candidate) -> bool:
+        """Returns whether a candidate is somewhere within `NEAR` of its padding."""
+        near = self.near_pairs(draft.transcription, draft.samples, draft.point, self.padding + NEAR)
+        return bool(np.any(self.shop.collision.has_full_clearance(near)))
+
+    def sqp_problem(self, transcription: Transcription, samples: ConstraintGrid, **options: Any) -> SqpProblem:
+        """Returns the SQP problem of a transcription; options are further fields of it."""
+        return SqpProblem(transcription, samples, self.shop.collision, self.ends, self.bound.duration, self.padding, **options)
+
+    def _descent(self, basis: SplineBasis, free: Array, duration: float) -> SqpRun:
+        """Starts an SQP run from free control points (n_free, n) [rad] and a duration [s]."""
+        transcription = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, basis, LIMIT_BACKOFF)
+        samples = ConstraintGrid.standard(
+            basis, transcription.with_rate, near_speed_limit=bool(np.any(self.early < MOVING_FIRST_SPAN))
+        )
+        rough = {"step_tolerance": ROUGH} if transcription.at_rest else {}
+        return SqpRun.of(self.sqp_problem(transcription, samples, **rough), free, duration, gain=FIRST_GAIN)
+
+    def _passing(self, begun: SqpRun) -> list[SqpRun]:
+        """Starts SQP runs along the same path with the pauses that moving obstacles make necessary."""
+        transcription, collision, point = begun.optimiser.transcription, self.shop.collision, begun.point
+        points, duration = transcription.points(point.free, point.duration), transcription.shortest(point.flow)
+
+        def free(place: Array, time: Array) -> Array:
+            """Returns which places (N,) [s] on the motion are free of moving obstacles at times (N,) [s]."""
+            q, blocked = (
+                transcription.basis.design_matrix(np.minimum(place / duration, 1.0)) @ points,
+                np.zeros(len(place), dtype=bool),
+            )
+            block_size = max(1, AT_ONCE // len(collision.pairs))
+            for first in range(0, len(q), block_size):
+                part = slice(first, first + block_size)
+                near_pairs = collision.query(q[part], self.ends, 0.0, time=time[part])
+                blocked[first + near_pairs.sample[collision.is_moving_obstacle(near_pairs.pair)]] = True
+            return ~blocked
+
+        still_from = max(motion.end for motion in collision.assembly.motions)
+        return [
+            self._descent(
+                basis := along(law, transcription.basis), timed_by(basis, transcription.basis, points, law), float(law[-1, 0])
+            )
+            for law in time_laws(free, duration, still_from)
+        ]
+
+    def _verdict(self, point: Iterate, optimiser: SqpProblem) -> Iterate | None:
+        """Returns the motion, or None, setting `failure_reason`, where it cannot be held at rest or is far from clear."""
+        if float(point.flow.static.max()) > 1.0:
+            self.failure_reason = "the grasp cannot hold the item, or the arm its weight, somewhere along every path found"
+            return None
+        if point.clearance_violation > self.padding + HOPELESS:
+            self.failure_reason = self._worst_contact(optimiser.transcription, optimiser.samples, point)
+            return None
+        return point
+
+    def _worst_contact(self, transcription: Transcription, samples: ConstraintGrid, point: Iterate) -> str:
+        """Returns a sentence that names the pair with the worst clearance violation at the samples of a motion."""
+        collision, violated = self.shop.collision, self.near_pairs(transcription, samples, point, 0.0)
+        if len(violated.pair) == 0:
+            return self.failure_reason
+        one, other = collision.names(int(violated.pair[int(np.argmin(violated.margin))]))
+        return f"{one} cannot keep {collision.clearance * 1e3:g} mm from {other} on any path found"

@@ -1,0 +1,100 @@
+"""Finer breakpoints for a candidate where they may make its motion faster or clear."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fastmove.arrays import Array
+from fastmove.collision.query_types import NearPairs
+from fastmove.optim.breakpoints import cosine_breakpoints
+from fastmove.optim.margins import LIMIT_BACKOFF
+from fastmove.optim.merit import VIOLATION_SEEN
+from fastmove.optim.samples import ConstraintGrid
+from fastmove.optim.sqp import SqpRun
+from fastmove.optim.transcription import Transcription
+from fastmove.planner.candidate import Candidate
+from fastmove.planner.context import timed
+from fastmove.planner.motion_solver import NEAR, MotionSolver
+
+REFINE_FROM = 1.002  # Ratio of duration to lower bound above which finer breakpoints may be used.
+REFINED_SPANS = 22  # Number of spans of the cosine breakpoints that refinement adds.
+BINDING = 0.9  # Utilisation of torque, torque rate, hold or path constraints above which these limit the duration.
+
+
+@dataclass(frozen=True)
+class BasisRefinement:
+    """Polishes candidates on their own breakpoints, and refines them on finer ones.
+
+    Attributes:
+        solver: Solves for motions to the goal.
+        fine: Relative step tolerance of its solves.
+        slowed: Whether the breakpoints are those of a slower jerk, or obstacles move.
+    """
+
+    solver: MotionSolver
+    fine: float
+    slowed: bool
+
+    def refined(self, draft: Candidate) -> Candidate:
+        """Returns a candidate polished, and on finer breakpoints where these may help."""
+        draft = self._polished(draft)
+        return self._refined(draft) if self._wants_more(draft) else draft
+
+    def _wants_more(self, draft: Candidate) -> bool:
+        """Returns whether finer breakpoints may make a candidate faster or clear.
+
+        They may where it is slower than the bound and torque, torque rate, hold or a path constraint limits it, clearance is
+        still violated, its breakpoints are those of a slower jerk, or obstacles move.
+        """
+        point, transcription = draft.point, draft.transcription
+        slow = point.duration > REFINE_FROM * self.solver.bound.duration and transcription.basis.spans < REFINED_SPANS
+        return slow and (
+            self.slowed or transcription.effort_utilisation(point.flow) > BINDING or point.clearance_violation > VIOLATION_SEEN
+        )
+
+    def _polished(self, draft: Candidate) -> Candidate:
+        """Converges a candidate on its own breakpoints, unless finer ones follow because of torque, torque rate or hold."""
+        point, transcription = draft.point, draft.transcription
+        if not transcription.at_rest or (self._wants_more(draft) and transcription.effort_utilisation(point.flow) > BINDING):
+            return draft
+        with timed(self.solver.shop.timings, "optimise"):
+            return (
+                self.solver.converged(draft.number, SqpRun(self.solver.sqp_problem(transcription, draft.samples), point, 0.1))
+                or draft
+            )
+
+    def _refined(self, draft: Candidate) -> Candidate:
+        """Continues a candidate on finer breakpoints; returns it unchanged where that leads nowhere."""
+        point, transcription = draft.point, draft.transcription
+        finer_basis = transcription.basis.refined(cosine_breakpoints(REFINED_SPANS))
+        free = (transcription.basis.insertion_matrix(finer_basis) @ transcription.points(point.free, point.duration))[3:-3]
+        finer_transcription = Transcription(
+            self.solver.problem,
+            self.solver.shop.dynamics,
+            self.solver.problem.start,
+            self.solver.goal,
+            finer_basis,
+            LIMIT_BACKOFF,
+        )
+        grid = ConstraintGrid.standard(
+            finer_basis, finer_transcription.with_rate, near_speed_limit=draft.samples.near_speed_limit
+        )
+        with timed(self.solver.shop.timings, "optimise"):
+            near_pairs = self.solver.near_pairs(finer_transcription, grid, replace(point, free=free), self.solver.padding + NEAR)
+            grid = grid.added(np.zeros(0), _beside(near_pairs, grid.clearance))  # A corner may pass next to what is near.
+            better = self.solver.solve(finer_transcription, grid, free, point.duration, 0.1, step_tolerance=self.fine)
+        if better is None or (
+            better.duration > point.duration and better.point.clearance_violation >= point.clearance_violation - VIOLATION_SEEN
+        ):
+            return draft
+        return replace(better, number=draft.number)
+
+
+def _beside(contacts: NearPairs, s: Array) -> Array:
+    """Returns the middles (K,) in s of the gaps between samples at s (N,) that have a contact at either end."""
+    near = np.unique(contacts.sample)
+    gaps = np.unique(np.concatenate([near - 1, near]))
+    gaps = gaps[(gaps >= 0) & (gaps < len(s) - 1)]
+    return np.asarray((s[gaps] + s[gaps + 1]) / 2)
