@@ -1,7 +1,7 @@
 """Everything that can go wrong by name: one class per cause, each carrying its data.
 
-Two channels: a caller's mistake raises one of these; a solver's outcome is a `Status` (see `planner`).
-`exit_code` is what the command line returns: 2 the input is wrong, 3 no certified transfer.
+Two channels: a caller's mistake raises one of these; a solver's outcome is a `Status` (see `solution.solution`).
+`exit_code` is what the command line returns: 2 the input is wrong, 3 no certified transfer, 4 the driver failed.
 """
 
 from __future__ import annotations

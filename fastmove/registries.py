@@ -13,6 +13,7 @@ Nothing is imported until a name is asked for.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
@@ -28,13 +29,23 @@ class Registry(Generic[T]):
     Args:
         what: one of them, in words, for messages.
         group: of entry points that add more.
-        own: name -> "module:attribute" of those that FastMove brings.
+        own: name -> "module:attribute" of those that FastMove brings; or one such place, where a table of things stands that have
+            a `name` each.
     """
 
-    def __init__(self, what: str, group: str, own: Mapping[str, str]) -> None:
-        self.what, self.group, self._own = what, group, dict(own)
+    def __init__(self, what: str, group: str, own: Mapping[str, str] | str) -> None:
+        self.what, self.group, self._table = what, group, own
         self._added: dict[str, T] = {}
         self._installed: dict[str, str] | None = None
+
+    @cached_property
+    def _own(self) -> Mapping[str, str]:
+        """Where each of FastMove's own is; those of a table are loaded with it."""
+        if not isinstance(self._table, str):
+            return self._table
+        things = {thing.name: thing for thing in _load(self._table)}
+        self._added = things | self._added
+        return dict.fromkeys(things, self._table)
 
     def add(self, name: str, thing: T) -> None:
         """Make `thing` known by `name`, for this process.
@@ -56,19 +67,24 @@ class Registry(Generic[T]):
         Raises:
             UnknownName: there is none; the message lists those there are.
         """
+        place = self._own.get(name) or self._entry_points().get(name)
         if name in self._added:
             return self._added[name]
-        place = self._own.get(name) or self._entry_points().get(name)
         if place is None:
             raise UnknownName(self.what, f"{name!r} is unknown; allowed: {', '.join(self.names())}")
-        module, _, attribute = place.partition(":")
-        self._added[name] = getattr(import_module(module), attribute)
+        self._added[name] = _load(place)
         return self._added[name]
 
     def _entry_points(self) -> dict[str, str]:
         if self._installed is None:
             self._installed = {point.name: point.value for point in entry_points(group=self.group) if point.name not in self._own}
         return self._installed
+
+
+def _load(place: str) -> Any:
+    """The attribute at "module:attribute"."""
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 # What FastMove brings.  The protocol of each kind stands beside its name; how to add to it: docs/extend/.
@@ -80,13 +96,8 @@ contacts: Registry[Any] = Registry(  # `contact.law.ContactLaw`
 )
 # classes of `problem.path_constraint.PathConstraint`
 constraints: Registry[Any] = Registry("constraint", "fastmove.constraints", {})
-_LIMIT_KINDS = (  # in the order of certificates
-    "continuity", "position", "velocity", "acceleration", "jerk", "torque", "torque_rate", "hold", "pad_share", "tilt", "upright",
-    "shock", "swing", "clearance", "allowed_contact", "corridor", "start", "goal", "grip_force", "grasp", "release",
-)  # fmt: skip
-limit_kinds: Registry[Any] = Registry(  # `robot.limit_kinds.LimitKind`
-    "limit kind", "fastmove.limit_kinds", {name: f"fastmove.robot.limit_kinds:{name.upper()}" for name in _LIMIT_KINDS}
-)
+# `robot.limit_kinds.LimitKind`
+limit_kinds: Registry[Any] = Registry("limit kind", "fastmove.limit_kinds", "fastmove.robot.limit_kinds:KINDS")
 shapes: Registry[Any] = Registry(  # `geometry.shape_types.ShapeType`
     "shape",
     "fastmove.shapes",

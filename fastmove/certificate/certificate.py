@@ -75,9 +75,10 @@ class Certificate:
     Attributes:
         kinds: Worst margin of each kind that was checked, by its name.
         profile: Curves over time, by name.  Over "time" (N,) [s]: the utilisation of each limit, 1 = limit, (N, n) of "velocity",
-            "acceleration", "jerk", "torque" and "torque_rate", (N,) of "hold" and all others; "wrench" (N, 6 for each hold), of
-            the body that uses the hold most [N, Nm]; "torque_Nm" (N, n).  Over "clearance_time" (K,) [s], the times at which the
-            continuous collision check looked: the margin "clearance" (K,) [m] of the two that "clearance_pair" (K,) names.
+            "acceleration", "jerk", "torque" and "torque_rate", (N,) of "hold" and all others; "wrench" (N, 6·holds), the contact
+            wrenches [f; m] of the hand on the item in each hold's grasp frame, of the body that uses the hold most [N, Nm];
+            "torque_Nm" (N, n).  Over "clearance_time" (K,) [s], the times at which the continuous collision check looked: the
+            margin "clearance" (K,) [m] of the two that "clearance_pair" (K,) names.
             Over "corridor_time" (M,) [s]: the worst margin "corridor" (M,) [m], infinite outside all corridors.
         assumes: What is assumed and not checked, a sentence each.
     """

@@ -14,7 +14,7 @@ from fastmove.errors import InputError
 from fastmove.problem.grasp import HeldItem
 from fastmove.robot.limit_kinds import names_in
 
-UTILISATION_LIMIT = 0.9  # Largest allowed utilisation of a contact, where its use counts as 1 [1].
+UTILISATION_LIMIT = 0.9  # Largest allowed utilisation of a contact; the certificate's own `contact.wrench_cone.UTILISATION_MAX`.
 TILTING = 0.1  # Share of the tilting lever that counts in S and R [1].
 SHIFTED = 0.4  # Share of the tilting lever that counts in V [1].
 
@@ -77,7 +77,7 @@ def item_wrench(body: pin.Inertia, joint_T_grasp: pin.SE3, speed: Array, acceler
     return np.hstack([force @ joint_T_grasp.rotation, moment @ joint_T_grasp.rotation])
 
 
-def _utilisation(held: HeldItem, wrench: Array, grip_force: Array) -> Array:
+def _pinch_use(held: HeldItem, wrench: Array, grip_force: Array) -> Array:
     """Utilisations S (N,) of the two-patch pinch (see `contact.pinch`)."""
     mu, width = held.friction, held.width
     c = sum(patch.c for patch in held.patches) / 2
@@ -88,7 +88,7 @@ def _utilisation(held: HeldItem, wrench: Array, grip_force: Array) -> Array:
     return np.asarray(np.hypot(shear, couples + np.abs(fy) / (2 * grip_force)))
 
 
-def _cup_use(held: HeldItem, wrench: Array, vacuum: Array) -> Array:
+def _suction_use(held: HeldItem, wrench: Array, vacuum: Array) -> Array:
     """Utilisations (N,) of a suction cup, the larger of slide and peel (see `contact.suction`)."""
     mu, radius = held.friction, held.patches[0].c
     fx, fy, fz, mx, my, mz = wrench.T
@@ -126,12 +126,12 @@ def _sliding_share(held: HeldItem, wrench: Array, grip_force: Array) -> Array:
 
 def _pinch_uses(held: HeldItem, wrench: Array, grip_force: Array) -> dict[str, Array]:
     """Utilisations (N,) of the two-patch pinch by kind of limit."""
-    return {"hold": _utilisation(held, wrench, grip_force), "pad_share": _pad_share(held, wrench, grip_force)}
+    return {"hold": _pinch_use(held, wrench, grip_force), "pad_share": _pad_share(held, wrench, grip_force)}
 
 
 def _suction_uses(held: HeldItem, wrench: Array, grip_force: Array) -> dict[str, Array]:
     """Utilisations (N,) of a suction cup by kind of limit."""
-    return {"hold": _cup_use(held, wrench, grip_force)}
+    return {"hold": _suction_use(held, wrench, grip_force)}
 
 
 OWN = {"pinch": _pinch_uses, "suction": _suction_uses}  # Checks of FastMove's contact laws, by the law's name.

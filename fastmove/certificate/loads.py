@@ -78,9 +78,9 @@ def _over_set(
     """Worst loads over all bodies that the held items may be.
 
     Returns:
-        Torques (N, n) of largest magnitude [Nm], largest magnitudes of their rates (N, n) [Nm/s], for every hold the wrench
-        of the body that uses it most (N, 6 for each hold) [N, Nm], uses (N,) by kind of contact and tolerance (NaN stays NaN),
-        and the names of those kinds that were checked.
+        Torques (N, n) of largest magnitude [Nm], largest magnitudes of their rates (N, n) [Nm/s], the contact
+        wrenches [f; m] of the hand on the item (N, 6·holds) in each hold's grasp frame, of the body that uses it most [N, Nm],
+        uses (N,) by kind of contact and tolerance (NaN stays NaN), and the names of those kinds that were checked.
     """
     base, motions = first_bodies(problem, assembly, grid, need_rate)
     (low, low_rate), (high, high_rate) = torque_range(problem, assembly, grid, need_rate, base)

@@ -1,4 +1,4 @@
-"""The command line: fastmove plan | check | preview | run | bench | describe | robots.
+"""The command line: fastmove plan | check | preview | run | rank | bench | describe | robots.
 
 Exit codes: 0 done; 1 certificate not ok (`check`); 2 the input is wrong; 3 no certified transfer; 4 the driver failed.
 """

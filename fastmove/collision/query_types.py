@@ -63,7 +63,7 @@ class NearPairs:
 
     Attributes:
         sample: (C,) configuration of each contact.
-        pair: (C,) its pair; pairs beyond the last pair of bodies are corridors.
+        pair: (C,) index of its pair in `Collision.pairs`; pairs beyond the last pair of bodies are corridors.
         distance: (C,) signed distance [m].
         required: (C,) required distance, allowed contacts faded in [m].
         gradient: (C, n) gradient of distance − required [m/rad]; 0 where gradients were not asked for.

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastmove.arrays import Array, readonly
 
-UTILISATION_MAX = 0.9  # Largest utilisation of a contact that the planner uses, 1 = it slips [1].
+UTILISATION_MAX = 0.9  # Largest utilisation of a contact that the planner uses, 1 = it slips; see `certificate.hold`, too.
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 class Efforts:
     """Joint torques and contact wrenches at N states, for every member of the item set.
 
+    A member is one body in every hold (`TransferProblem.member_indices` of `HeldItem.bodies`), not one of `Item.members`.
+
     Each is an array (N, members, rows) whose rows are n_arm torques [Nm] and then six wrench rows for each hold [N], [Nm].
 
     Attributes:
@@ -80,8 +82,10 @@ class Dynamics:
         self.rows = self.n + 6 * len(assembly.hold_frames)
         self.damping = np.array(problem.robot.damping)
         basis, self._weights = problem.spanning_members
-        self._all = len(basis) == problem.members  # then every member is computed by itself
-        self.models = [_with_items(assembly, problem.member_indices[k]) for k in (range(problem.members) if self._all else basis)]
+        self._all = len(basis) == problem.n_members  # then every member is computed by itself
+        self.models = [
+            _with_items(assembly, problem.member_indices[k]) for k in (range(problem.n_members) if self._all else basis)
+        ]
         self._data = [model.createData() for model in self.models]
         self._inverse = [InverseDynamics(model, self.n) for model in self.models]
         self.path = _path_margins(problem, assembly)

@@ -1,7 +1,8 @@
 """Types of convex shapes: the sizes each has, and the geometry that follows from them.
 
 A new type needs a name, its sizes, and the corners of a convex body around it (`ShapeType.corners`).  From these follow its
-geometry for distances, what simulation and preview draw, and its volume.  See docs/extend/obstacle_shape.py.
+geometry for distances, what simulation and preview draw, and its volume.  See docs/extend/obstacle_shape.py.  An item of a new
+type is pinched with explicit patches, and a cup does not seal on it (`problem.patch_detection` knows only the types here).
 """
 
 from __future__ import annotations
@@ -41,7 +42,11 @@ class ShapeType:
         return np.asarray(np.abs(self.corners(shape)).max(axis=0))
 
     def geometry(self, shape: Shape) -> coal.CollisionGeometry:
-        """Returns the geometry to which distances are measured; by default the convex hull of the corners."""
+        """Returns the geometry to which distances are measured; by default the convex hull of the corners.
+
+        The preview draws a coal convex hull, Box, Sphere, Cylinder or Capsule, and of anything else its box; simulation takes the
+        hull of the corners of every type but these four primitives.
+        """
         return hull_of_points(self.corners(shape))
 
     def volume_inertia(self, shape: Shape) -> tuple[float, Array, Array]:

@@ -12,7 +12,8 @@ The schema, `format = 1`:
     release_opening = 0.01      # optional [m]: at both ends the hand must be free with its pads wider apart than the item by this
     base = {position = …, quaternion_xyzw = …}             # optional: pose of the robot's base in the world
 
-    [item]   name, mass [kg], com, inertia [kg m²] (optional, 3×3 about com), max_pinch_force [N] (optional), shapes = [ … ]
+    [item]   name, mass [kg], com [m] in the item's frame, inertia [kg m²] (optional, 3×3 about com, along the frame's axes),
+             max_pinch_force [N] (optional), shapes = [ … ]
              tolerates = {tilt_deg, upright_deg, shock [m/s²], swing [share of the pads' torsion], up = [0, 0, 1]} (optional)
              members = [{mass, com, inertia}] (optional: further bodies that the item may be)
     [uncertainty]  optional half-ranges (zero by default):

@@ -200,7 +200,7 @@ class GoalPlanner:
         return self.solver.solve(transcription, samples, free, duration, radius, **options)
 
     def certified(self, draft: Candidate) -> tuple[Trajectory, Certificate]:
-        """Stretches, certifies and repairs a candidate.
+        """Stretches a candidate, chooses its grip force, certifies and repairs it (`planner.repair`).
 
         Returns:
             The motion and its certificate, which need not be ok.

@@ -1,4 +1,4 @@
-"""Refinement of a candidate to a certified motion: stretched, certified, and repaired where its certificate fails.
+"""Refinement of a candidate to a certified motion: stretched, gripped with the least force that holds, certified, repaired.
 
 The certificate is the dense check: where it fails between samples a sample is added, and the solve continues from there.
 """
@@ -144,13 +144,13 @@ class CertifiedRefinement:
     def _trajectory(self, point: Iterate, transcription: Transcription, duration: float) -> Trajectory:
         """Returns the motion run in another duration [s], with the least grip force that holds it."""
         points = transcription.points(point.free, duration)
-        forces = [self._gentlest(transcription, points, duration, k) for k in range(len(self.shop.problem.holds))]
+        forces = [self._least_grip_force(transcription, points, duration, k) for k in range(len(self.shop.problem.holds))]
         openings = [held.width for held in self.shop.problem.holds]
         return Trajectory(
             (Phase.from_spline(transcription.basis, points, duration, forces, openings),), self.shop.problem.robot.joint_names
         )
 
-    def _gentlest(self, transcription: Transcription, points: Array, duration: float, hold: int) -> float:
+    def _least_grip_force(self, transcription: Transcription, points: Array, duration: float, hold: int) -> float:
         """Returns the least grip force [N] in its range that holds a motion.
 
         S falls as 1/F, so the largest force was right to plan with.

@@ -1,5 +1,7 @@
 """How two pads share a load, point by point: diagnostics beside S, V and R of `contact.pinch`, never used while planning.
 
+The grip force of a plan is chosen in `planner.repair`.
+
 Each pad touches at its points p_i (`Patch.points`, those that a simulation touches with) with normal forces N_i and tangential
 forces t_i in Coulomb cones, ‖t_i‖ ≤ μ N_i, f_i being the two together.  Both fingers are driven by one force, so Σ N_i = 2 F over
 all points.  The least F that balances a wrench W (`min_grip`) is a cone program in 3 numbers per point:

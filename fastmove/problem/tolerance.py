@@ -80,14 +80,14 @@ class ToleranceCone:
 
 
 class ToleranceModel:
-    """The limits that the tolerance of one held item puts on the contact wrenches of its members.
+    """The limits that the tolerance of one held item puts on the contact wrenches of its bodies.
 
     Wrenches are those that the hand exerts on the item, in the grasp frame [N, Nm].
 
     Attributes:
         tolerance: what the item tolerates.
         up: (3,) unit up axis in the grasp frame.
-        masses: (M,) masses of the members [kg].
+        masses: (M,) masses of the bodies (`HeldItem.bodies`), or of the members made of them [kg].
         active: whether tilt, upright or shock is limited (swing is a limit of the contact model).
     """
 

@@ -160,7 +160,7 @@ class TransferProblem:
         return tuple(dict.fromkeys(combinations))
 
     @property
-    def members(self) -> int:
+    def n_members(self) -> int:
         """Number of combinations of bodies that are planned for; 1 for a bare arm."""
         return len(self.member_indices)
 

@@ -37,7 +37,7 @@ def members_parameters(problem: TransferProblem) -> Array:
     rows = [
         [body_parameters(held.bodies[n]) for held, n in zip(problem.holds, part, strict=True)] for part in problem.member_indices
     ]
-    return np.array(rows).reshape(problem.members, 10 * len(problem.holds))
+    return np.array(rows).reshape(problem.n_members, 10 * len(problem.holds))
 
 
 def efforts_function(problem: TransferProblem, assembly: Assembly) -> ca.Function:

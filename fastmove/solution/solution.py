@@ -69,7 +69,7 @@ def robustness(solution: Solution) -> list[str]:
     if not math.isfinite(solution.nominal_duration):
         return []
     price = solution.duration / solution.nominal_duration - 1
-    bodies = solution.problem.members
+    bodies = solution.problem.n_members
     return [
         f"price of robustness: {price:.1%} over {solution.nominal_duration:.4f} s for what is believed alone ({bodies} bodies)"
     ]

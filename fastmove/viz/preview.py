@@ -277,7 +277,11 @@ def _shapes(thing: coal.CollisionGeometry) -> list[tuple[geometry.Geometry, pin.
         case coal.Capsule():
             caps = [(geometry.Sphere(thing.radius), along(s * thing.halfLength)) for s in (-1.0, 1.0)]
             return [(geometry.Cylinder(2 * thing.halfLength, thing.radius), upright), *caps]
-        case _:
+        case coal.ConvexBase():
             points = np.asarray(thing.points()).reshape(-1, 3)
             faces = [[t[0], t[1], t[2]] for t in (thing.polygons(k) for k in range(thing.num_polygons))]
             return [(geometry.TriangularMeshGeometry(points, np.array(faces)), pin.SE3.Identity())]
+        case _:
+            thing.computeLocalAABB()
+            low, high = (np.asarray(x).ravel() for x in (thing.aabb_local.min_, thing.aabb_local.max_))
+            return [(geometry.Box([float(x) for x in high - low]), pin.SE3(np.eye(3), (low + high) / 2))]

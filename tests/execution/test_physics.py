@@ -274,7 +274,7 @@ def test_all_shipped_problems_are_held_and_those_that_need_the_hold_are_not_with
             continue
         problem = fm.load_problem(path)
         solution = fm.plan(problem).raise_for_status()
-        verdicts = {judge(problem, solution.trajectory, member=k).verdict for k in range(problem.members)}
+        verdicts = {judge(problem, solution.trajectory, member=k).verdict for k in range(problem.n_members)}
         free = fm.plan(problem.with_(hold_active=False))
         peak = 0.9 * float(free.certificate.profile["hold"].max()) if free.ok else float("nan")
         without = judge(problem, free.trajectory).verdict if free.ok else None

@@ -186,4 +186,4 @@ def test_file_and_describe(tmp_path) -> None:  # type: ignore[no-untyped-def]
     assert plain["grasp"]["lever_share"] == {"hold": 0.1, "pad_share": 0.4}
     assert unknown.holds[0].uncertainty.mass == 0.05 and np.all(unknown.holds[0].uncertainty.com > 0)
     nominal = problem.nominal()
-    assert nominal.members == 1 and nominal.scene.tolerance == 0.0
+    assert nominal.n_members == 1 and nominal.scene.tolerance == 0.0

@@ -29,6 +29,27 @@ ARM_LINKS = ("base_link", "shoulder_link", "upper_arm_link", "forearm_link", "wr
 MESHES = ("base", "shoulder", "upperarm", "forearm", "wrist1", "wrist2", "wrist3")
 HOME = np.array([0.0, -np.pi / 2, 0.0, -np.pi / 2, 0.0, 0.0])
 READY = np.array([0.0, -np.pi / 2, np.pi / 2, -np.pi / 2, -np.pi / 2, 0.0])
+READY_OF = {"panda": np.array([0.0, -0.785, 0.0, -2.356, 0.0, 1.571, 0.785]), "ur5": READY, "ur5e": READY}
+
+
+@pytest.mark.parametrize("name", fm.known_robots())
+def test_every_robot_that_ships_is_whole(name: str) -> None:
+    """Shapes on every link that moves, bodies that can be, hands that open, and a motion that is certified."""
+    robot = fm.load_robot(name)
+    moved = [joint for joint in robot.joint_names if robot.model.existJointName(joint)]
+    assert len(moved) == robot.n_arm and robot.payload > 0 and robot.grippers
+    held_by = {robot.model.frames[robot.model.getFrameId(shape.link)].parentJoint for shape in robot.shapes}
+    assert {robot.model.getJointId(joint) for joint in robot.joint_names[1:]} <= held_by
+    for inertia in list(robot.model.inertias)[1:]:
+        moments = np.linalg.eigvalsh(np.array(inertia.inertia))
+        assert inertia.mass >= 0 and moments.min() >= 0 and moments[2] <= moments[0] + moments[1] + 1e-9
+    hand = robot.gripper()
+    assert hand.opening[0] < hand.opening[1] and 0 < hand.force[0] <= hand.force[1]
+    for limits in robot.limits:
+        here = np.clip(READY_OF[name], robot.limit_set(limits).position_min, robot.limit_set(limits).position_max)
+        there = fm.Goal((here + 0.2)[None])
+        problem = fm.TransferProblem("step", robot, (), fm.Scene(), fm.State.rest(here), there, limits)
+        assert fm.plan(problem).raise_for_status().certificate.ok
 
 
 @pytest.fixture(params=sorted(DH))

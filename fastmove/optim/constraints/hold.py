@@ -2,7 +2,8 @@
 
     hold           ‖L W, p + n‖ ≤ 0.9 F (1 + 2 ξ),  p ≥ ‖C W‖, n ≥ |W_y|/2,  W = w + J D + 2 w_g ξ
     pad share      ‖A W‖ + b·W ≤ 0.9 F (1 + 2 ξ), for each pad
-    tilt, shock    ‖A W‖ + b·W ≤ 0 or 1 (1 + 2 ξ), in shares of the item's weight
+    tilt, shock    ‖A W‖ + b·W ≤ 0 or 1 (1 + 2 ξ), in shares of the item's weight (`problem.tolerance`); upright: that of tilt
+                   for the wrench at rest; swing is one more pad share (`contact.pinch`)
     curved         use + ∂use/∂W (W − w) ≤ 0.9 (1 + 2 ξ), for contacts that are expressions instead of cones
     hold at rest   the same for W = w_g + ∂w_g/∂q B D ≤ 0.9 F (0.97 + h), wherever the utilisation at rest exceeds 60 %
 

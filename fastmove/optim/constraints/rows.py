@@ -9,8 +9,8 @@ to `LimitRows`, or its cones to `Cones`:
     path           a user's own constraints
     clearance      distances, fading contacts, corridors
 
-Each says in its docstring what it asks, and where.  What the merit asks of the same limits is `Transcription.utilisation`; what
-the certificate asks is in `certificate/`, written independently.
+`Subproblem` calls each of them.  Each says in its docstring what it asks, and where.  What the merit asks of the same limits is
+`Transcription.utilisation`; what the certificate asks is in `certificate/`, written independently.
 """
 
 from __future__ import annotations
