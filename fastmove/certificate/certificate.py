@@ -74,11 +74,11 @@ class Certificate:
 
     Attributes:
         kinds: Worst margin of each kind that was checked, by its name.
-        profile: Curves over time, by name.  Over "time" (N,) [s]: the utilisation of each limit, 1 = limit, (N, n) of "velocity",
-            "acceleration", "jerk", "torque" and "torque_rate", (N,) of "hold" and all others; "wrench" (N, 6·holds), the contact
-            wrenches [f; m] of the hand on the item in each hold's grasp frame, of the body that uses the hold most [N, Nm];
-            "torque_Nm" (N, n).  Over "clearance_time" (K,) [s], the times at which the continuous collision check looked: the
-            margin "clearance" (K,) [m] of the two that "clearance_pair" (K,) names.
+        profile: Curves over time, by name.  Over "time" (N,) [s]: the use of each limit, 1 = limit, (N, n) of "velocity",
+            "acceleration", "jerk", "torque" and "torque_rate", (N,) of "hold" (S / 0.9), "pad_share" (V and R, / 0.9) and all
+            others; "wrench" (N, 6·holds), the contact wrenches [f; m] of the hand on the item in each hold's grasp frame, of the
+            body that uses the hold most [N, Nm]; "torque_Nm" (N, n).  Over "clearance_time" (K,) [s], the times at which the
+            continuous collision check looked: the margin "clearance" (K,) [m] of the two that "clearance_pair" (K,) names.
             Over "corridor_time" (M,) [s]: the worst margin "corridor" (M,) [m], infinite outside all corridors.
         assumes: What is assumed and not checked, a sentence each.
     """

@@ -3,7 +3,7 @@
 It is independent of the planner in what can go wrong: torques come from a model with the item fixed rigidly to its joint, and
 wrenches from Newton–Euler on the item; the utilisation S and the shares V and R of the pads, the list of pairs of bodies, the
 exact extremes of the polynomials and the continuous collision check, which proves clearances between samples, are its own.  It
-shares with the planner the body tree (`multibody.assembly`), its bounding volumes, pinocchio and coal.
+shares with the planner nouns, the body tree (`multibody.assembly`), its bounding volumes, pinocchio and coal.
 
 Where each kind is checked (`LimitMargin.proof`):
     position, velocity, acceleration, jerk   everywhere: exact extremes of the polynomial pieces

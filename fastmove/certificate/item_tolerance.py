@@ -9,7 +9,9 @@ from fastmove.arrays import Array
 from fastmove.multibody.assembly import HoldFrame
 
 
-def care(frame: HoldFrame, body: pin.Inertia, wrench: Array, grip: Array, rotation: Array, gravity: Array) -> dict[str, Array]:
+def tolerance_uses(
+    frame: HoldFrame, body: pin.Inertia, wrench: Array, grip: Array, rotation: Array, gravity: Array
+) -> dict[str, Array]:
     """Compute the uses of the limits that an item tolerates (see `problem.tolerance`).
 
     Both angles are widened by `Uncertainty.turn`, the angle that the item may be turned in the hand from its nominal pose.

@@ -14,7 +14,7 @@ import numpy as np
 from fastmove.arrays import Array
 from fastmove.certificate.certificate import LimitMargin, worst_row, worst_use
 from fastmove.certificate.hold import UTILISATION_LIMIT, contact_uses, item_wrench, whose
-from fastmove.certificate.item_tolerance import care
+from fastmove.certificate.item_tolerance import tolerance_uses
 from fastmove.certificate.time_grid import TimeGrid, time_grid
 from fastmove.certificate.torque import first_bodies, torque_range
 from fastmove.multibody.assembly import Assembly
@@ -98,7 +98,7 @@ def _over_set(
             worse = ~(body_uses["hold"] <= most)
             most = np.where(worse, body_uses["hold"], most)
             shown[worse, 6 * k : 6 * k + 6] = wrench[worse]
-            body_uses |= care(frame, body, wrench, grip, motions[k][2], np.array(problem.gravity))
+            body_uses |= tolerance_uses(frame, body, wrench, grip, motions[k][2], np.array(problem.gravity))
             checked |= set(body_uses)
             for kind, value in body_uses.items():
                 use[kind] = np.maximum(use.get(kind, 0.0), value)

@@ -64,7 +64,8 @@ def plan_command(options: argparse.Namespace) -> int:
 
 def _plan_contacts(options: argparse.Namespace) -> int:
     """Every way to hold the item that was asked for, the best first."""
-    ranked = plan_contacts(_problem(options), options.contact, Options(seed=options.seed, deadline=options.deadline))
+    asked = Options(seed=options.seed, deadline=options.deadline, explain=options.explain)
+    ranked = plan_contacts(_problem(options), options.contact, asked)
     best = ranked[0].solution
     notes = [
         f"{law.name} is unverified: no simulated {law.holder} has judged this model"

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class ContactModel(Protocol):
     """The wrenches that one contact can carry, in the form that the planner needs.
 
-    Utilisations (uses) are for a wrench at a grip force; 1 = the contact slips.
+    Utilisations are for a wrench at a grip force; 1 = the contact slips, and 0.9 of that is allowed.  (A use, as certificates and
+    plots give it, is the utilisation over 0.9: 1 = limit.)
     """
 
     @property

@@ -1,5 +1,7 @@
 """The pinch contact model: the wrenches that an item pressed between two pads can carry, as convex cones.
 
+`optim.constraints.hold` makes rows of them; `certificate.hold` checks the same by formulas of its own.
+
 Conventions: W = [f; m] is the contact wrench that the hand exerts on the item, in the grasp frame (axes of the tool, y the
 closing axis, z the approach, origin between the patch centroids) [N, Nm]; the grip force F is the normal force per pad [N].
 

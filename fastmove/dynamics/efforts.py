@@ -29,7 +29,8 @@ class Efforts:
 
     A member is one body in every hold (`TransferProblem.member_indices` of `HeldItem.bodies`), not one of `Item.members`.
 
-    Each is an array (N, members, rows) whose rows are n_arm torques [Nm] and then six wrench rows for each hold [N], [Nm].
+    Each is an array (N, members, rows) whose rows are n_arm torques [Nm] and then six wrench rows for each hold: [f; m] of the
+    hand on the item in the grasp frame [N], [Nm].
 
     Attributes:
         total: Efforts at (q, v, a).
@@ -48,9 +49,9 @@ class Linearised:
 
     Attributes:
         efforts: The efforts.
-        dq: Derivatives with respect to q.
-        dv: Derivatives with respect to v.
-        da: Derivatives with respect to a.
+        dq: Derivatives with respect to q [Nm/rad], [N/rad].
+        dv: Derivatives with respect to v, joint damping included [Nm s/rad], [N s/rad].
+        da: Derivatives with respect to a [Nm s²/rad], [N s²/rad].
     """
 
     efforts: Efforts

@@ -29,10 +29,10 @@ class LoadUtilisation:
         self.contacts: list[ContactModel] = [held.contact_model for held in problem.holds] if problem.hold_active else []
         self.forces = [float(held.grasp.grip_force[1]) for held in problem.holds]
         numbers = np.array(problem.member_indices, dtype=int)
-        self.tolerances = [self._care(held.tolerance, numbers[:, k]) for k, held in enumerate(problem.holds)]
+        self.tolerances = [self._tolerance(held.tolerance, numbers[:, k]) for k, held in enumerate(problem.holds)]
 
     @staticmethod
-    def _care(care: ToleranceModel, bodies: Array) -> ToleranceModel | None:
+    def _tolerance(care: ToleranceModel, bodies: Array) -> ToleranceModel | None:
         """The tolerance of one hold for every member, whose body in this hold has its number in `bodies`."""
         return ToleranceModel(care.tolerance, care.up, care.masses[bodies]) if care.active else None
 

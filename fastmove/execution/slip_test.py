@@ -36,7 +36,7 @@ HELD_SLIP = 0.2e-3  # largest displacement in the hand of an item that counts as
 HELD_TURN = np.radians(0.2)  # largest rotation in the hand of an item that counts as held [rad]
 SLIPPED_SLIP = 1e-3  # displacement in the hand beyond which the item counts as slipped [m]
 SLIPPED_TURN = np.radians(1.0)  # rotation in the hand beyond which the item counts as slipped [rad]
-TRACKING_MAX = 5e-3  # joint error beyond which the motion counts as not trackable [rad]
+TRACKABLE_MAX = 5e-3  # joint error beyond which the motion counts as not trackable [rad]
 CLEARANCE_SHARE = 0.5  # share of the clearance asked for that the item's farthest point may move in the hand [1]
 GAIN_SAMPLES = 20  # number of configurations along the motion from which the servo's gains follow
 ROLLOUTS = 5  # default and largest number of rollouts
@@ -246,7 +246,7 @@ def verdict_of(slip: float, turn: float, tracking: float, reach: float, clearanc
         clearance: clearance that the plan was asked for [m]; at 0, `reach` does not count.
         lost: whether a pad point lost touch.
     """
-    if not np.isfinite(slip + turn + tracking + reach) or tracking > TRACKING_MAX:
+    if not np.isfinite(slip + turn + tracking + reach) or tracking > TRACKABLE_MAX:
         return Verdict.NOT_TRACKABLE
     if slip > SLIPPED_SLIP or turn > SLIPPED_TURN:
         return Verdict.SLIPPED

@@ -1,1 +1,1 @@
-"""The only code that planner and certificate share: the body tree, its inverse dynamics and its bounding volumes."""
+"""What planner and certificate share besides the nouns: the body tree, its inverse dynamics and its bounding volumes."""

@@ -122,10 +122,10 @@ def assemble(problem: TransferProblem, opened: float = 0.0) -> Assembly:
             bodies.append(_stem(arm, frame.held.gripper))
     moving = [o for o in problem.scene.obstacles if o.motion is not None]
     for m, obstacle in enumerate(moving):
-        bodies += _obstacle(obstacle, arm.njoints + m, problem.scene.tolerance)
+        bodies += _obstacle(obstacle, arm.njoints + m, problem.scene.obstacle_uncertainty)
     for obstacle in problem.scene.obstacles:
         if obstacle.motion is None:
-            bodies += _obstacle(obstacle, 0, problem.scene.tolerance)
+            bodies += _obstacle(obstacle, 0, problem.scene.obstacle_uncertainty)
     return Assembly(arm, tuple(bodies), frames, tuple(o.motion for o in moving if o.motion is not None))
 
 

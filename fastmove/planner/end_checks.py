@@ -32,7 +32,7 @@ class EndChecks:
     def __init__(self, problem: TransferProblem, assembly: Assembly, dynamics: Dynamics, collision: Collision) -> None:
         self.problem, self.limits = problem, problem.limit_set
         self.assembly, self.dynamics, self.collision = assembly, dynamics, collision
-        self.carry = LoadUtilisation(problem)
+        self.loads = LoadUtilisation(problem)
 
     def start(self) -> None:
         """Checks the grasp, and that the start is free and satisfies the path constraints.
@@ -124,8 +124,8 @@ class EndChecks:
             ),
         )
         for k, held in enumerate(self.problem.holds):
-            wrench = self.carry.wrench(efforts[None], k)
-            use = float(held.contact_model.utilisation(wrench, self.carry.forces[k]).max()) / UTILISATION_MAX
+            wrench = self.loads.wrench(efforts[None], k)
+            use = float(held.contact_model.utilisation(wrench, self.loads.forces[k]).max()) / UTILISATION_MAX
             if self.problem.hold_active and use > worst:
                 worst, sentence = use, self._grip_sentence(held, use)
             leaning = float(held.tolerance.utilisation(wrench, True).max()) if held.tolerance.active else 0.0

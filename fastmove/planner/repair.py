@@ -26,7 +26,7 @@ STRETCH_MAX = 2e-3  # Relative stretch of the duration above which samples are a
 HOT_ROUNDS = 3  # Maximum number of rounds that add samples because of a stretch.
 PENALTY_GROWTH = 3.0  # Factor on the penalty of clearance violations from round to round.
 PENALTY_MAX = 27.0  # Maximum scale of the penalty of clearance violations.
-ROUNDS = 6  # Number of rounds in which the motion is certified and repaired, HOT_ROUNDS not counted.
+ROUNDS = 6  # Maximum number of rounds that certify and repair, with HOT_ROUNDS more where no stretch used these up.
 BACKOFF_GROWTH = 5.0  # Factor on the backoff from limits where a certificate fails but asks for no new samples.
 BESIDE_FAILURE = 0.006  # Time by which new samples reach beyond either end of a failing interval [s].
 POINTS = 7  # Number of new samples for each failing interval.
@@ -100,7 +100,7 @@ class CertifiedRefinement:
         assert last is not None
         return last
 
-    def _dense_duration(self, point: Iterate, transcription: Transcription, shrink: float) -> float:
+    def _dense_duration(self, point: Iterate, transcription: Transcription, backoff: float) -> float:
         """Returns the smallest duration [s] at which the motion satisfies all limits on a fine grid, and speed limits everywhere.
 
         A coarse grid comes first: where no effort on it is beyond 90 % of its limit, none on a finer grid would be at its limit.
@@ -108,12 +108,12 @@ class CertifiedRefinement:
         Args:
             point: The motion.
             transcription: Transcription of the motion.
-            shrink: Relative distance kept from torque, torque rate and hold limits.
+            backoff: Relative distance kept from torque, torque rate and hold limits.
         """
         if not transcription.at_rest:
             return point.duration
         strict = Transcription(
-            self.shop.problem, transcription.dynamics, transcription.start, transcription.goal, transcription.basis, shrink
+            self.shop.problem, transcription.dynamics, transcription.start, transcription.goal, transcription.basis, backoff
         )
         extremes = transcription.polynomial(point.free, point.duration).derivative().extremes()
         speed = np.maximum(np.abs(extremes.low), np.abs(extremes.high)) / strict.velocity

@@ -47,7 +47,7 @@ def describe(problem: TransferProblem) -> dict[str, object]:
             "base": pose_dict(robot.T_world_base),
         },
         "obstacles": [_describe_obstacle(o) for o in problem.scene.obstacles],
-        "obstacle_tolerance": problem.scene.tolerance,
+        "obstacle_tolerance": problem.scene.obstacle_uncertainty,
         "allowed_contacts": [{"obstacle": c.obstacle, "at": c.at} for c in problem.scene.allowed_contacts],
         "corridors": [
             {"at": c.at, "direction": _plain(c.direction), "length": c.length, "angle": c.angle} for c in problem.scene.corridors

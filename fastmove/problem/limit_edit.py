@@ -24,13 +24,13 @@ FIELDS = {kind.name: kind.field for kind in kinds_in("joint", "effort") if kind.
 GRASP_KINDS = {"grip_force": "N", "friction": "1", "mass": "kg", "lever": "m"}
 
 # Units of the limits that the item tolerates.
-CARE_KINDS = {kind.name: kind.unit for kind in kinds_in("tolerance")}
+TOLERANCE_KINDS = {kind.name: kind.unit for kind in kinds_in("tolerance")}
 
 # Units of the limits that are attributes of `TransferProblem`.
 SCENE_KINDS = {"clearance": "m", "release_opening": "m"}
 
 # Units of all kinds of limits but those that a user registered.
-UNITS = {kind.name: kind.unit for kind in kinds_in("joint", "effort")} | GRASP_KINDS | CARE_KINDS | SCENE_KINDS
+UNITS = {kind.name: kind.unit for kind in kinds_in("joint", "effort")} | GRASP_KINDS | TOLERANCE_KINDS | SCENE_KINDS
 
 # Kinds of limits that are loosened by a smaller value.
 LESS = ("mass", "lever", "clearance", "release_opening")
@@ -80,7 +80,7 @@ def limits_of(problem: TransferProblem) -> list[Limit]:
         tolerance = held.item.tolerates
         limits += [
             Limit(kind, "", v)
-            for kind in CARE_KINDS
+            for kind in TOLERANCE_KINDS
             if np.isfinite(v := float(getattr(tolerance, kind))) and (kind, v) != ("swing", 1)
         ]
     limits += [Limit(kind, "", value) for kind, value in limit_set.others.items()]
@@ -139,7 +139,7 @@ def _with_hold(held: HeldItem, kind: str, value: float) -> HeldItem:
         grasp = replace(grasp, grip_force=readonly([low, value]))
     elif kind == "friction":
         grasp = replace(grasp, friction=value)
-    elif kind in CARE_KINDS:
+    elif kind in TOLERANCE_KINDS:
         item = replace(item, tolerates=replace(item.tolerates, **{kind: value}))  # type: ignore[arg-type]
     else:
         change: Callable[[Inertial], Inertial] = (

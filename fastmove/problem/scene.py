@@ -62,7 +62,8 @@ class Obstacle:
         if self.motion is None or self.motion.end > 0:
             return self
         last = self.motion.poses[-1]
-        return Obstacle(self.name, tuple(replace(s, placement=last * s.placement) for s in self.shapes))
+        shapes = tuple(replace(s, placement=last * s.placement) for s in self.shapes)
+        return replace(self, shapes=shapes, motion=None)
 
     def moved(self, by: pin.SE3) -> Obstacle:
         """Returns a moved copy of the obstacle.
@@ -72,7 +73,7 @@ class Obstacle:
         """
         if self.motion is not None:
             return replace(self, motion=self.motion.moved(by))
-        return Obstacle(self.name, tuple(replace(s, placement=by * s.placement) for s in self.shapes))
+        return replace(self, shapes=tuple(replace(s, placement=by * s.placement) for s in self.shapes))
 
 
 @dataclass(frozen=True)
@@ -146,12 +147,12 @@ class Scene:
     obstacles: tuple[Obstacle, ...] = ()
     allowed_contacts: tuple[AllowedContact, ...] = ()
     corridors: tuple[Corridor, ...] = ()
-    tolerance: float = 0.0
+    obstacle_uncertainty: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "obstacles", tuple(o.settled() for o in self.obstacles))
-        if not 0 <= self.tolerance <= 0.1:
-            raise InputError("uncertainty.obstacles", f"is {self.tolerance}; allowed: 0 to 0.1 m")
+        if not 0 <= self.obstacle_uncertainty <= 0.1:
+            raise InputError("uncertainty.obstacles", f"is {self.obstacle_uncertainty}; allowed: 0 to 0.1 m")
         names = [o.name for o in self.obstacles]
         for name in names:
             if names.count(name) > 1:

@@ -179,14 +179,14 @@ class TransferProblem:
     @property
     def uncertain(self) -> bool:
         """Whether anything, of the held items or the obstacles, may differ from its nominal value."""
-        return self.scene.tolerance > 0 or any(not h.uncertainty.exact or len(h.item.members) > 1 for h in self.holds)
+        return self.scene.obstacle_uncertainty > 0 or any(not h.uncertainty.exact or len(h.item.members) > 1 for h in self.holds)
 
     def nominal(self) -> TransferProblem:
         """Returns the problem without uncertainty: each held item is its first member, grasp and scene are as given."""
         items = [replace(h.item, members=h.item.members[:1]) for h in self.holds]
         holds = tuple(hold(h.gripper, item, h.grasp) for h, item in zip(self.holds, items, strict=True))
         alternatives = tuple(hold(h.gripper, h.item, h.grasp) for h in self.alternatives)
-        return self.with_(holds=holds, alternatives=alternatives, scene=replace(self.scene, tolerance=0.0))
+        return self.with_(holds=holds, alternatives=alternatives, scene=replace(self.scene, obstacle_uncertainty=0.0))
 
     def with_(self, **changes: object) -> TransferProblem:
         """Returns a copy with these attributes changed, validated again."""

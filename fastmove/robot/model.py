@@ -38,7 +38,8 @@ class RobotModel:
         grippers: two-finger grippers and suction cups by name; the first is the default.
         armature: (n_arm,) rotor inertias felt at the joints [kg m²], the same in planner, certificate and simulation.
         damping: (n_arm,) viscous friction of the joints [Nm s/rad], the same in planner, certificate and simulation.
-        unchecked_pairs: {frozenset of two links: reason}, the pairs of links that need no collision check.
+        unchecked_pairs: {frozenset of two links: reason}, the pairs of links that need no collision check: neighbours in the
+            URDF, those of the SRDF, and [[unchecked]] of robot.toml.
         payload: largest mass that the robot may carry [kg].
         T_world_base: pose of the base in the world.
         package_dirs: folders in which `package://` names were looked up.

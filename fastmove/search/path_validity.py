@@ -36,7 +36,7 @@ class StateValidityChecker:
 
     def __init__(self, collision: Collision, dynamics: Dynamics, problem: TransferProblem, ends: Ends) -> None:
         self.collision, self.dynamics, self.problem, self.ends = collision, dynamics, problem, ends
-        self.broadphase, self.carry = Broadphase(collision.assembly, collision), LoadUtilisation(problem)
+        self.broadphase, self.loads = Broadphase(collision.assembly, collision), LoadUtilisation(problem)
         self._retreats: dict[str, list[Array]] = {}
 
     def __call__(self, q: Array) -> bool:
@@ -58,7 +58,7 @@ class StateValidityChecker:
 
     def _holdable(self, q: Array) -> bool:
         """Returns whether the use of every hold at rest is at most `STATIC_USE`."""
-        return not self.problem.holds or float(self.carry.utilisation_at_rest(self.dynamics.static(q[None]))[0]) <= STATIC_USE
+        return not self.problem.holds or float(self.loads.utilisation_at_rest(self.dynamics.static(q[None]))[0]) <= STATIC_USE
 
     def retreat_path(self, q: Array, end: str) -> list[Array]:
         """Returns the configurations (n,) [rad] that lead straight out of an end, q first; computed once for each end.

@@ -140,7 +140,8 @@ class Solution:
         seed: Seed of the search.
         timings: Planning time by stage [s].
         goals: Counts of what became of the goal configurations.
-        prices: Prices of the limits, where they were asked for (`Options.explain`).
+        prices: Prices of the limits (`planner.sensitivity.Price`), where they were asked for (`Options.explain`): printed in ms
+            that 5 % of the limit save or cost, in JSON as s per unit of the limit.
         nominal_duration: Duration of a plan for the nominal values [s]; nan unless `Options.explain` asked for it and the problem
             is uncertain.
     """

@@ -123,7 +123,11 @@ def test_a_scene_after_a_change() -> None:
 
 def pairs_of(panda: fm.RobotModel, count: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Starts and goals that are free among the furniture with 25 mm to spare, so that they are in every form of it."""
-    rng, limits, scene = np.random.default_rng(seed), panda.limit_set("benchmark"), Scene(named(furniture()), tolerance=0.023)
+    rng, limits, scene = (
+        np.random.default_rng(seed),
+        panda.limit_set("benchmark"),
+        Scene(named(furniture()), obstacle_uncertainty=0.023),
+    )
     middle = State.rest((limits.position_min + limits.position_max) / 2)
     problem = TransferProblem("pair", panda, (), scene, middle, Goal(middle.q[None]), "benchmark")
     collision = Collision(problem, assemble(problem))

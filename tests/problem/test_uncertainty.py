@@ -122,7 +122,7 @@ def test_placement_and_obstacle_tolerance_widen_clearances() -> None:
     problem = fm.load_problem("problems/book_to_tote.toml")
     q = np.array(problem.start.q) + np.array([0.3, -0.3, 0.1, 0.0, 0.0, 0.0, 0.0])
     wide = uncertain(problem, Uncertainty(placement=0.002, turn=0.01, shape=0.004))
-    wide = wide.with_(scene=replace(wide.scene, tolerance=0.003))
+    wide = wide.with_(scene=replace(wide.scene, obstacle_uncertainty=0.003))
     spread = wide.holds[0].position_uncertainty
     assert spread == pytest.approx(
         uncertain(problem, Uncertainty(placement=0.002, turn=0.01)).holds[0].position_uncertainty + 0.004
@@ -186,4 +186,4 @@ def test_file_and_describe(tmp_path) -> None:  # type: ignore[no-untyped-def]
     assert plain["grasp"]["lever_share"] == {"hold": 0.1, "pad_share": 0.4}
     assert unknown.holds[0].uncertainty.mass == 0.05 and np.all(unknown.holds[0].uncertainty.com > 0)
     nominal = problem.nominal()
-    assert nominal.n_members == 1 and nominal.scene.tolerance == 0.0
+    assert nominal.n_members == 1 and nominal.scene.obstacle_uncertainty == 0.0

@@ -92,7 +92,7 @@ class HoldCones:
             reach: (K, members, rows) largest change of the efforts by a step.
             stretch: Least ξ.
         """
-        tolerance, rows, force = self._care(hold), self._rows(hold), self.transcription.loads.forces[hold]
+        tolerance, rows, force = self._tolerance(hold), self._rows(hold), self.transcription.loads.forces[hold]
         scored, shared = np.zeros(e.value.shape[:2], dtype=bool), []
         full = self.transcription.hold_max * e.limit
         contacts = self.transcription.loads.contacts  # empty where the hold is switched off
@@ -117,13 +117,13 @@ class HoldCones:
             for near, (a, b) in zip(shared, contact.shares, strict=True):
                 self._limit(sites.of(near[sites.k, sites.m]), a, b, full, self.transcription.hold_max)
         if tolerance is not None:
-            self._cares(sites.of(tolerated[sites.k, sites.m]), tolerance)
+            self._tolerance_cones(sites.of(tolerated[sites.k, sites.m]), tolerance)
 
     def _rows(self, hold: int) -> slice:
         """Rows of the efforts that are the wrench of a hold."""
         return slice(self.transcription.n + 6 * hold, self.transcription.n + 6 * hold + 6)
 
-    def _care(self, hold: int) -> ToleranceModel | None:
+    def _tolerance(self, hold: int) -> ToleranceModel | None:
         """What the item of a hold tolerates, for the members that are linearised; None if nothing is limited."""
         tolerance = self.transcription.loads.tolerances[hold]
         if tolerance is None or self.members is None:
@@ -207,7 +207,7 @@ class HoldCones:
             part[:, 0, :6] = -slope[:, row] * force
             self.cones.add(np.hstack([sites.columns, sites.slack]), part, limit - use[:, row, None])
 
-    def _cares(self, sites: WrenchSamples, care: ToleranceModel) -> None:
+    def _tolerance_cones(self, sites: WrenchSamples, care: ToleranceModel) -> None:
         """Add limit (1 + power ξ) + h − b·W ≥ ‖A W‖ for what an item tolerates, in shares of its weight."""
         at_rest, force = sites.efforts.at_rest, self.transcription.loads.forces[sites.hold]
         inside = self.transcription.inside * (STATIC_TARGET if at_rest else 1.0)
