@@ -38,7 +38,7 @@ class ContactModel(Protocol):
         """Largest utilisation of each wrench; the planner uses at most `UTILISATION_MAX` of it.
 
         Args:
-            wrench: (..., 6) wrenches in the grasp frame [N, Nm].
+            wrench: (..., 6) wrenches [f; m] of the hand on the item, in the grasp frame [N, Nm].
             grip_force: Grip forces that broadcast to (...) [N].
 
         Returns:
@@ -49,7 +49,7 @@ class ContactModel(Protocol):
         """Utilisations of the model's parts, each (...,), whose largest is the utilisation or bounds it.
 
         Args:
-            wrench: (..., 6) wrenches in the grasp frame [N, Nm].
+            wrench: (..., 6) wrenches [f; m] of the hand on the item, in the grasp frame [N, Nm].
             grip_force: Grip forces that broadcast to (...) [N].
         """
 
@@ -57,7 +57,7 @@ class ContactModel(Protocol):
         """Utilisations and their slopes in the wrench, for a model without cones.
 
         Args:
-            wrench: (N, 6) wrenches in the grasp frame [N, Nm].
+            wrench: (N, 6) wrenches [f; m] of the hand on the item, in the grasp frame [N, Nm].
             grip_force: Grip force [N].
 
         Returns:
@@ -139,7 +139,7 @@ class ContactLaw(ABC):
 
         Args:
             held: The `HeldItem`, with `friction` (the least), `width`, `patches` and `tool_T_grasp`.
-            wrench: (N, 6) wrenches in the grasp frame [N, Nm].
+            wrench: (N, 6) wrenches [f; m] of the hand on the item, in the grasp frame [N, Nm].
             grip_force: (N,) guaranteed grip forces [N].
 
         Returns:

@@ -1,4 +1,4 @@
-"""Streaming a certified motion to a driver; this room is the only one where planning and drivers meet.
+"""Streaming a certified motion to a driver; it meets planning and drivers in this room.
 
 Commands are sampled from the spline at the driver's own control cycle (never blended), with the feed-forward torque of the
 dynamics.  The loop never raises: when a driver raises, stalls or goes silent, the arm does not follow, or the grip is lost, the

@@ -32,7 +32,7 @@ class Body:
     Attributes:
         name: Unique name of the shape.
         owner: What it belongs to: `link`, `item` or `scene`.
-        group: Name of the link, item or obstacle; whether a pair is checked is decided by group.
+        group: Name of the link, item or obstacle, by which pairs are exempt.
         joint: Joint it is fixed to: 0 is the world, k < `arm.njoints` a joint of the arm, `arm.njoints` + m moving frame m.
         placement: Pose of the shape in that joint's frame.
         geometry: The shape as coal takes it.

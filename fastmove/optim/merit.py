@@ -19,7 +19,7 @@ from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.subproblem import WEIGHT_CLEARANCE, WEIGHT_STATIC, WEIGHT_VIOLATION, Step, Subproblem
 from fastmove.optim.transcription import MotionValues, Transcription
 
-PROVEN = 2e-4  # Relative distance from its lower bound within which a duration counts as optimal.
+PROVEN = 2e-4  # Excess of the duration over the lower bound at which the SQP stops, none being worth more steps [1].
 STEP_TOLERANCE = 2e-4  # Predicted decrease, as a share of the duration, below which the loop stops.
 VIOLATION_MAX = 5e-8  # Largest relative violation of limits by a feasible motion with a moving start.
 BETWEEN = np.array([0.25, 0.5, 0.75])  # Places between two samples that are searched, as shares of the way from one to the next.

@@ -96,7 +96,7 @@ class GoalPlanner:
 
     # -- one attempt ----------------------------------------------------------------------------------------------
 
-    def sketch(self, number: int, rival: float = np.inf) -> PartialSolve | None:
+    def partial_solve(self, number: int, rival: float = np.inf) -> PartialSolve | None:
         """Solves the first subproblems of an attempt; None where no path is found.
 
         Args:
@@ -115,54 +115,54 @@ class GoalPlanner:
                 sqp_run.add_violated_samples()
         return PartialSolve(number, sqp_run, sqp_run.point.merit)
 
-    def draft(self, sketch: PartialSolve) -> Candidate | None:
+    def candidate(self, partial_solve: PartialSolve) -> Candidate | None:
         """Continues a partial solve until it has roughly converged; None where it fails."""
         with timed(self.shop.timings, "optimise"):
-            return self.solver.converged(sketch.number, sketch.descent)
+            return self.solver.converged(partial_solve.number, partial_solve.descent)
 
-    def finer_draft(self, sketch: PartialSolve) -> Candidate | None:
+    def finer_candidate(self, partial_solve: PartialSolve) -> Candidate | None:
         """Solves a searched path again from the beginning, on finer breakpoints; None where it fails or there is no path.
 
         A path through a narrow place may need finer breakpoints to be followed.
         """
-        if sketch.number not in self.guesses.paths:
+        if partial_solve.number not in self.guesses.paths:
             return None
-        return self._refound(sketch.number, sketch.descent.optimiser.transcription.basis)
+        return self._refound(partial_solve.number, partial_solve.descent.optimiser.transcription.basis)
 
-    def may_have_faster_path(self, draft: Candidate) -> bool:
+    def may_have_faster_path(self, candidate: Candidate) -> bool:
         """Returns whether another path might be faster than this candidate.
 
         It might where the motion is somewhere near an obstacle or hard to hold at rest.
         """
-        return self._is_path_limited(draft, draft.point) or self.solver.is_near_obstacle(draft)
+        return self._is_path_limited(candidate, candidate.point) or self.solver.is_near_obstacle(candidate)
 
-    def limited_by_static_hold(self, draft: Candidate) -> bool:
+    def limited_by_static_hold(self, candidate: Candidate) -> bool:
         """Returns whether only the static hold limits this candidate, nothing being near; bent lines are tried then.
 
         They turn the hand in other ways, which path searches, satisfied with the first valid path, do not find.
         """
-        still = self.held and draft.transcription.at_rest and float(draft.point.flow.static.max()) > STATIC_MAX
-        return still and not self.solver.is_near_obstacle(draft)
+        still = self.held and candidate.transcription.at_rest and float(candidate.point.flow.static.max()) > STATIC_MAX
+        return still and not self.solver.is_near_obstacle(candidate)
 
-    def _is_path_limited(self, draft: Candidate, point: Iterate) -> bool:
+    def _is_path_limited(self, candidate: Candidate, point: Iterate) -> bool:
         """Returns whether another path may be faster although nothing is near the motion.
 
         It may where the motion is hard to hold at rest somewhere, takes longer than its limits ask for because obstacles move, or
         began with a searched path.
 
         Args:
-            draft: Candidate that the motion comes from.
+            candidate: Candidate that the motion comes from.
             point: The motion.
         """
-        transcription = draft.transcription
+        transcription = candidate.transcription
         waits = (
             transcription.moving
             and transcription.at_rest
             and point.duration > (1 + STEP_TOLERANCE) * transcription.shortest(point.flow)
         )
-        return draft.number > 0 or waits or float(point.flow.static.max()) > STATIC_MAX
+        return candidate.number > 0 or waits or float(point.flow.static.max()) > STATIC_MAX
 
-    def finished(self, draft: Candidate) -> tuple[Trajectory, Certificate]:
+    def finished(self, candidate: Candidate) -> tuple[Trajectory, Certificate]:
         """Finishes a candidate: refines it where that may help, stretches and certifies it.
 
         A motion from a moving start that fails is solved again on finer breakpoints: a start at several limits at once may need
@@ -172,9 +172,9 @@ class GoalPlanner:
             The motion and its certificate, which need not be ok.
         """
         slowed = self.guesses.knots is not self.bound or self.solver.moving
-        result = self.certified(BasisRefinement(self.solver, self.fine, slowed).refined(draft))
+        result = self.certified(BasisRefinement(self.solver, self.fine, slowed).refined(candidate))
         if not result[1].ok and not self.problem.start.at_rest:
-            finer = self._refound(draft.number, draft.transcription.basis)
+            finer = self._refound(candidate.number, candidate.transcription.basis)
             result = self.certified(finer) if finer is not None else result
         return result
 
@@ -199,15 +199,15 @@ class GoalPlanner:
         """Optimises a motion from an initial guess; see `MotionSolver.solve`."""
         return self.solver.solve(transcription, samples, free, duration, radius, **options)
 
-    def certified(self, draft: Candidate) -> tuple[Trajectory, Certificate]:
+    def certified(self, candidate: Candidate) -> tuple[Trajectory, Certificate]:
         """Stretches a candidate, chooses its grip force, certifies and repairs it (`planner.repair`).
 
         Returns:
             The motion and its certificate, which need not be ok.
         """
-        trajectory, certificate, point = CertifiedRefinement(self.shop, self.solve, self.fine).certified(draft)
+        trajectory, certificate, point = CertifiedRefinement(self.shop, self.solve, self.fine).certified(candidate)
         if certificate.ok:
             clearance = certificate.kinds.get("clearance")
             near = clearance is not None and clearance.margin < self.solver.padding + NEAR
-            self.obstacles_bind = near or self._is_path_limited(draft, point)
+            self.obstacles_bind = near or self._is_path_limited(candidate, point)
         return trajectory, certificate

@@ -16,7 +16,7 @@ from fastmove.trajectory.trajectory import Trajectory
 PATHS = 3  # Number of path searches without a held item.
 PATHS_HELD = 4  # Number of path searches with a held item.
 ENOUGH = 1.005  # Ratio of duration to lower bound up to which no further attempt is made.
-DRAFTED = 2  # Maximum number of partial solves converged without a held item, except those that have already converged.
+MOST_CANDIDATES = 2  # Maximum number of partial solves converged without a held item, except those that have already converged.
 ALIKE = 1.05  # Ratio to the best merit up to which the second of these is converged.
 BENT = 4  # Number of bent lines that are tried where only the static hold limits the motion.
 FINISHED = 2  # Number of candidates after which no further one is finished, once there is a certified motion.
@@ -52,18 +52,18 @@ class Search:
         if paths is None:
             paths = PATHS_HELD if self.task.held else PATHS
         usual, more = self.task.order(paths)
-        self._finish_all(self._drafts(self._sketches(usual)))
+        self._finish_all(self._candidates(self._partial_solves(usual)))
         if more and self.best is None and not self.late() and not self.task.is_reorientable():
             return None
         for tried, number in enumerate(more):
             if self.best is not None or self.late():
                 break
-            partial_solve = self._sketched(len(usual) + tried, number)
+            partial_solve = self._partial_solve(len(usual) + tried, number)
             if partial_solve is not None:
-                self._finish_all(self._drafts([partial_solve]))
+                self._finish_all(self._candidates([partial_solve]))
         return self.best or self.last
 
-    def _sketches(self, numbers: list[int]) -> list[PartialSolve]:
+    def _partial_solves(self, numbers: list[int]) -> list[PartialSolve]:
         """Returns the partial solves that are worth continuing.
 
         An attempt is finished at once instead where it is as fast as any can be, or is the first one and unobstructed.
@@ -76,11 +76,11 @@ class Search:
             if self._enough() or (tried and self.late()) or (partial_solves and self._fruitless(tried, number)):
                 break
             rival = np.inf if self.task.held else min((s.merit for s in partial_solves), default=np.inf)
-            partial_solve = self._sketched(tried, number, rival)
+            partial_solve = self._partial_solve(tried, number, rival)
             if partial_solve is None:
                 continue
             converge_now = self.task.held or (tried == 0 and partial_solve.clear) or (number != 0 and self._fast(partial_solve))
-            candidate = self.task.draft(partial_solve) if converge_now else None
+            candidate = self.task.candidate(partial_solve) if converge_now else None
             if candidate is not None and (
                 self._fast(candidate) or (tried == 0 and not self.task.may_have_faster_path(candidate))
             ):
@@ -88,34 +88,34 @@ class Search:
                 continue
             partial_solves.append(partial_solve)
             if candidate is not None and tried == 0 and self.task.limited_by_static_hold(candidate):
-                partial_solves += filter(None, (self._sketched(bend, -bend) for bend in range(1, BENT + 1)))
+                partial_solves += filter(None, (self._partial_solve(bend, -bend) for bend in range(1, BENT + 1)))
         return partial_solves
 
-    def _drafts(self, sketches: list[PartialSolve]) -> list[Candidate]:
+    def _candidates(self, partial_solves: list[PartialSolve]) -> list[Candidate]:
         """Returns the candidates to which the most promising partial solves converge.
 
         Where none converges, the first that does on finer breakpoints is returned.
         """
-        ordered = sorted(sketches, key=lambda s: (s.merit, s.number))
+        ordered = sorted(partial_solves, key=lambda s: (s.merit, s.number))
         candidates: list[Candidate] = []
         if self._enough():
             return candidates
         for partial_solve in ordered:
-            alike = len(candidates) < DRAFTED and partial_solve.merit <= ALIKE * ordered[0].merit
+            alike = len(candidates) < MOST_CANDIDATES and partial_solve.merit <= ALIKE * ordered[0].merit
             if (not candidates or alike or partial_solve.descent.finished or self.task.held) and (
-                candidate := self.task.draft(partial_solve)
+                candidate := self.task.candidate(partial_solve)
             ) is not None:
                 candidates.append(candidate)
         for partial_solve in [] if candidates else ordered:
-            if (candidate := self.task.finer_draft(partial_solve)) is not None:
+            if (candidate := self.task.finer_candidate(partial_solve)) is not None:
                 return [candidate]
         return candidates
 
-    def _finish_all(self, drafts: list[Candidate]) -> None:
+    def _finish_all(self, candidates: list[Candidate]) -> None:
         """Finishes those candidates that look faster than the best motion, the fastest first."""
         duration_ratio = PROMISING_HELD if self.task.held else PROMISING
         done: list[Candidate] = []
-        for candidate in sorted(drafts, key=lambda d: (d.duration, d.number)):
+        for candidate in sorted(candidates, key=lambda d: (d.duration, d.number)):
             if self.best is not None and (
                 self._enough() or candidate.duration > duration_ratio * self.best[0].duration or len(done) >= FINISHED
             ):
@@ -144,15 +144,15 @@ class Search:
         """
         return (number == 0 and tried > 0) or self.task.exhausted
 
-    def _sketched(self, tried: int, number: int, rival: float = np.inf) -> PartialSolve | None:
-        """Announces an attempt and solves it in part; see `GoalPlanner.sketch`."""
+    def _partial_solve(self, tried: int, number: int, rival: float = np.inf) -> PartialSolve | None:
+        """Announces an attempt and solves it in part; see `GoalPlanner.partial_solve`."""
         if self.options.progress is not None:
             self.options.progress(f"attempt {tried + 1}: {_called(number)}")
-        return self.task.sketch(number, rival)
+        return self.task.partial_solve(number, rival)
 
-    def _finish(self, draft: Candidate) -> None:
+    def _finish(self, candidate: Candidate) -> None:
         """Finishes a candidate and keeps the motion if it is certified and the fastest."""
-        self.last = self.task.finished(draft)
+        self.last = self.task.finished(candidate)
         if self.last[1].ok and (self.best is None or self.last[0].duration < self.best[0].duration):
             self.best = self.last
 

@@ -97,9 +97,9 @@ class MotionSolver:
         q = samples.b_clearance @ transcription.points(point.free, point.duration)
         return self.shop.collision.query(q, self.ends, reach, time=samples.clearance * point.duration)
 
-    def is_near_obstacle(self, draft: Candidate) -> bool:
+    def is_near_obstacle(self, candidate: Candidate) -> bool:
         """Returns whether a candidate is somewhere within `NEAR` of its padding."""
-        near = self.near_pairs(draft.transcription, draft.samples, draft.point, self.padding + NEAR)
+        near = self.near_pairs(candidate.transcription, candidate.samples, candidate.point, self.padding + NEAR)
         return bool(np.any(self.shop.collision.has_full_clearance(near)))
 
     def sqp_problem(self, transcription: Transcription, samples: ConstraintGrid, **options: Any) -> SqpProblem:

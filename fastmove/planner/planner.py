@@ -26,6 +26,9 @@ from fastmove.solution.solution import GoalTally, Solution, Status
 GOALS_SOLVED = 4  # Number of a region's goals after which no further one is solved, once there is a certified motion.
 GOALS_FAILED = 8  # Number of a region's goals that may fail before the others are left untried.
 WORTH = 1.002  # Ratio of the best duration to a bound up to which a region's goals with that bound are left untried.
+OPTIMAL_WITHIN = (
+    10 * PROVEN
+)  # Excess of the duration over the lower bound up to which a motion is OPTIMAL: both keep this off limits.
 
 
 class Planner:
@@ -150,7 +153,7 @@ class _Run:
         status = best.status
         if best.ok:
             # Regions are only sampled, so that a lower bound over all of a region is not known.
-            fastest = best.duration <= (1 + 10 * PROVEN) * tally.least and not self.problem.goal.poses
+            fastest = best.duration <= (1 + OPTIMAL_WITHIN) * tally.least and not self.problem.goal.poses
             status = Status.OPTIMAL if fastest else Status.CERTIFIED
         return Solution(
             self.problem, status, best.detail, best.trajectory, best.certificate, tally.least, best.grip_force,

@@ -37,37 +37,39 @@ class BasisRefinement:
     fine: float
     slowed: bool
 
-    def refined(self, draft: Candidate) -> Candidate:
+    def refined(self, candidate: Candidate) -> Candidate:
         """Returns a candidate polished, and on finer breakpoints where these may help."""
-        draft = self._polished(draft)
-        return self._refined(draft) if self._wants_more(draft) else draft
+        candidate = self._polished(candidate)
+        return self._refined(candidate) if self._wants_more(candidate) else candidate
 
-    def _wants_more(self, draft: Candidate) -> bool:
+    def _wants_more(self, candidate: Candidate) -> bool:
         """Returns whether finer breakpoints may make a candidate faster or clear.
 
         They may where it is slower than the bound and torque, torque rate, hold or a path constraint limits it, clearance is
         still violated, its breakpoints are those of a slower jerk, or obstacles move.
         """
-        point, transcription = draft.point, draft.transcription
+        point, transcription = candidate.point, candidate.transcription
         slow = point.duration > REFINE_FROM * self.solver.bound.duration and transcription.basis.spans < REFINED_SPANS
         return slow and (
             self.slowed or transcription.effort_utilisation(point.flow) > BINDING or point.clearance_violation > VIOLATION_SEEN
         )
 
-    def _polished(self, draft: Candidate) -> Candidate:
+    def _polished(self, candidate: Candidate) -> Candidate:
         """Converges a candidate on its own breakpoints, unless finer ones follow because of torque, torque rate or hold."""
-        point, transcription = draft.point, draft.transcription
-        if not transcription.at_rest or (self._wants_more(draft) and transcription.effort_utilisation(point.flow) > BINDING):
-            return draft
+        point, transcription = candidate.point, candidate.transcription
+        if not transcription.at_rest or (self._wants_more(candidate) and transcription.effort_utilisation(point.flow) > BINDING):
+            return candidate
         with timed(self.solver.shop.timings, "optimise"):
             return (
-                self.solver.converged(draft.number, SqpRun(self.solver.sqp_problem(transcription, draft.samples), point, 0.1))
-                or draft
+                self.solver.converged(
+                    candidate.number, SqpRun(self.solver.sqp_problem(transcription, candidate.samples), point, 0.1)
+                )
+                or candidate
             )
 
-    def _refined(self, draft: Candidate) -> Candidate:
+    def _refined(self, candidate: Candidate) -> Candidate:
         """Continues a candidate on finer breakpoints; returns it unchanged where that leads nowhere."""
-        point, transcription = draft.point, draft.transcription
+        point, transcription = candidate.point, candidate.transcription
         finer_basis = transcription.basis.refined(cosine_breakpoints(REFINED_SPANS))
         free = (transcription.basis.insertion_matrix(finer_basis) @ transcription.points(point.free, point.duration))[3:-3]
         finer_transcription = Transcription(
@@ -79,7 +81,7 @@ class BasisRefinement:
             LIMIT_BACKOFF,
         )
         grid = ConstraintGrid.standard(
-            finer_basis, finer_transcription.with_rate, near_speed_limit=draft.samples.near_speed_limit
+            finer_basis, finer_transcription.with_rate, near_speed_limit=candidate.samples.near_speed_limit
         )
         with timed(self.solver.shop.timings, "optimise"):
             near_pairs = self.solver.near_pairs(finer_transcription, grid, replace(point, free=free), self.solver.padding + NEAR)
@@ -88,8 +90,8 @@ class BasisRefinement:
         if better is None or (
             better.duration > point.duration and better.point.clearance_violation >= point.clearance_violation - VIOLATION_SEEN
         ):
-            return draft
-        return replace(better, number=draft.number)
+            return candidate
+        return replace(better, number=candidate.number)
 
 
 def _beside(contacts: NearPairs, s: Array) -> Array:

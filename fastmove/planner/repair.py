@@ -1,4 +1,4 @@
-"""Refinement of a candidate to a certified motion: stretched, gripped with the least force that holds, certified, repaired.
+"""Certification of a candidate: stretched, given the least grip force that holds, certified, and repaired where that fails.
 
 The certificate is the dense check: where it fails between samples a sample is added, and the solve continues from there.
 """
@@ -49,16 +49,16 @@ class CertifiedRefinement:
     solve: Callable[..., Candidate | None]
     fine: float
 
-    def certified(self, draft: Candidate) -> tuple[Trajectory, Certificate, Iterate]:
+    def certified(self, candidate: Candidate) -> tuple[Trajectory, Certificate, Iterate]:
         """Certifies a candidate; where that fails, adds samples there (or keeps further from the limits) and continues the solve.
 
         Args:
-            draft: Candidate to begin with.
+            candidate: Candidate to begin with.
 
         Returns:
             The last motion tried, its certificate, which need not be ok, and the iterate that it comes from.
         """
-        point, transcription, samples = draft.point, draft.transcription, draft.samples
+        point, transcription, samples = candidate.point, candidate.transcription, candidate.samples
         backoff, penalty_scale = LIMIT_BACKOFF, 1.0
         last: tuple[Trajectory, Certificate, Iterate] | None = None
         attempts_left = HOT_ROUNDS

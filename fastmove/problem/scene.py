@@ -141,7 +141,7 @@ class Scene:
         obstacles: obstacles with unique names.
         allowed_contacts: contacts of the item that are allowed at the ends.
         corridors: cones in which the ends are left and reached.
-        tolerance: largest distance of any point of an obstacle from its nominal place [m]; clearances are widened by it.
+        obstacle_uncertainty: largest distance of any point of an obstacle from its nominal place [m]; it widens clearances.
     """
 
     obstacles: tuple[Obstacle, ...] = ()

@@ -1,6 +1,6 @@
 """Plots over time as SVG: each limit's use, the hold, the clearance; what binds is coloured.
 
-A page that plays the motion moves every `.cursor` and the dot of the hold's own plot along (see `viewer.PAGE`).
+A page that plays the motion moves every `.cursor` and the dot of the hold's own plot along (see `preview.PAGE`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The structure: who may import whom, what ships, what the README promises."""
 
 import ast
+import dataclasses
 import os
 import re
 import subprocess
@@ -9,10 +10,13 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from old_names import OTHER, old_names
 
 import fastmove
+from fastmove.trajectory.bspline import SplineBasis
+from fastmove.trajectory.trajectory import Phase
 
 PACKAGE = Path(fastmove.__file__).parent
 ROOT = PACKAGE.parent
@@ -274,3 +278,40 @@ def test_only_slow_tests_print() -> None:
             slow = any("slow" in ast.unparse(mark) for mark in getattr(node, "decorator_list", ()))
             printed = [c for c in ast.walk(node) if isinstance(c, ast.Call) and ast.unparse(c.func) == "print"]
             assert slow or not printed, f"{path}: {printed[0].lineno}"
+
+
+def documented(node: ast.AST, section: str) -> set[str]:
+    """Names in a section of a docstring, without their stars."""
+    text = re.search(rf"{section}:\n((?:[ ]+.*\n|\n)*)", (ast.get_docstring(node) or "") + "\n")
+    return set(re.findall(r"^ {4}\**(\w+): ", text.group(1), re.MULTILINE)) if text else set()
+
+
+def test_docstrings_name_what_is_there() -> None:
+    """Every attribute and argument that a docstring describes exists."""
+    for path in FILES.values():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} | {
+                    n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute)
+                }
+                names |= {n.name for n in node.body if isinstance(n, ast.FunctionDef)} | {
+                    n.arg for n in ast.walk(node) if isinstance(n, ast.arg)
+                }
+                assert documented(node, "Attributes") | documented(node, "Args") <= names, (path, node.name)
+            elif isinstance(node, ast.FunctionDef):
+                names = {n.arg for n in ast.walk(node.args) if isinstance(n, ast.arg)}
+                assert documented(node, "Args") <= names, (path, node.name)
+
+
+def test_every_kind_of_limit_has_a_check() -> None:
+    """On a problem that has everything no kind is left as "no limit"."""
+    problem = fastmove.load_problem(ROOT / "problems" / "heavy_jar.toml")
+    held = problem.holds[0]
+    careful = dataclasses.replace(held.item, tolerates=fastmove.Tolerance(1.0, 1.0, 40.0, 0.9, np.array([0.0, 0.0, 1.0])))
+    problem = problem.with_(holds=(fastmove.hold(held.gripper, careful, held.grasp),))
+    basis, ends = SplineBasis(np.linspace(0, 1, 9)), (problem.start.q, problem.goal.configurations[0])
+    points = np.linspace(*ends, basis.size)
+    points[:3], points[-3:] = ends
+    phase = Phase.from_spline(basis, points, 3.0, [60.0], [held.width])
+    certificate = fastmove.certify(problem, fastmove.Trajectory((phase,), problem.robot.joint_names))
+    assert not [kind for kind, margin in certificate.kinds.items() if margin.proof == "no limit"]
