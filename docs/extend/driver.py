@@ -1,6 +1,7 @@
 """A driver of your own: hardware that takes its commands from a file, one line a control cycle.
 
-`fastmove run problem.toml --driver file:commands.csv`, once registered; what follows the colon is the address.
+`fastmove run problem.toml --driver file:commands.csv`, once registered by an entry point: a call, as below,
+counts in its own program alone (README.md).  What follows the colon is the address.
 """
 
 from pathlib import Path

@@ -1,6 +1,7 @@
 """A limit kind of your own: the largest speed of the tool's origin.
 
-It is one number of the robot: in robot.toml, [limits.NAME] tool_speed = 1.0, or `dataclasses.replace(limits, others=...)`.
+It is one number of the robot (for one of each joint take a constraint with a list, constraint.py): in robot.toml,
+[limits.NAME] tool_speed = 1.0, or `dataclasses.replace(limits, others=...)`.
 Certificates, reports, plots and `explain` then know it like any other limit.
 """
 

@@ -70,10 +70,10 @@ def rrtc_toppra(problem: TransferProblem) -> Solution:
 
 def _path(problem: TransferProblem) -> tuple[Array | None, Solution]:
     """A collision-free path (K, n) to the first goal [rad], or None; and the solution to return if there is none."""
-    shop = PlanningContext.of(problem)
-    shop.checks.start()
+    context = PlanningContext.of(problem)
+    context.checks.start()
     start, goal = np.array(problem.start.q), np.array(problem.goal.configurations[0])
-    valid = StateValidityChecker(shop.collision, shop.dynamics, problem, shop.collision.ends(start, goal))
+    valid = StateValidityChecker(context.collision, context.dynamics, problem, context.collision.ends(start, goal))
     path = connect(valid, goal, 1, 4)
     return path, Solution(problem, Status.NO_PATH, "no collision-free path was found within the search's budget")
 

@@ -18,6 +18,7 @@ import pinocchio as pin
 from fastmove.arrays import Array, readonly
 from fastmove.bench import VARIANT_NAMES
 from fastmove.bench.motionbenchmaker import BenchProblem
+from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.errors import FastMoveError, InputError
 from fastmove.geometry.shapes import Shape
 from fastmove.problem.goal import TOOL, Goal, GoalPose, State
@@ -123,7 +124,8 @@ def _drawn(rng: np.random.Generator, gripper: Gripper, shape: Shape, tool_T_item
     for down in (*np.eye(3), *-np.eye(3)):  # Gravity along every axis of the hand.
         force = -9.81 * body.mass * down
         worst = max(
-            worst, float(trial.contact_model.utilisation(np.concatenate([force, np.cross(body.lever, force)]), 1.0)) / 0.9
+            worst,
+            float(trial.contact_model.utilisation(np.concatenate([force, np.cross(body.lever, force)]), 1.0)) / UTILISATION_MAX,
         )
     grip = float(np.clip(worst * rng.uniform(*SPARE), least, most))
     return hold(gripper, item, Grasp(tool_T_item, friction, readonly([grip, grip])))

@@ -47,8 +47,8 @@ class LimitMargin:
     """Worst margin of one kind of limit; ≥ 0 is safe.
 
     Attributes:
-        margin: Distance to the limit, in `unit`.
-        unit: Unit of the margin.
+        margin: Distance to the limit, in `unit`; of hold and pad share, 0.9 − utilisation.
+        unit: Unit of the margin (of each kind: `robot.limit_kinds`).
         normalised: Margin as a share of the limit.
         time_s: When it is reached [s].
         where: Joint, pair of bodies or item that has it.
@@ -107,19 +107,19 @@ class Certificate:
         return name, self.kinds[name]
 
 
-def worst_use(utilisation: Array, time: Array, where: str, proof: str, scale: float = 1.0) -> LimitMargin:
-    """Returns the margin of a utilisation where it is largest; NaN counts as infinite.
+def worst_use(uses: Array, time: Array, where: str, proof: str, scale: float = 1.0) -> LimitMargin:
+    """Returns the margin of a use where it is largest; NaN counts as infinite.
 
     Args:
-        utilisation: (N,) utilisations, 1 = limit.
+        uses: (N,) uses, 1 = limit.
         time: (N,) their times [s].
         where: What the limit is of.
-        proof: How the utilisation is known.
-        scale: Value at the limit, by which the margin is multiplied.
+        proof: How they are known.
+        scale: Value at the limit, by which the margin is multiplied (0.9 for contacts).
     """
-    utilisation = np.where(np.isnan(utilisation), np.inf, utilisation)
-    worst = int(np.argmax(utilisation))
-    normalised = 1 + ROUNDING - float(utilisation[worst])
+    uses = np.where(np.isnan(uses), np.inf, uses)
+    worst = int(np.argmax(uses))
+    normalised = 1 + ROUNDING - float(uses[worst])
     return LimitMargin(scale * normalised, "1", normalised, float(time[worst]), where, proof)
 
 

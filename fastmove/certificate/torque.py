@@ -1,4 +1,7 @@
-"""Torques and torque rates of the arm with held items fixed rigidly to it, over all bodies that the items may be."""
+"""Torques and torque rates of the arm with held items fixed rigidly to it, over all bodies that the items may be.
+
+`certificate.loads` compares them with their limits.
+"""
 
 from __future__ import annotations
 

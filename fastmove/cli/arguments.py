@@ -55,7 +55,7 @@ def argument_parser() -> argparse.ArgumentParser:
     run = _command(commands, "run", "plan, certify, stream to a driver, report what happened")
     run.add_argument("problem", metavar="PROBLEM", help="problem file")
     run.add_argument(
-        "--driver", default="mujoco", metavar="NAME[:HOST]", help=f"of {_names(registries.drivers)} (default mujoco)"
+        "--driver", default="mujoco", metavar="NAME[:ADDRESS]", help=f"of {_names(registries.drivers)} (default mujoco)"
     )
     run.add_argument("--preview", metavar="P.html", help="write a preview with the simulated item beside the planned one")
     run.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")

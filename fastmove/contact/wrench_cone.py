@@ -8,7 +8,9 @@ import numpy as np
 
 from fastmove.arrays import Array, readonly
 
-UTILISATION_MAX = 0.9  # Largest utilisation of a contact that the planner uses, 1 = it slips; see `certificate.hold`, too.
+UTILISATION_MAX = (
+    0.9  # Largest utilisation that plans use, 1 = slip; the certificate's own: `certificate.hold.UTILISATION_LIMIT`.
+)
 
 
 @dataclass(frozen=True)

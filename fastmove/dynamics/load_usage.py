@@ -46,7 +46,7 @@ class LoadUtilisation:
         return efforts[:, :, self.n + 6 * hold : self.n + 6 * hold + 6]
 
     def hold_utilisation(self, efforts: Array) -> Array:
-        """Largest utilisation (N,) of the contacts, 1 = the largest that the planner uses (`UTILISATION_MAX`).
+        """Largest use (N,) of the contacts: utilisation over `UTILISATION_MAX`, 1 = limit.
 
         Args:
             efforts: (N, members, n_arm + 6 per hold) efforts.

@@ -12,14 +12,14 @@ The schema, `format = 1`:
     release_opening = 0.01      # optional [m]: at both ends the hand must be free with its pads wider apart than the item by this
     base = {position = …, quaternion_xyzw = …}             # optional: pose of the robot's base in the world
 
-    [item]   name, mass [kg], com [m] in the item's frame, inertia [kg m²] (optional, 3×3 about com, along the frame's axes),
-             max_pinch_force [N] (optional), shapes = [ … ]
+    [item]   mass [kg], shapes = [ … ]; all others optional: name, com [m] in the item's frame (default: the shapes' centre of
+             volume), inertia [kg m²] (3×3 about com, along the frame's axes), max_pinch_force [N]
              tolerates = {tilt_deg, upright_deg, shock [m/s²], swing [share of the pads' torsion], up = [0, 0, 1]} (optional)
-             members = [{mass, com, inertia}] (optional: further bodies that the item may be)
+             members = [{mass, com, inertia}] (optional: further bodies that the item may be; com and inertia optional)
     [uncertainty]  optional half-ranges (zero by default):
              mass, inertia, friction, grip_force: relative
-             com = [x, y, z] along the item's axes, placement and turn_deg of the item in the hand, shape (of the item's surface),
-             obstacles (of their surfaces)
+             com = [x, y, z] [m] along the item's axes, placement [m] and turn_deg [°] of the item in the hand,
+             shape [m] (of the item's surface), obstacles [m] (of their surfaces)
              unknown = true: defaults for an unknown item instead of zeros
     [grasp]  tool_T_item = {position, quaternion_xyzw}, friction, grip_force = N or [least, largest], gripper (optional)
              contact = "pinch" (default), "suction" with a gripper that is a cup, or another name in `registries.contacts`
@@ -128,9 +128,9 @@ def problem_from_table(table: CheckedTable, folder: Path, name: str, limits: str
     goal = _goal(table.table("goal"), robot)
     limits_name = limits or table.string("limits", robot.default_limits)
     table.ignore("limits")
-    clearance = table.number("clearance", 0.002)
+    clearance = table.number("clearance", TransferProblem.clearance)
     gravity = readonly(table.numbers("gravity", 3, [0.0, 0.0, -9.81]))
-    opening = table.number("release_opening", 0.01)
+    opening = table.number("release_opening", TransferProblem.release_opening)
     table.finish()
 
     def build() -> TransferProblem:

@@ -1,7 +1,7 @@
 """Distances that the planner keeps from the limits.
 
 A sample whose use of hold or torque at rest exceeds `STATIC_MAX` no longer bounds the duration: no slower motion helps it, so
-it is a matter of geometry.
+it is a matter of geometry.  The largest share of a contact that may be used is `contact.wrench_cone.UTILISATION_MAX`.
 """
 
 from __future__ import annotations

@@ -22,23 +22,23 @@ class PartialSolve:
 
     Attributes:
         number: Number of the attempt.
-        descent: SQP run of the attempt.
+        sqp_run: SQP run of the attempt.
         merit: Merit when it was interrupted [s].
     """
 
     number: int
-    descent: SqpRun
+    sqp_run: SqpRun
     merit: float
 
     @property
     def duration(self) -> float:
         """Duration of the motion so far [s]."""
-        return self.descent.point.duration
+        return self.sqp_run.point.duration
 
     @property
     def clear(self) -> bool:
         """Whether all bodies keep their clearance by now, though perhaps not the padding beyond it."""
-        return self.descent.point.clearance_violation <= self.descent.optimiser.padding
+        return self.sqp_run.point.clearance_violation <= self.sqp_run.optimiser.padding
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class FirstGuesses:
     """Makes the initial guesses of one goal, and remembers the paths that it has searched.
 
     Args:
-        shop: What all work on the problem shares.
+        context: What all work on the problem shares.
         goal: Goal configuration (n,) [rad].
         bound: Kinematic lower bound to this goal.
         ends: What may touch at the two ends of the motion.
@@ -41,9 +41,9 @@ class FirstGuesses:
         paths: Searched paths by number of the attempt, (K, n) [rad] each.
     """
 
-    def __init__(self, shop: PlanningContext, goal: Array, bound: Bound, ends: Ends, seed: int) -> None:
-        self.shop, self.goal, self.bound, self.ends, self.seed = shop, goal, bound, ends, seed
-        self.problem, self.limits = shop.problem, shop.problem.limit_set
+    def __init__(self, context: PlanningContext, goal: Array, bound: Bound, ends: Ends, seed: int) -> None:
+        self.context, self.goal, self.bound, self.ends, self.seed = context, goal, bound, ends, seed
+        self.problem, self.limits = context.problem, context.problem.limit_set
         self.held = self.problem.hold_active and bool(self.problem.holds)
         self.knots = self._knots()
         self.early = early_breakpoints(self.problem.start, self.limits)
@@ -62,7 +62,7 @@ class FirstGuesses:
         n = len(self.goal)
         q = np.stack([np.array(start.q), self.goal])
         zero = np.zeros_like(q)
-        inertia = self.shop.dynamics.linearised(q, zero, zero).da[:, 0, range(n), range(n)].max(axis=0)
+        inertia = self.context.dynamics.linearised(q, zero, zero).da[:, 0, range(n), range(n)].max(axis=0)
         jerk = np.minimum(limits.jerk, 0.8 * limits.effort_rate / inertia)
         if np.any(np.abs(start.v) + start.a**2 / (2 * jerk) > limits.velocity):
             return self.bound
@@ -80,12 +80,12 @@ class FirstGuesses:
         paths, more = list(range(1, path_seeds + 1)), list(range(path_seeds + 1, path_seeds + 1 + MORE_PATHS_AFTER))
         if not self.problem.start.at_rest or not paths:
             return [0], []
-        with timed(self.shop.timings, "seed"):
+        with timed(self.context.timings, "seed"):
             basis = switch_basis(self.knots)
             control_points = straight_guess(np.array(self.problem.start.q), self.goal, self.knots, basis)
             line = np.concatenate([np.tile(self.problem.start.q, (3, 1)), control_points, np.tile(self.goal, (3, 1))])
             q = basis.design_matrix(np.linspace(0, 1, LINE_SAMPLES)) @ line
-            deep = self.shop.collision.query(q, self.ends, -DEEP)
+            deep = self.context.collision.query(q, self.ends, -DEEP)
         inside = len(np.unique(deep.sample)) / LINE_SAMPLES
         return ([*paths, 0] if inside > DEEP_SHARE else [0, *paths]), more
 
@@ -120,4 +120,4 @@ class FirstGuesses:
     @cached_property
     def valid(self) -> StateValidityChecker:
         """Validity checker for path searches: configurations must be free and held at rest."""
-        return StateValidityChecker(self.shop.collision, self.shop.dynamics, self.problem, self.ends)
+        return StateValidityChecker(self.context.collision, self.context.dynamics, self.problem, self.ends)

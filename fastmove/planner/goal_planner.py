@@ -20,7 +20,7 @@ from fastmove.planner.context import PlanningContext, timed
 from fastmove.planner.first_guess import FirstGuesses
 from fastmove.planner.motion_solver import NEAR, MotionSolver
 from fastmove.planner.refinement import REFINED_SPANS, BasisRefinement
-from fastmove.planner.repair import CertifiedRefinement
+from fastmove.planner.repair import CertifiedRepair
 from fastmove.search.reorientation import bottleneck
 from fastmove.search.time_bound import Bound
 from fastmove.trajectory.bspline import SplineBasis
@@ -35,7 +35,7 @@ class GoalPlanner:
     """Makes attempts at one goal configuration and certifies what they lead to.
 
     Args:
-        shop: What all work on the problem shares.
+        context: What all work on the problem shares.
         goal: Goal configuration (n,) [rad].
         bound: Kinematic lower bound to this goal.
         ends: What may touch at the two ends of the motion.
@@ -49,12 +49,12 @@ class GoalPlanner:
         obstacles_bind: Whether another path might be faster than the last certified motion.
     """
 
-    def __init__(self, shop: PlanningContext, goal: Array, bound: Bound, ends: Ends, seed: int) -> None:
-        self.shop, self.problem, self.goal, self.bound, self.ends = shop, shop.problem, goal, bound, ends
+    def __init__(self, context: PlanningContext, goal: Array, bound: Bound, ends: Ends, seed: int) -> None:
+        self.context, self.problem, self.goal, self.bound, self.ends = context, context.problem, goal, bound, ends
         self.held = self.problem.hold_active and bool(self.problem.holds)
         self.fine = STEP_TOLERANCE if self.held or not self.problem.start.at_rest else FINISH
-        self.guesses = FirstGuesses(shop, goal, bound, ends, seed)
-        self.solver = MotionSolver(shop, goal, bound, ends, self.guesses.early)
+        self.guesses = FirstGuesses(context, goal, bound, ends, seed)
+        self.solver = MotionSolver(context, goal, bound, ends, self.guesses.early)
         self.obstacles_bind = False
 
     @property
@@ -74,7 +74,7 @@ class GoalPlanner:
         problem, gravity = self.problem, float(np.linalg.norm(self.problem.gravity))
         if not self.held or gravity < 1e-9:
             return True
-        still = self.shop.dynamics.static(np.stack([np.array(problem.start.q), self.goal]))
+        still = self.context.dynamics.static(np.stack([np.array(problem.start.q), self.goal]))
         for k, held in enumerate(problem.holds):
             if held.contact_model.cones is None:
                 continue  # the proof needs a use that is sublinear in the wrench, as that of cones is
@@ -109,7 +109,7 @@ class GoalPlanner:
         )
         if sqp_run is None:
             return None
-        with timed(self.shop.timings, "optimise"):
+        with timed(self.context.timings, "optimise"):
             if sqp_run.advance(1).merit < FAR_BEHIND * rival:
                 sqp_run.advance(LOOK - 1)
                 sqp_run.add_violated_samples()
@@ -117,8 +117,8 @@ class GoalPlanner:
 
     def candidate(self, partial_solve: PartialSolve) -> Candidate | None:
         """Continues a partial solve until it has roughly converged; None where it fails."""
-        with timed(self.shop.timings, "optimise"):
-            return self.solver.converged(partial_solve.number, partial_solve.descent)
+        with timed(self.context.timings, "optimise"):
+            return self.solver.converged(partial_solve.number, partial_solve.sqp_run)
 
     def finer_candidate(self, partial_solve: PartialSolve) -> Candidate | None:
         """Solves a searched path again from the beginning, on finer breakpoints; None where it fails or there is no path.
@@ -127,7 +127,7 @@ class GoalPlanner:
         """
         if partial_solve.number not in self.guesses.paths:
             return None
-        return self._refound(partial_solve.number, partial_solve.descent.optimiser.transcription.basis)
+        return self._refound(partial_solve.number, partial_solve.sqp_run.optimiser.transcription.basis)
 
     def may_have_faster_path(self, candidate: Candidate) -> bool:
         """Returns whether another path might be faster than this candidate.
@@ -181,16 +181,16 @@ class GoalPlanner:
     def _refound(self, number: int, basis: SplineBasis) -> Candidate | None:
         """Makes an attempt again from the beginning, on finer breakpoints; None where it fails."""
         sqp_run = self._begun(number, basis.refined(cosine_breakpoints(REFINED_SPANS)))
-        with timed(self.shop.timings, "optimise"):
+        with timed(self.context.timings, "optimise"):
             return None if sqp_run is None else self.solver.converged(number, sqp_run)
 
     def _begun(self, number: int, basis: SplineBasis) -> SqpRun | None:
         """Starts the SQP run of an attempt; None without an initial guess."""
-        with timed(self.shop.timings, "seed"):
+        with timed(self.context.timings, "seed"):
             guess = self.guesses.guess(number, basis)
         if guess is None:
             return None
-        with timed(self.shop.timings, "optimise"):
+        with timed(self.context.timings, "optimise"):
             return self.solver.begin(guess, basis)
 
     def solve(
@@ -200,12 +200,14 @@ class GoalPlanner:
         return self.solver.solve(transcription, samples, free, duration, radius, **options)
 
     def certified(self, candidate: Candidate) -> tuple[Trajectory, Certificate]:
-        """Stretches a candidate, chooses its grip force, certifies and repairs it (`planner.repair`).
+        """Gives a candidate its duration and grip force, certifies and repairs it (`planner.repair`).
+
+        Retiming and replanning come here, too.
 
         Returns:
             The motion and its certificate, which need not be ok.
         """
-        trajectory, certificate, point = CertifiedRefinement(self.shop, self.solve, self.fine).certified(candidate)
+        trajectory, certificate, point = CertifiedRepair(self.context, self.solve, self.fine).certified(candidate)
         if certificate.ok:
             clearance = certificate.kinds.get("clearance")
             near = clearance is not None and clearance.margin < self.solver.padding + NEAR

@@ -31,7 +31,7 @@ class Search:
     All attempts are solved in part, the most promising of these are converged to candidates, and the best candidates finished.
 
     Attributes:
-        task: Planner for the goal.
+        goal_planner: Planner for the goal.
         bound: Lower bound of the duration [s].
         options: Options of the planner.
         late: Function that tells whether the deadline has passed.
@@ -39,7 +39,7 @@ class Search:
         last: Last motion that was finished, certified or not.
     """
 
-    task: GoalPlanner
+    goal_planner: GoalPlanner
     bound: float
     options: Options
     late: Callable[[], bool]
@@ -50,10 +50,10 @@ class Search:
         """Returns the fastest certified motion, else the last one that failed its certificate, else None."""
         paths = self.options.path_seeds
         if paths is None:
-            paths = PATHS_HELD if self.task.held else PATHS
-        usual, more = self.task.order(paths)
+            paths = PATHS_HELD if self.goal_planner.held else PATHS
+        usual, more = self.goal_planner.order(paths)
         self._finish_all(self._candidates(self._partial_solves(usual)))
-        if more and self.best is None and not self.late() and not self.task.is_reorientable():
+        if more and self.best is None and not self.late() and not self.goal_planner.is_reorientable():
             return None
         for tried, number in enumerate(more):
             if self.best is not None or self.late():
@@ -75,19 +75,21 @@ class Search:
         for tried, number in enumerate(numbers):
             if self._enough() or (tried and self.late()) or (partial_solves and self._fruitless(tried, number)):
                 break
-            rival = np.inf if self.task.held else min((s.merit for s in partial_solves), default=np.inf)
+            rival = np.inf if self.goal_planner.held else min((s.merit for s in partial_solves), default=np.inf)
             partial_solve = self._partial_solve(tried, number, rival)
             if partial_solve is None:
                 continue
-            converge_now = self.task.held or (tried == 0 and partial_solve.clear) or (number != 0 and self._fast(partial_solve))
-            candidate = self.task.candidate(partial_solve) if converge_now else None
+            converge_now = (
+                self.goal_planner.held or (tried == 0 and partial_solve.clear) or (number != 0 and self._fast(partial_solve))
+            )
+            candidate = self.goal_planner.candidate(partial_solve) if converge_now else None
             if candidate is not None and (
-                self._fast(candidate) or (tried == 0 and not self.task.may_have_faster_path(candidate))
+                self._fast(candidate) or (tried == 0 and not self.goal_planner.may_have_faster_path(candidate))
             ):
                 self._finish(candidate)
                 continue
             partial_solves.append(partial_solve)
-            if candidate is not None and tried == 0 and self.task.limited_by_static_hold(candidate):
+            if candidate is not None and tried == 0 and self.goal_planner.limited_by_static_hold(candidate):
                 partial_solves += filter(None, (self._partial_solve(bend, -bend) for bend in range(1, BENT + 1)))
         return partial_solves
 
@@ -102,18 +104,18 @@ class Search:
             return candidates
         for partial_solve in ordered:
             alike = len(candidates) < MOST_CANDIDATES and partial_solve.merit <= ALIKE * ordered[0].merit
-            if (not candidates or alike or partial_solve.descent.finished or self.task.held) and (
-                candidate := self.task.candidate(partial_solve)
+            if (not candidates or alike or partial_solve.sqp_run.finished or self.goal_planner.held) and (
+                candidate := self.goal_planner.candidate(partial_solve)
             ) is not None:
                 candidates.append(candidate)
         for partial_solve in [] if candidates else ordered:
-            if (candidate := self.task.finer_candidate(partial_solve)) is not None:
+            if (candidate := self.goal_planner.finer_candidate(partial_solve)) is not None:
                 return [candidate]
         return candidates
 
     def _finish_all(self, candidates: list[Candidate]) -> None:
         """Finishes those candidates that look faster than the best motion, the fastest first."""
-        duration_ratio = PROMISING_HELD if self.task.held else PROMISING
+        duration_ratio = PROMISING_HELD if self.goal_planner.held else PROMISING
         done: list[Candidate] = []
         for candidate in sorted(candidates, key=lambda d: (d.duration, d.number)):
             if self.best is not None and (
@@ -130,7 +132,7 @@ class Search:
 
     def _enough(self) -> bool:
         """Returns whether the best motion is nearly as fast as the lower bound, or no other path might be faster."""
-        return self.best is not None and (self.best[0].duration <= ENOUGH * self.bound or not self.task.obstacles_bind)
+        return self.best is not None and (self.best[0].duration <= ENOUGH * self.bound or not self.goal_planner.obstacles_bind)
 
     def _fruitless(self, tried: int, number: int) -> bool:
         """Returns whether an attempt is skipped where others have led to partial solves.
@@ -142,17 +144,17 @@ class Search:
             tried: Number of attempts made before.
             number: Number of the attempt.
         """
-        return (number == 0 and tried > 0) or self.task.exhausted
+        return (number == 0 and tried > 0) or self.goal_planner.exhausted
 
     def _partial_solve(self, tried: int, number: int, rival: float = np.inf) -> PartialSolve | None:
         """Announces an attempt and solves it in part; see `GoalPlanner.partial_solve`."""
         if self.options.progress is not None:
             self.options.progress(f"attempt {tried + 1}: {_called(number)}")
-        return self.task.partial_solve(number, rival)
+        return self.goal_planner.partial_solve(number, rival)
 
     def _finish(self, candidate: Candidate) -> None:
         """Finishes a candidate and keeps the motion if it is certified and the fastest."""
-        self.last = self.task.finished(candidate)
+        self.last = self.goal_planner.finished(candidate)
         if self.last[1].ok and (self.best is None or self.last[0].duration < self.best[0].duration):
             self.best = self.last
 

@@ -34,7 +34,7 @@ class MotionSolver:
     """Optimises motions to one goal and says why one fails.
 
     Args:
-        shop: What all work on the problem shares.
+        context: What all work on the problem shares.
         goal: Goal configuration (n,) [rad].
         bound: Kinematic lower bound to this goal.
         ends: What may touch at the two ends of the motion.
@@ -46,9 +46,9 @@ class MotionSolver:
         failure_reason: Sentence about the last attempt that failed; empty where none did.
     """
 
-    def __init__(self, shop: PlanningContext, goal: Array, bound: Bound, ends: Ends, early: Array) -> None:
-        self.shop, self.goal, self.bound, self.ends, self.early = shop, goal, bound, ends, early
-        self.problem = shop.problem
+    def __init__(self, context: PlanningContext, goal: Array, bound: Bound, ends: Ends, early: Array) -> None:
+        self.context, self.goal, self.bound, self.ends, self.early = context, goal, bound, ends, early
+        self.problem = context.problem
         self.moving = self.problem.scene.moving
         self.padding = self._padding()
         self.failure_reason = ""
@@ -56,8 +56,8 @@ class MotionSolver:
     def _padding(self) -> float:
         """Returns the padding [m], less where an end itself is near an obstacle."""
         q = np.stack([np.array(self.problem.start.q), self.goal])
-        near = self.shop.collision.query(q, self.ends, PADDING)
-        whole = self.shop.collision.has_full_clearance(near)
+        near = self.context.collision.query(q, self.ends, PADDING)
+        whole = self.context.collision.has_full_clearance(near)
         return max(0.0, min(PADDING, PADDING_SHARE * float(near.margin[whole].min(initial=PADDING / PADDING_SHARE))))
 
     def begin(self, guess: tuple[Array, float], basis: SplineBasis) -> SqpRun:
@@ -87,28 +87,28 @@ class MotionSolver:
         """
         return self.converged(0, SqpRun.of(self.sqp_problem(transcription, samples, **options), free, duration, radius))
 
-    def converged(self, number: int, descent: SqpRun) -> Candidate | None:
+    def converged(self, number: int, sqp_run: SqpRun) -> Candidate | None:
         """Runs an SQP run until it converges; None where the result fails."""
-        point = self._verdict(descent.converge(), descent.optimiser)
-        return None if point is None else Candidate(number, point, descent.optimiser.transcription, descent.optimiser.samples)
+        point = self._verdict(sqp_run.converge(), sqp_run.optimiser)
+        return None if point is None else Candidate(number, point, sqp_run.optimiser.transcription, sqp_run.optimiser.samples)
 
     def near_pairs(self, transcription: Transcription, samples: ConstraintGrid, point: Iterate, reach: float) -> NearPairs:
         """Returns the pairs with less margin than `reach` [m] at the clearance samples of a motion."""
         q = samples.b_clearance @ transcription.points(point.free, point.duration)
-        return self.shop.collision.query(q, self.ends, reach, time=samples.clearance * point.duration)
+        return self.context.collision.query(q, self.ends, reach, time=samples.clearance * point.duration)
 
     def is_near_obstacle(self, candidate: Candidate) -> bool:
         """Returns whether a candidate is somewhere within `NEAR` of its padding."""
         near = self.near_pairs(candidate.transcription, candidate.samples, candidate.point, self.padding + NEAR)
-        return bool(np.any(self.shop.collision.has_full_clearance(near)))
+        return bool(np.any(self.context.collision.has_full_clearance(near)))
 
     def sqp_problem(self, transcription: Transcription, samples: ConstraintGrid, **options: Any) -> SqpProblem:
         """Returns the SQP problem of a transcription; options are further fields of it."""
-        return SqpProblem(transcription, samples, self.shop.collision, self.ends, self.bound.duration, self.padding, **options)
+        return SqpProblem(transcription, samples, self.context.collision, self.ends, self.bound.duration, self.padding, **options)
 
     def _descent(self, basis: SplineBasis, free: Array, duration: float) -> SqpRun:
         """Starts an SQP run from free control points (n_free, n) [rad] and a duration [s]."""
-        transcription = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, basis, LIMIT_BACKOFF)
+        transcription = Transcription(self.problem, self.context.dynamics, self.problem.start, self.goal, basis, LIMIT_BACKOFF)
         samples = ConstraintGrid.standard(
             basis, transcription.with_rate, near_speed_limit=bool(np.any(self.early < MOVING_FIRST_SPAN))
         )
@@ -117,7 +117,7 @@ class MotionSolver:
 
     def _passing(self, begun: SqpRun) -> list[SqpRun]:
         """Starts SQP runs along the same path with the pauses that moving obstacles make necessary."""
-        transcription, collision, point = begun.optimiser.transcription, self.shop.collision, begun.point
+        transcription, collision, point = begun.optimiser.transcription, self.context.collision, begun.point
         points, duration = transcription.points(point.free, point.duration), transcription.shortest(point.flow)
 
         def free(place: Array, time: Array) -> Array:
@@ -153,7 +153,7 @@ class MotionSolver:
 
     def _worst_contact(self, transcription: Transcription, samples: ConstraintGrid, point: Iterate) -> str:
         """Returns a sentence that names the pair with the worst clearance violation at the samples of a motion."""
-        collision, violated = self.shop.collision, self.near_pairs(transcription, samples, point, 0.0)
+        collision, violated = self.context.collision, self.near_pairs(transcription, samples, point, 0.0)
         if len(violated.pair) == 0:
             return self.failure_reason
         one, other = collision.names(int(violated.pair[int(np.argmin(violated.margin))]))

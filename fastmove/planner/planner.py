@@ -112,7 +112,7 @@ class _Run:
         with timed(self.timings, "set_up"):
             if self.problem.goal.poses:
                 self.problem = with_goal_configurations(self.problem, self.options.seed)
-            self.shop = PlanningContext.of(self.problem, self.timings)
+            self.context = PlanningContext.of(self.problem, self.timings)
         self.limits = self.problem.limit_set
 
     # -- all goals ------------------------------------------------------------------------------------------------
@@ -120,8 +120,8 @@ class _Run:
     def plan(self) -> Solution:
         """Plans to the goals in the order of their lower bounds until none that is left can be faster or is worth trying."""
         with timed(self.timings, "checks"):
-            self.shop.checks.start()
-            use, sentence = self.shop.checks.static_use(np.array(self.problem.start.q))
+            self.context.checks.start()
+            use, sentence = self.context.checks.static_use(np.array(self.problem.start.q))
             if use > 1:
                 return self._fail(Status.NOT_HOLDABLE, f"at the start {sentence}")
             goals = np.array(self.problem.goal.configurations)
@@ -132,7 +132,7 @@ class _Run:
             if self._enough(best, bound, tally) or (best is not None and self._late()):
                 break
             with timed(self.timings, "checks"):
-                reason = self.shop.checks.refusal(goals[k])
+                reason = self.context.checks.refusal(goals[k])
             if reason is not None:
                 refusals.append((k, reason))
                 tally = replace(tally, refused=tally.refused + 1)
@@ -173,7 +173,7 @@ class _Run:
             return None
         with timed(self.timings, "checks"):
             goal = refine_goals(self.problem, best.trajectory.position(best.duration))
-            if goal is None or self.shop.checks.refusal(goal) is not None:
+            if goal is None or self.context.checks.refusal(goal) is not None:
                 return None
         configurations = np.concatenate([self.problem.goal.configurations, goal[None]])
         self.problem = self.problem.with_(goal=replace(self.problem.goal, configurations=configurations))
@@ -207,8 +207,8 @@ class _Run:
         """Plans to one goal configuration (n,) [rad]."""
         problem = self.problem
         bound = lower_bound(problem.start, goal, self.limits)
-        ends = self.shop.collision.ends(np.array(problem.start.q), goal)
-        goal_planner = GoalPlanner(self.shop, goal, bound, ends, self.options.seed)
+        ends = self.context.collision.ends(np.array(problem.start.q), goal)
+        goal_planner = GoalPlanner(self.context, goal, bound, ends, self.options.seed)
         motion_and_certificate = Search(goal_planner, bound.duration, self.options, self._late).run()
         if motion_and_certificate is None:
             return Solution(problem, Status.NO_PATH, goal_planner.sentence(), lower_bound=bound.duration)

@@ -59,7 +59,7 @@ class BasisRefinement:
         point, transcription = candidate.point, candidate.transcription
         if not transcription.at_rest or (self._wants_more(candidate) and transcription.effort_utilisation(point.flow) > BINDING):
             return candidate
-        with timed(self.solver.shop.timings, "optimise"):
+        with timed(self.solver.context.timings, "optimise"):
             return (
                 self.solver.converged(
                     candidate.number, SqpRun(self.solver.sqp_problem(transcription, candidate.samples), point, 0.1)
@@ -74,7 +74,7 @@ class BasisRefinement:
         free = (transcription.basis.insertion_matrix(finer_basis) @ transcription.points(point.free, point.duration))[3:-3]
         finer_transcription = Transcription(
             self.solver.problem,
-            self.solver.shop.dynamics,
+            self.solver.context.dynamics,
             self.solver.problem.start,
             self.solver.goal,
             finer_basis,
@@ -83,7 +83,7 @@ class BasisRefinement:
         grid = ConstraintGrid.standard(
             finer_basis, finer_transcription.with_rate, near_speed_limit=candidate.samples.near_speed_limit
         )
-        with timed(self.solver.shop.timings, "optimise"):
+        with timed(self.solver.context.timings, "optimise"):
             near_pairs = self.solver.near_pairs(finer_transcription, grid, replace(point, free=free), self.solver.padding + NEAR)
             grid = grid.added(np.zeros(0), _beside(near_pairs, grid.clearance))  # A corner may pass next to what is near.
             better = self.solver.solve(finer_transcription, grid, free, point.duration, 0.1, step_tolerance=self.fine)

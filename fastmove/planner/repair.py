@@ -1,4 +1,4 @@
-"""Certification of a candidate: stretched, given the least grip force that holds, certified, and repaired where that fails.
+"""Certification of a candidate: given the shortest duration and grip force that keep its limits, certified, and repaired.
 
 The certificate is the dense check: where it fails between samples a sample is added, and the solve continues from there.
 """
@@ -35,17 +35,17 @@ FINE = 1e-3  # Step of the fine time grid on which a duration is determined [s].
 
 
 @dataclass(frozen=True)
-class CertifiedRefinement:
+class CertifiedRepair:
     """Refines a candidate until its certificate is ok.
 
     Attributes:
-        shop: What all work on the problem shares.
+        context: What all work on the problem shares.
         solve: Function that continues from a motion: (transcription, samples, free control points, duration, trust-region
             radius, further fields of the `SqpProblem`) -> the motion found, or None.
         fine: Relative step tolerance of solves.
     """
 
-    shop: PlanningContext
+    context: PlanningContext
     solve: Callable[..., Candidate | None]
     fine: float
 
@@ -63,32 +63,32 @@ class CertifiedRefinement:
         last: tuple[Trajectory, Certificate, Iterate] | None = None
         attempts_left = HOT_ROUNDS
         for _ in range(ROUNDS + HOT_ROUNDS):
-            with timed(self.shop.timings, "stretch"):
+            with timed(self.context.timings, "stretch"):
                 duration = self._dense_duration(point, transcription, backoff)
                 hot_spots = (
                     self._hot_spots(point, transcription) if duration > (1 + STRETCH_MAX) * point.duration else np.zeros(0)
                 )
             if len(hot_spots) and attempts_left > 0:
                 attempts_left -= 1
-                with timed(self.shop.timings, "optimise"):
+                with timed(self.context.timings, "optimise"):
                     samples = samples.added(hot_spots, np.zeros(0))
                     continued = self.solve(transcription, samples, point.free, duration, 0.05, step_tolerance=self.fine)
                 if continued is not None and continued.duration < duration:
                     point, samples = continued.point, continued.samples
                     continue
-            with timed(self.shop.timings, "stretch"):
+            with timed(self.context.timings, "stretch"):
                 trajectory = self._trajectory(point, transcription, duration)
-            with timed(self.shop.timings, "certify"):
-                certificate = certify(self.shop.problem, trajectory)
+            with timed(self.context.timings, "certify"):
+                certificate = certify(self.context.problem, trajectory)
             last = trajectory, certificate, point
             if certificate.ok:
                 break
-            path_kinds = [constraint.kind.name for constraint in self.shop.problem.path_constraints]
+            path_kinds = [constraint.kind.name for constraint in self.context.problem.path_constraints]
             effort, clearance = _missing(certificate, duration, transcription.at_rest, path_kinds)
             if len(effort) + len(clearance) == 0:
                 backoff *= BACKOFF_GROWTH
                 continue
-            with timed(self.shop.timings, "optimise"):
+            with timed(self.context.timings, "optimise"):
                 samples = samples.added(effort, clearance)
                 continued = self.solve(
                     transcription, samples, point.free, duration, 0.02, penalty_scale=penalty_scale, step_tolerance=self.fine
@@ -113,7 +113,7 @@ class CertifiedRefinement:
         if not transcription.at_rest:
             return point.duration
         strict = Transcription(
-            self.shop.problem, transcription.dynamics, transcription.start, transcription.goal, transcription.basis, backoff
+            self.context.problem, transcription.dynamics, transcription.start, transcription.goal, transcription.basis, backoff
         )
         extremes = transcription.polynomial(point.free, point.duration).derivative().extremes()
         speed = np.maximum(np.abs(extremes.low), np.abs(extremes.high)) / strict.velocity
@@ -144,10 +144,10 @@ class CertifiedRefinement:
     def _trajectory(self, point: Iterate, transcription: Transcription, duration: float) -> Trajectory:
         """Returns the motion run in another duration [s], with the least grip force that holds it."""
         points = transcription.points(point.free, duration)
-        forces = [self._least_grip_force(transcription, points, duration, k) for k in range(len(self.shop.problem.holds))]
-        openings = [held.width for held in self.shop.problem.holds]
+        forces = [self._least_grip_force(transcription, points, duration, k) for k in range(len(self.context.problem.holds))]
+        openings = [held.width for held in self.context.problem.holds]
         return Trajectory(
-            (Phase.from_spline(transcription.basis, points, duration, forces, openings),), self.shop.problem.robot.joint_names
+            (Phase.from_spline(transcription.basis, points, duration, forces, openings),), self.context.problem.robot.joint_names
         )
 
     def _least_grip_force(self, transcription: Transcription, points: Array, duration: float, hold: int) -> float:
@@ -161,12 +161,12 @@ class CertifiedRefinement:
             duration: Duration of the motion [s].
             hold: Index of the hold.
         """
-        held = self.shop.problem.holds[hold]
+        held = self.context.problem.holds[hold]
         low, high = (float(x) for x in held.grasp.grip_force)
-        if low == high or not self.shop.problem.hold_active:
+        if low == high or not self.context.problem.hold_active:
             return high
         dense = ConstraintGrid.dense(transcription.basis, False, int(np.ceil(duration / FINE)))
-        efforts = self.shop.dynamics.efforts(*transcription.states(dense.b_effort, points, duration))
+        efforts = self.context.dynamics.efforts(*transcription.states(dense.b_effort, points, duration))
         wrench = efforts.total[:, :, transcription.n + 6 * hold : transcription.n + 6 * hold + 6]
         peak = float(held.contact_model.utilisation(wrench, high).max())
         return float(np.clip(high * peak / UTILISATION_MAX * (1 + 1e-3), low, high))

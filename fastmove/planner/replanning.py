@@ -138,8 +138,8 @@ def _way_of_grasps(solution: Solution, at: float) -> tuple[Array, Array]:
 
 def _task(problem: TransferProblem, goal: Array) -> GoalPlanner:
     """Builds the planner for one goal configuration (n,) [rad]."""
-    shop, bound = PlanningContext.of(problem), lower_bound(problem.start, goal, problem.limit_set)
-    return GoalPlanner(shop, goal, bound, shop.collision.ends(np.array(problem.start.q), goal), 0)
+    context, bound = PlanningContext.of(problem), lower_bound(problem.start, goal, problem.limit_set)
+    return GoalPlanner(context, goal, bound, context.collision.ends(np.array(problem.start.q), goal), 0)
 
 
 def _nearest_goal(problem: TransferProblem, end: Array) -> TransferProblem:
@@ -169,24 +169,24 @@ def _warm(problem: TransferProblem, trajectory: Trajectory, at: float) -> Soluti
         goal_planner = _task(problem, goal)
     except FastMoveError:
         return None
-    if same and goal_planner.shop.collision.margins_at(goal, goal_planner.ends):  # Something stands at the goal now.
+    if same and goal_planner.context.collision.margins_at(goal, goal_planner.ends):  # Something stands at the goal now.
         return None
     times = trajectory.motion().times
     early = early_breakpoints(problem.start, problem.limit_set)
     basis = SplineBasis(warm_breakpoints((times[times > at] - at) / left, early / left, left))
-    transcription = Transcription(problem, goal_planner.shop.dynamics, problem.start, goal, basis, LIMIT_BACKOFF)
+    transcription = Transcription(problem, goal_planner.context.dynamics, problem.start, goal, basis, LIMIT_BACKOFF)
     free = _remaining_control_points(trajectory, at, basis, transcription, goal - end)
     duration = left if same else max(left, LONGER * goal_planner.bound.duration)
     return _solve_from(goal_planner, transcription, free, duration)
 
 
 def _solve_from(
-    task: GoalPlanner, transcription: Transcription, free: Array, duration: float, tolerance: float = STEP_TOLERANCE
+    goal_planner: GoalPlanner, transcription: Transcription, free: Array, duration: float, tolerance: float = STEP_TOLERANCE
 ) -> Solution | None:
     """Solves a few subproblems from an initial guess; None where the result is not certified.
 
     Args:
-        task: Planner for the goal.
+        goal_planner: Planner for the goal.
         transcription: Transcription of the motion.
         free: Free control points of the initial guess (n_free, n) [rad].
         duration: Duration of the initial guess [s].
@@ -194,11 +194,11 @@ def _solve_from(
     """
     samples = ConstraintGrid.standard(transcription.basis, transcription.with_rate, near_speed_limit=True)
     options = {"max_steps": WARM_STEPS, "cones_from": WARM_CONES_FROM, "step_tolerance": tolerance}
-    candidate = task.solve(transcription, samples, free, duration, WARM_RADIUS, **options)
+    candidate = goal_planner.solve(transcription, samples, free, duration, WARM_RADIUS, **options)
     if candidate is None:
         return None
-    result = task.certified(candidate)
-    return Solution.of(task.problem, *result, task.bound.duration) if result[1].ok else None
+    result = goal_planner.certified(candidate)
+    return Solution.of(goal_planner.problem, *result, goal_planner.bound.duration) if result[1].ok else None
 
 
 def _unchanged(problem: TransferProblem, trajectory: Trajectory, at: float) -> tuple[Trajectory, Certificate] | None:
@@ -265,9 +265,9 @@ def _braked(problem: TransferProblem) -> Solution | None:
     """Solves a few subproblems from Ruckig's own motion to where the arm shall stop; None where that is not certified."""
     (rest,) = np.array(problem.goal.configurations)
     goal_planner = _task(problem, rest)
-    if goal_planner.shop.checks.refusal(rest) is not None:
+    if goal_planner.context.checks.refusal(rest) is not None:
         return None
     basis = switch_basis(goal_planner.bound, at_rest=False, early=goal_planner.guesses.early)
-    transcription = Transcription(problem, goal_planner.shop.dynamics, problem.start, rest, basis, LIMIT_BACKOFF)
+    transcription = Transcription(problem, goal_planner.context.dynamics, problem.start, rest, basis, LIMIT_BACKOFF)
     free, duration = moving_guess(problem.start, rest, problem.limit_set, basis)
     return _solve_from(goal_planner, transcription, free, duration, STOPPED)

@@ -146,15 +146,15 @@ class _PathPlanner(GoalPlanner):
     """Planner for one goal along one path, whose result is certified like any other.
 
     Args:
-        shop: What all work on the problem shares.
+        context: What all work on the problem shares.
         goal: Goal configuration (n,) [rad].
         bound: Kinematic lower bound to this goal.
         ends: What may touch at the two ends of the motion.
         way: The path.
     """
 
-    def __init__(self, shop: PlanningContext, goal: Array, bound: Bound, ends: Ends, way: PathCurve) -> None:
-        super().__init__(shop, goal, bound, ends, 0)
+    def __init__(self, context: PlanningContext, goal: Array, bound: Bound, ends: Ends, way: PathCurve) -> None:
+        super().__init__(context, goal, bound, ends, 0)
         self.way = way
         self.solver.padding = 0.0
 
@@ -164,7 +164,7 @@ class _PathPlanner(GoalPlanner):
         The initial guess has the path's own timing, else an even one that is eased at both ends.
         """
         basis = switch_basis(self.guesses.knots).refined(cosine_breakpoints(SPANS))
-        transcription = Transcription(self.problem, self.shop.dynamics, self.problem.start, self.goal, basis, LIMIT_BACKOFF)
+        transcription = Transcription(self.problem, self.context.dynamics, self.problem.start, self.goal, basis, LIMIT_BACKOFF)
         samples = ConstraintGrid.standard(basis, transcription.with_rate)
         sigma = basis.greville()[3:-3]
         if not self.way.timed:
@@ -176,7 +176,7 @@ class _PathPlanner(GoalPlanner):
     ) -> Candidate:
         """Optimises a motion along the path; see `GoalPlanner.solve`, whose further options are not used."""
         sqp_problem = _AlongPath(
-            transcription, samples, self.shop.collision, self.ends, self.bound.duration, 0.0, STEPS_MAX, way=self.way
+            transcription, samples, self.context.collision, self.ends, self.bound.duration, 0.0, STEPS_MAX, way=self.way
         )
         return Candidate(0, run(sqp_problem, free, duration, radius)[0], transcription, samples)
 
@@ -213,10 +213,10 @@ def retime(problem: TransferProblem, path: object) -> Solution:
         goal = np.array(goals[int(np.argmin(np.abs(goals - last).max(axis=1)))])
         if float(np.abs(goal - last).max()) > ENDS:
             raise InputError("path", f"does not end at a goal of the problem (within {ENDS:g} rad)")
-    shop, bound = PlanningContext.of(problem), lower_bound(problem.start, goal, problem.limit_set)
-    timings = shop.timings
-    path_planner = _PathPlanner(shop, goal, bound, shop.collision.ends(np.array(problem.start.q), goal), way)
-    refusal = shop.checks.path_refusal(way.at(np.linspace(0, 1, REST_SAMPLES)))
+    context, bound = PlanningContext.of(problem), lower_bound(problem.start, goal, problem.limit_set)
+    timings = context.timings
+    path_planner = _PathPlanner(context, goal, bound, context.collision.ends(np.array(problem.start.q), goal), way)
+    refusal = context.checks.path_refusal(way.at(np.linspace(0, 1, REST_SAMPLES)))
     if refusal is not None:
         timings["total"] = time.perf_counter() - begin
         return Solution(problem, Status.NOT_HOLDABLE, refusal, lower_bound=bound.duration, timings=timings)

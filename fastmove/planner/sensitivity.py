@@ -135,11 +135,11 @@ class _Place:
 
     def optimiser(self, problem: TransferProblem, samples: ConstraintGrid | None = None) -> SqpProblem:
         """Builds the SQP problem of a transfer problem on this basis, at its standard samples unless others are given."""
-        shop = PlanningContext.of(problem)
-        transcription = Transcription(problem, shop.dynamics, problem.start, self.goal, self.basis, LIMIT_BACKOFF)
-        ends = shop.collision.ends(np.array(problem.start.q), self.goal)
+        context = PlanningContext.of(problem)
+        transcription = Transcription(problem, context.dynamics, problem.start, self.goal, self.basis, LIMIT_BACKOFF)
+        ends = context.collision.ends(np.array(problem.start.q), self.goal)
         samples = samples or ConstraintGrid.standard(self.basis, transcription.with_rate)
-        return SqpProblem(transcription, samples, shop.collision, ends, 0.0, 0.0, step_tolerance=CONVERGED, precision=1e-8)
+        return SqpProblem(transcription, samples, context.collision, ends, 0.0, 0.0, step_tolerance=CONVERGED, precision=1e-8)
 
     def level(self, problem: TransferProblem, point: Iterate) -> float:
         """Returns the optimal value [s] of the convex model of a problem at a motion; nan where the solver fails."""

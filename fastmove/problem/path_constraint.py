@@ -75,7 +75,8 @@ class PathConstraint(ABC):
     Subclasses are best frozen dataclasses; their fields are then the keys of the constraint in files.
 
     Attributes:
-        kind: limit kind by which certificates, reports and plots name it.
+        kind: limit kind by which certificates, reports and plots name it.  Its group is "path" and its name the one that the
+            constraint is registered by.
     """
 
     kind: ClassVar[LimitKind]
@@ -106,7 +107,7 @@ class PathConstraint(ABC):
     def scale(self) -> float:
         """Margin that counts as far from the limit, so that use = 1 − margin / scale, in the unit of `kind`.
 
-        By default it is the field `limit` of the constraint, which fits limits on a magnitude.
+        By default it is the field `limit` of the constraint, which fits limits on a magnitude; without one, give it a value.
         """
         return float(self.limit)  # type: ignore[attr-defined]
 
@@ -119,7 +120,7 @@ class PathConstraint(ABC):
                 numbers.
         """
         own = [field for field in fields(cls) if field.init]  # type: ignore[arg-type]
-        return cls(**{field.name: _read(table, field.name, str(field.type)) for field in own})
+        return cls(**{field.name: _read(table, field.name, getattr(field.type, "__name__", field.type)) for field in own})
 
     def describe(self) -> dict[str, object]:
         """Describes the constraint by its type and the plain values of its fields."""
@@ -130,7 +131,8 @@ class PathConstraint(ABC):
         return entries
 
 
-def _read(table: CheckedTable, name: str, kind: str) -> object:
+def _read(table: CheckedTable, name: str, kind: object) -> object:
+    """Reads a field whose type is called `kind`, whether the module's annotations are texts (PEP 563) or types."""
     if kind == "str":
         return table.string(name)
     return table.number(name) if kind == "float" else np.array(table.numbers(name, None))

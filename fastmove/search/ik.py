@@ -132,7 +132,7 @@ class GoalIk:
         return solutions[0] if len(solutions) else None
 
     def _spread(self, target: pin.SE3, configurations: Array) -> Array:
-        """Returns at most `MOST` solutions (K, n): those in `found` (N, n), and others along the self-motion."""
+        """Returns at most `MOST` solutions (K, n): those given (N, n), and others along the self-motion."""
         for _ in range(WALKS if len(configurations) else 0):
             configurations = _distinct(
                 np.concatenate(

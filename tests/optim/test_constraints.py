@@ -73,11 +73,11 @@ def test_two_sides_as_one_cone_and_ties_change_no_answer(seed: int) -> None:
 
 
 def test_a_corridors_cone_is_its_margin_and_turns_as_differences_say(jar: fm.TransferProblem) -> None:
-    shop, q0 = PlanningContext.of(jar), np.array(jar.start.q)
-    ends = shop.collision.ends(q0, np.array(jar.goal.configurations[0]))
+    context, q0 = PlanningContext.of(jar), np.array(jar.start.q)
+    ends = context.collision.ends(q0, np.array(jar.goal.configurations[0]))
     rng, seen = np.random.default_rng(1), 0
     for q in q0 + rng.uniform(-0.02, 0.02, (20, len(q0))):
-        found = shop.collision.query(q[None], ends, 1.0, gradients=True)
+        found = context.collision.query(q[None], ends, 1.0, gradients=True)
         assert found.corridor is not None
         np.testing.assert_allclose(
             found.corridor.value[:, 0] - np.linalg.norm(found.corridor.value[:, 1:], axis=1),
@@ -87,7 +87,7 @@ def test_a_corridors_cone_is_its_margin_and_turns_as_differences_say(jar: fm.Tra
         for i in range(len(q)):
             step = np.zeros(len(q))
             step[i] = 1e-6
-            ahead, back = (shop.collision.query((q + s * step)[None], ends, 1.0, gradients=True) for s in (1, -1))
+            ahead, back = (context.collision.query((q + s * step)[None], ends, 1.0, gradients=True) for s in (1, -1))
             if ahead.corridor is None or back.corridor is None or len(ahead.corridor.row) != len(back.corridor.row):
                 continue
             difference = (ahead.corridor.value - back.corridor.value) / 2e-6
@@ -98,8 +98,8 @@ def test_a_corridors_cone_is_its_margin_and_turns_as_differences_say(jar: fm.Tra
 
 def test_the_planner_fades_ahead_of_the_certificate_and_its_room_grows_without_a_jump(book: fm.TransferProblem) -> None:
     """Up from the start: what is required, and the room asked for beside, as functions of the way."""
-    shop, q0 = PlanningContext.of(book), np.array(book.start.q)
-    collision, ends = shop.collision, shop.collision.ends(q0, np.array(book.goal.configurations[0]))
+    context, q0 = PlanningContext.of(book), np.array(book.start.q)
+    collision, ends = context.collision, context.collision.ends(q0, np.array(book.goal.configurations[0]))
     allowed = sorted(ends.fades[0].pairs)
     turn = np.zeros(len(q0))
     turn[1], turn[3] = -1.0, 1.0

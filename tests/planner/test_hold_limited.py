@@ -23,14 +23,14 @@ CASES = 100
 
 def halved(problem: TransferProblem, solution: fm.Solution) -> float:
     """Duration of the certified optimum reached from a solution on breakpoints twice as fine [s]."""
-    shop = PlanningContext.of(problem)
+    context = PlanningContext.of(problem)
     phase, goal = solution.trajectory.phases[0], solution.trajectory.position(solution.duration)
     beta = np.array(phase.basis.breakpoints)
     finer = SplineBasis(np.sort(np.concatenate([beta, (beta[1:] + beta[:-1]) / 2])))
     bound = lower_bound(problem.start, goal, problem.limit_set)
-    ends = shop.collision.ends(np.array(problem.start.q), goal)
-    task = GoalPlanner(shop, goal, bound, ends, 0)
-    transcription = Transcription(problem, shop.dynamics, problem.start, goal, finer, 2e-4)
+    ends = context.collision.ends(np.array(problem.start.q), goal)
+    task = GoalPlanner(context, goal, bound, ends, 0)
+    transcription = Transcription(problem, context.dynamics, problem.start, goal, finer, 2e-4)
     free = (phase.basis.insertion_matrix(finer) @ np.array(phase.control_points))[3:-3]
     samples = ConstraintGrid.standard(finer, transcription.with_rate)
     draft = task.solve(transcription, samples, free, solution.duration, 0.1)

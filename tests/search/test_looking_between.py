@@ -63,10 +63,10 @@ def test_a_blade_between_two_samples_is_found_and_gone_around(panda: fm.RobotMod
     )  # at the samples the blade is not in the way
     found = optimiser.violations_between_samples(point)
     assert len(found) >= 1 and np.abs(found - place).min() < 0.02
-    descent = SqpRun.of(optimiser, free, duration)
-    assert descent.add_violated_samples() and not descent.finished
-    assert len(descent.optimiser.samples.clearance) > len(optimiser.samples.clearance)
-    moved = descent.converge()
+    sqp_run = SqpRun.of(optimiser, free, duration)
+    assert sqp_run.add_violated_samples() and not sqp_run.finished
+    assert len(sqp_run.optimiser.samples.clearance) > len(optimiser.samples.clearance)
+    moved = sqp_run.converge()
     q = optimiser.transcription.basis.design_matrix(np.linspace(0, 1, 2000)) @ optimiser.transcription.points(
         moved.free, moved.duration
     )
@@ -93,23 +93,23 @@ def walled(panda: fm.RobotModel) -> TransferProblem:
 @pytest.mark.parametrize("seed", range(3))
 def test_searched_paths_join_the_ends_and_are_free_in_between(panda: fm.RobotModel, seed: int) -> None:
     problem = walled(panda)
-    shop = PlanningContext.of(problem)
-    valid = StateValidityChecker(shop.collision, shop.dynamics, problem, shop.collision.ends(READY, SWUNG))
+    context = PlanningContext.of(problem)
+    valid = StateValidityChecker(context.collision, context.dynamics, problem, context.collision.ends(READY, SWUNG))
     assert not valid.edge(READY, SWUNG)
     path = connect(valid, SWUNG, seed)
     assert path is not None and np.array_equal(path[0], READY) and np.array_equal(path[-1], SWUNG)
     for a, b in pairwise(path):
         q = np.linspace(a, b, 10 * int(np.ceil(np.linalg.norm(b - a) / EDGE_STEP)) + 1)
-        assert shop.collision.query(q, valid.ends, 0.0).margin.min(initial=0.0) > -EDGE_STEP / 2  # what half a step can add
-    again = connect(StateValidityChecker(shop.collision, shop.dynamics, problem, valid.ends), SWUNG, seed)
+        assert context.collision.query(q, valid.ends, 0.0).margin.min(initial=0.0) > -EDGE_STEP / 2  # what half a step can add
+    again = connect(StateValidityChecker(context.collision, context.dynamics, problem, valid.ends), SWUNG, seed)
     assert again is not None and again.tobytes() == path.tobytes()
 
 
 def test_only_a_direct_search_takes_the_straight_line(panda: fm.RobotModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fastmove.search.rrt_connect.SHORTCUTS", 0)
     problem = walled(panda).with_(scene=Scene())
-    shop = PlanningContext.of(problem)
-    valid = StateValidityChecker(shop.collision, shop.dynamics, problem, shop.collision.ends(READY, SWUNG))
+    context = PlanningContext.of(problem)
+    valid = StateValidityChecker(context.collision, context.dynamics, problem, context.collision.ends(READY, SWUNG))
     lifts = {q.tobytes() for q in (*valid.retreat_path(READY, "start"), *valid.retreat_path(SWUNG, "goal"))}
     direct, other = (connect(valid, SWUNG, 1, direct=direct) for direct in (True, False))
     assert direct is not None and {q.tobytes() for q in direct} == lifts
@@ -118,8 +118,8 @@ def test_only_a_direct_search_takes_the_straight_line(panda: fm.RobotModel, monk
 
 def test_shortcuts_keep_the_ends_and_never_lengthen_a_path(panda: fm.RobotModel) -> None:
     problem = walled(panda).with_(scene=Scene())
-    shop = PlanningContext.of(problem)
-    valid = StateValidityChecker(shop.collision, shop.dynamics, problem, shop.collision.ends(READY, SWUNG))
+    context = PlanningContext.of(problem)
+    valid = StateValidityChecker(context.collision, context.dynamics, problem, context.collision.ends(READY, SWUNG))
     rng = np.random.default_rng(5)
     path = np.concatenate([READY[None], READY + rng.uniform(-0.4, 0.4, (6, 7)), SWUNG[None]])
     short = _shortcut(path, valid, rng)

@@ -244,16 +244,22 @@ def test_an_interrupted_run_comes_to_the_same_motion(panda: fm.RobotModel) -> No
     from fastmove.planner.goal_planner import GoalPlanner
 
     problem = TransferProblem("runs", panda, (), Scene(), State.rest(READY), Goal([READY + 0.4]), "fer")
-    shop, bound = PlanningContext.of(problem), lower_bound(problem.start, READY + 0.4, problem.limit_set)
-    task = GoalPlanner(shop, READY + 0.4, bound, shop.collision.ends(READY, READY + 0.4), 0)
+    context, bound = PlanningContext.of(problem), lower_bound(problem.start, READY + 0.4, problem.limit_set)
+    task = GoalPlanner(context, READY + 0.4, bound, context.collision.ends(READY, READY + 0.4), 0)
     basis = switch_basis(bound)
-    transcription = Transcription(problem, shop.dynamics, problem.start, READY + 0.4, basis)
+    transcription = Transcription(problem, context.dynamics, problem.start, READY + 0.4, basis)
     optimiser = SqpProblem(
-        transcription, ConstraintGrid.standard(basis, transcription.with_rate), shop.collision, task.ends, 0.1, 0.0, max_steps=9
+        transcription,
+        ConstraintGrid.standard(basis, transcription.with_rate),
+        context.collision,
+        task.ends,
+        0.1,
+        0.0,
+        max_steps=9,
     )
     free = READY + 0.4 * np.random.default_rng(1).uniform(0, 1, (transcription.n_free, 7))
     at_once, solved = run(optimiser, free, 1.0)
-    descent = SqpRun.of(optimiser, free, 1.0)
-    merits = [descent.point.merit] + [descent.advance(k).merit for k in (1, 3, 5)]
-    assert descent.solved == solved and np.array_equal(descent.point.free, at_once.free)
+    sqp_run = SqpRun.of(optimiser, free, 1.0)
+    merits = [sqp_run.point.merit] + [sqp_run.advance(k).merit for k in (1, 3, 5)]
+    assert sqp_run.solved == solved and np.array_equal(sqp_run.point.free, at_once.free)
     assert merits == sorted(merits, reverse=True) and merits[-1] < 0.9 * merits[0]

@@ -5,7 +5,7 @@ import ast
 import pickle
 import re
 import sys
-from dataclasses import replace
+from dataclasses import make_dataclass, replace
 from pathlib import Path
 
 import casadi as ca
@@ -20,6 +20,7 @@ from fastmove.cli.main import main
 from fastmove.dynamics.path_margins import PathMargins
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.limit_edit import changed, limits_of
+from fastmove.tables import CheckedTable
 
 ROOT = Path(__file__).parents[2]
 EXTEND = ROOT / "docs" / "extend"
@@ -41,6 +42,19 @@ def test_each_addition_is_one_short_file_with_one_line_of_registry(path: Path) -
     assert len(re.findall(r"^fm\.registries\.\w+\.add\(", text, re.MULTILINE)) == 1
     imported = {n.module for n in ast.walk(ast.parse(text)) if isinstance(n, ast.ImportFrom)}
     assert not any(str(name).startswith("fastmove") for name in imported), "examples use `import fastmove as fm` alone"
+
+
+def test_fields_of_a_constraint_are_read_whether_annotations_are_types_or_texts() -> None:
+    plain = fm.LimitKind("plain", "m", "path")
+    methods = {"kind": plain, "margins": lambda self, motion: 0, "check": lambda self, motion: 0}
+    for types in ((float, str, np.ndarray), ("float", "str", "np.ndarray")):
+        described = list(zip(("limit", "link", "point"), types, strict=True))
+        own = make_dataclass("Own", described, bases=(fm.PathConstraint,), namespace=methods, frozen=True)
+        table = CheckedTable({"limit": 0.5, "link": "panda_link4", "point": [1.0, 2.0, 3.0]}, "file")
+        read = own.from_table(table)
+        assert (read.limit, read.link, read.point.tolist()) == (0.5, "panda_link4", [1.0, 2.0, 3.0])
+        with pytest.raises(fm.InputError, match="limit"):
+            own.from_table(CheckedTable({"limit": [0.5], "link": "a", "point": [1.0]}, "file"))
 
 
 def dipping() -> tuple[fm.TransferProblem, fm.Solution, AboveLine]:

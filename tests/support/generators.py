@@ -81,12 +81,12 @@ def end_is_usable(problem: TransferProblem, static_use: float = 1.0, hold_too: b
 
 def straight_line(problem: TransferProblem, shrink: float = 0.0, per_span: int = 3) -> tuple[SqpProblem, Array, float]:
     """The solver of a problem between rests, and the straight line between its ends at the bound of its duration."""
-    shop, start, goal = PlanningContext.of(problem), np.array(problem.start.q), np.array(problem.goal.configurations[0])
+    context, start, goal = PlanningContext.of(problem), np.array(problem.start.q), np.array(problem.goal.configurations[0])
     bound = lower_bound(problem.start, goal, problem.limit_set)
     basis = switch_basis(bound)
-    transcription = Transcription(problem, shop.dynamics, problem.start, goal, basis, shrink)
+    transcription = Transcription(problem, context.dynamics, problem.start, goal, basis, shrink)
     samples = ConstraintGrid.standard(basis, transcription.with_rate, per_span)
-    optimiser = SqpProblem(transcription, samples, shop.collision, shop.collision.ends(start, goal), bound.duration, 0.0)
+    optimiser = SqpProblem(transcription, samples, context.collision, context.collision.ends(start, goal), bound.duration, 0.0)
     return optimiser, straight_guess(start, goal, bound, basis), bound.duration
 
 
