@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint robust riding same-bytes schema clean
+.PHONY: demo test test-slow lint robust same-answer riding same-bytes schema clean
 
 demo: $(VENV)/ready
 	$(BIN)/fastmove plan problems/book_to_tote.toml --out book_to_tote.npz
@@ -20,6 +20,10 @@ test-slow: $(VENV)/ready
 # The same answer over perturbed starts, seeds and imitated processors (resumes; about an hour on two cores).
 robust: $(VENV)/ready
 	$(BIN)/python tests/support/robust.py --processors --out robust.jsonl
+
+# The same answer over starts perturbed by 1e-9 to 1e-5 rad, goals shifted by 1 mm, imitated processors (resumes; half an hour).
+same-answer: $(VENV)/ready
+	$(BIN)/python tests/support/robust.py --size 1e-9 1e-5 --shifts 3 --seeds 1 --processors --out same-answer.jsonl
 
 # 200 plans that ride the limit of the hold, in physics (resumes; half an hour on one core).
 riding: $(VENV)/ready

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from fastmove.certificate.certificate import certificate_json, finite
 from fastmove.solution.binding import binding_intervals
+from fastmove.solution.smoothness import Smoothness
 
 if TYPE_CHECKING:
     from fastmove.solution.solution import Solution
@@ -27,6 +28,7 @@ def solution_json(solution: Solution) -> dict[str, object]:
         "plan_time_s": solution.timings.get("total", math.nan),
         "timings_s": solution.timings,
         "limits": solution.problem.limits,
+        "smoothness": None,
         "certificate": None,
         "assumes": [],
         "binding": [],
@@ -37,6 +39,8 @@ def solution_json(solution: Solution) -> dict[str, object]:
         "seed": solution.seed,
         "version": version("fastmove"),
     }
+    if solution.trajectory is not None:
+        result["smoothness"] = asdict(Smoothness.of(solution.trajectory, solution.problem.limit_set))
     if solution.certificate is not None:
         result["certificate"] = certificate_json(solution.certificate)
         result["assumes"] = list(solution.certificate.assumes)

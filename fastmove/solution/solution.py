@@ -11,6 +11,7 @@ from fastmove.errors import NoTransferFound
 from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.limit_kinds import names_in
 from fastmove.solution.binding import binding_intervals
+from fastmove.solution.smoothness import Smoothness
 from fastmove.trajectory.trajectory import Trajectory
 
 
@@ -57,6 +58,7 @@ def screenful(solution: Solution) -> str:
         lines += ["  what a second costs:", *(f"    {price}" for price in solution.prices[:8])]
     elif "explain" in solution.timings:
         lines.append("  what a second costs: not said, since this motion is not a converged optimum")
+    lines.append(f"  smoothness: {Smoothness.of(solution.trajectory, problem.limit_set)}")
     lines += [f"  {line}" for line in robustness(solution)]
     lines += certificate_lines(solution.certificate)
     stages = "   ".join(f"{name} {value * 1e3:.0f}" for name, value in solution.timings.items())

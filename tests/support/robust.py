@@ -1,9 +1,11 @@
-"""The same answer over perturbed starts, seeds and processors, problem by problem: spread of duration and joints, verdicts.
+"""The same answer over perturbed starts, shifted goals, seeds, processors: spread of duration and joints, smoothness, verdicts.
 
-    python tests/support/robust.py [--starts 10] [--size 1e-9 [1e-5]] [--seeds 3] [--processors] [--problems NAME …] [--out FILE]
+    python tests/support/robust.py [--starts 10] [--size 1e-9 [1e-5]] [--shifts 0] [--seeds 3]
+                                   [--processors] [--problems NAME …] [--out FILE]
 
 One line of JSON for every plan, written whole; a run that was interrupted goes on.  Start 0 is not perturbed; with two sizes the
-perturbations lie between them, evenly in their logarithm.  Other processors plan from the unperturbed start alone.
+perturbations lie between them, evenly in their logarithm.  Shifted goals have the hand `SHIFT` away, in a random
+direction, from the unperturbed start.  Other processors plan from the unperturbed start alone.
 """
 
 from __future__ import annotations
@@ -27,6 +29,10 @@ import processors
 HERE = "this one"
 WRITING = Lock()
 SAMPLES = 51
+SHIFT = 1e-3  # [m]
+ALIKE = 0.002  # of durations of the same answer
+BESIDE = 0.05  # of joints of the same answer [rad]
+NEAR = 0.02  # of durations after a shift
 
 
 def shipped() -> list[str]:
@@ -44,6 +50,20 @@ def perturbed(problem: Any, start: int, size: list[float]) -> Any:
     return problem.with_(start=State.rest(np.array(problem.start.q) + by * rng.uniform(-1, 1, problem.robot.n_arm)))
 
 
+def shifted(problem: Any, shift: int) -> Any:
+    """The problem with its goal moved such that the tool is `SHIFT` away, unturned; the same for the same number."""
+    if shift == 0:
+        return problem
+    from fastmove.problem.goal import Goal
+    from fastmove.search.ik import GoalIk
+
+    q, limits = np.array(problem.goal.configurations[0]), problem.limit_set
+    direction = np.random.default_rng([6, shift]).normal(size=3)
+    way = np.concatenate([SHIFT * direction / np.linalg.norm(direction), np.zeros(3)])
+    moved = np.clip(q + np.linalg.pinv(GoalIk(problem).frame(q)[1]) @ way, limits.position_min, limits.position_max)
+    return problem.with_(goal=Goal(moved[None]))
+
+
 def planned(job: dict[str, Any]) -> dict[str, Any]:
     """Plan, certify, judge; joints at equal shares of the time.  What raises is a row, too."""
     import fastmove as fm
@@ -58,22 +78,25 @@ def planned(job: dict[str, Any]) -> dict[str, Any]:
 def _planned(job: dict[str, Any], begin: float) -> dict[str, Any]:
     import fastmove as fm
     from fastmove.execution.slip_test import judge
+    from fastmove.solution.smoothness import Smoothness
 
     problem = perturbed(fm.load_problem(fm.problems_folder() / f"{job['problem']}.toml"), job["start"], job["size"])
+    problem = shifted(problem, job.get("shift", 0))
     solution = fm.plan(problem, fm.Options(seed=job["seed"]))
     row = job | {"status": solution.status.name, "detail": solution.detail, "cpu": time.process_time() - begin}
     if not solution.ok:
         return row
     trajectory = solution.trajectory
     times = np.linspace(0, solution.duration, SAMPLES)
-    said = [judge(problem, trajectory, member=k, measure=False) for k in range(problem.members)]
+    said = [judge(problem, trajectory, member=k, measure=False) for k in range(problem.n_members)]
     worst = max(said, key=lambda one: one.verdict.rank)
-    acceleration = trajectory.motion(2)(times) / problem.limit_set.acceleration
+    smooth = Smoothness.of(trajectory, problem.limit_set)
     return row | {
         "duration": solution.duration,
         "bound": solution.lower_bound,
         "joints": trajectory.position(times).round(7).tolist(),
-        "acceleration": float((acceleration**2).mean()),
+        "acceleration": smooth.acceleration**2,
+        "reversals": smooth.reversals,
         "verdict": worst.verdict.name,
         "slip": worst.slip,
         "turn": worst.turn,
@@ -112,8 +135,10 @@ def run(name: str, jobs: list[dict[str, Any]], path: Path) -> None:
 def table(rows: list[dict[str, Any]]) -> str:
     """What a person reads: the spread over starts and processors for each seed, and over all seeds."""
     lines = [
-        f"{'problem':22} {'plans':>5} {'certified':>9} {'HELD':>5}   duration [s]      spread  over seeds   joints [rad]  CPU [s]"
+        f"{'problem':22} {'plans':>5} {'certified':>9} {'HELD':>5}   duration [s]      spread  over seeds   joints [rad]  "
+        "shifted  a²/limit²  reversals  CPU [s]"
     ]
+    spreads, shifts = [], []
     for name in sorted({row["problem"] for row in rows}):
         own = [row for row in rows if row["problem"] == name]
         good = [row for row in own if "duration" in row]
@@ -121,19 +146,33 @@ def table(rows: list[dict[str, Any]]) -> str:
         if not good:
             lines.append(f"{name:22} {len(own):5d} {0:9d}")
             continue
-        durations = np.array([row["duration"] for row in good])
-        each, apart = [0.0], [0.0]
+        durations = np.array([row["duration"] for row in good if not row.get("shift")])
+        each, apart, moved = [0.0], [0.0], [0.0]
         for seed in sorted({row["seed"] for row in good}):
-            same = [row for row in good if row["seed"] == seed]
+            same = [row for row in good if row["seed"] == seed and not row.get("shift")]
+            if not same:
+                continue
+            first = next((row["duration"] for row in same if row["start"] == 0), same[0]["duration"])
+            moved += [abs(row["duration"] / first - 1) for row in good if row["seed"] == seed and row.get("shift")]
             t = np.array([row["duration"] for row in same])
             q = np.array([row["joints"] for row in same])
             each.append(float(t.max() / t.min() - 1))
             apart.append(float((q.max(axis=0) - q.min(axis=0)).max()))
-        cpu = float(np.median([row["cpu"] for row in own]))
+        cpu, median = float(np.median([row["cpu"] for row in own])), lambda key, rows=good: np.median([row[key] for row in rows])
         lines.append(
             f"{name:22} {len(own):5d} {len(good):9d} {held:5d}   {durations.min():.4f} – {durations.max():.4f}  "
-            f"{max(each):7.2%}  {durations.max() / durations.min() - 1:10.2%}   {max(apart):12.3f}  {cpu:7.1f}"
+            f"{max(each):7.2%}  {durations.max() / durations.min() - 1:10.2%}   {max(apart):12.3f}  {max(moved):7.2%}  "
+            f"{median('acceleration'):9.3f}  {median('reversals'):9.0f}  "
+            f"{cpu:7.1f}"
         )
+        spreads.append((max(each), max(apart)))
+        shifts.append(max(moved))
+    alike = sum(duration <= ALIKE and joints <= BESIDE for duration, joints in spreads)
+    lines.append(
+        f"the same answer (duration within {ALIKE:.1%}, joints within {BESIDE} rad at equal t/T, seed by seed): "
+        f"{alike} of {len(spreads)}; duration within 1 %: {sum(duration <= 0.01 for duration, _ in spreads)}; "
+        f"within {NEAR:.0%} after a shift of {SHIFT * 1e3:g} mm: {sum(shift <= NEAR for shift in shifts)}"
+    )
     good = [row for row in rows if "duration" in row]
     verdicts = Counter(row["verdict"] for row in good)
     lines.append(f"{len(rows)} plans, {len(good)} certified, {dict(verdicts)}; {os.cpu_count()} CPUs; by processor:")
@@ -158,6 +197,7 @@ def main() -> int:
     parser.add_argument("--problems", nargs="+", default=shipped())
     parser.add_argument("--starts", type=int, default=10, help="perturbed ones")
     parser.add_argument("--size", type=float, nargs="+", default=[1e-9], help="[rad]")
+    parser.add_argument("--shifts", type=int, default=0, help="goals shifted by 1 mm")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--processors", action="store_true", help="imitate others, too")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
@@ -167,11 +207,15 @@ def main() -> int:
         work()
         return 0
     done = [json.loads(line) for line in options.out.open()] if options.out.is_file() else []
-    key = lambda row: (row["problem"], row["start"], row["seed"], row["processor"], *row["size"])  # noqa: E731
+    key = lambda row: (row["problem"], row["start"], row["seed"], row["processor"], row.get("shift", 0), *row["size"])  # noqa: E731
     known = {key(row) for row in done}
     jobs = [
         {"problem": problem, "start": start, "seed": seed, "size": options.size, "processor": HERE}
         for start, seed, problem in itertools.product(range(options.starts + 1), range(options.seeds), options.problems)
+    ]
+    jobs += [
+        {"problem": problem, "start": 0, "seed": seed, "size": options.size, "processor": HERE, "shift": shift}
+        for shift, seed, problem in itertools.product(range(1, options.shifts + 1), range(options.seeds), options.problems)
     ]
     if options.processors:
         every = itertools.product(processors.here(), range(options.seeds), options.problems)

@@ -1,0 +1,25 @@
+"""The scripts of make targets run: what they plan and judge for hours is looked at for seconds here."""
+
+import numpy as np
+import robust
+
+
+def test_robust_plans_judges_and_tabulates_one_perturbed_and_one_shifted_problem() -> None:
+    job = {"problem": "light_bulb", "start": 1, "seed": 0, "size": [1e-9, 1e-5], "processor": robust.HERE, "shift": 1}
+    row = robust.planned(job)
+    assert row["verdict"] == "HELD" and row["duration"] >= row["bound"] > 0
+    assert 0 < row["acceleration"] < 1 and row["reversals"] > 0 and np.shape(row["joints"]) == (robust.SAMPLES, 7)
+    text = robust.table([row | {"shift": 0, "start": 0}, row | {"duration": 1.03 * row["duration"]}])
+    assert "the same answer" in text and ": 1 of 1" in text and "within 2% after a shift of 1 mm: 0" in text
+
+
+def test_a_shift_moves_the_tool_by_a_millimetre_and_does_not_turn_it() -> None:
+    import fastmove as fm
+    from fastmove.search.ik import GoalIk
+
+    problem = fm.load_problem(fm.problems_folder() / "light_bulb.toml")
+    ends = [robust.shifted(problem, k).goal.configurations[0] for k in range(4)]
+    here, *there = (GoalIk(problem).frame(np.array(q))[0] for q in ends)
+    for pose in there:
+        assert abs(np.linalg.norm(pose.translation - here.translation) - robust.SHIFT) < 0.02 * robust.SHIFT
+        assert np.abs(pose.rotation - here.rotation).max() < 1e-4
