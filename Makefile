@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint robust same-answer riding same-bytes schema clean
+.PHONY: demo test test-slow lint robust same-answer riding basins same-bytes schema clean
 
 demo: $(VENV)/ready
 	$(BIN)/fastmove plan problems/book_to_tote.toml --out book_to_tote.npz
@@ -28,6 +28,10 @@ same-answer: $(VENV)/ready
 # 200 plans that ride the limit of the hold, in physics (resumes; half an hour on one core).
 riding: $(VENV)/ready
 	$(BIN)/python tests/support/riding.py --out riding.jsonl
+
+# How far plans are above the best of many runs, on 40 hard problems: MBM=folder of MotionBenchMaker problems (resumes; ten minutes).
+basins: $(VENV)/ready
+	$(BIN)/python tests/support/basins.py $(MBM) --out basins.jsonl
 
 # Whether a change of the code changed any plan: BEFORE=file of an earlier `make same-bytes` to compare with.
 same-bytes: $(VENV)/ready

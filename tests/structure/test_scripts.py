@@ -1,5 +1,6 @@
 """The scripts of make targets run: what they plan and judge for hours is looked at for seconds here."""
 
+import basins
 import numpy as np
 import robust
 
@@ -23,3 +24,13 @@ def test_a_shift_moves_the_tool_by_a_millimetre_and_does_not_turn_it() -> None:
     for pose in there:
         assert abs(np.linalg.norm(pose.translation - here.translation) - robust.SHIFT) < 0.02 * robust.SHIFT
         assert np.abs(pose.rotation - here.rotation).max() < 1e-4
+
+
+def test_basins_tells_usual_plans_from_the_best_of_all_runs() -> None:
+    rows = [
+        {"problem": "a", "seed": seed, "paths": paths, "ok": duration > 0, "duration": duration or None, "bound": 1.0, "cpu": 2.0}
+        for seed, paths, duration in ((0, 0, 1.1), (0, 8, 1.0), (1, 0, 1.0), (1, 8, 0.0))
+    ]
+    assert "2 usual plans: mean 5.00%, worst 10.00% above the best of all runs; 2.00 s" in basins.table(rows)
+    assert "worst inf%" in basins.table([*rows, rows[0] | {"seed": 2, "ok": False, "duration": None}])
+    assert len(set(basins.LIST.read_text().split())) == 40
