@@ -2,7 +2,10 @@
 
 `margins` is one CasADi expression of an instant, for the optimiser; `check` is numpy over all instants, for the certificate.
 In a problem file, once registered (by an entry point, for the command line):
-[[constraints]] type = "above_line", point = [0.5, 0, 0.35], along = [0, 1, 0]
+    [[constraints]]
+    type = "above_line"
+    point = [0.5, 0, 0.35]
+    along = [0, 1, 0]
 """
 
 from dataclasses import dataclass

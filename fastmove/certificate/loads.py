@@ -42,7 +42,7 @@ def check_loads(
         profile: Receives the uses over time, and wrenches and torques (see `Certificate.profile`).
 
     Returns:
-        Worst margin of each kind that is limited.
+        Worst margin of each kind that is limited, in its unit (torque [Nm], torque rate [Nm/s], others [1]).
     """
     limits, names = problem.limit_set, problem.robot.joint_names
     grid = time_grid(trajectory, step)

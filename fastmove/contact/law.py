@@ -143,7 +143,8 @@ class ContactLaw(ABC):
             grip_force: (N,) guaranteed grip forces [N].
 
         Returns:
-            Utilisations (N,) [1] by kind of limit, 1 = the contact slips (the certificate divides them by 0.9); `hold` at least.
+            Utilisations (N,) [1] by kind of limit, 1 = the contact slips (the certificate divides them by 0.9); `hold`,
+            and at most `pad_share` besides.
 
         Raises:
             NotImplementedError: The law has no check of its own.
