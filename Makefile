@@ -31,7 +31,7 @@ riding: $(VENV)/ready
 
 # How far plans are above the best of many runs, on 40 hard problems: MBM=folder of MotionBenchMaker problems (resumes; ten minutes).
 basins: $(VENV)/ready
-	$(BIN)/python tests/support/basins.py $(MBM) --out basins.jsonl
+	$(BIN)/python tests/support/basins.py $(MBM) --out basins
 
 # Whether a change of the code changed any plan: BEFORE=file of an earlier `make same-bytes` to compare with.
 same-bytes: $(VENV)/ready

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fastmove.errors import InputError
 
-_MISSING = object()
+MISSING = object()
 
 
 class CheckedTable:
@@ -42,57 +42,57 @@ class CheckedTable:
         """Let keys pass that nobody reads."""
         self.used.update(names)
 
-    def raw(self, name: str, default: object = _MISSING) -> object:
+    def raw(self, name: str, default: object = MISSING) -> object:
         """The value as it stands in the file; without a default the key is needed."""
         self.used.add(name)
         value = self.data.get(name, default)
-        if value is _MISSING:
+        if value is MISSING:
             raise self.fail(name, "is missing")
         return value
 
-    def string(self, name: str, default: object = _MISSING) -> str:
+    def string(self, name: str, default: object = MISSING) -> str:
         """A text."""
         value = self.raw(name, default)
         if not isinstance(value, str):
             raise self.fail(name, f"is {value!r}; a text is needed")
         return value
 
-    def choice(self, name: str, allowed: tuple[str, ...], default: object = _MISSING) -> str:
+    def choice(self, name: str, allowed: tuple[str, ...], default: object = MISSING) -> str:
         """One of these texts."""
         value = self.string(name, default)
         if value not in allowed:
             raise self.fail(name, f"is {value!r}; allowed: {', '.join(allowed)}")
         return value
 
-    def strings(self, name: str, default: object = _MISSING) -> list[str]:
+    def strings(self, name: str, default: object = MISSING) -> list[str]:
         """A list of texts."""
         value = self.raw(name, default)
         if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
             raise self.fail(name, f"is {value!r}; a list of texts is needed")
         return value
 
-    def integer(self, name: str, default: object = _MISSING) -> int:
+    def integer(self, name: str, default: object = MISSING) -> int:
         """A whole number."""
         value = self.raw(name, default)
         if isinstance(value, bool) or not isinstance(value, int):
             raise self.fail(name, f"is {value!r}; a whole number is needed")
         return value
 
-    def boolean(self, name: str, default: object = _MISSING) -> bool:
+    def boolean(self, name: str, default: object = MISSING) -> bool:
         """True or false."""
         value = self.raw(name, default)
         if not isinstance(value, bool):
             raise self.fail(name, f"is {value!r}; it must be true or false")
         return value
 
-    def number(self, name: str, default: object = _MISSING, low: float = -math.inf, high: float = math.inf) -> float:
+    def number(self, name: str, default: object = MISSING, low: float = -math.inf, high: float = math.inf) -> float:
         """A finite number from `low` to `high`."""
         if name not in self.data and isinstance(default, float | int):
             self.used.add(name)
             return float(default)
         return self._number(name, self.raw(name, default), low, high)
 
-    def numbers(self, name: str, size: int | None, default: object = _MISSING, finite: bool = True) -> list[float]:
+    def numbers(self, name: str, size: int | None, default: object = MISSING, finite: bool = True) -> list[float]:
         """A list of numbers, so many of them; None = any number of them."""
         value = self.raw(name, default)
         count = "" if size is None else f"{size} "
@@ -119,7 +119,7 @@ class CheckedTable:
             raise self.fail(name, f"is {value!r}; allowed: {low:g} to {high:g}")
         return float(value)
 
-    def table(self, name: str, default: object = _MISSING) -> CheckedTable:
+    def table(self, name: str, default: object = MISSING) -> CheckedTable:
         """A table inside this one."""
         value = self.raw(name, default)
         if not isinstance(value, dict):

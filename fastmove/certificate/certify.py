@@ -74,7 +74,7 @@ def certify(
         margins |= check_loads(problem, assembly, trajectory, step, kinds, profile)
     if {"clearance", "allowed_contact"} & set(kinds):
         margins |= _clearances(problem, assembly, trajectory, kinds, profile)
-    margins |= check_ends(problem, assembly, trajectory, kinds, step, profile)
+    margins |= check_ends(problem, assembly, trajectory, step, kinds, profile)
     margins |= check_path(problem, assembly, trajectory, step, kinds, profile)
     for kind in kinds:
         margins.setdefault(kind, LimitMargin(float("inf"), "1", float("inf"), 0.0, "nothing to limit", "no limit"))

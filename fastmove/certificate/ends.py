@@ -23,8 +23,8 @@ def check_ends(
     problem: TransferProblem,
     assembly: Assembly,
     trajectory: Trajectory,
-    kinds: Collection[str],
     step: float,
+    kinds: Collection[str],
     profile: dict[str, Array],
 ) -> dict[str, LimitMargin]:
     """Check the ends of a motion: start, goal, grip_force, corridor, grasp and release, those of `kinds`.
@@ -33,8 +33,8 @@ def check_ends(
         problem: The problem.
         assembly: Its body tree.
         trajectory: The motion.
-        kinds: Names of the kinds to check.
         step: Step of the grid on which corridors are checked [s].
+        kinds: Names of the kinds to check.
         profile: Receives the corridors' margin over time as "corridor_time" (N,) [s] and "corridor" (N,) [m].
 
     Returns:

@@ -77,7 +77,7 @@ def item_wrench(body: pin.Inertia, joint_T_grasp: pin.SE3, speed: Array, acceler
     return np.hstack([force @ joint_T_grasp.rotation, moment @ joint_T_grasp.rotation])
 
 
-def _pinch_use(held: HeldItem, wrench: Array, grip_force: Array) -> Array:
+def _pinch_utilisation(held: HeldItem, wrench: Array, grip_force: Array) -> Array:
     """Utilisations S (N,) of the two-patch pinch (see `contact.pinch`)."""
     mu, width = held.friction, held.width
     c = sum(patch.c for patch in held.patches) / 2
@@ -88,7 +88,7 @@ def _pinch_use(held: HeldItem, wrench: Array, grip_force: Array) -> Array:
     return np.asarray(np.hypot(shear, couples + np.abs(fy) / (2 * grip_force)))
 
 
-def _suction_use(held: HeldItem, wrench: Array, vacuum: Array) -> Array:
+def _suction_utilisation(held: HeldItem, wrench: Array, vacuum: Array) -> Array:
     """Utilisations (N,) of a suction cup, the larger of slide and peel (see `contact.suction`)."""
     mu, radius = held.friction, held.patches[0].c
     fx, fy, fz, mx, my, mz = wrench.T
@@ -124,14 +124,14 @@ def _sliding_share(held: HeldItem, wrench: Array, grip_force: Array) -> Array:
     return np.asarray(np.sqrt(worst**2 + rest) / grip_force)
 
 
-def _pinch_uses(held: HeldItem, wrench: Array, grip_force: Array) -> dict[str, Array]:
+def _pinch_utilisations(held: HeldItem, wrench: Array, grip_force: Array) -> dict[str, Array]:
     """Utilisations (N,) of the two-patch pinch by kind of limit."""
-    return {"hold": _pinch_use(held, wrench, grip_force), "pad_share": _pad_share(held, wrench, grip_force)}
+    return {"hold": _pinch_utilisation(held, wrench, grip_force), "pad_share": _pad_share(held, wrench, grip_force)}
 
 
-def _suction_uses(held: HeldItem, wrench: Array, grip_force: Array) -> dict[str, Array]:
+def _suction_utilisations(held: HeldItem, wrench: Array, grip_force: Array) -> dict[str, Array]:
     """Utilisations (N,) of a suction cup by kind of limit."""
-    return {"hold": _suction_use(held, wrench, grip_force)}
+    return {"hold": _suction_utilisation(held, wrench, grip_force)}
 
 
-OWN = {"pinch": _pinch_uses, "suction": _suction_uses}  # Checks of FastMove's contact laws, by the law's name.
+OWN = {"pinch": _pinch_utilisations, "suction": _suction_utilisations}  # Checks of FastMove's contact laws, by the law's name.

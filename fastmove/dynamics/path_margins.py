@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import casadi as ca
 import numpy as np
 
@@ -31,12 +33,17 @@ class SymbolicMotion:
     def frame(self, name: str) -> FrameMotion[ca.SX]:
         """Motion of the frame of this name in the world, as expressions; see `MotionView.frame`."""
         joint, placement = named_frame(self.assembly, self.problem.robot, name)
-        rotation, origin = _joint_frames(Kinematics(self.assembly.arm), self.q)[joint]
+        rotation, origin = self._joint_frames[joint]
         position = origin + rotation @ ca.SX(placement.translation)
         axes = rotation @ ca.SX(placement.rotation)
         turning = ca.reshape(ca.jtimes(ca.vec(axes), self.q, self.v), 3, 3) @ axes.T
         spin = ca.vertcat(turning[2, 1], turning[0, 2], turning[1, 0])  # dR/dt = [ω]× R
         return FrameMotion(position, axes, ca.jtimes(position, self.q, self.v), spin)
+
+    @cached_property
+    def _joint_frames(self) -> list[tuple[ca.SX, ca.SX]]:
+        """Rotations and origins, in the world, of the world's frame and then of every joint's."""
+        return _joint_frames(Kinematics(self.assembly.arm), self.q)
 
 
 def _joint_frames(tree: Kinematics, q: ca.SX) -> list[tuple[ca.SX, ca.SX]]:

@@ -19,7 +19,7 @@ import numpy as np
 from fastmove.io.problem_file import problem_from_table
 from fastmove.resources import problems_folder, robots_folder
 from fastmove.robot.model import RobotModel
-from fastmove.tables import _MISSING, CheckedTable
+from fastmove.tables import MISSING, CheckedTable
 
 FOLDER = Path(__file__).parent.parent / "schemas"
 MESH_CORNERS = (
@@ -83,7 +83,7 @@ class RecordingTable(CheckedTable):
         key = self.node.keys.setdefault(name, _Key())
         if schema not in key.schemas:
             key.schemas.append(schema)
-        key.needed += default is _MISSING and once
+        key.needed += default is MISSING and once
         return key
 
     def has(self, name: str) -> bool:
@@ -91,39 +91,39 @@ class RecordingTable(CheckedTable):
         self.node.keys.setdefault(name, _Key()).optional = True
         return super().has(name)
 
-    def string(self, name: str, default: object = _MISSING) -> str:
+    def string(self, name: str, default: object = MISSING) -> str:
         """See `CheckedTable.string`."""
         self._note(name, {"type": "string"}, default)
         return super().string(name, default)
 
-    def choice(self, name: str, allowed: tuple[str, ...], default: object = _MISSING) -> str:
+    def choice(self, name: str, allowed: tuple[str, ...], default: object = MISSING) -> str:
         """See `CheckedTable.choice`."""
         self._note(name, {"enum": list(allowed)}, default)
         self.used.add(name)
         return CheckedTable(self.data, self.where, self.path).choice(name, allowed, default)
 
-    def strings(self, name: str, default: object = _MISSING) -> list[str]:
+    def strings(self, name: str, default: object = MISSING) -> list[str]:
         """See `CheckedTable.strings`."""
         self._note(name, {"type": "array", "items": {"type": "string"}}, default)
         return super().strings(name, default)
 
-    def integer(self, name: str, default: object = _MISSING) -> int:
+    def integer(self, name: str, default: object = MISSING) -> int:
         """See `CheckedTable.integer`."""
         self._note(name, {"type": "integer"}, default)
         return super().integer(name, default)
 
-    def boolean(self, name: str, default: object = _MISSING) -> bool:
+    def boolean(self, name: str, default: object = MISSING) -> bool:
         """See `CheckedTable.boolean`."""
         self._note(name, {"type": "boolean"}, default)
         return super().boolean(name, default)
 
-    def number(self, name: str, default: object = _MISSING, low: float = -math.inf, high: float = math.inf) -> float:
+    def number(self, name: str, default: object = MISSING, low: float = -math.inf, high: float = math.inf) -> float:
         """See `CheckedTable.number`."""
         bounds = {"minimum": low} if math.isfinite(low) else {}
         self._note(name, {"type": "number", **bounds} | ({"maximum": high} if math.isfinite(high) else {}), default)
         return super().number(name, default, low, high)
 
-    def numbers(self, name: str, size: int | None, default: object = _MISSING, finite: bool = True) -> list[float]:
+    def numbers(self, name: str, size: int | None, default: object = MISSING, finite: bool = True) -> list[float]:
         """See `CheckedTable.numbers`."""
         fixed = {"minItems": size, "maxItems": size} if size in (2, 3, 4) else {}  # joints are as many as a robot has
         self._note(name, {"type": "array", "items": {"type": "number"}, **fixed}, default)
@@ -132,12 +132,12 @@ class RecordingTable(CheckedTable):
     def rows(self, name: str, width: int) -> list[list[float]]:
         """See `CheckedTable.rows`."""
         row = {"type": "array", "items": {"type": "number"}}
-        self._note(name, {"type": "array", "items": row, "minItems": 1}, _MISSING)
+        self._note(name, {"type": "array", "items": row, "minItems": 1}, MISSING)
         plain = CheckedTable(self.data, self.where, self.path)
         self.used.add(name)
         return plain.rows(name, width)
 
-    def table(self, name: str, default: object = _MISSING) -> CheckedTable:
+    def table(self, name: str, default: object = MISSING) -> CheckedTable:
         """See `CheckedTable.table`."""
         self._note(name, {"CHILD": 0}, default).child = self._node_of(name)
         return super().table(name, default)
@@ -160,9 +160,8 @@ class RecordingTable(CheckedTable):
 def _place(path: str) -> str:
     """Where a table stands, whichever of its list or of the named ones it is."""
     parts = ["".join(c for c in part if not c.isdigit()) if "[" in part else part for part in path.split(".")]
-    for k in range(1, len(parts)):
-        if parts[k - 1] in ("limits", "gripper", "suction") and k == 1:
-            parts[k] = "*"
+    if len(parts) > 1 and parts[0] in ("limits", "gripper", "suction"):
+        parts[1] = "*"
     return ".".join(parts)
 
 

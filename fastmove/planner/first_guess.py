@@ -44,7 +44,7 @@ class FirstGuesses:
     def __init__(self, context: PlanningContext, goal: Array, bound: Bound, ends: Ends, seed: int) -> None:
         self.context, self.goal, self.bound, self.ends, self.seed = context, goal, bound, ends, seed
         self.problem, self.limits = context.problem, context.problem.limit_set
-        self.held = self.problem.hold_active and bool(self.problem.holds)
+        self.held = self.problem.must_hold
         self.knots = self._knots()
         self.early = early_breakpoints(self.problem.start, self.limits)
         self.n_paths = 0

@@ -51,7 +51,7 @@ class GoalPlanner:
 
     def __init__(self, context: PlanningContext, goal: Array, bound: Bound, ends: Ends, seed: int) -> None:
         self.context, self.problem, self.goal, self.bound, self.ends = context, context.problem, goal, bound, ends
-        self.held = self.problem.hold_active and bool(self.problem.holds)
+        self.held = self.problem.must_hold
         self.fine = STEP_TOLERANCE if self.held or not self.problem.start.at_rest else FINISH
         self.guesses = FirstGuesses(context, goal, bound, ends, seed)
         self.solver = MotionSolver(context, goal, bound, ends, self.guesses.early)

@@ -135,6 +135,11 @@ class TransferProblem:
                 )
 
     @property
+    def must_hold(self) -> bool:
+        """Whether something is held whose hold has to last."""
+        return self.hold_active and bool(self.holds)
+
+    @property
     def corridors(self) -> tuple[Corridor, ...]:
         """Corridors of the scene that are required; those of the goal are only where the hand opens there."""
         return tuple(c for c in self.scene.corridors if c.at == "start" or self.goal.opens_hand)

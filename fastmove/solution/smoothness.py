@@ -53,9 +53,8 @@ class Smoothness:
 
 def _at_nodes(curve: PiecewisePolynomial, nodes: Array) -> Array:
     """Returns the values (m, k, n) of a curve at nodes (k,) in [−1, 1] of each of its m spans."""
-    h = np.diff(curve.times)[:, None] * (nodes + 1) / 2
-    powers = h[:, :, None] ** np.arange(curve.coefficients.shape[1])
-    return np.asarray(powers @ curve.coefficients)
+    times = curve.times[:-1, None] + np.diff(curve.times)[:, None] * (nodes + 1) / 2
+    return curve(times.ravel()).reshape(*times.shape, curve.dimension)
 
 
 def _root_mean_square(curve: PiecewisePolynomial, limit: Array) -> float:
@@ -67,6 +66,6 @@ def _root_mean_square(curve: PiecewisePolynomial, limit: Array) -> float:
 
 def _reversals(curve: PiecewisePolynomial, limit: Array) -> int:
     """Returns how often components of a curve change their sign, excursions of at most `REVERSAL` · limit not counted."""
-    values = _at_nodes(curve, np.concatenate([[-1.0], NODES, [1.0]])).reshape(-1, curve.dimension) / limit
+    values = _at_nodes(curve, np.concatenate([[-1.0], NODES])).reshape(-1, curve.dimension) / limit
     signs = (np.sign(x[np.abs(x) > REVERSAL]) for x in values.T)
     return int(sum(np.count_nonzero(np.diff(sign)) for sign in signs))

@@ -5,7 +5,7 @@ import pytest
 from generators import hold_bound, random_loads, uncertain_transfers
 
 import fastmove as fm
-from fastmove.certificate.hold import _pad_share, _pinch_use
+from fastmove.certificate.hold import _pad_share, _pinch_utilisation
 from fastmove.certificate.hold import item_wrench as _item_wrench
 from fastmove.certificate.time_grid import time_grid as _grid
 from fastmove.certificate.torque import first_bodies as _first_bodies
@@ -44,7 +44,7 @@ def members_use(problem: TransferProblem, trajectory: fm.Trajectory, count: int,
         truth = held.sample(rng)
         wrench = _item_wrench(truth.bodies[0], assembly.hold_frames[0].joint_T_grasp, motion[0], motion[1])
         grip = np.full(len(grid.time), float(trajectory.phases[0].grip_force[0]) * truth.realised_grip_ratio)
-        worst = max(worst, float(_pinch_use(truth, wrench, grip).max()), float(_pad_share(truth, wrench, grip).max()))
+        worst = max(worst, float(_pinch_utilisation(truth, wrench, grip).max()), float(_pad_share(truth, wrench, grip).max()))
     return worst / 0.9
 
 

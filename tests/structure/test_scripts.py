@@ -14,6 +14,15 @@ def test_robust_plans_judges_and_tabulates_one_perturbed_and_one_shifted_problem
     assert "the same answer" in text and ": 1 of 1" in text and "within 2% after a shift of 1 mm: 0" in text
 
 
+def test_what_failed_or_was_not_tried_is_not_counted_as_the_same_answer() -> None:
+    row = {"problem": "a", "start": 0, "seed": 0, "processor": robust.HERE, "cpu": 1.0}
+    good = row | {"duration": 1.0, "joints": [[0.0]], "verdict": "HELD", "acceleration": 0.2, "reversals": 3}
+    text = robust.table([good, good | {"start": 1}])
+    assert "1 of 1; duration within 1 %: 1; within 2% after a shift of 1 mm: 0" in text
+    text = robust.table([good, row | {"start": 1, "status": "NO_PATH"}])
+    assert "0 of 1; duration within 1 %: 0; within 2% after a shift of 1 mm: 0" in text
+
+
 def test_a_shift_moves_the_tool_by_a_millimetre_and_does_not_turn_it() -> None:
     import fastmove as fm
     from fastmove.search.ik import GoalIk
@@ -28,9 +37,20 @@ def test_a_shift_moves_the_tool_by_a_millimetre_and_does_not_turn_it() -> None:
 
 def test_basins_tells_usual_plans_from_the_best_of_all_runs() -> None:
     rows = [
-        {"problem": "a", "seed": seed, "paths": paths, "ok": duration > 0, "duration": duration or None, "bound": 1.0, "cpu": 2.0}
-        for seed, paths, duration in ((0, 0, 1.1), (0, 8, 1.0), (1, 0, 1.0), (1, 8, 0.0))
+        {
+            "problem": "a",
+            "planner": planner,
+            "certificate": {"ok": bool(duration)},
+            "duration_s": duration or None,
+            "plan_time_s": 2.0,
+        }
+        for planner, duration in (
+            (basins.USUAL[0], 1.1),
+            (basins.VARIED[0], 1.0),
+            (basins.USUAL[1], 1.0),
+            (basins.VARIED[1], 0.0),
+        )
     ]
     assert "2 usual plans: mean 5.00%, worst 10.00% above the best of all runs; 2.00 s" in basins.table(rows)
-    assert "worst inf%" in basins.table([*rows, rows[0] | {"seed": 2, "ok": False, "duration": None}])
+    assert "worst inf%" in basins.table([*rows, rows[3] | {"planner": basins.USUAL[2]}])
     assert len(set(basins.LIST.read_text().split())) == 40

@@ -1,73 +1,54 @@
 """The right basin: how far plans are above the best of many varied runs, on the MotionBenchMaker problems that were hardest.
 
-    python tests/support/basins.py DIR [--choose 40] [--seeds 3] [--paths 8] [--jobs 2] [--out basins.jsonl]
+    python tests/support/basins.py DIR [--choose 40] [--jobs 2] [--out basins]
 
 DIR holds files of `fastmove.mbm/1`.  The problems are those of `hard_problems.txt`, frozen: `--choose` makes that list anew, of
-the largest ratios of duration to lower bound.  Every problem is planned as usual, and with `--paths` path searches from every
-seed.  One line of JSON for every plan, written whole; a run that was interrupted goes on.
+the largest ratios of duration to lower bound.  Every problem is planned as usual, and with `PATHS` path searches, from every
+seed, each a planner of the bench: results go to `--out`/results.jsonl, and a run that was interrupted goes on.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-import time
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 import fastmove as fm
-from fastmove.bench.runner import read_set
+from fastmove.bench.runner import Job, read_set, run
 
 LIST = Path(__file__).with_name("hard_problems.txt")
-Job = tuple[str, int, int]  # problem, seed, path searches (0 = as usual)
+SEEDS, PATHS = 3, 8
 
 
-def problems(folder: Path) -> dict[str, fm.TransferProblem]:
-    """All problems of a folder by name."""
-    return {f"{entry.scene}/{entry.id}": entry.problem for file in sorted(folder.glob("*.json")) for entry in read_set(file)}
+def planned(problem: fm.TransferProblem, seed: int, paths: int | None) -> fm.Solution:
+    return fm.plan(problem, fm.Options(seed=seed, path_seeds=paths))
 
 
-def planned(task: tuple[Job, fm.TransferProblem]) -> dict[str, object]:
-    """Plan one problem; one row."""
-    (name, seed, paths), problem = task
-    begin = time.process_time()
-    solution = fm.plan(problem, fm.Options(seed=seed, path_seeds=paths or None))
-    return {
-        "problem": name,
-        "seed": seed,
-        "paths": paths,
-        "ok": solution.ok,
-        "duration": solution.duration if solution.ok else None,
-        "bound": solution.lower_bound,
-        "cpu": time.process_time() - begin,
-    }
-
-
-def rows_of(jobs: list[Job], known: dict[str, fm.TransferProblem], count: int) -> Iterator[dict[str, object]]:
-    """Plan all jobs in processes of their own, in order."""
-    with ProcessPoolExecutor(count, get_context("spawn")) as pool:
-        yield from pool.map(planned, [(job, known[job[0]]) for job in jobs])
+USUAL = [f"seed {seed}" for seed in range(SEEDS)]
+VARIED = [f"seed {seed}, {PATHS} paths" for seed in range(SEEDS)]
+for k in range(SEEDS):
+    fm.registries.planners.add(USUAL[k], partial(planned, seed=k, paths=None))
+    fm.registries.planners.add(VARIED[k], partial(planned, seed=k, paths=PATHS))
 
 
 def table(rows: list[dict]) -> str:
-    """Excess of the usual plans over the best of all runs, problem by problem, seed by seed."""
+    """Excess of the usual plans over the best of all runs, problem by problem, seed by seed; infinite where there is none."""
     lines, excess = [], []
+    duration = lambda row: row["duration_s"] if (row["certificate"] or {}).get("ok") else np.inf  # noqa: E731
     for name in sorted({row["problem"] for row in rows}):
         own = [row for row in rows if row["problem"] == name]
-        best = min((row["duration"] for row in own if row["ok"]), default=np.nan)
-        usual = [row["duration"] / best - 1 if row["ok"] else np.inf for row in own if not row["paths"]]
+        best = min(map(duration, own))
+        usual = [duration(row) / best - 1 if duration(row) < np.inf else np.inf for row in own if row["planner"] in USUAL]
         excess += usual
-        lines.append(f"{name:45} best {best:.4f} s, T/b {best / own[0]['bound']:.3f}   " + "  ".join(f"{x:7.2%}" for x in usual))
-    cpu = np.mean([row["cpu"] for row in rows if not row["paths"]])
+        lines.append(f"{name:35} best {best:.4f} s   " + "  ".join(f"{x:7.2%}" for x in usual))
+    times = [row.get("plan_time_s", np.nan) for row in rows if row["planner"] in USUAL]
     lines.append(
         f"{len(excess)} usual plans: mean {np.mean(excess):.2%}, worst {np.max(excess):.2%} above the best of all runs; "
-        f"{cpu:.2f} s of CPU on average"
+        f"{np.mean(times):.2f} s each"
     )
     return "\n".join(lines)
 
@@ -76,26 +57,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument("--choose", type=int, metavar="N")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--paths", type=int, default=8)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--out", type=Path, default=Path("basins.jsonl"))
+    parser.add_argument("--out", type=Path, default=Path("basins"))
     options = parser.parse_args()
-    known = problems(options.folder)
+    entries = {entry.id: entry for file in sorted(options.folder.glob("*.json")) for entry in read_set(file)}
+    names, planners = (entries, USUAL[:1]) if options.choose else (LIST.read_text().split(), USUAL + VARIED)
+    jobs = [Job(entries[name], planner) for name in names for planner in planners]
+    rows = run(jobs, options.out, options.jobs, resume=True)
     if options.choose:
-        rows = [row for row in rows_of([(name, 0, 0) for name in known], known, options.jobs) if row["ok"]]
-        rows.sort(key=lambda row: -row["duration"] / row["bound"])
+        rows = [row for row in rows if (row["certificate"] or {}).get("ok")]
+        rows.sort(key=lambda row: -row["duration_s"] / row["lower_bound_s"])
         LIST.write_text("".join(f"{row['problem']}\n" for row in rows[: options.choose]))
-        return 0
-    jobs = [
-        (name, seed, paths) for name in LIST.read_text().split() for seed in range(options.seeds) for paths in (0, options.paths)
-    ]
-    done = [json.loads(line) for line in options.out.open()] if options.out.is_file() else []
-    before = {(row["problem"], row["seed"], row["paths"]) for row in done}
-    for row in rows_of([job for job in jobs if job not in before], known, options.jobs):
-        with options.out.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-    print(table([json.loads(line) for line in options.out.open()]))
+    else:
+        print(table(rows))
     return 0
 
 
