@@ -98,9 +98,9 @@ class ConeRows:
 
 @dataclass(frozen=True)
 class ConicProgram:
-    """Convex program with diagonal quadratic cost, linear constraints, bounds and second-order cones.
+    """Convex program with quadratic cost, linear constraints, bounds and second-order cones.
 
-    It minimises ½ xᵀ diag(quadratic) x + linear·x  subject to  rows x ≤ bound,  lower ≤ x ≤ upper,  equal x = 0,
+    It minimises ½ xᵀ (diag(quadratic) + hessian) x + linear·x  subject to  rows x ≤ bound,  lower ≤ x ≤ upper,  equal x = 0,
     and for every cone (A, b):  b₀ + A₀ x ≥ ‖b₁… + A₁… x‖.
 
     Attributes:
@@ -114,6 +114,7 @@ class ConicProgram:
         equal: (e, nv) equality rows, sparse; None if there are none.
         pairs: (P, 2) rows that are the two sides of one limit, a x ≤ h + b x and −a x ≤ h' + b x.
         order: (r,) permutation of the variables that makes the rows banded, variables of every row last; None = as they are.
+        hessian: (h, h) rest of the quadratic cost, sparse and symmetric, over the first h ≤ r variables; None if there is none.
     """
 
     quadratic: Array
@@ -126,6 +127,30 @@ class ConicProgram:
     equal: sparse.csc_matrix | None = None
     pairs: Array = field(default_factory=lambda: np.zeros((0, 2), dtype=int))
     order: Array | None = None
+    hessian: sparse.csc_matrix | None = None
+
+    def cost(self, order: Array, unit: Array) -> sparse.csc_matrix:
+        """Upper triangle of the matrix of the quadratic cost.
+
+        Args:
+            order: Variable that comes at each place.
+            unit: Scales of the variables, in the new order.
+        """
+        size = len(order)
+        diagonal = self.quadratic[order] * unit**2
+        if self.hessian is None:
+            at = np.arange(size + 1, dtype=np.int32)
+            return sparse.csc_matrix((diagonal, at[:-1], at), shape=(size, size))
+        place = np.empty(size, dtype=int)
+        place[order] = np.arange(size)
+        rest = self.hessian.tocoo()
+        row, column = place[rest.row], place[rest.col]
+        upper = row <= column
+        row, column, value = row[upper], column[upper], rest.data[upper]
+        each = np.arange(size)
+        rows, columns = np.concatenate([each, row]), np.concatenate([each, column])
+        values = np.concatenate([diagonal, value * unit[row] * unit[column]])
+        return sparse.csc_matrix((values, (rows, columns)), shape=(size, size))
 
 
 def solve(program: ConicProgram, tolerance: float) -> Array | None:
@@ -154,8 +179,7 @@ def _piqp(p: ConicProgram, tolerance: float) -> Array | None:
     solver.settings.eps_duality_gap_abs = solver.settings.eps_duality_gap_rel = tolerance
     solver.settings.max_iter = 60
     rows = _by_columns(p.rows, order, unit)
-    size = np.arange(len(order) + 1, dtype=np.int32)
-    quadratic = sparse.csc_matrix((p.quadratic[order] * unit**2, size[:-1], size), shape=(len(order), len(order)))
+    quadratic = p.cost(order, unit)
     lower, upper = p.lower[order] / unit, p.upper[order] / unit
     solver.setup(quadratic, p.linear[order] * unit, None, None, rows, None, p.bound, lower, upper)
     status = solver.solve()
@@ -197,7 +221,7 @@ def _clarabel(p: ConicProgram, tolerance: float) -> Array | None:
     """Solve a program with cones by Clarabel, again with refined steps if that fails; None if it finds no solution."""
     unit = _units(p)
     matrix, bound, kinds = _standard(p, unit)
-    quadratic = sparse.diags(p.quadratic * unit**2, format="csc")
+    quadratic = p.cost(np.arange(len(unit)), unit)
     settings = clarabel.DefaultSettings()
     settings.verbose = False
     settings.tol_feas = settings.tol_gap_abs = settings.tol_gap_rel = tolerance

@@ -6,7 +6,7 @@ violations of clearance (worst contact of every sample) and of the limits at res
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from fastmove.collision.checker import Collision
 from fastmove.collision.query_types import Ends, NearPairs, StepReach
 from fastmove.dynamics.efforts import Linearised
 from fastmove.optim.linearization import RATE_STEP, Linearization, active_row_fraction
+from fastmove.optim.objective import Objective
 from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.subproblem import WEIGHT_CLEARANCE, WEIGHT_STATIC, WEIGHT_VIOLATION, Step, Subproblem
 from fastmove.optim.transcription import MotionValues, Transcription
@@ -74,6 +75,8 @@ class SqpProblem:
         step_tolerance: Predicted decrease, as a share of the duration, below which the loop stops.
         precision: Tolerance of the convex programs; None = 1e-4 between rests, 1e-8 with a moving start.
         cones_from: Utilisation of the hold from which its cones join the subproblem, at three to five times the time of a step.
+        objective: Prices of duration and roughness.
+        gap: Clearance violation between samples above which samples are added [m].
     """
 
     transcription: Transcription
@@ -87,6 +90,8 @@ class SqpProblem:
     step_tolerance: float = STEP_TOLERANCE
     precision: float | None = None
     cones_from: float = CONES_FROM
+    objective: Objective = field(default_factory=Objective)
+    gap: float = VIOLATION_SEEN
 
     def evaluate(self, free: Array, duration: float) -> Iterate:
         """Evaluate the motion of these control points.
@@ -102,16 +107,17 @@ class SqpProblem:
         flow = transcription.flow(self.samples, points, duration)
         beyond = 0.0  # relative violation of the limits in motion
         if transcription.at_rest:
-            best = max(transcription.shortest(flow), duration if transcription.moving else 0.0)
+            best = max(transcription.shortest(flow), duration if transcription.moving else 0.0, self.objective.target)
             flow = _rescaled(flow, best)
             duration = best
         else:
             beyond = max(transcription.utilisation(flow, 1.0) - 1.0, 0.0)
-        q = self.samples.b_clearance @ transcription.points(free, duration)
+        points = transcription.points(free, duration)
+        q = self.samples.b_clearance @ points
         violation = self._violation(self._contacts(q, self.padding, duration), len(q))
         static = transcription.violation_at_rest(flow)
-        merit = duration * (1 + WEIGHT_VIOLATION * beyond) + WEIGHT_CLEARANCE * float(violation.sum())
-        merit += WEIGHT_STATIC * static
+        merit = self.objective.value(duration, transcription.roughness.value(points, duration))
+        merit += WEIGHT_VIOLATION * duration * beyond + WEIGHT_CLEARANCE * float(violation.sum()) + WEIGHT_STATIC * static
         return Iterate(free, duration, flow, merit, float(violation.max(initial=0.0)) / self.penalty_scale, static, beyond)
 
     def _contacts(
@@ -143,11 +149,11 @@ class SqpProblem:
         q = transcription.basis.design_matrix(s) @ transcription.points(point.free, point.duration)
         violation = self.collision.query(q, self.ends, 0.0, time=s * point.duration).violation(len(s))
         inner = np.concatenate([[0.0], violation, [0.0]])
-        return np.asarray(s[(violation > VIOLATION_SEEN) & (violation >= inner[:-2]) & (violation > inner[2:])])
+        return np.asarray(s[(violation > self.gap) & (violation >= inner[:-2]) & (violation > inner[2:])])
 
     def proven(self, point: Iterate) -> bool:
         """Whether a motion is feasible, clear with half the padding to spare, and as fast as the lower bound."""
-        fast = point.duration <= (1 + PROVEN) * self.bound
+        fast = point.duration <= (1 + PROVEN) * self.bound and self.objective.target == 0.0
         return (
             fast
             and point.clearance_violation <= max(self.padding / 2, 1e-5)
@@ -206,7 +212,8 @@ class SqpProblem:
             here: The motion that the step starts from.
             decrease: Largest share of the duration that the step may take off.
         """
-        least = here.origin - min(max(here.origin - self.bound, 0.0), decrease * here.origin)
+        bound = max(self.bound, self.objective.target)
+        least = here.origin - min(max(here.origin - bound, 0.0), decrease * here.origin)
         return least / here.duration - 1, 2 * here.origin / here.duration - 1
 
     def step(self, here: Linearization, radius: float, decrease: float, cones: bool) -> Step | None:
@@ -224,7 +231,7 @@ class SqpProblem:
         low, high = self.range(here, decrease)
         if self.transcription.moving:  # distances to moving obstacles are linearised in time, so valid for small ξ only
             low, high = max(low, -radius), radius
-        problem = Subproblem(self.transcription, self.samples, here, radius, (low, high), cones)
+        problem = Subproblem(self.transcription, self.samples, here, radius, (low, high), cones, self.objective)
         return problem.solve(self.precision or (1e-4 if self.transcription.at_rest else 1e-8))
 
     def look(self, point: Iterate, radius: float) -> Step | None:

@@ -66,10 +66,17 @@ class SqpRun:
         )
 
     def advance(self, steps: int) -> Iterate:
-        """Solve at most `steps` more subproblems and return the best motion."""
+        """Solve at most `steps` more subproblems, looking between samples after each, and return the best motion.
+
+        A motion that found its way through a gap between two samples would have to be led back; worse, samples do not pass
+        what lies in the gap, so that how many are on either side of it would be decided there.
+        """
         last = self.solved + steps
         while not self.finished and self.solved < last:
+            point = self.point
             self._once()
+            if self.point is not point and not self.finished:
+                self.add_violated_samples()
         return self.point
 
     def converge(self) -> Iterate:

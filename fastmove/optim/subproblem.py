@@ -21,6 +21,7 @@ from fastmove.optim.constraints.joint_limits import add_joint_limits
 from fastmove.optim.constraints.path import add_path
 from fastmove.optim.constraints.rows import LimitRows, StepModel
 from fastmove.optim.linearization import STATIC_FROM, Linearization
+from fastmove.optim.objective import Objective
 from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.transcription import Transcription
 from fastmove.optim.variable_layout import VariableLayout
@@ -50,6 +51,36 @@ class Step:
     value_here: float
 
 
+class _SecondCost:
+    """Model of the price of roughness, ε T J(P, T), around a motion: quadratic in D, linear in ξ.
+
+    ε T₀ [J + g·D + ½ Dᵀ H D + (g_ξ − 3 J) ξ], since J of the same control points goes by T⁻⁴ and T J by T⁻³; g_ξ is the part
+    of control points that change with T.
+
+    Args:
+        transcription: Ends, basis and limits of the motion.
+        here: The motion that the subproblem is built around.
+        objective: Prices of duration and roughness.
+    """
+
+    def __init__(self, transcription: Transcription, here: Linearization, objective: Objective) -> None:
+        roughness, duration = transcription.roughness, here.duration
+        points, scale = transcription.points(here.free, duration), objective.smoothness * duration
+        gradient = scale * roughness.gradient(points, duration)
+        self.constant = scale * roughness.value(points, duration)
+        self.origin = (
+            objective.smoothness * here.origin * roughness.value(transcription.points(here.free, here.origin), here.origin)
+        )
+        self.gradient = gradient[transcription.free].ravel()
+        self.stretch = float(np.sum(gradient * transcription.points_slope(duration))) - 3 * self.constant
+        self.hessian = scale * roughness.hessian(duration)
+
+    def value(self, change: Array, xi: float) -> float:
+        """Price [s] after a change D (size,) of the free control points [rad] and ξ."""
+        curved = float(change @ (self.gradient + self.hessian @ change / 2))
+        return self.constant + curved + self.stretch * xi
+
+
 class Subproblem:
     """Builds and solves one subproblem.
 
@@ -60,6 +91,7 @@ class Subproblem:
         radius: Trust region of every control point [rad].
         stretch_range: Least and largest ξ.
         cones: Whether the cones of the hold are present.
+        objective: Prices of duration and roughness.
     """
 
     def __init__(
@@ -70,9 +102,11 @@ class Subproblem:
         radius: float,
         stretch_range: tuple[float, float],
         cones: bool,
+        objective: Objective,
     ) -> None:
         self.transcription, self.samples, self.here, self.radius, self.range = transcription, samples, here, radius, stretch_range
         self.layout = _layout(transcription, samples, here)
+        self.objective, self._second = objective, _SecondCost(transcription, here, objective)
         model = StepModel(
             transcription, samples, here, radius, stretch_range, self.layout, transcription.points_slope(here.duration)
         )
@@ -106,7 +140,7 @@ class Subproblem:
         lower[layout.xi], upper[layout.xi] = self.range
         rows = np.concatenate(self.limits.rows) if self.limits.rows else np.zeros((0, layout.columns))
         bounds = np.concatenate(self.limits.bounds) if self.limits.bounds else np.zeros(0)
-        program = ConicProgram(quadratic, linear, rows, bounds, lower, upper, order=self._order())
+        program = ConicProgram(quadratic, linear, rows, bounds, lower, upper, hessian=self._second.hessian, order=self._order())
         cones = self._cones.over(count)
         if cones is None:
             return program
@@ -119,7 +153,8 @@ class Subproblem:
         change = np.clip(x[:size], -self.radius, self.radius).reshape(self.transcription.n_free, self.transcription.n)
         slack = np.maximum(x[size:xi], 0.0)
         stretched = duration * (1 + float(x[xi]))
-        value = stretched + float(linear[size:xi] @ slack)
+        value = float(linear[size:xi] @ slack) + self.objective.price * stretched
+        value += self._second.value(change.ravel(), float(x[xi]))
         return Step(change, stretched / self.here.origin - 1, float(x[xi]), value, self._value_here())
 
     def _costs(self) -> Array:
@@ -128,7 +163,8 @@ class Subproblem:
         linear = np.zeros(layout.columns)
         linear[layout.clearance : layout.rest] = WEIGHT_CLEARANCE
         linear[layout.rest : layout.sigma] = WEIGHT_STATIC  # path constraints at rest, too
-        linear[layout.xi] = self.here.duration
+        linear[: layout.size] = self._second.gradient
+        linear[layout.xi] = self.objective.price * self.here.duration + self._second.stretch
         if layout.violable:
             linear[layout.sigma] = WEIGHT_VIOLATION * self.here.duration
         return linear
@@ -155,7 +191,7 @@ class Subproblem:
     def _value_here(self) -> float:
         """The model's merit where the step begins [s]."""
         here = self.here
-        value = here.origin
+        value = self.objective.price * here.origin + self._second.origin
         if len(here.contacts.sample):
             worst = np.zeros(len(self.layout.near))
             violation = (here.paddings - here.contacts.margin) * here.contacts.weight

@@ -21,6 +21,7 @@ from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.dynamics.efforts import Dynamics, Efforts
 from fastmove.dynamics.load_usage import LoadUtilisation
 from fastmove.optim.margins import INSIDE, STATIC_MAX, STATIC_TARGET
+from fastmove.optim.objective import Roughness
 from fastmove.optim.path_limits import PathLimits, PathValues
 from fastmove.optim.samples import ConstraintGrid
 from fastmove.problem.goal import State
@@ -100,6 +101,7 @@ class Transcription:
         self.high = np.maximum(limits.position_max - span * INSIDE, both.max(axis=0))
         self.effort_max = limits.effort * (inside - shrink)
         self.rate_max = limits.effort_rate * (inside - shrink)
+        self.roughness = Roughness(basis, limits.acceleration)
         self.with_rate = bool(np.any(np.isfinite(limits.effort_rate)))
         self.loads = LoadUtilisation(problem)
         self.path = None if dynamics.path is None else PathLimits(dynamics.path, inside - shrink)

@@ -28,6 +28,7 @@ HOPELESS = 0.003  # Clearance violation at the samples, beyond the padding, abov
 AT_ONCE = 2_000_000  # Number of body pairs times samples per collision query for time laws, which bounds the memory.
 GLANCE = 3  # Number of subproblems solved before time laws are compared.
 ROUGH = 3e-3  # Relative step tolerance of candidates.
+ROUGH_GAP = 1e-3  # Clearance violation between the samples of candidates above which samples are added [m].
 
 
 class MotionSolver:
@@ -112,7 +113,7 @@ class MotionSolver:
         samples = ConstraintGrid.standard(
             basis, transcription.with_rate, near_speed_limit=bool(np.any(self.early < MOVING_FIRST_SPAN))
         )
-        rough = {"step_tolerance": ROUGH} if transcription.at_rest else {}
+        rough = {"step_tolerance": ROUGH, "gap": ROUGH_GAP} if transcription.at_rest else {}
         return SqpRun.of(self.sqp_problem(transcription, samples, **rough), free, duration, gain=FIRST_GAIN)
 
     def _passing(self, begun: SqpRun) -> list[SqpRun]:

@@ -95,7 +95,7 @@ class _AlongPath(SqpProblem):
     def step(self, here: Linearization, radius: float, decrease: float, cones: bool) -> Step | None:
         """Solves one subproblem over changes of σ; None where the solver fails."""
         assert self.way is not None
-        full = Subproblem(self.transcription, self.samples, here, radius, self.range(here, decrease), cones)
+        full = Subproblem(self.transcription, self.samples, here, radius, self.range(here, decrease), cones, self.objective)
         chart = _Chart(self.way, self.transcription)
         sigma = chart.places(here.free)
         slope = chart.slope(sigma)
@@ -131,7 +131,7 @@ def _reduced(program: ConicProgram, slope: Array, sigma: Array, step_bound: Arra
     cones = program.cones
     return ConicProgram(
         np.concatenate([np.full(count, 1e-5), program.quadratic[tail]]),
-        np.concatenate([np.zeros(count), program.linear[tail]]),
+        np.concatenate([program.linear[:size] @ slope, program.linear[tail]]),
         np.vstack([columns(program.rows), order]),
         np.concatenate([program.bound, np.diff(sigma)]),
         np.concatenate([-step_bound, program.lower[tail]]),
@@ -139,6 +139,7 @@ def _reduced(program: ConicProgram, slope: Array, sigma: Array, step_bound: Arra
         None if cones is None else replace(cones, matrix=cones.matrix @ substitution),
         None if program.equal is None else program.equal @ substitution,
         program.pairs,
+        hessian=None if program.hessian is None else sparse.csc_matrix(slope.T @ (program.hessian @ slope)),
     )
 
 

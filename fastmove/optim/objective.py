@@ -1,0 +1,77 @@
+"""What a motion is judged by: its duration first, then how smooth it is.
+
+The fastest motion is not unique: joints that do not limit the duration may do what they like, and rounding would decide what.
+Therefore the cost of a motion run in T is
+
+    T + ε T J,   J = 1/n Σ_j ∫₀¹ (q̈_j / a_j)² ds,
+
+with a_j the acceleration limit of joint j: a strictly convex form of the control points.  Within its limits a motion has J ≤ 1.
+With T* and J* of the fastest motion, the one of least cost has T ≤ T* (1 + ε J*) ≤ (1 + ε) T*: it is as fast as the fastest to
+0.1 % for ε = 10⁻³, and the smoothest of those that would be as good.
+
+Acceleration rather than jerk: currents and forces go with it, and it is what shakes arm and item.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from fastmove.arrays import Array
+from fastmove.trajectory.bspline import SplineBasis
+
+FASTEST_FIRST = 1e-3  # ε: the share of the duration that smoothness may cost at most.
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Prices of a motion's duration T beyond a target, and of its roughness J: price · max(T, target) + smoothness · T · J.
+
+    Attributes:
+        price: Price of the duration [1].
+        smoothness: Price of J as a share of the duration [1].
+        target: Duration up to which a motion may take its time [s].
+    """
+
+    price: float = 1.0
+    smoothness: float = FASTEST_FIRST
+    target: float = 0.0
+
+    def value(self, duration: float, roughness: float) -> float:
+        """Cost [s] of a motion of this duration [s], and roughness J."""
+        return self.price * max(duration, self.target) + self.smoothness * duration * roughness
+
+
+class Roughness:
+    """Mean square over time and joints of acceleration over its limit, J = 1/n Σ_j p_jᵀ F p_j / (a_j² T⁴).
+
+    q'' is linear on every span, so ∫ q''² ds = xᵀ M x for its values x = B'' p at the breakpoints, with the mass matrix M of
+    linear elements: h/3 twice and h/6 on the span between two of them.
+
+    Args:
+        basis: The spline basis.
+        acceleration: (n,) acceleration limits [rad/s²].
+    """
+
+    def __init__(self, basis: SplineBasis, acceleration: Array) -> None:
+        beta = basis.breakpoints
+        width, second = np.diff(beta), basis.design_matrix(beta, 2)
+        mass = np.diag(np.append(width, 0.0) + np.append(0.0, width)) / 3
+        mass += (np.diag(width, 1) + np.diag(width, -1)) / 6
+        self.form = second.T @ mass @ second
+        self.weight = 1.0 / (len(acceleration) * np.asarray(acceleration) ** 2)
+
+    def value(self, points: Array, duration: float) -> float:
+        """J of control points (size, n) [rad] run in a duration [s]."""
+        return float(np.einsum("ij,ij,j->", points, self.form @ points, self.weight)) / duration**4
+
+    def gradient(self, points: Array, duration: float) -> Array:
+        """Derivative (size, n) [1/rad] of J with respect to control points (size, n) [rad]."""
+        return np.asarray(2 * self.form @ points * self.weight / duration**4)
+
+    def hessian(self, duration: float) -> sparse.csc_matrix:
+        """Second derivative (n_free n, n_free n) [1/rad²] of J with respect to the free control points, those of a joint apart."""
+        free = sparse.csc_matrix(self.form[3:-3, 3:-3])
+        return sparse.kron(free, sparse.diags(2 * self.weight / duration**4), format="csc")
