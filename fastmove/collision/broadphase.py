@@ -42,3 +42,8 @@ class Broadphase:
     def free(self, q: Array) -> bool:
         """Whether every pair keeps its required clearance at configuration q (n,)."""
         return not pin.computeCollisions(self.model, self.data, self.manager, np.ascontiguousarray(q), True)
+
+    def distance(self, joint: int, point: Array, place: Array) -> float:
+        """Distance [m] of a point (3,) of a joint from a place (3,) in the world, at the configuration that was asked for last."""
+        way = self.data.oMi[joint].act(point) - place
+        return float(np.sqrt(way @ way))

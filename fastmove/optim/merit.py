@@ -6,7 +6,7 @@ violations of clearance (worst contact of every sample) and of the limits at res
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from fastmove.collision.checker import Collision
 from fastmove.collision.query_types import Ends, NearPairs, StepReach
 from fastmove.dynamics.efforts import Linearised
 from fastmove.optim.linearization import RATE_STEP, Linearization, active_row_fraction
-from fastmove.optim.objective import Objective
+from fastmove.optim.objective import SMOOTHNESS_ROUGH
 from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.subproblem import WEIGHT_CLEARANCE, WEIGHT_STATIC, WEIGHT_VIOLATION, Step, Subproblem
 from fastmove.optim.transcription import MotionValues, Transcription
@@ -75,7 +75,7 @@ class SqpProblem:
         step_tolerance: Predicted decrease, as a share of the duration, below which the loop stops.
         precision: Tolerance of the convex programs; None = 1e-4 between rests, 1e-8 with a moving start.
         cones_from: Utilisation of the hold from which its cones join the subproblem, at three to five times the time of a step.
-        objective: Prices of duration and roughness.
+        smoothness: Price ε of roughness, as a share of the duration.
         gap: Clearance violation between samples above which samples are added [m].
     """
 
@@ -90,7 +90,7 @@ class SqpProblem:
     step_tolerance: float = STEP_TOLERANCE
     precision: float | None = None
     cones_from: float = CONES_FROM
-    objective: Objective = field(default_factory=Objective)
+    smoothness: float = SMOOTHNESS_ROUGH
     gap: float = VIOLATION_SEEN
 
     def evaluate(self, free: Array, duration: float) -> Iterate:
@@ -107,7 +107,7 @@ class SqpProblem:
         flow = transcription.flow(self.samples, points, duration)
         beyond = 0.0  # relative violation of the limits in motion
         if transcription.at_rest:
-            best = max(transcription.shortest(flow), duration if transcription.moving else 0.0, self.objective.target)
+            best = max(transcription.shortest(flow), duration if transcription.moving else 0.0)
             flow = _rescaled(flow, best)
             duration = best
         else:
@@ -116,7 +116,7 @@ class SqpProblem:
         q = self.samples.b_clearance @ points
         violation = self._violation(self._contacts(q, self.padding, duration), len(q))
         static = transcription.violation_at_rest(flow)
-        merit = self.objective.value(duration, transcription.roughness.value(points, duration))
+        merit = duration * (1 + self.smoothness * transcription.roughness.value(points, duration))
         merit += WEIGHT_VIOLATION * duration * beyond + WEIGHT_CLEARANCE * float(violation.sum()) + WEIGHT_STATIC * static
         return Iterate(free, duration, flow, merit, float(violation.max(initial=0.0)) / self.penalty_scale, static, beyond)
 
@@ -152,8 +152,13 @@ class SqpProblem:
         return np.asarray(s[(violation > self.gap) & (violation >= inner[:-2]) & (violation > inner[2:])])
 
     def proven(self, point: Iterate) -> bool:
-        """Whether a motion is feasible, clear with half the padding to spare, and as fast as the lower bound."""
-        fast = point.duration <= (1 + PROVEN) * self.bound and self.objective.target == 0.0
+        """Whether a motion is feasible, clear with half the padding to spare, and as fast as the lower bound.
+
+        It may still be made smoother: only candidates stop there.
+        """
+        if self.smoothness > SMOOTHNESS_ROUGH:
+            return False
+        fast = point.duration <= (1 + PROVEN) * self.bound
         return (
             fast
             and point.clearance_violation <= max(self.padding / 2, 1e-5)
@@ -212,8 +217,7 @@ class SqpProblem:
             here: The motion that the step starts from.
             decrease: Largest share of the duration that the step may take off.
         """
-        bound = max(self.bound, self.objective.target)
-        least = here.origin - min(max(here.origin - bound, 0.0), decrease * here.origin)
+        least = here.origin - min(max(here.origin - self.bound, 0.0), decrease * here.origin)
         return least / here.duration - 1, 2 * here.origin / here.duration - 1
 
     def step(self, here: Linearization, radius: float, decrease: float, cones: bool) -> Step | None:
@@ -231,7 +235,7 @@ class SqpProblem:
         low, high = self.range(here, decrease)
         if self.transcription.moving:  # distances to moving obstacles are linearised in time, so valid for small ξ only
             low, high = max(low, -radius), radius
-        problem = Subproblem(self.transcription, self.samples, here, radius, (low, high), cones, self.objective)
+        problem = Subproblem(self.transcription, self.samples, here, radius, (low, high), cones, self.smoothness)
         return problem.solve(self.precision or (1e-4 if self.transcription.at_rest else 1e-8))
 
     def look(self, point: Iterate, radius: float) -> Step | None:

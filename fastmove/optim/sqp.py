@@ -65,17 +65,21 @@ class SqpRun:
             optimiser, optimiser.evaluate(free, duration), radius, _gain=gain if optimiser.transcription.rescales else 0.0
         )
 
-    def advance(self, steps: int) -> Iterate:
-        """Solve at most `steps` more subproblems, looking between samples after each, and return the best motion.
+    def advance(self, steps: int, looking: bool = True) -> Iterate:
+        """Solve at most `steps` more subproblems and return the best motion.
 
         A motion that found its way through a gap between two samples would have to be led back; worse, samples do not pass
         what lies in the gap, so that how many are on either side of it would be decided there.
+
+        Args:
+            steps: Maximum number of subproblems.
+            looking: Whether to look between samples after each of them.
         """
         last = self.solved + steps
         while not self.finished and self.solved < last:
             point = self.point
             self._once()
-            if self.point is not point and not self.finished:
+            if looking and self.point is not point and not self.finished:
                 self.add_violated_samples()
         return self.point
 
@@ -191,4 +195,4 @@ def run(optimiser: SqpProblem, free: Array, duration: float, radius: float = 0.3
         The best motion, and the number of subproblems solved.
     """
     sqp_run = SqpRun.of(optimiser, free, duration, radius)
-    return sqp_run.advance(optimiser.max_steps), sqp_run.solved
+    return sqp_run.advance(optimiser.max_steps, looking=False), sqp_run.solved

@@ -21,7 +21,7 @@ from fastmove.optim.constraints.joint_limits import add_joint_limits
 from fastmove.optim.constraints.path import add_path
 from fastmove.optim.constraints.rows import LimitRows, StepModel
 from fastmove.optim.linearization import STATIC_FROM, Linearization
-from fastmove.optim.objective import Objective
+from fastmove.optim.objective import SMOOTHNESS_ROUGH
 from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.transcription import Transcription
 from fastmove.optim.variable_layout import VariableLayout
@@ -60,17 +60,16 @@ class _SecondCost:
     Args:
         transcription: Ends, basis and limits of the motion.
         here: The motion that the subproblem is built around.
-        objective: Prices of duration and roughness.
+        smoothness: Price ε of roughness.
     """
 
-    def __init__(self, transcription: Transcription, here: Linearization, objective: Objective) -> None:
+    def __init__(self, transcription: Transcription, here: Linearization, smoothness: float) -> None:
         roughness, duration = transcription.roughness, here.duration
-        points, scale = transcription.points(here.free, duration), objective.smoothness * duration
+        points, scale = transcription.points(here.free, duration), smoothness * duration
         gradient = scale * roughness.gradient(points, duration)
         self.constant = scale * roughness.value(points, duration)
-        self.origin = (
-            objective.smoothness * here.origin * roughness.value(transcription.points(here.free, here.origin), here.origin)
-        )
+        at_origin = roughness.value(transcription.points(here.free, here.origin), here.origin)
+        self.origin = smoothness * here.origin * at_origin
         self.gradient = gradient[transcription.free].ravel()
         self.stretch = float(np.sum(gradient * transcription.points_slope(duration))) - 3 * self.constant
         self.hessian = scale * roughness.hessian(duration)
@@ -91,7 +90,7 @@ class Subproblem:
         radius: Trust region of every control point [rad].
         stretch_range: Least and largest ξ.
         cones: Whether the cones of the hold are present.
-        objective: Prices of duration and roughness.
+        smoothness: Price ε of roughness, as a share of the duration.
     """
 
     def __init__(
@@ -102,11 +101,11 @@ class Subproblem:
         radius: float,
         stretch_range: tuple[float, float],
         cones: bool,
-        objective: Objective,
+        smoothness: float = SMOOTHNESS_ROUGH,
     ) -> None:
         self.transcription, self.samples, self.here, self.radius, self.range = transcription, samples, here, radius, stretch_range
         self.layout = _layout(transcription, samples, here)
-        self.objective, self._second = objective, _SecondCost(transcription, here, objective)
+        self._second = _SecondCost(transcription, here, smoothness)
         model = StepModel(
             transcription, samples, here, radius, stretch_range, self.layout, transcription.points_slope(here.duration)
         )
@@ -153,7 +152,7 @@ class Subproblem:
         change = np.clip(x[:size], -self.radius, self.radius).reshape(self.transcription.n_free, self.transcription.n)
         slack = np.maximum(x[size:xi], 0.0)
         stretched = duration * (1 + float(x[xi]))
-        value = float(linear[size:xi] @ slack) + self.objective.price * stretched
+        value = float(linear[size:xi] @ slack) + stretched
         value += self._second.value(change.ravel(), float(x[xi]))
         return Step(change, stretched / self.here.origin - 1, float(x[xi]), value, self._value_here())
 
@@ -164,7 +163,7 @@ class Subproblem:
         linear[layout.clearance : layout.rest] = WEIGHT_CLEARANCE
         linear[layout.rest : layout.sigma] = WEIGHT_STATIC  # path constraints at rest, too
         linear[: layout.size] = self._second.gradient
-        linear[layout.xi] = self.objective.price * self.here.duration + self._second.stretch
+        linear[layout.xi] = self.here.duration + self._second.stretch
         if layout.violable:
             linear[layout.sigma] = WEIGHT_VIOLATION * self.here.duration
         return linear
@@ -191,7 +190,7 @@ class Subproblem:
     def _value_here(self) -> float:
         """The model's merit where the step begins [s]."""
         here = self.here
-        value = self.objective.price * here.origin + self._second.origin
+        value = here.origin + self._second.origin
         if len(here.contacts.sample):
             worst = np.zeros(len(self.layout.near))
             violation = (here.paddings - here.contacts.margin) * here.contacts.weight

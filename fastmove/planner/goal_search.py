@@ -14,14 +14,13 @@ from fastmove.planner.options import Options
 from fastmove.trajectory.trajectory import Trajectory
 
 PATHS = 3  # Number of path searches without a held item.
-PATHS_HELD = 4  # Number of path searches with a held item.
+PATHS_HELD = 6  # Maximum number of path searches with a held item.
 ENOUGH = 1.005  # Ratio of duration to lower bound up to which no further attempt is made.
 MOST_CANDIDATES = 2  # Maximum number of partial solves converged without a held item, except those that have already converged.
 ALIKE = 1.05  # Ratio to the best merit up to which the second of these is converged.
 BENT = 4  # Number of bent lines that are tried where only the static hold limits the motion.
 FINISHED = 2  # Number of candidates after which no further one is finished, once there is a certified motion.
-PROMISING = 1.0  # Ratio to the best duration above which a candidate is not finished, without a held item.
-PROMISING_HELD = 1.10  # Ratio to the best duration above which a candidate is not finished, with a held item.
+TWICE = 3e-3  # Relative difference in duration up to which two candidates with a held item have found the same best one.
 
 
 @dataclass
@@ -66,15 +65,19 @@ class Search:
     def _partial_solves(self, numbers: list[int]) -> list[PartialSolve]:
         """Returns the partial solves that are worth continuing.
 
-        An attempt is finished at once instead where it is as fast as any can be, or is the first one and unobstructed.
+        An attempt is finished at once instead where it is as fast as any can be, or is the first one and unobstructed.  With a
+        held item no further one is made once two have come to the same duration and none is faster.
 
         Args:
             numbers: Numbers of the attempts, in order.
         """
         partial_solves: list[PartialSolve] = []
+        durations: list[float] = []
         for tried, number in enumerate(numbers):
-            if self._enough() or (tried and self.late()) or (partial_solves and self._fruitless(tried, number)):
+            if self._enough() or (tried and self.late()):
                 break
+            if self._fruitless(tried, number, partial_solves):
+                continue
             rival = np.inf if self.goal_planner.held else min((s.merit for s in partial_solves), default=np.inf)
             partial_solve = self._partial_solve(tried, number, rival)
             if partial_solve is None:
@@ -89,6 +92,10 @@ class Search:
                 self._finish(candidate)
                 continue
             partial_solves.append(partial_solve)
+            if candidate is not None:
+                durations.append(candidate.duration)
+                if np.sum(np.array(durations) <= (1 + TWICE) * min(durations)) > 1:
+                    break
             if candidate is not None and tried == 0 and self.goal_planner.limited_by_static_hold(candidate):
                 partial_solves += filter(None, (self._partial_solve(bend, -bend) for bend in range(1, BENT + 1)))
         return partial_solves
@@ -115,12 +122,9 @@ class Search:
 
     def _finish_all(self, candidates: list[Candidate]) -> None:
         """Finishes those candidates that look faster than the best motion, the fastest first."""
-        duration_ratio = PROMISING_HELD if self.goal_planner.held else PROMISING
         done: list[Candidate] = []
         for candidate in sorted(candidates, key=lambda d: (d.duration, d.number)):
-            if self.best is not None and (
-                self._enough() or candidate.duration > duration_ratio * self.best[0].duration or len(done) >= FINISHED
-            ):
+            if self.best is not None and (self._enough() or candidate.duration > self.best[0].duration or len(done) >= FINISHED):
                 break
             if not any(candidate.same(other) for other in done):
                 self._finish(candidate)
@@ -134,17 +138,19 @@ class Search:
         """Returns whether the best motion is nearly as fast as the lower bound, or no other path might be faster."""
         return self.best is not None and (self.best[0].duration <= ENOUGH * self.bound or not self.goal_planner.obstacles_bind)
 
-    def _fruitless(self, tried: int, number: int) -> bool:
-        """Returns whether an attempt is skipped where others have led to partial solves.
+    def _fruitless(self, tried: int, number: int, partial_solves: list[PartialSolve]) -> bool:
+        """Returns whether an attempt is skipped.
 
-        The straight line is skipped where it does not come first, being deep inside obstacles.  All attempts are skipped after a
-        path search has spent its budget in vain.
+        The straight line is skipped where others have led to partial solves and it does not come first, being deep inside
+        obstacles.  All attempts are skipped after a path search has spent its budget in vain: others would, too, and those
+        that follow where no motion was found have a larger one.
 
         Args:
             tried: Number of attempts made before.
             number: Number of the attempt.
+            partial_solves: What they have led to.
         """
-        return (number == 0 and tried > 0) or self.goal_planner.exhausted
+        return (number == 0 and tried > 0 and bool(partial_solves)) or (number > 0 and self.goal_planner.exhausted)
 
     def _partial_solve(self, tried: int, number: int, rival: float = np.inf) -> PartialSolve | None:
         """Announces an attempt and solves it in part; see `GoalPlanner.partial_solve`."""

@@ -11,6 +11,7 @@ from fastmove.collision.query_types import Ends, NearPairs
 from fastmove.optim.breakpoints import MOVING_FIRST_SPAN
 from fastmove.optim.margins import LIMIT_BACKOFF
 from fastmove.optim.merit import Iterate, SqpProblem
+from fastmove.optim.objective import SMOOTHNESS
 from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.sqp import FIRST_GAIN, SqpRun
 from fastmove.optim.transcription import Transcription
@@ -86,6 +87,7 @@ class MotionSolver:
             radius: Initial trust-region radius [rad].
             **options: Further fields of the `SqpProblem`.
         """
+        options = {"smoothness": SMOOTHNESS} | options
         return self.converged(0, SqpRun.of(self.sqp_problem(transcription, samples, **options), free, duration, radius))
 
     def converged(self, number: int, sqp_run: SqpRun) -> Candidate | None:

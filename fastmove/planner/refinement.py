@@ -10,7 +10,8 @@ from fastmove.arrays import Array
 from fastmove.collision.query_types import NearPairs
 from fastmove.optim.breakpoints import cosine_breakpoints
 from fastmove.optim.margins import LIMIT_BACKOFF
-from fastmove.optim.merit import VIOLATION_SEEN
+from fastmove.optim.merit import PROVEN, VIOLATION_SEEN
+from fastmove.optim.objective import SMOOTHNESS, SMOOTHNESS_PROVEN
 from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.sqp import SqpRun
 from fastmove.optim.transcription import Transcription
@@ -55,17 +56,15 @@ class BasisRefinement:
         )
 
     def _polished(self, candidate: Candidate) -> Candidate:
-        """Converges a candidate on its own breakpoints, unless finer ones follow because of torque, torque rate or hold."""
+        """Converges a candidate on its own breakpoints, and smooths it, unless finer ones follow because of torque, rate or hold."""
         point, transcription = candidate.point, candidate.transcription
         if not transcription.at_rest or (self._wants_more(candidate) and transcription.effort_utilisation(point.flow) > BINDING):
             return candidate
+        proven = point.duration <= (1 + PROVEN) * self.solver.bound.duration
+        price = SMOOTHNESS_PROVEN if proven else SMOOTHNESS
+        sqp_problem = self.solver.sqp_problem(transcription, candidate.samples, smoothness=price)
         with timed(self.solver.context.timings, "optimise"):
-            return (
-                self.solver.converged(
-                    candidate.number, SqpRun(self.solver.sqp_problem(transcription, candidate.samples), point, 0.1)
-                )
-                or candidate
-            )
+            return self.solver.converged(candidate.number, SqpRun.of(sqp_problem, point.free, point.duration, 0.1)) or candidate
 
     def _refined(self, candidate: Candidate) -> Candidate:
         """Continues a candidate on finer breakpoints; returns it unchanged where that leads nowhere."""

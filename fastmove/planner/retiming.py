@@ -26,6 +26,7 @@ from fastmove.optim.cone_program import solve as solve_program
 from fastmove.optim.linearization import Linearization
 from fastmove.optim.margins import LIMIT_BACKOFF
 from fastmove.optim.merit import SqpProblem
+from fastmove.optim.objective import SMOOTHNESS
 from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.sqp import run
 from fastmove.optim.subproblem import Step, Subproblem
@@ -95,7 +96,7 @@ class _AlongPath(SqpProblem):
     def step(self, here: Linearization, radius: float, decrease: float, cones: bool) -> Step | None:
         """Solves one subproblem over changes of σ; None where the solver fails."""
         assert self.way is not None
-        full = Subproblem(self.transcription, self.samples, here, radius, self.range(here, decrease), cones, self.objective)
+        full = Subproblem(self.transcription, self.samples, here, radius, self.range(here, decrease), cones, self.smoothness)
         chart = _Chart(self.way, self.transcription)
         sigma = chart.places(here.free)
         slope = chart.slope(sigma)
@@ -177,7 +178,15 @@ class _PathPlanner(GoalPlanner):
     ) -> Candidate:
         """Optimises a motion along the path; see `GoalPlanner.solve`, whose further options are not used."""
         sqp_problem = _AlongPath(
-            transcription, samples, self.context.collision, self.ends, self.bound.duration, 0.0, STEPS_MAX, way=self.way
+            transcription,
+            samples,
+            self.context.collision,
+            self.ends,
+            self.bound.duration,
+            0.0,
+            STEPS_MAX,
+            smoothness=SMOOTHNESS,
+            way=self.way,
         )
         return Candidate(0, run(sqp_problem, free, duration, radius)[0], transcription, samples)
 

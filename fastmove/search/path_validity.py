@@ -10,6 +10,7 @@ import pinocchio as pin
 from fastmove.arrays import Array, readonly
 from fastmove.collision.broadphase import Broadphase
 from fastmove.collision.checker import Collision
+from fastmove.collision.corridor import ROUNDING
 from fastmove.collision.query_types import Ends
 from fastmove.dynamics.efforts import Dynamics
 from fastmove.dynamics.load_usage import LoadUtilisation
@@ -41,9 +42,15 @@ class StateValidityChecker:
 
     def __call__(self, q: Array) -> bool:
         """Returns whether a configuration (n,) [rad] is valid for the arm at rest."""
-        if self.ends.corridors and not self.collision.in_corridors(q, self.ends):
-            return False
-        return (self.broadphase.free(q) or self._touching(q)) and self._holdable(q) and self._stated(q)
+        return (self.broadphase.free(q) or self._touching(q)) and self._in_corridors(q) and self._holdable(q) and self._stated(q)
+
+    def _in_corridors(self, q: Array) -> bool:
+        """Returns whether q satisfies every corridor; q was asked of the broadphase last."""
+        beyond = (
+            self.broadphase.distance(lane.joint, lane.point, lane.origin) > lane.corridor.length + ROUNDING
+            for lane in self.ends.corridors
+        )
+        return all(beyond) or self.collision.in_corridors(q, self.ends)
 
     def _stated(self, q: Array) -> bool:
         """Returns whether the path constraints hold at rest."""
@@ -51,8 +58,14 @@ class StateValidityChecker:
         return path is None or float(path.at_rest(q[None]).max()) <= 1.0
 
     def _touching(self, q: Array) -> bool:
-        """Returns whether q keeps the distances of allowed contacts, which grow over the first `FADE_DISTANCE` from an end."""
-        if not self.ends.fades or self.collision.travel(q, self.ends) > FADE_DISTANCE:
+        """Returns whether q keeps the distances of allowed contacts, which grow over the first `FADE_DISTANCE` from an end.
+
+        q was asked of the broadphase last.  Where the first point of every item is further away, the furthest one is.
+        """
+        distance = self.broadphase.distance
+        if all(distance(fade.joint, fade.points[0], fade.origin[0]) > FADE_DISTANCE for fade in self.ends.fades):
+            return False
+        if self.collision.travel(q, self.ends) > FADE_DISTANCE:
             return False
         return not np.any(self.collision.query(q[None], self.ends, 0.0).margin < 0)
 

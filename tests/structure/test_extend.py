@@ -274,7 +274,7 @@ def test_a_driver_is_run_by_its_name_and_address(tmp_path: Path, capsys: pytest.
     assert main(["run", str(problem), "--trajectory", str(trajectory), "--driver", f"file:{commands}"]) == 0
     assert "on file: the motion was streamed to its end" in capsys.readouterr().out
     rows = np.loadtxt(commands, delimiter=",")
-    assert rows.shape[1] == 21 and len(rows) > 200
+    assert rows.shape[1] == 21 and len(rows) > 150
     assert main(["run", str(problem), "--trajectory", str(trajectory), "--driver", "no-such"]) == 2
     assert "'no-such' is unknown; allowed: mujoco, kinematic, file" in capsys.readouterr().err
 
