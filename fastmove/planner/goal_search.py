@@ -20,7 +20,7 @@ MOST_CANDIDATES = 2  # Maximum number of partial solves converged without a held
 ALIKE = 1.05  # Ratio to the best merit up to which the second of these is converged.
 BENT = 4  # Number of bent lines that are tried where only the static hold limits the motion.
 FINISHED = 2  # Number of candidates after which no further one is finished, once there is a certified motion.
-TWICE = 3e-3  # Relative difference in duration up to which two candidates with a held item have found the same best one.
+RIVALS = 1.02  # Ratio to the best candidate's duration above which a candidate is not finished, with a held item.
 
 
 @dataclass
@@ -66,13 +66,13 @@ class Search:
         """Returns the partial solves that are worth continuing.
 
         An attempt is finished at once instead where it is as fast as any can be, or is the first one and unobstructed.  With a
-        held item no further one is made once two have come to the same duration and none is faster.
+        held item no further one is made once the best motion was found twice.
 
         Args:
             numbers: Numbers of the attempts, in order.
         """
         partial_solves: list[PartialSolve] = []
-        durations: list[float] = []
+        found: list[Candidate] = []
         for tried, number in enumerate(numbers):
             if self._enough() or (tried and self.late()):
                 break
@@ -93,8 +93,9 @@ class Search:
                 continue
             partial_solves.append(partial_solve)
             if candidate is not None:
-                durations.append(candidate.duration)
-                if np.sum(np.array(durations) <= (1 + TWICE) * min(durations)) > 1:
+                found.append(candidate)
+                best = min(found, key=lambda c: c.duration)
+                if sum(map(best.same, found)) > 1:
                     break
             if candidate is not None and tried == 0 and self.goal_planner.limited_by_static_hold(candidate):
                 partial_solves += filter(None, (self._partial_solve(bend, -bend) for bend in range(1, BENT + 1)))
@@ -121,11 +122,14 @@ class Search:
         return candidates
 
     def _finish_all(self, candidates: list[Candidate]) -> None:
-        """Finishes those candidates that look faster than the best motion, the fastest first."""
+        """Finishes those candidates that look faster than the best motion; with a held item also rivals of the fastest one."""
         done: list[Candidate] = []
-        for candidate in sorted(candidates, key=lambda d: (d.duration, d.number)):
-            if self.best is not None and (self._enough() or candidate.duration > self.best[0].duration or len(done) >= FINISHED):
-                break
+        ordered = sorted(candidates, key=lambda d: (d.duration, d.number))
+        for candidate in ordered:
+            if self.best is not None:
+                most = max(self.best[0].duration, RIVALS * ordered[0].duration if self.goal_planner.held else 0.0)
+                if self._enough() or candidate.duration > most or len(done) >= FINISHED:
+                    break
             if not any(candidate.same(other) for other in done):
                 self._finish(candidate)
                 done.append(candidate)

@@ -21,6 +21,7 @@ from fastmove.planner.motion_solver import NEAR, MotionSolver
 
 REFINE_FROM = 1.002  # Ratio of duration to lower bound above which finer breakpoints may be used.
 REFINED_SPANS = 22  # Number of spans of the cosine breakpoints that refinement adds.
+REFINED_STEPS = 60  # Maximum number of subproblems on finer breakpoints.
 BINDING = 0.9  # Utilisation of torque, torque rate, hold or path constraints above which these limit the duration.
 
 
@@ -56,7 +57,7 @@ class BasisRefinement:
         )
 
     def _polished(self, candidate: Candidate) -> Candidate:
-        """Converges a candidate on its own breakpoints, and smooths it, unless finer ones follow because of torque, rate or hold."""
+        """Converges a candidate on its own breakpoints, smoother, unless finer ones follow because of torque, rate or hold."""
         point, transcription = candidate.point, candidate.transcription
         if not transcription.at_rest or (self._wants_more(candidate) and transcription.effort_utilisation(point.flow) > BINDING):
             return candidate
@@ -85,7 +86,9 @@ class BasisRefinement:
         with timed(self.solver.context.timings, "optimise"):
             near_pairs = self.solver.near_pairs(finer_transcription, grid, replace(point, free=free), self.solver.padding + NEAR)
             grid = grid.added(np.zeros(0), _beside(near_pairs, grid.clearance))  # A corner may pass next to what is near.
-            better = self.solver.solve(finer_transcription, grid, free, point.duration, 0.1, step_tolerance=self.fine)
+            better = self.solver.solve(
+                finer_transcription, grid, free, point.duration, 0.1, step_tolerance=self.fine, max_steps=REFINED_STEPS
+            )
         if better is None or (
             better.duration > point.duration and better.point.clearance_violation >= point.clearance_violation - VIOLATION_SEEN
         ):
