@@ -15,7 +15,7 @@ from fastmove.collision.checker import Collision
 from fastmove.collision.query_types import Ends, NearPairs, StepReach
 from fastmove.dynamics.efforts import Linearised
 from fastmove.optim.linearization import RATE_STEP, Linearization, active_row_fraction
-from fastmove.optim.objective import SMOOTHNESS_ROUGH
+from fastmove.optim.objective import SMOOTHNESS
 from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.subproblem import WEIGHT_CLEARANCE, WEIGHT_STATIC, WEIGHT_VIOLATION, Step, Subproblem
 from fastmove.optim.transcription import MotionValues, Transcription
@@ -90,7 +90,7 @@ class SqpProblem:
     step_tolerance: float = STEP_TOLERANCE
     precision: float | None = None
     cones_from: float = CONES_FROM
-    smoothness: float = SMOOTHNESS_ROUGH
+    smoothness: float = SMOOTHNESS
     gap: float = VIOLATION_SEEN
 
     def evaluate(self, free: Array, duration: float) -> Iterate:
@@ -154,9 +154,9 @@ class SqpProblem:
     def proven(self, point: Iterate) -> bool:
         """Whether a motion is feasible, clear with half the padding to spare, and as fast as the lower bound.
 
-        It may still be made smoother: only candidates stop there.
+        It may still be made smoother at another price than the usual one.
         """
-        if self.smoothness > SMOOTHNESS_ROUGH:
+        if self.smoothness != SMOOTHNESS:
             return False
         fast = point.duration <= (1 + PROVEN) * self.bound
         return (

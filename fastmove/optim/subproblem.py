@@ -21,7 +21,7 @@ from fastmove.optim.constraints.joint_limits import add_joint_limits
 from fastmove.optim.constraints.path import add_path
 from fastmove.optim.constraints.rows import LimitRows, StepModel
 from fastmove.optim.linearization import STATIC_FROM, Linearization
-from fastmove.optim.objective import SMOOTHNESS_ROUGH
+from fastmove.optim.objective import SMOOTHNESS
 from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.transcription import Transcription
 from fastmove.optim.variable_layout import VariableLayout
@@ -101,7 +101,7 @@ class Subproblem:
         radius: float,
         stretch_range: tuple[float, float],
         cones: bool,
-        smoothness: float = SMOOTHNESS_ROUGH,
+        smoothness: float = SMOOTHNESS,
     ) -> None:
         self.transcription, self.samples, self.here, self.radius, self.range = transcription, samples, here, radius, stretch_range
         self.layout = _layout(transcription, samples, here)

@@ -11,7 +11,7 @@ from fastmove.collision.query_types import Ends, NearPairs
 from fastmove.optim.breakpoints import MOVING_FIRST_SPAN
 from fastmove.optim.margins import LIMIT_BACKOFF
 from fastmove.optim.merit import Iterate, SqpProblem
-from fastmove.optim.objective import SMOOTHNESS
+from fastmove.optim.objective import SMOOTHNESS, SMOOTHNESS_HELD
 from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.sqp import FIRST_GAIN, SqpRun
 from fastmove.optim.transcription import Transcription
@@ -45,6 +45,7 @@ class MotionSolver:
     Attributes:
         moving: Whether obstacles move.
         padding: Distance asked of the optimiser beyond the clearance [m].
+        smoothness: Price of roughness of motions that are finished, as a share of the duration.
         failure_reason: Sentence about the last attempt that failed; empty where none did.
     """
 
@@ -53,6 +54,7 @@ class MotionSolver:
         self.problem = context.problem
         self.moving = self.problem.scene.moving
         self.padding = self._padding()
+        self.smoothness = SMOOTHNESS_HELD if self.problem.must_hold else SMOOTHNESS
         self.failure_reason = ""
 
     def _padding(self) -> float:
@@ -87,7 +89,7 @@ class MotionSolver:
             radius: Initial trust-region radius [rad].
             **options: Further fields of the `SqpProblem`.
         """
-        options = {"smoothness": SMOOTHNESS} | options
+        options = {"smoothness": self.smoothness} | options
         return self.converged(0, SqpRun.of(self.sqp_problem(transcription, samples, **options), free, duration, radius))
 
     def converged(self, number: int, sqp_run: SqpRun) -> Candidate | None:

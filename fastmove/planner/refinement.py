@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from fastmove.collision.query_types import NearPairs
 from fastmove.optim.breakpoints import cosine_breakpoints
 from fastmove.optim.margins import LIMIT_BACKOFF
 from fastmove.optim.merit import PROVEN, VIOLATION_SEEN
-from fastmove.optim.objective import SMOOTHNESS, SMOOTHNESS_PROVEN
+from fastmove.optim.objective import SMOOTHNESS_PROVEN
 from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.sqp import SqpRun
 from fastmove.optim.transcription import Transcription
@@ -21,6 +22,9 @@ from fastmove.planner.motion_solver import NEAR, MotionSolver
 
 REFINE_FROM = 1.002  # Ratio of duration to lower bound above which finer breakpoints may be used.
 REFINED_SPANS = 22  # Number of spans of the cosine breakpoints that refinement adds.
+SETTLED = 1e-5  # Relative step tolerance where a motion as fast as its lower bound is made smooth.
+PRECISE = 1e-6  # Tolerance of the convex programs then.
+SMOOTH_STEPS = 2  # Maximum number of these.
 REFINED_STEPS = 60  # Maximum number of subproblems on finer breakpoints.
 BINDING = 0.9  # Utilisation of torque, torque rate, hold or path constraints above which these limit the duration.
 
@@ -61,9 +65,15 @@ class BasisRefinement:
         point, transcription = candidate.point, candidate.transcription
         if not transcription.at_rest or (self._wants_more(candidate) and transcription.effort_utilisation(point.flow) > BINDING):
             return candidate
-        proven = point.duration <= (1 + PROVEN) * self.solver.bound.duration
-        price = SMOOTHNESS_PROVEN if proven else SMOOTHNESS
-        sqp_problem = self.solver.sqp_problem(transcription, candidate.samples, smoothness=price)
+        options: dict[str, Any] = {"smoothness": self.solver.smoothness}
+        if point.duration <= (1 + PROVEN) * self.solver.bound.duration:
+            options = {
+                "smoothness": SMOOTHNESS_PROVEN,
+                "step_tolerance": SETTLED,
+                "precision": PRECISE,
+                "max_steps": SMOOTH_STEPS,
+            }
+        sqp_problem = self.solver.sqp_problem(transcription, candidate.samples, **options)
         with timed(self.solver.context.timings, "optimise"):
             return self.solver.converged(candidate.number, SqpRun.of(sqp_problem, point.free, point.duration, 0.1)) or candidate
 

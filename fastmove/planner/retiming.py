@@ -26,7 +26,6 @@ from fastmove.optim.cone_program import solve as solve_program
 from fastmove.optim.linearization import Linearization
 from fastmove.optim.margins import LIMIT_BACKOFF
 from fastmove.optim.merit import SqpProblem
-from fastmove.optim.objective import SMOOTHNESS
 from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.sqp import run
 from fastmove.optim.subproblem import Step, Subproblem
@@ -185,7 +184,7 @@ class _PathPlanner(GoalPlanner):
             self.bound.duration,
             0.0,
             STEPS_MAX,
-            smoothness=SMOOTHNESS,
+            smoothness=self.solver.smoothness,
             way=self.way,
         )
         return Candidate(0, run(sqp_problem, free, duration, radius)[0], transcription, samples)
