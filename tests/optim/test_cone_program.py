@@ -42,6 +42,23 @@ def test_both_solvers_agree_in_any_order(seed: int) -> None:
     assert residual < 1e-5
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_both_solvers_know_the_whole_quadratic_cost(seed: int) -> None:
+    """A cost that is not diagonal, over the first variables only: the gradient at an inner optimum is zero."""
+    p, rng = program(seed), np.random.default_rng(seed)
+    root = rng.normal(size=(18, 18))
+    p = replace(
+        p, hessian=sparse.csc_matrix(root @ root.T), bound=np.full(60, 50.0), lower=np.full(25, -50.0), upper=np.full(25, 50.0)
+    )
+    dense = np.diag(p.quadratic)
+    dense[:18, :18] += root @ root.T
+    exact = np.linalg.solve(dense, -p.linear)
+    order = rng.permutation(25)
+    for found in (solve(p, 1e-10), solve(replace(p, order=order), 1e-10), _clarabel(p, 1e-10)):
+        assert found is not None
+        np.testing.assert_allclose(found, exact, atol=1e-6)
+
+
 def test_rows_by_columns_are_the_rows() -> None:
     p, order, unit = program(9), np.random.default_rng(9).permutation(25), np.linspace(0.5, 2.0, 25)
     found = _by_columns(p.rows, order, unit)
