@@ -15,6 +15,8 @@ from fastmove.trajectory.trajectory import Trajectory
 
 PATHS = 3  # Number of path searches without a held item.
 PATHS_HELD = 6  # Maximum number of path searches with a held item.
+SLOW = 1.05  # Ratio of duration to lower bound from which `SLOW_PATHS` more searches are made, without a held item.
+SLOW_PATHS = 5  # Number of these searches.
 ENOUGH = 1.005  # Ratio of duration to lower bound up to which no further attempt is made.
 MOST_CANDIDATES = 2  # Maximum number of partial solves converged without a held item, except those that have already converged.
 ALIKE = 1.05  # Ratio to the best merit up to which the second of these is converged.
@@ -48,10 +50,13 @@ class Search:
     def run(self) -> tuple[Trajectory, Certificate] | None:
         """Returns the fastest certified motion, else the last one that failed its certificate, else None."""
         paths = self.options.path_seeds
+        further = 0
         if paths is None:
-            paths = PATHS_HELD if self.goal_planner.held else PATHS
-        usual, more = self.goal_planner.order(paths)
-        self._finish_all(self._candidates(self._partial_solves(usual)))
+            paths, further = (PATHS_HELD, 0) if self.goal_planner.held else (PATHS, SLOW_PATHS)
+        usual, more = self.goal_planner.order(paths + further)
+        for numbers in ([k for k in usual if k <= paths], [k for k in usual if k > paths]):
+            if self.best is None or (self.best[0].duration > SLOW * self.bound and not self.late()):
+                self._finish_all(self._candidates(self._partial_solves(numbers)))
         if more and self.best is None and not self.late() and not self.goal_planner.is_reorientable():
             return None
         for tried, number in enumerate(more):
@@ -87,7 +92,8 @@ class Search:
             )
             candidate = self.goal_planner.candidate(partial_solve) if converge_now else None
             if candidate is not None and (
-                self._fast(candidate) or (tried == 0 and not self.goal_planner.may_have_faster_path(candidate))
+                self._fast(candidate)
+                or (tried == 0 and not self._slow(candidate) and not self.goal_planner.may_have_faster_path(candidate))
             ):
                 self._finish(candidate)
                 continue
@@ -138,9 +144,16 @@ class Search:
         """Returns whether a motion is nearly as fast as the lower bound."""
         return solve.duration <= ENOUGH * self.bound
 
+    def _slow(self, solve: Candidate | Trajectory) -> bool:
+        """Returns whether a motion is much slower than the lower bound without a hold that might be the reason."""
+        return not self.goal_planner.held and solve.duration > SLOW * self.bound
+
     def _enough(self) -> bool:
         """Returns whether the best motion is nearly as fast as the lower bound, or no other path might be faster."""
-        return self.best is not None and (self.best[0].duration <= ENOUGH * self.bound or not self.goal_planner.obstacles_bind)
+        if self.best is None:
+            return False
+        fastest = self.best[0]
+        return fastest.duration <= ENOUGH * self.bound or not (self.goal_planner.obstacles_bind or self._slow(fastest))
 
     def _fruitless(self, tried: int, number: int, partial_solves: list[PartialSolve]) -> bool:
         """Returns whether an attempt is skipped.

@@ -1,6 +1,6 @@
 """Accelerations of two trajectories of one problem, in shares of their limits, side by side as SVG (docs/smoothness.svg).
 
-    python tests/support/smoothness_plot.py PROBLEM BEFORE.npz AFTER.npz OUT.svg
+python tests/support/smoothness_plot.py PROBLEM BEFORE.npz AFTER.npz OUT.svg
 """
 
 from __future__ import annotations
