@@ -29,9 +29,11 @@ same-answer: $(VENV)/ready
 riding: $(VENV)/ready
 	$(BIN)/python tests/support/riding.py --out riding.jsonl
 
-# How far plans are above the best of many runs, on 40 hard problems: MBM=folder of MotionBenchMaker problems (resumes; ten minutes).
+# How far plans are above the best of many runs: the shipped problems with four ends each (resumes; an hour and a half), and 40 hard
+# problems where MBM=folder of MotionBenchMaker problems (resumes; ten minutes).
 basins: $(VENV)/ready
-	$(BIN)/python tests/support/basins.py $(MBM) --out basins
+	$(BIN)/python tests/support/basins.py --out basins-held
+	$(if $(MBM),$(BIN)/python tests/support/basins.py $(MBM) --out basins)
 
 # Whether a change of the code changed any plan: BEFORE=file of an earlier `make same-bytes` to compare with.
 same-bytes: $(VENV)/ready

@@ -1,6 +1,11 @@
-"""The right basin: how far plans are above the best of many varied runs, on the MotionBenchMaker problems that were hardest.
+"""The right basin: how far plans are above the best of many varied runs, for the MotionBenchMaker problems that were hardest, and
+for the shipped problems.
 
-    python tests/support/basins.py DIR [--choose 40] [--jobs 2] [--out basins]
+    python tests/support/basins.py [DIR] [--choose 40] [--problems NAME…] [--jobs 2] [--out basins]
+
+Without DIR: the shipped problems with their own ends and with `ENDS` jittered ones, whose tools are displaced by up to `SHIFT` along
+each axis and turned by up to `TURN` about each, at start and goal, drawn until they are free.  They are planned as usual from
+`SEEDS` seeds, from further ones, and with more path searches: `HELD` are twelve runs for each end.
 
 DIR holds files of `fastmove.mbm/1`.  The problems are those of `hard_problems.txt`, frozen: `--choose` makes that list anew, of
 the largest ratios of duration to lower bound.  Every problem is planned as usual, and with `PATHS` path searches, from every
@@ -18,10 +23,15 @@ from pathlib import Path
 import numpy as np
 
 import fastmove as fm
+from fastmove.bench.motionbenchmaker import BenchProblem
 from fastmove.bench.runner import Job, read_set, run
+from fastmove.planner.relaxation import frees
+from fastmove.problem.goal import State
+from fastmove.search.ik import GoalIk
 
 LIST = Path(__file__).with_name("hard_problems.txt")
 SEEDS, PATHS = 3, 8
+ENDS, SHIFT, TURN, DRAWS = 3, 5e-3, np.radians(3.0), 500
 
 
 def planned(problem: fm.TransferProblem, seed: int, paths: int | None) -> fm.Solution:
@@ -30,9 +40,47 @@ def planned(problem: fm.TransferProblem, seed: int, paths: int | None) -> fm.Sol
 
 USUAL = [f"seed {seed}" for seed in range(SEEDS)]
 VARIED = [f"seed {seed}, {PATHS} paths" for seed in range(SEEDS)]
+HELD = [*(f"seed {seed}" for seed in range(3 * SEEDS)), *VARIED]
+for k in range(3 * SEEDS):
+    fm.registries.planners.add(f"seed {k}", partial(planned, seed=k, paths=None))
 for k in range(SEEDS):
-    fm.registries.planners.add(USUAL[k], partial(planned, seed=k, paths=None))
     fm.registries.planners.add(VARIED[k], partial(planned, seed=k, paths=PATHS))
+
+
+def displaced(problem: fm.TransferProblem, q: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A configuration near q whose tool is displaced and turned at random."""
+    twist = np.concatenate([rng.uniform(-SHIFT, SHIFT, 3), rng.uniform(-TURN, TURN, 3)])
+    limits = problem.limit_set
+    return np.clip(q + np.linalg.pinv(GoalIk(problem).frame(q)[1]) @ twist, limits.position_min, limits.position_max)
+
+
+def jittered(problem: fm.TransferProblem, number: int) -> fm.TransferProblem:
+    """The problem with other ends, each drawn until it is free; the same for the same number, its own for 0."""
+    if number == 0:
+        return problem
+    rng = np.random.default_rng([7, number])
+    start, goal = np.array(problem.start.q), np.array(problem.goal.configurations[0])
+    for _ in range(DRAWS):
+        moved = problem.with_(start=State.rest(displaced(problem, start, rng)), goal=fm.Goal(goal[None]))
+        if frees(moved):
+            break
+    else:
+        moved = problem  # It stands in a place without any room: its goal alone is moved.
+    for _ in range(DRAWS):
+        other = moved.with_(goal=fm.Goal(displaced(problem, goal, rng)[None]))
+        if frees(other):
+            return other
+    return moved
+
+
+def shipped(names: list[str]) -> list[BenchProblem]:
+    """The shipped problems with their own ends and jittered ones."""
+    problems = [fm.load_problem(fm.problems_folder() / f"{name}.toml") for name in names]
+    return [
+        BenchProblem(f"{name}, ends {number}", "shipped", jittered(problem, number))
+        for name, problem in zip(names, problems, strict=True)
+        for number in range(ENDS + 1)
+    ]
 
 
 def table(rows: list[dict]) -> str:
@@ -55,11 +103,17 @@ def table(rows: list[dict]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, metavar="DIR")
+    parser.add_argument("folder", type=Path, metavar="DIR", nargs="?")
+    every = sorted(p.stem for p in fm.problems_folder().glob("*.toml") if p.stem != "items")
+    parser.add_argument("--problems", nargs="+", default=every)
     parser.add_argument("--choose", type=int, metavar="N")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--out", type=Path, default=Path("basins"))
     options = parser.parse_args()
+    if options.folder is None:
+        jobs = [Job(entry, planner) for entry in shipped(options.problems) for planner in HELD]
+        print(table(run(jobs, options.out, options.jobs, resume=True)))
+        return 0
     entries = {entry.id: entry for file in sorted(options.folder.glob("*.json")) for entry in read_set(file)}
     names, planners = (entries, USUAL[:1]) if options.choose else (LIST.read_text().split(), USUAL + VARIED)
     jobs = [Job(entries[name], planner) for name in names for planner in planners]
