@@ -1,11 +1,10 @@
-"""The right basin: how far plans are above the best of many varied runs, for the MotionBenchMaker problems that were hardest, and
-for the shipped problems.
+"""The right basin: how far plans are above the best of many varied runs, of hard MotionBenchMaker problems or the shipped ones.
 
     python tests/support/basins.py [DIR] [--choose 40] [--problems NAME…] [--jobs 2] [--out basins]
 
-Without DIR: the shipped problems with their own ends and with `ENDS` jittered ones, whose tools are displaced by up to `SHIFT` along
-each axis and turned by up to `TURN` about each, at start and goal, drawn until they are free.  They are planned as usual from
-`SEEDS` seeds, from further ones, and with more path searches: `HELD` are twelve runs for each end.
+Without DIR: the shipped problems with their own ends and with `ENDS` jittered ones, start and goal displaced by up to `SHIFT` along
+each axis and turned by up to `TURN` about each, drawn until they are free.  They are planned as usual from `SEEDS` seeds, from
+further ones, and with more path searches: `HELD` are twelve runs for each end.
 
 DIR holds files of `fastmove.mbm/1`.  The problems are those of `hard_problems.txt`, frozen: `--choose` makes that list anew, of
 the largest ratios of duration to lower bound.  Every problem is planned as usual, and with `PATHS` path searches, from every

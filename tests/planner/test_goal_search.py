@@ -1,0 +1,101 @@
+"""Which attempts at a goal are made, converged and finished, with a planner that only counts."""
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+from fastmove.planner.goal_search import PATHS, PATHS_HELD, SLOW_PATHS, Search
+from fastmove.planner.options import Options
+
+BOUND = 1.0
+
+
+@dataclass
+class Counting:
+    """A goal planner whose attempts end at given durations.
+
+    Attributes:
+        held: Whether a hold has to last.
+        candidates: Duration of the candidate of each attempt; None where it fails.
+        finished_at: Duration to which a candidate of this duration is finished; default its own.
+        places: Place of an attempt's motion: those at one place are the same motion.
+    """
+
+    held: bool
+    candidates: dict[int, float | None]
+    finished_at: dict[float, float] = field(default_factory=dict)
+    places: dict[int, int] = field(default_factory=dict)
+    exhausted: bool = False
+    obstacles_bind: bool = True
+    tried: list[int] = field(default_factory=list)
+    done: list[float] = field(default_factory=list)
+
+    def order(self, paths: int) -> tuple[list[int], list[int]]:
+        return list(range(paths + 1)), list(range(paths + 1, paths + 5))
+
+    def partial_solve(self, number: int, rival: float) -> SimpleNamespace | None:
+        self.tried.append(number)
+        if number not in self.candidates:
+            self.exhausted = True
+            return None
+        duration = self.candidates[number]
+        merit = 9.0 if duration is None else duration
+        return SimpleNamespace(number=number, merit=merit, duration=merit, clear=False, sqp_run=SimpleNamespace(finished=False))
+
+    def candidate(self, partial_solve: SimpleNamespace) -> SimpleNamespace | None:
+        number = partial_solve.number
+        if self.candidates[number] is None:
+            return None
+        place = self.places.get(number, number)
+        same = lambda other: other.place == place  # noqa: E731
+        return SimpleNamespace(number=number, duration=self.candidates[number], place=place, same=same)
+
+    def finer_candidate(self, partial_solve: SimpleNamespace) -> None:
+        return None
+
+    def may_have_faster_path(self, candidate: SimpleNamespace) -> bool:
+        return True
+
+    def limited_by_static_hold(self, candidate: SimpleNamespace) -> bool:
+        return False
+
+    def is_reorientable(self) -> bool:
+        return True
+
+    def finished(self, candidate: SimpleNamespace) -> tuple[SimpleNamespace, SimpleNamespace]:
+        self.done.append(candidate.duration)
+        duration = self.finished_at.get(candidate.duration, candidate.duration)
+        return SimpleNamespace(duration=duration), SimpleNamespace(ok=True)
+
+
+def found(planner: Counting) -> float:
+    motion = Search(planner, BOUND, Options(), lambda: False).run()  # type: ignore[arg-type]
+    assert motion is not None
+    return motion[0].duration
+
+
+def test_attempts_end_once_the_best_was_found_twice() -> None:
+    planner = Counting(True, dict.fromkeys(range(9), 2.0) | {0: 3.0, 2: 1.5, 4: 1.5}, places={2: 2, 4: 2})
+    assert found(planner) == 1.5 and planner.tried == [0, 1, 2, 3, 4] and planner.done == [1.5]
+
+
+def test_a_duration_found_twice_by_different_motions_is_not_the_same() -> None:
+    planner = Counting(True, dict.fromkeys(range(9), 2.0))
+    assert found(planner) == 2.0 and planner.tried == list(range(PATHS_HELD + 1)) and len(planner.done) == 2
+
+
+def test_a_rival_is_finished_too_and_the_faster_one_kept() -> None:
+    planner = Counting(True, dict.fromkeys(range(9), 3.0) | {1: 1.50, 2: 1.52, 3: 1.60}, {1.50: 1.45, 1.52: 1.40})
+    assert found(planner) == 1.40 and planner.done == [1.50, 1.52]
+
+
+def test_a_slow_free_motion_is_searched_for_further() -> None:
+    """Beyond 1.05 of the bound: one of the further paths is faster; below it they are not asked for."""
+    slow = Counting(False, dict.fromkeys(range(PATHS + 1), 1.3) | dict.fromkeys(range(PATHS + 1, 20), 1.1))
+    assert found(slow) == 1.1 and slow.tried == list(range(PATHS + SLOW_PATHS + 1))
+    fast = Counting(False, dict.fromkeys(range(20), 1.04))
+    assert found(fast) == 1.04 and fast.tried == list(range(PATHS + 1))
+
+
+def test_a_search_in_vain_is_followed_by_a_longer_one() -> None:
+    planner = Counting(True, {0: None, PATHS_HELD + 2: 1.7})
+    assert found(planner) == 1.7 and planner.tried == [0, 1, PATHS_HELD + 1, PATHS_HELD + 2]
