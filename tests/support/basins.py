@@ -2,7 +2,7 @@
 
     python tests/support/basins.py [DIR] [--choose 40] [--problems NAME…] [--jobs 2] [--out basins]
 
-Without DIR: the shipped problems with their own ends and with `ENDS` jittered ones, start and goal displaced by up to `SHIFT` along
+Without DIR: the shipped problems with their own ends and `ENDS` jittered ones, start and goal displaced by up to `SHIFT` along
 each axis and turned by up to `TURN` about each, drawn until they are free.  They are planned as usual from `SEEDS` seeds, from
 further ones, and with more path searches: `HELD` are twelve runs for each end.
 
