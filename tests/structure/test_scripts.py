@@ -4,6 +4,8 @@ import basins
 import numpy as np
 import robust
 
+from fastmove.planner.relaxation import frees
+
 
 def test_robust_plans_judges_and_tabulates_one_perturbed_and_one_shifted_problem() -> None:
     job = {"problem": "light_bulb", "start": 1, "seed": 0, "size": [1e-9, 1e-5], "processor": robust.HERE, "shift": 1}
@@ -54,3 +56,15 @@ def test_basins_tells_usual_plans_from_the_best_of_all_runs() -> None:
     assert "2 usual plans: mean 5.00%, worst 10.00% above the best of all runs; 2.00 s" in basins.table(rows)
     assert "worst inf%" in basins.table([*rows, rows[3] | {"planner": basins.USUAL[2]}])
     assert len(set(basins.LIST.read_text().split())) == 40
+
+
+def test_jittered_ends_are_free_near_and_the_same_again() -> None:
+    (jar,) = [entry.problem for entry in basins.shipped(["heavy_jar"])[:1]]
+    one, again, two = (basins.jittered(jar, number) for number in (1, 1, 2))
+    assert frees(one) and np.array_equal(one.start.q, again.start.q) and not np.array_equal(one.start.q, two.start.q)
+    for problem in (one, two):
+        goal = problem.goal.configurations[0]
+        assert (
+            1e-4 < np.abs(problem.start.q - jar.start.q).max() < 0.2
+            and 1e-4 < np.abs(goal - jar.goal.configurations[0]).max() < 0.2
+        )
