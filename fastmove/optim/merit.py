@@ -137,12 +137,8 @@ class SqpProblem:
         """(C,) padding of each pair [m]."""
         return self.padding * contacts.padding_scale
 
-    def violations_between_samples(self, point: Iterate, gap: float = 0.0) -> Array:
+    def violations_between_samples(self, point: Iterate) -> Array:
         """Find where a motion violates its clearance between the samples: a thin wall fits between two of them.
-
-        Args:
-            point: The motion.
-            gap: Least violation that is looked for, where larger than that of the problem [m].
 
         Returns:
             (K,) places s in [0, 1], the worst one of each run of violations.
@@ -153,7 +149,7 @@ class SqpProblem:
         q = transcription.basis.design_matrix(s) @ transcription.points(point.free, point.duration)
         violation = self.collision.query(q, self.ends, 0.0, time=s * point.duration).violation(len(s))
         inner = np.concatenate([[0.0], violation, [0.0]])
-        return np.asarray(s[(violation > max(gap, self.gap)) & (violation >= inner[:-2]) & (violation > inner[2:])])
+        return np.asarray(s[(violation > self.gap) & (violation >= inner[:-2]) & (violation > inner[2:])])
 
     def proven(self, point: Iterate) -> bool:
         """Whether a motion is feasible, clear with half the padding to spare, and as fast as the lower bound.

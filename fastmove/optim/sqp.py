@@ -21,7 +21,6 @@ LEAST_GAIN = 0.1  # Share of the duration that a step must take off for the next
 INNER_STEP = 0.9  # Share of the trust region below which a step counts as not held back by it.
 EDGE = 0.5  # Share of the trust region that a good step must use for the region to grow.
 LOOKS = 3  # Maximum number of times that a motion converges, samples being added in between.
-WIDE = 1e-3  # Violation between samples that is looked for after every step; smaller ones are when a motion has converged [m].
 NEARLY_CLEAR = 0.02  # Clearance violation at the samples up to which a motion is looked at between them after every step [m].
 LOOKED_RADIUS = 0.05  # Minimum trust-region radius after samples were added [rad].
 
@@ -83,7 +82,7 @@ class SqpRun:
             self._once()
             nearly = self.point.clearance_violation < NEARLY_CLEAR
             if looking and nearly and self.point is not point and not self.finished:
-                self.add_violated_samples(WIDE)
+                self.add_violated_samples()
         return self.point
 
     def converge(self) -> Iterate:
@@ -95,16 +94,12 @@ class SqpRun:
                 break
         return self.point
 
-    def add_violated_samples(self, gap: float = 0.0) -> bool:
-        """Add samples where clearance is violated between samples; return whether there were any.
-
-        Args:
-            gap: Least violation that is looked for, where larger than that of the problem [m].
-        """
+    def add_violated_samples(self) -> bool:
+        """Add samples where clearance is violated between samples; return whether there were any."""
         if self._seen is self.point:
             return False
-        self._seen = self.point if gap == 0.0 else None
-        added = self.optimiser.violations_between_samples(self.point, gap)
+        self._seen = self.point
+        added = self.optimiser.violations_between_samples(self.point)
         if len(added) == 0:
             return False
         self.optimiser = replace(self.optimiser, samples=self.optimiser.samples.added(np.zeros(0), added))
