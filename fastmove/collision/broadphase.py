@@ -44,6 +44,6 @@ class Broadphase:
         return not pin.computeCollisions(self.model, self.data, self.manager, np.ascontiguousarray(q), True)
 
     def distance(self, joint: int, point: Array, place: Array) -> float:
-        """Distance [m] of a point (3,) of a joint from a place (3,) in the world, where it was asked for last."""
+        """Distance [m] of a point (3,) of a joint from a place (3,) in the world, at the configuration last given to `free`."""
         way = self.data.oMi[joint].act(point) - place
         return float(np.sqrt(way @ way))

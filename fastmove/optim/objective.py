@@ -47,6 +47,7 @@ class Roughness:
         mass = np.diag(np.append(width, 0.0) + np.append(0.0, width)) / 3
         mass += (np.diag(width, 1) + np.diag(width, -1)) / 6
         self.form = second.T @ mass @ second
+        self._free = sparse.csc_matrix(self.form[3:-3, 3:-3])
         self.weight = 1.0 / (len(acceleration) * np.asarray(acceleration) ** 2)
 
     def value(self, points: Array, duration: float) -> float:
@@ -59,5 +60,4 @@ class Roughness:
 
     def hessian(self, duration: float) -> sparse.csc_matrix:
         """Second derivative (n_free n, n_free n) [1/rad²] of J with respect to the free control points."""
-        free = sparse.csc_matrix(self.form[3:-3, 3:-3])
-        return sparse.kron(free, sparse.diags(2 * self.weight / duration**4), format="csc")
+        return sparse.kron(self._free, sparse.diags(2 * self.weight / duration**4), format="csc")

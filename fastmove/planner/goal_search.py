@@ -70,8 +70,8 @@ class Search:
     def _partial_solves(self, numbers: list[int]) -> list[PartialSolve]:
         """Returns the partial solves that are worth continuing.
 
-        An attempt is finished at once instead where it is as fast as any can be, or is the first one and unobstructed.  With a
-        held item no further one is made once the best motion was found twice.
+        An attempt is finished at once instead where it is as fast as any can be, or is the first one and unobstructed.  No
+        further one is made once the best motion was found twice.
 
         Args:
             numbers: Numbers of the attempts, in order.

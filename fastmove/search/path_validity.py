@@ -45,7 +45,7 @@ class StateValidityChecker:
         return (self.broadphase.free(q) or self._touching(q)) and self._in_corridors(q) and self._holdable(q) and self._stated(q)
 
     def _in_corridors(self, q: Array) -> bool:
-        """Returns whether q satisfies every corridor; q was asked of the broadphase last."""
+        """Returns whether q satisfies every corridor; q was given to the broadphase last."""
         beyond = (
             self.broadphase.distance(lane.joint, lane.point, lane.origin) > lane.corridor.length + ROUNDING
             for lane in self.ends.corridors
@@ -60,7 +60,7 @@ class StateValidityChecker:
     def _touching(self, q: Array) -> bool:
         """Returns whether q keeps the distances of allowed contacts, which grow over the first `FADE_DISTANCE` from an end.
 
-        q was asked of the broadphase last.  Where the first point of every item is further away, the furthest one is.
+        q was given to the broadphase last.  Where the first point of every item is further away, the furthest one is.
         """
         distance = self.broadphase.distance
         if all(distance(fade.joint, fade.points[0], fade.origin[0]) > FADE_DISTANCE for fade in self.ends.fades):
