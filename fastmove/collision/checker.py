@@ -146,7 +146,8 @@ class Collision:
         Returns:
             For each pair its margin [m] and the names of the two, worst first.
         """
-        contacts = self.query(q[None], ends, 0.0, time=None if time is None else np.array([time]))
+        # An allowed contact has no margin at its own end: whether it comes out as below 0 would be a matter of rounding.
+        contacts = self.query(q[None], ends, CONTACT_DEPTH, time=None if time is None else np.array([time]))
         rows = []
         for k, margin, distance in zip(contacts.pair, contacts.margin, contacts.distance, strict=True):
             allowed = any(int(k) in fade.pairs for fade in ends.fades)

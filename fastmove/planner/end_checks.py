@@ -15,6 +15,7 @@ from fastmove.errors import GraspInvalid, InputError, StartInCollision
 from fastmove.multibody.assembly import HAND_OVERLAP, Assembly, hand_overlaps
 from fastmove.multibody.open_hand import OpenHandCheck
 from fastmove.problem.grasp import HeldItem
+from fastmove.problem.scene import CONTACT_DEPTH, ITEM
 from fastmove.problem.transfer import TransferProblem
 from fastmove.solution.solution import Status
 
@@ -48,7 +49,7 @@ class EndChecks:
         contacts = self.collision.margins_at(q, ends, 0.0)
         if contacts:
             margin, one, other = contacts[0]
-            raise StartInCollision("start.q", self._contact_sentence(margin, one, other))
+            raise StartInCollision("start.q", self._contact_sentence(margin, one, other, "start"))
         tight = self._open_hand(q, 0.0) if self.problem.start.at_rest else ""
         if tight:
             raise StartInCollision("start.q", tight)
@@ -91,10 +92,8 @@ class EndChecks:
         contacts = self.collision.margins_at(q, ends)
         if contacts:
             margin, one, second = contacts[0]
-            away = -margin * 1e3
-            return Status.GOAL_UNREACHABLE, (
-                f"at the {end} {self._contact_sentence(margin, one, second)}; {away:.1f} mm more would free it"
-            )
+            sentence = self._contact_sentence(margin, one, second, end)
+            return Status.GOAL_UNREACHABLE, f"at the {end} {sentence}; {-margin * 1e3:.2f} mm more would free it"
         tight = self._open_hand(q) if end == "start" or self.problem.goal.opens_hand else ""
         if tight:
             return Status.GOAL_UNREACHABLE, f"at the {end} {tight}"
@@ -190,10 +189,16 @@ class EndChecks:
             f"({where}); allowed: at least {problem.clearance * 1e3:g} mm, or a smaller release_opening"
         )
 
-    def _contact_sentence(self, margin: float, one: str, other: str) -> str:
-        """Returns a sentence about two bodies that are too near, from their margin of clearance [m]."""
+    def _contact_sentence(self, margin: float, one: str, other: str, end: str) -> str:
+        """Returns a sentence about two bodies that are too near at an end, from their margin of clearance [m]."""
+        contacts = self.problem.scene.allowed_contacts
+        if one == ITEM and any(contact.obstacle == other and contact.applies(end) for contact in contacts):
+            return (
+                f"{one} overlaps {other} by {(CONTACT_DEPTH - margin) * 1e3:.2f} mm; "
+                f"an allowed contact may overlap by at most {CONTACT_DEPTH * 1e3:g} mm, since deeper it slips in the hand"
+            )
         distance = (margin + self.problem.clearance) * 1e3
         return (
             f"{one} and {other} are {distance:.1f} mm apart; allowed: at least {self.problem.clearance * 1e3:g} mm, "
-            "or an [[allowed_contacts]] entry that overlaps by at most 0.5 mm"
+            f"or an [[allowed_contacts]] entry that overlaps by at most {CONTACT_DEPTH * 1e3:g} mm"
         )

@@ -5,7 +5,7 @@
 
 One line of JSON for every plan, written whole; a run that was interrupted goes on.  Start 0 is not perturbed; with two sizes the
 perturbations lie between them, evenly in their logarithm.  Shifted goals have the hand `SHIFT` away, in a random
-direction, from the unperturbed start.  Other processors plan from the unperturbed start alone.
+direction that does not go down, from the unperturbed start.  Other processors plan from the unperturbed start alone.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ def shifted(problem: Any, shift: int) -> Any:
 
     q, limits = np.array(problem.goal.configurations[0]), problem.limit_set
     direction = np.random.default_rng([6, shift]).normal(size=3)
+    direction[2] = abs(direction[2])  # pressed into its support the item would be refused
     way = np.concatenate([SHIFT * direction / np.linalg.norm(direction), np.zeros(3)])
     moved = np.clip(q + np.linalg.pinv(GoalIk(problem).frame(q)[1]) @ way, limits.position_min, limits.position_max)
     return problem.with_(goal=Goal(moved[None]))
