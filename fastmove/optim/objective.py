@@ -20,7 +20,6 @@ Acceleration rather than jerk: currents and forces go with it, and it is what sh
 from __future__ import annotations
 
 import numpy as np
-from scipy import sparse
 
 from fastmove.arrays import Array
 from fastmove.trajectory.bspline import SplineBasis
@@ -47,7 +46,6 @@ class Roughness:
         mass = np.diag(np.append(width, 0.0) + np.append(0.0, width)) / 3
         mass += (np.diag(width, 1) + np.diag(width, -1)) / 6
         self.form = second.T @ mass @ second
-        self._free = sparse.csc_matrix(self.form[3:-3, 3:-3])
         self.weight = 1.0 / (len(acceleration) * np.asarray(acceleration) ** 2)
 
     def value(self, points: Array, duration: float) -> float:
@@ -58,6 +56,10 @@ class Roughness:
         """Derivative (size, n) [1/rad] of J with respect to control points (size, n) [rad]."""
         return np.asarray(2 * self.form @ points * self.weight / duration**4)
 
-    def hessian(self, duration: float) -> sparse.csc_matrix:
-        """Second derivative (n_free n, n_free n) [1/rad²] of J with respect to the free control points."""
-        return sparse.kron(self._free, sparse.diags(2 * self.weight / duration**4), format="csc")
+    def band(self, duration: float) -> Array:
+        """Second derivative [1/rad²] of J with respect to a control point and the free ones k after it (size, k = 0 … 3, n)."""
+        size = len(self.form)
+        band = np.zeros((size, 4))
+        for k in range(4):
+            band[3 : size - 3 - k, k] = np.diagonal(self.form, k)[3 : size - 3 - k]
+        return np.asarray(band[:, :, None] * (2 * self.weight / duration**4))

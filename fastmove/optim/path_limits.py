@@ -89,37 +89,25 @@ class PathLimits:
         """(N, K) whether a slower motion helps."""
         return ~self.path.at_rest_only & (values.still <= STATIC_MAX)
 
-    def in_motion(self, values: PathValues, matrices: list[Array], duration: float) -> tuple[Array, Array, Array]:
+    def in_motion(self, values: PathValues) -> tuple[Array, Array, Array, Array, Array, Array]:
         """Linearise the rows in motion, as shares of what may be used.
 
-        Args:
-            values: Values of the motion.
-            matrices: Basis matrices (N, size) at the samples, by order of derivative.
-            duration: Duration [s].
-
         Returns:
-            Values (R,), slopes (R, size, n) in all control points [1/rad], and slopes (R,) in ξ.
+            The sample (R,) of each row, its value (R,), slopes (R, n) in configuration, velocity and acceleration, and slopes (R,)
+            in ξ where the control points stay.
         """
         k, row = np.nonzero(self._moving(values))
         dq, dv, da = (slope[k, row] / self.inside for slope in self.path.slopes(values.q, values.v, values.a))
         value = self.path.uses(values.q, values.v, values.a)[k, row] / self.inside
-        slope = sum(
-            d[:, None, :] * (b[k] / duration**p)[:, :, None] for p, (d, b) in enumerate(zip((dq, dv, da), matrices, strict=False))
-        )
         slower = -(dv * values.v[k]).sum(axis=1) - 2 * (da * values.a[k]).sum(axis=1)
-        return value, np.asarray(slope), slower + POWER * value
+        return k, value, dq, dv, da, slower + POWER * value
 
-    def at_rest(self, values: PathValues, design_matrix: Array) -> tuple[Array, Array, Array, Array]:
+    def at_rest(self, values: PathValues) -> tuple[Array, Array, Array]:
         """Linearise the rows at rest, as shares of their targets.
 
-        Args:
-            values: Values of the motion.
-            design_matrix: (N, size) basis matrix at the samples.
-
         Returns:
-            Values (R,), slopes (R, size, n) in all control points [1/rad], slopes (R,) in ξ, and the sample (R,) of each row.
+            The sample (R,) of each row, its value (R,), and slopes (R, n) in the configuration [1/rad].
         """
         k, row = np.nonzero(np.broadcast_to(self.path.anywhere, values.still.shape))
         target = self.target[row]
-        slope = (self.path.slopes_at_rest(values.q)[k, row] / target[:, None])[:, None, :] * design_matrix[k][:, :, None]
-        return values.still[k, row] / target, slope, np.zeros(len(k)), k
+        return k, values.still[k, row] / target, self.path.slopes_at_rest(values.q)[k, row] / target[:, None]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -10,6 +13,40 @@ from fastmove.arrays import Array
 from fastmove.trajectory.bspline import SplineBasis
 
 NEAR_LIMIT_SAMPLES = 24  # Number of velocity samples inside the first span where the start is near a velocity limit.
+
+
+@dataclass(frozen=True)
+class SpanRows:
+    """Rows of basis matrices, each by the four control points of its span.
+
+    Attributes:
+        span: (N,) index of the first of the four control points.
+        values: (N, 4) coefficients for each matrix, by order of derivative where there are several.
+        free: (4,) or (N, 4) whether each of the control points is free, as 0 or 1.
+    """
+
+    span: Array
+    values: tuple[Array, ...]
+    free: Array
+
+    @staticmethod
+    def of(*matrices: Array) -> SpanRows:
+        """Of basis matrices (N, size) at the same places."""
+        size = matrices[0].shape[1]
+        filled = np.logical_or.reduce([matrix != 0 for matrix in matrices])
+        span = np.minimum(filled.argmax(axis=1), size - 4)
+        at = span[:, None] + np.arange(4)
+        rows = np.arange(len(span))[:, None]
+        assert int(filled.sum()) == int(filled[rows, at].sum()), "a row is wider than its span"
+        return SpanRows(span, tuple(matrix[rows, at] for matrix in matrices), ((at >= 3) & (at < size - 3)).astype(float))
+
+    def chosen(self, which: Array) -> SpanRows:
+        """Some of the rows."""
+        return SpanRows(self.span[which], tuple(value[which] for value in self.values), self.free[which])
+
+    def moved(self, slope: Array, order: int = 0) -> Array:
+        """(N, n) products of one matrix with (size, n) values of all control points."""
+        return np.asarray(np.einsum("kc,kci->ki", self.values[order], slope[self.span[:, None] + np.arange(4)]))
 
 
 class ConstraintGrid:
@@ -49,6 +86,26 @@ class ConstraintGrid:
             sides = ((beta[:-1], "right"), (beta[1:], "left"), (rate, "right"))
             self.b_rate = [np.concatenate([basis.design_matrix(s, k, side) for s, side in sides]) for k in range(4)]
 
+    @cached_property
+    def efforts(self) -> SpanRows:
+        """`b_effort` by spans."""
+        return SpanRows.of(*self.b_effort)
+
+    @cached_property
+    def rates(self) -> SpanRows:
+        """`b_rate` by spans."""
+        return SpanRows.of(*self.b_rate)
+
+    @cached_property
+    def limits(self) -> tuple[SpanRows, SpanRows, SpanRows, SpanRows]:
+        """`hull0`, `hull1`, `b2_break` and `b3_span` by spans."""
+        return SpanRows.of(self.hull0), SpanRows.of(self.hull1), SpanRows.of(self.b2_break), SpanRows.of(self.b3_span)
+
+    @cached_property
+    def distances(self) -> SpanRows:
+        """`b_clearance` by spans."""
+        return SpanRows.of(self.b_clearance)
+
     def _see(self, clearance: Array) -> None:
         """Set the samples of distances."""
         self.clearance, self.b_clearance = clearance, self.basis.design_matrix(clearance, 0)
@@ -81,7 +138,15 @@ class ConstraintGrid:
 
     def rate_beside(self, step: float) -> list[Array]:
         """Basis matrices of order 0 to 2 at the rate samples, each moved by `step` in s along its own polynomial piece."""
-        b = self.b_rate
+        return self._beside(self.b_rate, step)
+
+    def rates_beside(self, step: float) -> SpanRows:
+        """The same by spans."""
+        return SpanRows(self.rates.span, tuple(self._beside(self.rates.values, step)), self.rates.free)
+
+    @staticmethod
+    def _beside(b: Sequence[Array], step: float) -> list[Array]:
+        """Matrices of order 0 to 2 from those of order 0 to 3, moved by `step`."""
         return [
             b[0] + step * b[1] + step**2 / 2 * b[2] + step**3 / 6 * b[3],
             b[1] + step * b[2] + step**2 / 2 * b[3],
@@ -98,6 +163,7 @@ class ConstraintGrid:
         join = lambda a, b: np.unique(np.concatenate([a, b]))  # noqa: E731
         if len(effort) == 0:
             copied = copy(self)
+            copied.__dict__.pop("distances", None)
             copied._see(join(self.clearance, clearance))
             return copied
         rate = None if self.rate is None else join(self.rate, effort)

@@ -12,28 +12,26 @@ from __future__ import annotations
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.optim.cone_program import Cones
-from fastmove.optim.constraints.rows import LimitRows, StepModel
+from fastmove.optim.constraints.rows import StepModel
 from fastmove.optim.linearization import active_row_fraction
 
 
-def add_clearance(model: StepModel, rows: LimitRows, cones: Cones) -> None:
-    """Add the rows and cones of all nearby pairs.
+def add_clearance(model: StepModel, price: float) -> None:
+    """Add the rows and cones of all nearby pairs, with a slack for every sample that has some.
 
     Args:
         model: The subproblem.
-        rows: Rows to add to.
-        cones: Cones to add to.
+        price: Price of a slack.
     """
     contacts = model.here.contacts
     if len(contacts.sample) == 0:
         return
-    clearance = ClearanceRows(model)
-    rows.add_whole(*clearance.distances())
+    clearance = ClearanceRows(model, price)
+    clearance.distances()
     if contacts.fading is not None:
-        rows.add_whole(*clearance.fading(cones))
+        clearance.fading()
     if contacts.corridor is not None:
-        clearance.corridors(cones)
+        clearance.corridors()
 
 
 class ClearanceRows:
@@ -41,93 +39,84 @@ class ClearanceRows:
 
     Args:
         model: The subproblem.
+        price: Price of a slack.
     """
 
-    def __init__(self, model: StepModel) -> None:
-        self.model, self.transcription, self.samples = model, model.transcription, model.samples
-        self.contacts, self.layout, self.slope = model.here.contacts, model.layout, model.slope
-        self.radius, self.stretch_range, self.duration = model.radius, model.stretch_range, model.here.duration
+    def __init__(self, model: StepModel, price: float) -> None:
+        self.model, self.program = model, model.program
+        self.contacts = model.here.contacts
+        self.near, self.at = np.unique(self.contacts.sample, return_inverse=True)
+        basis = model.samples.distances.chosen(self.near)
+        self.site = self.program.places(basis.span, basis.values[0] * basis.free)
+        self.slack = self.program.own(self.site, price)
+        self.program.positive(self.site, self.slack)
+        self.freedom = np.abs(basis.values[0] * basis.free).sum(axis=1)
+        self.moved = basis.moved(model.slope)  # of the configuration with ξ, through control points that change with T
+        self.later = model.samples.clearance[self.near] * model.here.duration  # what happens at s happens by s T ξ later
         self.likely = active_row_fraction(model.transcription)  # rows that need more than this share of a step are left out
 
-    def distances(self) -> tuple[Array, Array]:
-        """Rows (K, columns) and bounds (K,) of the pairs that a step could make bind.
-
-        Fading contacts and sides of corridors are left out here.
-        """
-        contacts, weight, layout = self.contacts, self.contacts.weight, self.layout
-        block = self._rows(contacts.sample, contacts.gradient * weight[:, None], contacts.rate * weight)
-        allowance = (contacts.margin - self.model.here.paddings) * weight
+    def distances(self) -> None:
+        """Add the rows of the pairs that a step could make bind, but for fading contacts and sides of corridors."""
+        contacts, model, weight = self.contacts, self.model, self.contacts.weight
+        slope, xi = self._rows(contacts.gradient * weight[:, None], contacts.rate * weight, self.at)
+        allowance = (contacts.margin - model.here.paddings) * weight
         for apart in (contacts.fading, contacts.corridor):
             if apart is not None:
                 allowance[apart.row] = np.inf
-        reach = np.abs(block[:, : layout.size]).sum(axis=1) * self.radius
-        reach += np.abs(block[:, layout.xi]) * max(-self.stretch_range[0], self.stretch_range[1])
-        binding = allowance < (self.likely * reach if self.transcription.at_rest else np.inf)
-        return block[binding], allowance[binding]
+        reach = np.abs(slope).sum(axis=1) * self.freedom[self.at] * model.radius
+        reach += np.abs(xi) * max(-model.stretch_range[0], model.stretch_range[1])
+        binding = allowance < (self.likely * reach if model.transcription.at_rest else np.inf)
+        at = self.at[binding]
+        border, own = model.border(xi[binding]), self.slack[at][:, None]
+        self.program.rows(self.site[at], slope[binding], border, allowance[binding], own, -np.ones(own.shape))
 
-    def fading(self, cones: Cones) -> tuple[Array, Array]:
-        """Rows (K, columns) and bounds (K,) of fading contacts.
-
-        Args:
-            cones: Cones to which those of the items' ways L are added.
-        """
-        contacts, fading, layout = self.contacts, self.contacts.fading, self.layout
+    def fading(self) -> None:
+        """Add the rows of fading contacts, and the cones of the items' ways L."""
+        fading, contacts, program = self.contacts.fading, self.contacts, self.program
         assert fading is not None
-        count = len(fading.sample)
-        columns, points = self._touched(layout.ways + np.arange(count)), fading.moved.shape[1]
-        for point in range(points):
-            change = np.zeros((count, 4, layout.size + 2))
-            change[:, 1:, :-1], change[:, 0, -1] = self._turned(fading.sample, fading.jacobian[:, point]), 1.0
-            cones.add(columns, change, np.hstack([np.zeros((count, 1)), fading.moved[:, point]]))
-        weight = contacts.weight[fading.row]
+        at, count = np.searchsorted(self.near, fading.sample), len(fading.sample)
+        ways = program.own(self.site[at], 0.0)
+        first = np.zeros((count, 4, 1))
+        first[:, 0] = 1.0
+        for point in range(fading.moved.shape[1]):
+            lifted, border = self._turned(fading.jacobian[:, point], at)
+            zero = np.zeros((count, 1))
+            lifted, border = np.concatenate([zero[..., None] * lifted[:, :1], lifted], axis=1), np.hstack([zero, border])
+            offset = np.hstack([zero, fading.moved[:, point]])
+            program.cones(self.site[at], lifted, self.model.border(border), offset, ways[:, None], first)
+        weight, at = contacts.weight[fading.row], self.at[fading.row]
         still = contacts.rate[fading.row]  # what may be touched stands still
-        block = self._rows(contacts.sample[fading.row], fading.gradient * weight[:, None], still)
-        block[np.arange(len(block)), layout.ways + fading.site] = weight * fading.steep
-        return block, weight * (contacts.distance[fading.row] - fading.floor)
+        slope, xi = self._rows(fading.gradient * weight[:, None], still, at)
+        own = np.stack([self.slack[at], ways[fading.site]], axis=1)
+        value = np.stack([-np.ones(len(at)), weight * fading.steep], axis=1)
+        bound = weight * (contacts.distance[fading.row] - fading.floor)
+        program.rows(self.site[at], slope, self.model.border(xi), bound, own, value)
 
-    def corridors(self, cones: Cones) -> None:
+    def corridors(self) -> None:
         """Add the cones of the corridors' sides that a step could reach."""
-        contacts, corridor, transcription, layout = self.contacts, self.contacts.corridor, self.transcription, self.layout
+        contacts, corridor, model = self.contacts, self.contacts.corridor, self.model
         assert corridor is not None
-        sample = contacts.sample[corridor.row]
+        at = self.at[corridor.row]
         turned = np.linalg.norm(np.abs(corridor.slope).sum(axis=2), axis=1)
-        reach = 2 * turned * np.abs(self.samples.b_clearance[sample][:, transcription.free]).sum(axis=1) * self.radius
-        near = contacts.margin[corridor.row] < reach if transcription.at_rest else np.ones(len(sample), dtype=bool)
-        sample, weight = sample[near], contacts.weight[corridor.row[near]]
-        change = np.zeros((len(sample), 4, layout.size + 2))
-        change[:, :, :-1] = self._turned(sample, corridor.slope[near]) * weight[:, None, None]
-        change[:, 0, -1] = 1.0
-        cones.add(self._touched(layout.slack_of(sample)), change, corridor.value[near] * weight[:, None])
+        reach = 2 * turned * self.freedom[at] * model.radius
+        near = contacts.margin[corridor.row] < reach if model.transcription.at_rest else np.ones(len(at), dtype=bool)
+        at, weight = at[near], contacts.weight[corridor.row[near]]
+        lifted, border = self._turned(corridor.slope[near] * weight[:, None, None], at)
+        first = np.zeros((len(at), lifted.shape[1], 1))
+        first[:, 0] = 1.0
+        own = self.slack[at][:, None]
+        self.program.cones(self.site[at], lifted, model.border(border), corridor.value[near] * weight[:, None], own, first)
 
-    def _rows(self, sample: Array, slope: Array, rate: Array) -> Array:
-        """Rows (C, columns) −slope·(B D) − rate s T ξ − e of pairs, with the slack e of each one's sample.
-
-        What happens at s happens by δt = s T ξ later.
-
-        Args:
-            sample: (C,) samples of the pairs.
-            slope: (C, n) gradients of their margins.
-            rate: (C,) derivatives of their margins with time.
-        """
-        layout, turned = self.layout, self._turned(sample, slope[:, None])[:, 0]
-        block = np.zeros((len(sample), layout.columns))
-        block[:, : layout.size], block[:, layout.xi] = -turned[:, :-1], -turned[:, -1]
-        block[:, layout.xi] -= rate * self.samples.clearance[sample] * self.duration
-        block[np.arange(len(block)), layout.slack_of(sample)] = -1.0
-        return block
-
-    def _turned(self, sample: Array, slope: Array) -> Array:
-        """Derivatives (K, r, size + 1) with respect to D and ξ of quantities of the configuration.
+    def _rows(self, slope: Array, rate: Array, at: Array) -> tuple[Array, Array]:
+        """Coefficients (C, n) of the configuration and (C,) of ξ in rows −slope·q' − rate s T ξ.
 
         Args:
-            sample: (K,) distance samples.
-            slope: (K, r, n) derivatives with respect to the configuration.
+            slope: (C, n) gradients of margins.
+            rate: (C,) derivatives of margins with time.
+            at: (C,) places of their samples.
         """
-        b = self.samples.b_clearance[sample]
-        free = (b[:, None, self.transcription.free, None] * slope[:, :, None, :]).reshape(*slope.shape[:2], self.layout.size)
-        return np.concatenate([free, np.einsum("kri,ki->kr", slope, b @ self.slope)[..., None]], axis=2)
+        return -slope, -(slope * self.moved[at]).sum(axis=1) - rate * self.later[at]
 
-    def _touched(self, last: Array) -> Array:
-        """Columns (K, size + 2) of D, ξ, and one more (K,)."""
-        every = np.append(np.arange(self.layout.size), self.layout.xi)
-        return np.hstack([np.tile(every, (len(last), 1)), last[:, None]])
+    def _turned(self, slope: Array, at: Array) -> tuple[Array, Array]:
+        """Coefficients (K, r, n) of the configuration, as they are, and (K, r) of ξ, of quantities of the configuration."""
+        return slope, np.einsum("kri,ki->kr", slope, self.moved[at])

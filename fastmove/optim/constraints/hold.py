@@ -19,9 +19,8 @@ import numpy as np
 from fastmove.arrays import Array
 from fastmove.contact.law import ContactModel
 from fastmove.contact.wrench_cone import ConeContact
-from fastmove.optim.cone_program import Cones, SparseRows
 from fastmove.optim.constraints.effort import EffortRows
-from fastmove.optim.constraints.rows import StepModel
+from fastmove.optim.constraints.rows import SIGMA, XI, StepModel
 from fastmove.optim.margins import STATIC_TARGET
 from fastmove.optim.transcription import ROW_MEMBERS
 from fastmove.problem.tolerance import ToleranceModel
@@ -31,7 +30,7 @@ CONE_FROM = 0.35  # Utilisation of the hold above which a sample gets cones.
 
 @dataclass(frozen=True)
 class WrenchSamples:
-    """Contact wrenches of one hold that get cones.
+    """Contact wrenches of one hold that get cones: W = wrench + lift y + xi ξ over the grip force.
 
     Attributes:
         efforts: Efforts that they are among.
@@ -39,9 +38,9 @@ class WrenchSamples:
         k: (N,) indices of their samples among the efforts.
         m: (N,) their members.
         wrench: (N, 6) wrenches over the grip force where the step begins.
-        columns: (N, 6) columns of the variables that are their change.
-        slack: (N, r) columns of ξ and of slacks.
-        slack_scale: (r,) what each of these adds to a limit of 1.
+        site: (N,) sites that they belong to.
+        lift: (N, 6, r) their derivatives with respect to the sites' quantities.
+        xi: (N, 6) their derivatives with respect to ξ.
     """
 
     efforts: EffortRows
@@ -49,34 +48,27 @@ class WrenchSamples:
     k: Array
     m: Array
     wrench: Array
-    columns: Array
-    slack: Array
-    slack_scale: Array
+    site: Array
+    lift: Array
+    xi: Array
 
     def of(self, which: Array) -> WrenchSamples:
         """Only some of the wrenches."""
-        return replace(self, **{key: getattr(self, key)[which] for key in ("k", "m", "wrench", "columns", "slack")})
+        return replace(self, **{key: getattr(self, key)[which] for key in ("k", "m", "wrench", "site", "lift", "xi")})
 
 
 class HoldCones:
     """Cones of the samples, members and holds that can bind in the trust region.
 
-    The change of every such wrench is made a variable of its own, W' = (J D + 2 w_g ξ) / F: a wrench is in up to eight cones of
-    three to five rows each, which are six short ones that way and would be thirty long ones.
+    In motion every such wrench is a site of its own, whose quantities are the six components of its change over the grip force.
 
     Args:
         model: The subproblem.
         efforts: Efforts in motion, and at rest.
-        cones: Cones to add to.
-
-    Attributes:
-        equal: Rows x = 0 that tie W' to D and ξ.
-        columns: Number of variables, with W' and, for every hold that may bind, p and n.
     """
 
-    def __init__(self, model: StepModel, efforts: list[EffortRows], cones: Cones) -> None:
-        self.transcription, self.members, self.layout, self.cones = model.transcription, model.here.members, model.layout, cones
-        self.equal, self.columns = SparseRows(), model.layout.columns
+    def __init__(self, model: StepModel, efforts: list[EffortRows]) -> None:
+        self.model, self.transcription, self.members, self.program = model, model.transcription, model.here.members, model.program
         for e in efforts:
             reach = np.abs(e.free).sum(axis=(3, 4)) * model.radius
             reach += np.abs(e.xi) * max(abs(model.stretch_range[0]), abs(model.stretch_range[1]))
@@ -109,13 +101,13 @@ class HoldCones:
         tolerated = (
             np.zeros_like(scored) if tolerance is None else _worst_members(tolerance.utilisation(e.value[:, :, rows], e.at_rest))
         )
-        sites = self._lifted(e, hold, *np.nonzero(np.logical_or.reduce([scored, tolerated, *shared])))
+        sites = self._placed(e, hold, *np.nonzero(np.logical_or.reduce([scored, tolerated, *shared])))
         if curved is not None:
             self._tangents(sites.of(scored[sites.k, sites.m]), curved, full, force)
         if contact is not None:
             self._score(sites.of(scored[sites.k, sites.m]), contact)
             for near, (a, b) in zip(shared, contact.shares, strict=True):
-                self._limit(sites.of(near[sites.k, sites.m]), a, b, full, self.transcription.hold_max)
+                self._limit(sites.of(near[sites.k, sites.m]), a, b, full, (self.transcription.hold_max * e.power, self.transcription.hold_max))
         if tolerance is not None:
             self._tolerance_cones(sites.of(tolerated[sites.k, sites.m]), tolerance)
 
@@ -130,8 +122,8 @@ class HoldCones:
             return tolerance
         return ToleranceModel(tolerance.tolerance, tolerance.up, tolerance.masses[self.members])
 
-    def _lifted(self, e: EffortRows, hold: int, k: Array, m: Array) -> WrenchSamples:
-        """Make the changes of wrenches over F variables, tied to D and ξ.
+    def _placed(self, e: EffortRows, hold: int, k: Array, m: Array) -> WrenchSamples:
+        """Give wrenches their sites.
 
         Args:
             e: Efforts.
@@ -139,56 +131,71 @@ class HoldCones:
             k: (N,) indices of samples among the efforts.
             m: (N,) members.
         """
-        layout, force, rows = self.layout, self.transcription.loads.forces[hold], self._rows(hold)
-        columns = self._new(len(k), 6)
-        free = e.free[k, m, rows].reshape(len(k), 6, layout.size) / force
-        tie = np.concatenate([free, e.xi[k, m, rows, None] / force, np.broadcast_to(-np.eye(6), (len(k), 6, 6))], axis=2)
-        there = np.broadcast_to(np.append(np.arange(layout.size), layout.xi), (len(k), layout.size + 1))
-        self.equal.add(np.hstack([there, columns]), tie)
-        slack, slack_scale = [np.full(len(k), layout.xi)], [float(e.power)]
-        if e.slack is not None:
-            slack.append(e.slack[k])
-            slack_scale.append(1.0)
-        if layout.violable:
-            slack.append(np.full(len(k), layout.sigma))
-            slack_scale.append(1.0)
-        return WrenchSamples(e, hold, k, m, e.value[k, m, rows] / force, columns, np.stack(slack, axis=1), np.array(slack_scale))
+        force, rows = self.transcription.loads.forces[hold], self._rows(hold)
+        wrench, xi = e.value[k, m, rows] / force, e.xi[k, m, rows] / force
+        if e.slope is not None and e.site is not None:
+            return WrenchSamples(e, hold, k, m, wrench, e.site[k], e.slope[k, m, rows] / force, xi)
+        site = self.program.dense(e.span[k], e.free[k, m, rows].reshape(len(k), 6, 4 * self.transcription.n) / force)
+        return WrenchSamples(e, hold, k, m, wrench, site, np.broadcast_to(np.eye(6), (len(k), 6, 6)), xi)
 
-    def _new(self, count: int, each: int) -> Array:
-        """Columns (count, each) of new variables."""
-        first = self.columns
-        self.columns += count * each
-        return first + np.arange(count * each).reshape(count, each)
+    def _cones(
+        self, sites: WrenchSamples, matrix: Array, offset: Array, growth: tuple[float, float] = (0.0, 0.0), helpers: object = None
+    ) -> None:
+        """Add cones of matrix · W + offset, whose first row grows with ξ and with the slacks.
+
+        Args:
+            sites: The wrenches.
+            matrix: (N, k, 6) or (k, 6) coefficients of W' = W − wrench.
+            offset: (N, k) values where the step begins.
+            growth: What ξ, and every slack, adds to the first row.
+            helpers: Further variables of the sites' own (N, r) and their coefficients (k, r); None if there are none.
+        """
+        count, rows = offset.shape
+        e = sites.efforts
+        border = np.zeros((count, rows, self.program.border))
+        border[..., XI] = (matrix @ sites.xi[:, :, None])[..., 0]
+        border[:, 0, XI] += growth[0]
+        border[:, 0, SIGMA:] += growth[1]
+        own, value = np.zeros((count, 0), dtype=np.int64), np.zeros((count, rows, 0))
+        if helpers is not None:
+            own, some = helpers  # type: ignore[misc]
+            value = np.broadcast_to(some, (count, rows, own.shape[1]))
+        if e.slack is not None and growth[1]:
+            first = np.zeros((count, rows, 1))
+            first[:, 0] = growth[1]
+            own, value = np.hstack([own, e.slack[sites.k][:, None]]), np.concatenate([value, first], axis=2)
+        self.program.cones(sites.site, matrix @ sites.lift, border, offset, own, value)
 
     def _score(self, sites: WrenchSamples, contact: ConeContact) -> None:
         """Add p ≥ ‖C W‖, n ≥ |n·W| and 0.9 (limit + power ξ + h) ≥ ‖(L W, p + n)‖, all divided by F."""
         count = len(sites.k)
-        helpers, normal = self._new(count, 2), contact.normal[None]
+        helpers, normal = np.stack([self.program.own(sites.site, 0.0) for _ in range(2)], axis=1), contact.normal[None]
         for helper, rows in ((helpers[:, :1], contact.couples), (helpers[:, 1:], normal)):
-            matrix = np.block([[np.zeros((1, 6)), np.ones((1, 1))], [rows, np.zeros((len(rows), 1))]])
-            self.cones.add(np.hstack([sites.columns, helper]), matrix, np.hstack([np.zeros((count, 1)), sites.wrench @ rows.T]))
+            head = np.zeros((len(rows) + 1, 1))
+            head[0] = 1.0
+            offset = np.hstack([np.zeros((count, 1)), sites.wrench @ rows.T])
+            self._cones(sites, np.vstack([np.zeros((1, 6)), rows]), offset, helpers=(helper, head))
         lines = len(contact.linear)
-        matrix = np.zeros((lines + 2, 8 + len(sites.slack_scale)))
-        matrix[0, 8:] = self.transcription.hold_max * sites.slack_scale
-        matrix[1:-1, :6], matrix[-1, 6:8] = contact.linear, 1.0
+        last = np.zeros((lines + 2, 2))
+        last[-1] = 1.0
         full = np.full((count, 1), sites.efforts.limit * self.transcription.hold_max)
         offset = np.hstack([full, sites.wrench @ contact.linear.T, np.zeros((count, 1))])
-        self.cones.add(np.hstack([sites.columns, helpers, sites.slack]), matrix, offset)
+        share = self.transcription.hold_max
+        growth = (share * sites.efforts.power, share)
+        self._cones(sites, np.vstack([np.zeros((1, 6)), contact.linear, np.zeros((1, 6))]), offset, growth, (helpers, last))
 
-    def _limit(self, sites: WrenchSamples, a: Array, b: Array, limit: float, share: float | Array) -> None:
-        """Add limit + share · slacks − b·W ≥ ‖A W‖: a pad's share, or what an item tolerates.
+    def _limit(self, sites: WrenchSamples, a: Array, b: Array, limit: float, growth: tuple[float, float]) -> None:
+        """Add limit + growth − b·W ≥ ‖A W‖: a pad's share, or what an item tolerates.
 
         Args:
             sites: The wrenches W.
             a: (k, 6) matrix A.
             b: (6,) vector b.
             limit: Limit.
-            share: Factor on all slacks, or one for each (r,).
+            growth: What ξ, and every slack, adds to it.
         """
-        matrix = np.zeros((len(a) + 1, 6 + len(sites.slack_scale)))
-        matrix[0, :6], matrix[0, 6:], matrix[1:, :6] = -b, share * sites.slack_scale, a
         offset = np.hstack([limit - sites.wrench @ b[:, None], sites.wrench @ a.T])
-        self.cones.add(np.hstack([sites.columns, sites.slack]), matrix, offset)
+        self._cones(sites, np.vstack([-b[None], a]), offset, growth)
 
     def _tangents(self, sites: WrenchSamples, contact: ContactModel, limit: float, force: float) -> None:
         """Add limit + 0.9 slacks − ∂use/∂W δW ≥ use, for every use of a contact that is not made of cones; W in shares of F.
@@ -200,12 +207,10 @@ class HoldCones:
             force: Grip force F [N].
         """
         use, slope = contact.tangents(sites.wrench * force, force)
-        matrix = np.zeros((len(use), 1, 6 + len(sites.slack_scale)))
-        matrix[:, 0, 6:] = self.transcription.hold_max * sites.slack_scale
+        share = self.transcription.hold_max
         for row in range(use.shape[1]):
-            part = matrix.copy()
-            part[:, 0, :6] = -slope[:, row] * force
-            self.cones.add(np.hstack([sites.columns, sites.slack]), part, limit - use[:, row, None])
+            matrix = -slope[:, row][:, None] * force
+            self._cones(sites, matrix, limit - use[:, row, None], (share * sites.efforts.power, share))
 
     def _tolerance_cones(self, sites: WrenchSamples, care: ToleranceModel) -> None:
         """Add limit (1 + power ξ) + h − b·W ≥ ‖A W‖ for what an item tolerates, in shares of its weight."""
@@ -213,8 +218,8 @@ class HoldCones:
         inside = self.transcription.inside * (STATIC_TARGET if at_rest else 1.0)
         for m in np.unique(sites.m):
             for cone in care.cones(int(m), at_rest, inside):
-                share = np.append(cone.limit, np.ones(len(sites.slack_scale) - 1))
-                self._limit(sites.of(sites.m == m), cone.slope * force, cone.offset * force, cone.limit, share)
+                growth = (cone.limit * sites.efforts.power, 1.0)
+                self._limit(sites.of(sites.m == m), cone.slope * force, cone.offset * force, cone.limit, growth)
 
 
 def _worst_members(utilisation: Array) -> Array:

@@ -12,20 +12,16 @@ spans.
 
 from __future__ import annotations
 
-from fastmove.optim.constraints.rows import LimitRows, StepModel
+from fastmove.optim.constraints.rows import StepModel
 
 
-def add_joint_limits(model: StepModel, rows: LimitRows) -> None:
-    """Add the rows of all joints.
-
-    Args:
-        model: The subproblem.
-        rows: Rows to add to.
-    """
+def add_joint_limits(model: StepModel) -> None:
+    """Add the rows of all joints."""
     transcription, samples, flow, duration = model.transcription, model.samples, model.here.flow, model.here.duration
-    rows.add_per_joint(samples.hull1, flow.speed, transcription.velocity * duration, 1)
-    rows.add_per_joint(samples.b2_break, flow.acceleration, transcription.acceleration * duration**2, 2)
-    rows.add_per_joint(samples.b3_span, flow.jerk, transcription.jerk * duration**3, 3)
+    position, velocity, acceleration, jerk = samples.limits
+    model.add_per_joint(velocity, flow.speed, transcription.velocity * duration, 1)
+    model.add_per_joint(acceleration, flow.acceleration, transcription.acceleration * duration**2, 2)
+    model.add_per_joint(jerk, flow.jerk, transcription.jerk * duration**3, 3)
     half, middle = (transcription.high - transcription.low) / 2, (transcription.high + transcription.low) / 2
-    q = samples.hull0 @ transcription.points(model.here.free, duration)
-    rows.add_per_joint(samples.hull0, (q - middle) / half, half, 0)
+    q = position.moved(transcription.points(model.here.free, duration))
+    model.add_per_joint(position, (q - middle) / half, half, 0)

@@ -4,39 +4,33 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastmove.arrays import Array
-from fastmove.optim.constraints.rows import LimitRows, StepModel
+from fastmove.optim.constraints.rows import StepModel
 from fastmove.optim.path_limits import POWER
 
 
-def add_path(model: StepModel, rows: LimitRows) -> None:
+def add_path(model: StepModel, price: float) -> None:
     """Add the rows of path constraints in motion, and those at rest with a slack for each sample.
 
     Args:
         model: The subproblem.
-        rows: Rows to add to.
+        price: Price of a slack.
     """
-    path, values = model.transcription.path, model.here.flow.path
+    path, values, rows, program = model.transcription.path, model.here.flow.path, model.samples.efforts, model.program
     if path is None or values is None:
         return
-    value, slope, xi = path.in_motion(values, model.samples.b_effort, model.here.duration)
-    _add(model, rows, value, slope, xi, POWER, None)
-    value, slope, xi, sample = path.at_rest(values, model.samples.b_effort[0])
-    _add(model, rows, value, slope, xi, 0, model.layout.path + sample)
-
-
-def _add(model: StepModel, rows: LimitRows, value: Array, slope: Array, xi: Array, power: int, slack: Array | None) -> None:
-    """Add one-sided rows whose slopes are over all control points.
-
-    Args:
-        model: The subproblem.
-        rows: Rows to add to.
-        value: (R,) uses.
-        slope: (R, size, n) derivatives with respect to all control points.
-        xi: (R,) derivatives with respect to ξ where the control points stay.
-        power: Power p of the T^p by which the rows are multiplied.
-        slack: (R,) columns of slacks, or None.
-    """
-    xi = xi + np.einsum("rci,ci->r", slope, model.slope)
-    free = slope[:, model.transcription.free].reshape(len(value), model.layout.size)
-    rows.add(free, xi, value, 1.0, power, slack, two_sided=False)
+    sample, value, dq, dv, da, xi = path.in_motion(values)
+    there = rows.chosen(sample)
+    orders = list(zip((dq, dv, da), there.values, (model.here.duration**k for k in range(3)), strict=True))
+    free = sum(d[:, None, :] * (b * there.free / t)[:, :, None] for d, b, t in orders)
+    xi = xi + sum((d * there.moved(model.slope, k)).sum(axis=1) / t for k, (d, _, t) in enumerate(orders))
+    model.add_limits(there.span, np.asarray(free).reshape(len(value), -1), xi, value, 1.0, POWER, two_sided=False)
+    if not path.path.anywhere.any():
+        return
+    sample, value, dq = path.at_rest(values)
+    there = rows.chosen(sample)
+    site = program.places(rows.span, rows.values[0] * rows.free)
+    slack = program.own(site, price)
+    program.positive(site, slack)
+    freedom = (there.values[0] * there.free).sum(axis=1)
+    xi = (dq * there.moved(model.slope)).sum(axis=1)
+    model.add_at_rest(site[sample], dq, freedom, xi, value, 1.0, slack[sample])

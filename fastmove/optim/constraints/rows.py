@@ -1,7 +1,7 @@
-"""Linear rows of a subproblem, collected limit by limit; rows that cannot bind within the trust region are dropped.
+"""Linear rows of a subproblem, added limit by limit; rows that cannot bind within the trust region are dropped.
 
-Every constraint of the optimiser is a function or class in a file of this folder that is given the `StepModel` and adds its rows
-to `LimitRows`, or its cones to `Cones`:
+Every constraint of the optimiser is a function or class in a file of this folder that is given the `StepModel` and adds its sites,
+rows and cones to the program of the subproblem (`BandedProgram`):
 
     joint_limits   position, velocity, acceleration, jerk
     effort         torque and torque rate
@@ -20,12 +20,40 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastmove.arrays import Array
+from fastmove.optim.banded_program import BandedProgram, Solution
 from fastmove.optim.linearization import Linearization, active_row_fraction
-from fastmove.optim.samples import ConstraintGrid
+from fastmove.optim.samples import ConstraintGrid, SpanRows
 from fastmove.optim.transcription import Transcription
-from fastmove.optim.variable_layout import VariableLayout
 
+BROKEN = 1e-6  # Excess of a row over its limit from which it counts as broken.
 SIGNS = (1.0, -1.0)  # Signs of the upper and the lower side of a limit.
+XI, SIGMA = 0, 1  # Places in the border of ξ, and of the slack of violated limits with a moving start.
+
+
+@dataclass(frozen=True)
+class IdleRows:
+    """Rows ±(value + d D + xi ξ) ≤ 1 + power ξ far from their limits, which join the program only if its solution breaks them.
+
+    Attributes are those of `StepModel.add_limits`.
+    """
+
+    span: Array
+    d: Array
+    xi: Array
+    value: Array
+    power: int
+
+    def broken(self, solution: Solution) -> Array:
+        """(K,) whether a solution breaks them."""
+        flat, n = solution.points, solution.points.shape[1]
+        change = flat[self.span[:, None] + np.arange(4)].reshape(len(self.span), 4 * n)
+        xi = float(solution.border[XI])
+        moved = self.value + np.einsum("ki,ki->k", self.d, change) + self.xi * xi
+        return np.asarray(np.abs(moved) > 1 + self.power * xi + float(solution.border[SIGMA:].sum()) + BROKEN)
+
+    def chosen(self, which: Array) -> IdleRows:
+        """Some of the rows."""
+        return IdleRows(self.span[which], self.d[which], self.xi[which], self.value[which], self.power)
 
 
 @dataclass(frozen=True)
@@ -38,8 +66,9 @@ class StepModel:
         here: The motion that the subproblem is built around.
         radius: Trust region of every control point [rad].
         stretch_range: Least and largest ξ.
-        layout: Columns of the variables.
         slope: (size, n) derivative of the control points with respect to ξ [rad].
+        program: The program, to which sites, rows and cones are added.
+        idle: Rows that are left out until a solution breaks them.
     """
 
     transcription: Transcription
@@ -47,77 +76,84 @@ class StepModel:
     here: Linearization
     radius: float
     stretch_range: tuple[float, float]
-    layout: VariableLayout
     slope: Array
+    program: BandedProgram
+    idle: list[IdleRows]
 
+    def border(self, xi: Array, sigma: float = 0.0) -> Array:
+        """(…, nu) coefficients of the border: xi (…) of ξ, and one of the slack of violated limits, if there is one."""
+        border = np.zeros((*np.shape(xi), self.program.border))
+        border[..., XI] = xi
+        border[..., SIGMA:] = sigma
+        return border
 
-class LimitRows:
-    """Rows over the first variables (see `VariableLayout.columns`), collected limit by limit.
-
-    Args:
-        model: The subproblem.
-
-    Attributes:
-        rows: Blocks (K, columns) of rows.
-        pairs: Blocks (P, 2) of rows that are the two sides of one limit.
-        bounds: Right-hand sides (K,) of the blocks of rows.
-    """
-
-    def __init__(self, model: StepModel) -> None:
-        self.model = model
-        self.rows: list[Array] = []
-        self.pairs: list[Array] = []
-        self.bounds: list[Array] = []
-
-    def add(
-        self, d: Array, xi: Array, value: Array, limit: float, power: int, slack: Array | None = None, two_sided: bool = True
+    def add_limits(
+        self, span: Array, d: Array, xi: Array, value: Array, limit: float, power: int, two_sided: bool = True
     ) -> None:
-        """Add rows ±(value + d D + xi ξ) ≤ limit + power ξ (+ slack), dropping those that cannot bind in the trust region.
+        """Add rows ±(value + d D + xi ξ) ≤ limit + power ξ, dropping those that cannot bind in the trust region.
 
         Args:
-            d: (K, size) coefficients of D.
+            span: (K,) spans.
+            d: (K, 4 n) coefficients of D of their control points, 0 of those that are fixed.
             xi: (K,) coefficients of ξ.
             value: (K,) values where the step begins, in shares of their limits.
             limit: Share of the limits that may be used.
             power: Power p of the T^p by which the rows are multiplied.
-            slack: (K,) columns of slacks, or None.
             two_sided: Whether values are limited from below, too.
         """
-        reach = np.abs(d).sum(axis=1) * self.model.radius
-        if slack is None:
-            reach = active_row_fraction(self.model.transcription) * reach
+        reach = active_row_fraction(self.transcription) * np.abs(d).sum(axis=1) * self.radius
         sides = self._binding(reach, xi, value, limit, power)
         if not two_sided:
             sides[1][:] = False
+        either = sides[0] | sides[1]
+        site = np.zeros(len(span), dtype=np.int64)
+        site[either] = self.program.dense(span[either], d[either, None])
         for sign, binding in zip(SIGNS, sides, strict=True):
-            block = np.zeros((int(binding.sum()), self.model.layout.columns))
-            block[:, : self.model.layout.size] = sign * d[binding]
-            if slack is not None:
-                block[np.arange(len(block)), slack[binding]] = -1.0
-            self._append(block, sign, xi[binding], value[binding], limit, power)
-        self._pair(*sides)
+            count = int(binding.sum())
+            self._rows(site[binding], np.full((count, 1), sign), sign * xi[binding], sign * value[binding], limit, power)
 
-    def add_per_joint(self, design_matrix: Array, value: Array, scale: Array, power: int) -> None:
-        """Add rows of one joint each, dropping those that cannot bind before they are written out.
+    def add_per_joint(self, rows: SpanRows, value: Array, scale: Array, power: int) -> None:
+        """Add rows of one joint each.
 
         Args:
-            design_matrix: (K, size) basis matrix.
-            value: (K, n) values where the step begins, design_matrix P / scale, up to a constant.
+            rows: K rows of a basis matrix.
+            value: (K, n) values where the step begins, matrix P / scale, up to a constant.
             scale: (n,) limits of the joints, times T^power.
             power: Power p of the T^p by which the rows are multiplied.
         """
-        transcription, free = self.model.transcription, design_matrix[:, self.model.transcription.free]
-        reach = np.abs(free).sum(axis=1)[:, None] / scale * self.model.radius
-        xi = design_matrix @ self.model.slope / scale
+        free = rows.values[0] * rows.free
+        reach = np.abs(free).sum(axis=1)[:, None] / scale * self.radius
+        xi = rows.moved(self.slope) / scale
         sides = self._binding(reach, xi, value, 1.0, power)
+        k, joint = np.nonzero(sides[0] | sides[1])
+        site = np.zeros(value.shape, dtype=np.int64)
+        site[k, joint] = self.program.joints(rows.span[k], joint, free[k] / scale[joint][:, None])
         for sign, binding in zip(SIGNS, sides, strict=True):
-            k, joint = np.nonzero(binding)
-            block = np.zeros((len(k), self.model.layout.columns))
-            block[:, : self.model.layout.size].reshape(len(k), transcription.n_free, transcription.n)[
-                np.arange(len(k)), :, joint
-            ] = sign * free[k] / scale[joint][:, None]
-            self._append(block, sign, xi[k, joint], value[k, joint], 1.0, power)
-        self._pair(*sides)
+            lifted = np.full((int(binding.sum()), 1), sign)
+            self._rows(site[binding], lifted, sign * xi[binding], sign * value[binding], 1.0, power)
+
+    def add_at_rest(self, site: Array, slope: Array, freedom: Array, xi: Array, value: Array, limit: float, slack: Array) -> None:
+        """Add rows of configurations, value + slope·q' + xi ξ ≤ limit + slack.
+
+        Args:
+            site: (K,) sites of places.
+            slope: (K, n) derivatives with respect to the configuration there.
+            freedom: (K,) sum of the free control points' basis functions there.
+            xi: (K,) coefficients of ξ.
+            value: (K,) values where the step begins.
+            limit: Their limit.
+            slack: (K,) slacks of the sites.
+        """
+        binding = self._binding(np.abs(slope).sum(axis=1) * freedom * self.radius, xi, value, limit, 0)[0]
+        self._rows(site[binding], slope[binding], xi[binding], value[binding], limit, 0, slack[binding])
+
+    def _rows(
+        self, site: Array, lifted: Array, xi: Array, value: Array, limit: float, power: int, slack: Array | None = None
+    ) -> None:
+        """Add rows lifted·y + (xi − power) ξ (− slack) ≤ limit − value whose sign is in them."""
+        border = self.border(xi - power, 0.0 if self.transcription.at_rest else -1.0)
+        own = None if slack is None else slack[:, None]
+        self.program.rows(site, lifted, border, limit - value, own, None if own is None else -np.ones(own.shape))
 
     def _binding(self, reach: Array, xi: Array, value: Array, limit: float, power: int) -> list[Array]:
         """For either sign, mark the rows of a limit that can bind where a step changes values by at most `reach`.
@@ -129,32 +165,12 @@ class LimitRows:
             limit: Limit of the values.
             power: Power p of the T^p by which the rows are multiplied.
         """
-        least, most = self.model.stretch_range
+        least, most = self.stretch_range
         far, sides = max(abs(least), abs(most)), []
         for sign in SIGNS:
             column = sign * xi - power
             binding = sign * value - limit + reach + np.maximum(column * least, column * most) >= 0
-            if not self.model.transcription.at_rest:
+            if not self.transcription.at_rest:
                 binding |= sign * value - limit + reach + np.abs(column) * far >= 0
             sides.append(binding & (reach + np.abs(column) > 0))  # a row of the fixed ends alone cannot be changed by the solver
         return sides
-
-    def _pair(self, above: Array, below: Array) -> None:
-        """Record which of the rows appended last are two sides of one limit, given masks of the upper and the lower sides."""
-        both, count = above & below, int(above.sum()) + int(below.sum())
-        first = sum(map(len, self.rows)) - count
-        upper, lower = (np.cumsum(side).reshape(side.shape)[both] - 1 for side in (above, below))
-        self.pairs.append(np.stack([first + upper, first + int(above.sum()) + lower], axis=1))
-
-    def _append(self, block: Array, sign: float, xi: Array, value: Array, limit: float, power: int) -> None:
-        """Append rows whose part over D, signed already, is in `block`."""
-        block[:, self.model.layout.xi] = sign * xi - power
-        if not self.model.transcription.at_rest:
-            block[:, self.model.layout.sigma] = -1.0
-        self.rows.append(block)
-        self.bounds.append(limit - sign * value)
-
-    def add_whole(self, block: Array, bound: Array) -> None:
-        """Add rows (K, columns) x ≤ bound (K,) as they are."""
-        self.rows.append(block)
-        self.bounds.append(bound)
