@@ -14,7 +14,8 @@ import numpy as np
 from scipy import sparse
 
 from fastmove.arrays import Array
-from fastmove.optim.interior_point import DENSE, JOINT, PLACE, interior_point
+from fastmove.optim.cone_program import ConeRows, ConicProgram, solve
+from fastmove.optim.interior_point import DENSE, JOINT, PLACE, Costs, Structure, interior_point
 
 
 @dataclass
@@ -69,7 +70,7 @@ class BandedProgram:
         """Add sites of one joint (N,) each, with basis values (N, 4) of their spans (N,); returns their numbers."""
         return self._add_sites(JOINT, span, joint, 1, basis)
 
-    def _add_sites(self, kind: int, span: Array, joint: object, count: int, coefs: Array) -> Array:
+    def _add_sites(self, kind: int, span: Array, joint: Array | int, count: int, coefs: Array) -> Array:
         table = np.zeros((len(span), 5), dtype=np.int64)
         table[:, 0], table[:, 1], table[:, 2], table[:, 3], table[:, 4] = kind, span, joint, count, coefs.shape[1]
         self._kinds.append(table)
@@ -171,8 +172,12 @@ class BandedProgram:
         return np.concatenate(self._own_costs) if self._own_costs else np.zeros(0)
 
     def solve(self, tolerance: float) -> Solution | None:
-        """Solve the program at this absolute and relative tolerance; None where that fails."""
-        return self.assembled().solve(tolerance)
+        """Solve the program at this absolute and relative tolerance, by Clarabel where its own method fails; None if both do."""
+        assembled = self.assembled()
+        if (own := assembled.solve(tolerance)) is not None:
+            return own
+        x = solve(assembled.conic(), tolerance)
+        return None if x is None else assembled.solution(x)
 
     def assembled(self) -> Assembled:
         """All sites and constraints in the order in which they are solved."""
@@ -190,7 +195,7 @@ class BandedProgram:
         sites[:, 6] = _starts(sites[:, 7])[:-1]
         kept = sites[:, 5] + nu
         sites[:, 10], sites[:, 11] = _starts(sites[:, 7] ** 2)[:-1], _starts(sites[:, 7] * kept)[:-1]
-        sizes = np.array([int((sites[:, 7] ** 2).sum()), int((sites[:, 7] * kept).sum())])
+        sizes = np.array([int((sites[:, 7] ** 2).sum()), int((sites[:, 7] * kept).sum()), ny])
         quads = _quads(np.nonzero((sites[:, 0] == DENSE) & (sites[:, 5] == 1))[0], sites[:, 1])
         # cones by site
         owners = np.concatenate([c.site for c in self._constraints])
@@ -203,6 +208,17 @@ class BandedProgram:
         sites[:, 9] = ends
         sites[1:, 8] = ends[:-1]
         count = int(heights.sum())
+        h, at, entries = self._entries(sites, first_row, rank, ny, count)
+        linear = np.concatenate([np.zeros(ny), self.border_cost, self.own_cost[order]])
+        return Assembled(
+            self, sites, quads, coefs, blocks, at, *entries, h, linear, sizes, rank
+        )  # fmt: skip
+
+    def _entries(
+        self, sites: Array, first_row: Array, rank: Array, ny: int, count: int
+    ) -> tuple[Array, Array, tuple[Array, Array, Array]]:
+        """Rows of all constraints: h (R,), first entries of the rows (R + 1,); columns, places and values of the entries."""
+        nu = self.border
         h, rows, columns, places, values = np.zeros(count), [], [], [], []
         begun = 0
         for c in self._constraints:
@@ -214,7 +230,9 @@ class BandedProgram:
             y_at, y_count, l_at = (sites[c.site, j][:, None] for j in (4, 5, 6))
             own = rank[c.own]
             column = np.hstack([y_at + np.arange(m), np.broadcast_to(ny + np.arange(nu), (len(c.site), nu)), ny + nu + own])
-            place = np.hstack([np.broadcast_to(np.arange(m), (len(c.site), m)), y_count + np.arange(nu), y_count + nu + own - l_at])
+            place = np.hstack(
+                [np.broadcast_to(np.arange(m), (len(c.site), m)), y_count + np.arange(nu), y_count + nu + own - l_at]
+            )
             value = -np.concatenate([c.lifted, c.border, c.own_value], axis=2)
             there = value != 0
             shape = (len(c.site), k, m + nu + r)
@@ -225,11 +243,7 @@ class BandedProgram:
         every = np.concatenate(rows)
         entry = np.argsort(every, kind="stable")
         at = _starts(np.bincount(every, minlength=count))
-        linear = np.concatenate([np.zeros(ny), self.border_cost, self.own_cost[order]])
-        return Assembled(
-            self, sites, quads, coefs, blocks, at, np.concatenate(columns)[entry], np.concatenate(places)[entry],
-            np.concatenate(values)[entry], h, linear, sizes, rank,
-        )  # fmt: skip
+        return h, at, (np.concatenate(columns)[entry], np.concatenate(places)[entry], np.concatenate(values)[entry])
 
 
 def _quads(which: Array, span: Array) -> Array:
@@ -284,14 +298,41 @@ class Assembled:
     def solve(self, tolerance: float) -> Solution | None:
         """Solve the program by the interior-point method; None where it does not converge."""
         p = self.program
-        d, v, iterations, fine = interior_point(
-            self.sites, self.quads, self.coefs, p.n, self.blocks, self.at, self.column, self.place, self.value, self.h, p.band,
-            p.border_quadratic, p.cost, self.linear, self.sizes, tolerance,
-        )  # fmt: skip
+        where = Structure(self.sites, self.quads, self.coefs, p.n, self.blocks, self.at, self.column, self.place, self.value)
+        costs = Costs(p.band, p.border_quadratic, p.cost, self.linear)
+        d, v, iterations, fine = interior_point(where, costs, self.h, self.sizes, tolerance)
         if not fine:
             return None
         ny = len(v) - p.border - p._own
         return Solution(d.reshape(p.points, p.n), v[ny : ny + p.border], v[ny + p.border :][self.rank], int(iterations))
+
+    def conic(self) -> ConicProgram:
+        """The program without its structure: D of all control points, the border, the sites' own variables in their order."""
+        p, ny = self.program, int(self.sites[:, 5].sum())
+        points, count = p.points * p.n, p.points * p.n + p.border + p._own
+        entries = sparse.csr_matrix((self.value, self.column, self.at), shape=(len(self.h), len(self.linear)))
+        matrix = sparse.hstack([entries[:, :ny] @ self.lifting(), entries[:, ny:]], format="csr")
+        single = self.blocks[:, 1] == 1
+        rows, cones = self.blocks[single, 0], [np.arange(first, first + k) for first, k in self.blocks[~single]]
+        quadratic, unbounded = np.zeros(count), np.full(count, np.inf)
+        quadratic[points : points + p.border] = p.border_quadratic
+        half = sparse.coo_matrix(p.band)
+        inside = half.row + half.col < points
+        upper = sparse.coo_matrix((half.data[inside], (half.row[inside], (half.row + half.col)[inside])), shape=(points, points))
+        hessian = sparse.csc_matrix(upper + sparse.triu(upper, 1).T)
+        sizes = tuple(len(cone) for cone in cones)
+        every = np.concatenate(cones) if cones else np.zeros(0, dtype=np.int64)
+        stacked = ConeRows(sparse.csc_matrix(-matrix[every]), self.h[every], sizes) if cones else None
+        linear = np.concatenate([p.cost, self.linear[ny:]])
+        return ConicProgram(
+            quadratic, linear, matrix[rows].toarray(), self.h[rows], -unbounded, unbounded, stacked, hessian=hessian
+        )
+
+    def solution(self, x: Array) -> Solution:
+        """A solution x of the conic program in the program's own parts."""
+        p = self.program
+        points, own = p.points * p.n, p.points * p.n + p.border
+        return Solution(x[:points].reshape(p.points, p.n), x[points:own], x[own:][self.rank], 0)
 
     def lifting(self) -> sparse.csr_matrix:
         """(ny, points n) matrix A of all sites."""

@@ -2,8 +2,8 @@
 
 It solves  minimise ½ xᵀ P x + cᵀ x  subject to  G x + s = h,  s in a product of half lines and second-order cones  by Mehrotra's
 predictor–corrector with Nesterov–Todd scaling (Vandenberghe, The CVXOPT linear and quadratic cone program solvers, 2010).  Each
-direction comes from the condensed system  (P + Gᵀ W⁻² G) dx = r.  Its structure (`BandedProgram`): the constraints of a site touch
-the four control points of one span through a few lifted quantities y = A D, the border u, and variables l of its own.  So
+direction comes from the condensed system  (P + Gᵀ W⁻² G) dx = r.  Its structure (`BandedProgram`): the constraints of a site
+touch the four control points of one span through a few lifted quantities y = A D, the border u, and variables l of its own.  So
 
     per site      M = Gᵀ W⁻² G over (y, u, l), a few rows wide; l is eliminated there (Schur complement)
     together      P + Σ Aᵀ M A over D: banded, half bandwidth 4 n; with the border u, one or two wide
@@ -13,8 +13,12 @@ Loops are explicit and in a fixed order, without BLAS and without fast-math, so 
 
 from __future__ import annotations
 
+import sys
+from typing import Any, NamedTuple
+
 import numpy as np
 from numba import njit
+from numba.core import event
 
 from fastmove.arrays import Array
 
@@ -25,12 +29,99 @@ FIRST_SLACK = 0.1  # Least distance of the first slacks from the boundary of the
 FIRST_MU = 3.0  # Complementarity with which the method begins.
 REGULARISATION = 1e-11  # Added to the diagonals of the factorisations.
 
+
+class _Announced(event.Listener):  # type: ignore[misc]
+    """Says once that the method is being compiled: its first use on a machine takes half a minute, later ones find it on disk."""
+
+    def __init__(self) -> None:
+        self.said = False
+
+    def on_start(self, event: Any) -> None:
+        """Say so where the first function of this file is compiled."""
+        if not self.said and event.data["dispatcher"].py_func.__module__ == __name__:
+            self.said = True
+            print("fastmove: compiling the solver, once on this machine (half a minute)", file=sys.stderr, flush=True)
+
+    def on_end(self, event: Any) -> None:
+        """Nothing to say."""
+
+
+event.register("numba:compile", _Announced())
 compiled = njit(cache=True, error_model="numpy")
+
+
+class Structure(NamedTuple):
+    """Where the entries of a program are.
+
+    Attributes:
+        sites: (C, 12) integers of every site: kind, span, joint, first coefficient, first y, number of y, first l, number of l,
+            first and last cone, first entry of its factor, first entry of its ratios.
+        quads: (Q, 4) sites of one dense quantity in the same span; the last one repeated where there are fewer than four.
+        coefs: Coefficients of all A.
+        n: Number of joints.
+        blocks: (B, 2) first row and number of rows of every cone.
+        at: (R + 1,) first entry of every row of G.
+        column: (E,) column of every entry of G in v = (y, u, l).
+        place: (E,) its column within its site's (y, u, l).
+        value: (E,) entries of G.
+    """
+
+    sites: Array
+    quads: Array
+    coefs: Array
+    n: int
+    blocks: Array
+    at: Array
+    column: Array
+    place: Array
+    value: Array
+
+
+class Costs(NamedTuple):
+    """What a program minimises.
+
+    Attributes:
+        band: (N, 4 n) upper band of P over D.
+        corner: (nu,) its diagonal for u.
+        cost: (N,) c of D.
+        linear: (ny + nu + nl,) c of u and l, in the places of v.
+    """
+
+    band: Array
+    corner: Array
+    cost: Array
+    linear: Array
+
+
+class Factors(NamedTuple):
+    """Factors of the condensed system, set by `_factor`.
+
+    Attributes:
+        h: (N, 4 n) Cholesky factor of the band.
+        border: (N, 2 nu) coupling of D and u, and H⁻¹ times it.
+        schur: (nu, nu) Schur complement of the border.
+        local: Factors of the sites' own variables.
+        ratio: M_ll⁻¹ M_l,(y, u) of all sites.
+        product: (v, v) work space for M of one site.
+        cone: (k, v) work space for the rows of one cone.
+        half: (m + 1, 4 n) work space for M A.
+        weight: (C + 1,) M of the sites of one dense quantity.
+    """
+
+    h: Array
+    border: Array
+    schur: Array
+    local: Array
+    ratio: Array
+    product: Array
+    cone: Array
+    half: Array
+    weight: Array
 
 
 @compiled
 def _lift(sites, coefs, n, d, y):  # type: ignore[no-untyped-def]
-    """y = A D of all sites."""
+    """Set y = A D of all sites."""
     width = 4 * n
     for c in range(len(sites)):
         kind, first, joint, a, o, m = sites[c, 0], sites[c, 1] * n, sites[c, 2], sites[c, 3], sites[c, 4], sites[c, 5]
@@ -59,7 +150,7 @@ def _lift(sites, coefs, n, d, y):  # type: ignore[no-untyped-def]
 
 @compiled
 def _spread(sites, coefs, n, y, d):  # type: ignore[no-untyped-def]
-    """D += Aᵀ y of all sites."""
+    """Add to D: Aᵀ y of all sites."""
     width = 4 * n
     for c in range(len(sites)):
         kind, first, joint, a, o, m = sites[c, 0], sites[c, 1] * n, sites[c, 2], sites[c, 3], sites[c, 4], sites[c, 5]
@@ -80,7 +171,7 @@ def _spread(sites, coefs, n, y, d):  # type: ignore[no-untyped-def]
 
 @compiled
 def _times(at, column, value, v, out):  # type: ignore[no-untyped-def]
-    """out = G v."""
+    """Set out = G v."""
     for r in range(len(at) - 1):
         total = 0.0
         for e in range(at[r], at[r + 1]):
@@ -90,7 +181,7 @@ def _times(at, column, value, v, out):  # type: ignore[no-untyped-def]
 
 @compiled
 def _transposed(at, column, value, z, out):  # type: ignore[no-untyped-def]
-    """out = Gᵀ z."""
+    """Set out = Gᵀ z."""
     out[:] = 0.0
     for r in range(len(at) - 1):
         t = z[r]
@@ -138,7 +229,7 @@ def _scale(blocks, s, z, eta, bar, lam):  # type: ignore[no-untyped-def]
 
 @compiled
 def _scaled(blocks, eta, bar, x, out, way):  # type: ignore[no-untyped-def]
-    """out = W x for way = 1, W⁻¹ x for way = −1.
+    """Set out = W x for way = 1, W⁻¹ x for way = −1.
 
     W x = η (w̄₀ x₀ + w̄₁ᵀx₁, x₁ + (x₀ + w̄₁ᵀx₁ / (1 + w̄₀)) w̄₁); W⁻¹ is the same with −w̄₁ and 1/η.
     """
@@ -159,226 +250,230 @@ def _scaled(blocks, eta, bar, x, out, way):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _factor(sites, quads, coefs, n, blocks, at, place, value, eta, bar, band, corner, h, border, local, ratio):  # type: ignore[no-untyped-def]
-    """Assemble and factorise the condensed system.  Returns False where it is not positive definite.
-
-    Args:
-        sites: (C, 12) integers of every site, see `interior_point`.
-        quads: (Q, 4) sites of one dense quantity in the same span; the last one repeated where there are fewer than four.
-        coefs: Coefficients of all A.
-        n: Number of joints.
-        blocks: (B, 2) first row and number of rows of every cone.
-        at: (R + 1,) first entry of every row of G.
-        place: (E,) column of every entry within its site's (y, u, l).
-        value: (E,) entries of G.
-        eta: (B,) scales of the cones.
-        bar: (R,) w̄ of the cones.
-        band: (N, 4 n) upper band of P.
-        corner: (nu,) diagonal of P for the border.
-        h: (N, 4 n) Cholesky factor, to be set.
-        border: (N, 2 nu) coupling of D and u, and H⁻¹ times it, to be set.
-        local: factors of the sites' own variables, to be set.
-        ratio: M_ll⁻¹ M_l,(y, u) of all sites, to be set.
-
-    Returns:
-        Whether it succeeded, and the Schur complement (nu, nu) of the border.
-    """
-    nu, width = len(corner), 4 * n
-    h[:] = band
-    border[:] = 0.0
-    schur = np.zeros((nu, nu))
+def _factor(where, costs, eta, bar, f):  # type: ignore[no-untyped-def]
+    """Assemble and factorise the condensed system; returns whether it is positive definite."""
+    nu = len(costs.corner)
+    f.h[:] = costs.band
+    f.border[:] = 0.0
+    f.schur[:] = 0.0
     for i in range(nu):
-        schur[i, i] = corner[i] + REGULARISATION
-    most, tall = 0, 1
-    for c in range(len(sites)):
-        most = max(most, sites[c, 5] + nu + sites[c, 7])
-    for b in range(len(blocks)):
-        tall = max(tall, blocks[b, 1])
-    m_all, g, t = np.zeros((most, most)), np.zeros((tall, most)), np.zeros((most + 1, width))
-    weight = np.zeros(len(sites) + 1)
-    for c in range(len(sites)):
-        kind, first, joint, a = sites[c, 0], sites[c, 1] * n, sites[c, 2], sites[c, 3]
-        m, nl, first_block, last_block, l_at, k_at = sites[c, 5], sites[c, 7], sites[c, 8], sites[c, 9], sites[c, 10], sites[c, 11]
-        if first_block == last_block and nl == 0:
-            continue
-        kept = m + nu
-        size = kept + nl
+        f.schur[i, i] = costs.corner[i] + REGULARISATION
+    for c in range(len(where.sites)):
+        kind, m, nl = where.sites[c, 0], where.sites[c, 5], where.sites[c, 7]
         if m == 1 and nl == 0:  # most sites are of one quantity with two rows
-            yy, yu0, yu1, u00, u01, u11 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-            for b in range(first_block, last_block):
-                gy, g0, g1 = 0.0, 0.0, 0.0
-                for e in range(at[blocks[b, 0]], at[blocks[b, 0] + 1]):
-                    if place[e] == 0:
-                        gy = value[e]
-                    elif place[e] == 1:
-                        g0 = value[e]
-                    else:
-                        g1 = value[e]
-                w = 1.0 / (eta[b] * eta[b])
-                yy += w * gy * gy
-                yu0 += w * gy * g0
-                yu1 += w * gy * g1
-                u00 += w * g0 * g0
-                u01 += w * g0 * g1
-                u11 += w * g1 * g1
-            schur[0, 0] += u00
-            if nu == 2:
-                schur[0, 1] += u01
-                schur[1, 0] += u01
-                schur[1, 1] += u11
-            weight[c] = yy
-            if kind == DENSE:
-                for i in range(width):
-                    border[first + i, 0] += coefs[a + i] * yu0
-                if nu == 2:
-                    for i in range(width):
-                        border[first + i, 1] += coefs[a + i] * yu1
-            else:
-                for p in range(4):
-                    x = coefs[a + p]
-                    if x != 0.0:
-                        i = first + p * n + joint
-                        for q in range(p, 4):
-                            h[i, (q - p) * n] += x * coefs[a + q] * yy
-                        border[i, 0] += x * yu0
-                        if nu == 2:
-                            border[i, 1] += x * yu1
+            _add_single(where, c, eta, f)
             continue
-        m_all[:size, :size] = 0.0
-        for b in range(first_block, last_block):
-            f, k = blocks[b, 0], blocks[b, 1]
-            if k == 1:
-                w = 1.0 / (eta[b] * eta[b])
-                for e in range(at[f], at[f + 1]):
-                    i, x = place[e], w * value[e]
-                    for o in range(at[f], at[f + 1]):
-                        m_all[i, place[o]] += x * value[o]
-                continue
-            g[:k, :size] = 0.0
-            for r in range(k):
-                for e in range(at[f + r], at[f + r + 1]):
-                    g[r, place[e]] += value[e]
-            scale = 1.0 / eta[b]
-            for j in range(size):  # W⁻¹ G, column by column
-                head, dot, some = g[0, j], 0.0, g[0, j] != 0.0
-                for r in range(1, k):
-                    dot += bar[f + r] * g[r, j]
-                    some = some or g[r, j] != 0.0
-                if not some:
-                    continue
-                along = -head + dot / (1.0 + bar[f])
-                g[0, j] = scale * (bar[f] * head - dot)
-                for r in range(1, k):
-                    g[r, j] = scale * (g[r, j] + along * bar[f + r])
-            for r in range(k):
-                for i in range(size):
-                    x = g[r, i]
-                    if x != 0.0:
-                        for j in range(size):
-                            m_all[i, j] += x * g[r, j]
-        # eliminate l: Cholesky of M_ll, M_ll⁻¹ M_l,(y, u), Schur complement
-        for i in range(nl):
-            for j in range(i + 1):
-                x = m_all[kept + i, kept + j]
-                for o in range(j):
-                    x -= local[l_at + i * nl + o] * local[l_at + j * nl + o]
-                if i == j:
-                    x += REGULARISATION
-                    if not x > 0.0:
-                        return False, schur
-                    local[l_at + i * nl + i] = np.sqrt(x)
-                else:
-                    local[l_at + i * nl + j] = x / local[l_at + j * nl + j]
-        for j in range(kept):
-            for i in range(nl):
-                x = m_all[kept + i, j]
-                for o in range(i):
-                    x -= local[l_at + i * nl + o] * ratio[k_at + o * kept + j]
-                ratio[k_at + i * kept + j] = x / local[l_at + i * nl + i]
-        for o in range(nl):  # with K' = L⁻¹ M_l,(y, u) the complement is M − K'ᵀ K'
-            for i in range(kept):
-                x = ratio[k_at + o * kept + i]
-                if x != 0.0:
-                    for j in range(kept):
-                        m_all[i, j] -= x * ratio[k_at + o * kept + j]
-        for j in range(kept):
-            for i in range(nl - 1, -1, -1):
-                x = ratio[k_at + i * kept + j]
-                for o in range(i + 1, nl):
-                    x -= local[l_at + o * nl + i] * ratio[k_at + o * kept + j]
-                ratio[k_at + i * kept + j] = x / local[l_at + i * nl + i]
+        _site_matrix(where, c, nu, eta, bar, f)
+        if nl > 0 and not _eliminate(where, c, nu, f):
+            return False
         for i in range(nu):
             for j in range(nu):
-                schur[i, j] += m_all[m + i, m + j]
+                f.schur[i, j] += f.product[m + i, m + j]
         if kind == DENSE:
-            t[: m + 1] = 0.0
-            for r in range(m):
-                for q in range(m):
-                    x = m_all[r, q]
-                    for j in range(width):
-                        t[r, j] += x * coefs[a + q * width + j]
-                for u in range(nu):
-                    x = m_all[r, m + u]
-                    for j in range(width):
-                        border[first + j, u] += x * coefs[a + r * width + j]
-            for r in range(0, m, 2):
-                one, other = a + r * width, a + min(r + 1, m - 1) * width
-                for i in range(width):
-                    x, z = coefs[one + i], coefs[other + i]
-                    for j in range(width - i):
-                        h[first + i, j] += x * t[r, i + j] + z * t[r + 1, i + j]
+            _add_dense(where, c, nu, f)
         else:
-            for p in range(4):
-                x = coefs[a + p]
-                if x == 0.0:
-                    continue
-                for i in range(n):
-                    for j in range(i, n):
-                        h[first + p * n + i, j - i] += x * x * m_all[i, j]
-                    for u in range(nu):
-                        border[first + p * n + i, u] += x * m_all[i, m + u]
-                for q in range(p + 1, 4):
-                    w = x * coefs[a + q]
-                    if w == 0.0:
-                        continue
-                    gap = (q - p) * n
-                    for i in range(n):
-                        for j in range(n):
-                            h[first + p * n + i, gap + j - i] += w * m_all[i, j]
-    for q in range(len(quads)):  # sites of one dense quantity, four at a time
-        c0, c1, c2, c3 = quads[q, 0], quads[q, 1], quads[q, 2], quads[q, 3]
-        a0, a1, a2, a3 = sites[c0, 3], sites[c1, 3], sites[c2, 3], sites[c3, 3]
-        w0, w1, w2, w3 = weight[c0], weight[c1], weight[c2], weight[c3]
-        if c1 == c0:
-            w1 = 0.0
-        if c2 == c1:
-            w2 = 0.0
-        if c3 == c2:
-            w3 = 0.0
-        first = sites[c0, 1] * n
-        for i in range(width):
-            x0, x1, x2, x3 = w0 * coefs[a0 + i], w1 * coefs[a1 + i], w2 * coefs[a2 + i], w3 * coefs[a3 + i]
-            for j in range(width - i):
-                h[first + i, j] += (x0 * coefs[a0 + i + j] + x1 * coefs[a1 + i + j]) + (
-                    x2 * coefs[a2 + i + j] + x3 * coefs[a3 + i + j]
-                )
-    if not _cholesky(h):
-        return False, schur
+            _add_place(where, c, nu, f)
+    _add_quads(where, f)
+    if not _cholesky(f.h):
+        return False
     for u in range(nu):
-        border[:, nu + u] = border[:, u]
-        _back(h, border[:, nu + u])
+        f.border[:, nu + u] = f.border[:, u]
+        _back(f.h, f.border[:, nu + u])
     for i in range(nu):
         for j in range(nu):
             total = 0.0
-            for k in range(len(border)):
-                total += border[k, i] * border[k, nu + j]
-            schur[i, j] -= total
-    return True, schur
+            for k in range(len(f.border)):
+                total += f.border[k, i] * f.border[k, nu + j]
+            f.schur[i, j] -= total
+    return True
+
+
+@compiled
+def _add_single(where, c, eta, f):  # type: ignore[no-untyped-def]
+    """Add a site of one quantity; of a dense one the part over D follows in `_add_quads`."""
+    at, place, value, coefs, n = where.at, where.place, where.value, where.coefs, where.n
+    kind, first, joint, a = where.sites[c, 0], where.sites[c, 1] * n, where.sites[c, 2], where.sites[c, 3]
+    nu = len(f.schur)
+    yy, yu0, yu1, u00, u01, u11 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for b in range(where.sites[c, 8], where.sites[c, 9]):
+        gy, g0, g1, row = 0.0, 0.0, 0.0, where.blocks[b, 0]
+        for e in range(at[row], at[row + 1]):
+            if place[e] == 0:
+                gy = value[e]
+            elif place[e] == 1:
+                g0 = value[e]
+            else:
+                g1 = value[e]
+        w = 1.0 / (eta[b] * eta[b])
+        yy += w * gy * gy
+        yu0 += w * gy * g0
+        yu1 += w * gy * g1
+        u00 += w * g0 * g0
+        u01 += w * g0 * g1
+        u11 += w * g1 * g1
+    f.schur[0, 0] += u00
+    if nu == 2:
+        f.schur[0, 1] += u01
+        f.schur[1, 0] += u01
+        f.schur[1, 1] += u11
+    f.weight[c] = yy
+    if kind == DENSE:
+        for i in range(4 * n):
+            f.border[first + i, 0] += coefs[a + i] * yu0
+        if nu == 2:
+            for i in range(4 * n):
+                f.border[first + i, 1] += coefs[a + i] * yu1
+        return
+    for p in range(4):
+        x, i = coefs[a + p], first + p * n + joint
+        for q in range(p, 4):
+            f.h[i, (q - p) * n] += x * coefs[a + q] * yy
+        f.border[i, 0] += x * yu0
+        if nu == 2:
+            f.border[i, 1] += x * yu1
+
+
+@compiled
+def _site_matrix(where, c, nu, eta, bar, f):  # type: ignore[no-untyped-def]
+    """M = Gᵀ W⁻² G of one site, as (W⁻¹ G)ᵀ (W⁻¹ G)."""
+    at, place, value, m_all, g = where.at, where.place, where.value, f.product, f.cone
+    size = where.sites[c, 5] + nu + where.sites[c, 7]
+    m_all[:size, :size] = 0.0
+    for b in range(where.sites[c, 8], where.sites[c, 9]):
+        row, k = where.blocks[b, 0], where.blocks[b, 1]
+        if k == 1:
+            w = 1.0 / (eta[b] * eta[b])
+            for e in range(at[row], at[row + 1]):
+                i, x = place[e], w * value[e]
+                for o in range(at[row], at[row + 1]):
+                    m_all[i, place[o]] += x * value[o]
+            continue
+        g[:k, :size] = 0.0
+        for r in range(k):
+            for e in range(at[row + r], at[row + r + 1]):
+                g[r, place[e]] += value[e]
+        scale = 1.0 / eta[b]
+        for j in range(size):  # W⁻¹ G, column by column
+            head, dot = g[0, j], 0.0
+            for r in range(1, k):
+                dot += bar[row + r] * g[r, j]
+            along = -head + dot / (1.0 + bar[row])
+            g[0, j] = scale * (bar[row] * head - dot)
+            for r in range(1, k):
+                g[r, j] = scale * (g[r, j] + along * bar[row + r])
+        for r in range(k):
+            for i in range(size):
+                x = g[r, i]
+                if x != 0.0:
+                    for j in range(size):
+                        m_all[i, j] += x * g[r, j]
+
+
+@compiled
+def _eliminate(where, c, nu, f):  # type: ignore[no-untyped-def]
+    """Eliminate l of one site: Cholesky of M_ll, M_ll⁻¹ M_l,(y, u), Schur complement; returns whether M_ll is definite."""
+    nl, l_at, k_at, kept = where.sites[c, 7], where.sites[c, 10], where.sites[c, 11], where.sites[c, 5] + nu
+    m_all, local, ratio = f.product, f.local, f.ratio
+    for i in range(nl):
+        for j in range(i + 1):
+            x = m_all[kept + i, kept + j]
+            for o in range(j):
+                x -= local[l_at + i * nl + o] * local[l_at + j * nl + o]
+            if i == j:
+                x += REGULARISATION
+                if not x > 0.0:
+                    return False
+                local[l_at + i * nl + i] = np.sqrt(x)
+            else:
+                local[l_at + i * nl + j] = x / local[l_at + j * nl + j]
+    for j in range(kept):
+        for i in range(nl):
+            x = m_all[kept + i, j]
+            for o in range(i):
+                x -= local[l_at + i * nl + o] * ratio[k_at + o * kept + j]
+            ratio[k_at + i * kept + j] = x / local[l_at + i * nl + i]
+    for o in range(nl):  # with K' = L⁻¹ M_l,(y, u) the complement is M − K'ᵀ K'
+        for i in range(kept):
+            x = ratio[k_at + o * kept + i]
+            if x != 0.0:
+                for j in range(kept):
+                    m_all[i, j] -= x * ratio[k_at + o * kept + j]
+    for j in range(kept):
+        for i in range(nl - 1, -1, -1):
+            x = ratio[k_at + i * kept + j]
+            for o in range(i + 1, nl):
+                x -= local[l_at + o * nl + i] * ratio[k_at + o * kept + j]
+            ratio[k_at + i * kept + j] = x / local[l_at + i * nl + i]
+    return True
+
+
+@compiled
+def _add_dense(where, c, nu, f):  # type: ignore[no-untyped-def]
+    """Add Aᵀ M A of a site with rows of its own."""
+    coefs, width, m, a = where.coefs, 4 * where.n, where.sites[c, 5], where.sites[c, 3]
+    first, m_all, t = where.sites[c, 1] * where.n, f.product, f.half
+    t[: m + 1] = 0.0
+    for r in range(m):
+        for q in range(m):
+            x = m_all[r, q]
+            for j in range(width):
+                t[r, j] += x * coefs[a + q * width + j]
+        for u in range(nu):
+            x = m_all[r, m + u]
+            for j in range(width):
+                f.border[first + j, u] += x * coefs[a + r * width + j]
+    for r in range(0, m, 2):  # two rows at a time; after an odd number of them comes one of zeros
+        one, other = a + r * width, a + min(r + 1, m - 1) * width
+        for i in range(width):
+            x, z = coefs[one + i], coefs[other + i]
+            for j in range(width - i):
+                f.h[first + i, j] += x * t[r, i + j] + z * t[r + 1, i + j]
+
+
+@compiled
+def _add_place(where, c, nu, f):  # type: ignore[no-untyped-def]
+    """Add Aᵀ M A of a site whose quantities are the configuration: (b bᵀ) ⊗ M."""
+    coefs, n, m, a, m_all = where.coefs, where.n, where.sites[c, 5], where.sites[c, 3], f.product
+    first = where.sites[c, 1] * n
+    for p in range(4):
+        x = coefs[a + p]
+        if x == 0.0:
+            continue
+        for i in range(n):
+            for j in range(i, n):
+                f.h[first + p * n + i, j - i] += x * x * m_all[i, j]
+            for u in range(nu):
+                f.border[first + p * n + i, u] += x * m_all[i, m + u]
+        for q in range(p + 1, 4):
+            w, gap = x * coefs[a + q], (q - p) * n
+            for i in range(n):
+                for j in range(n):
+                    f.h[first + p * n + i, gap + j - i] += w * m_all[i, j]
+
+
+@compiled
+def _add_quads(where, f):  # type: ignore[no-untyped-def]
+    """Add the parts over D of sites of one dense quantity, four at a time: one at a time would load and store H for each."""
+    sites, coefs, width = where.sites, where.coefs, 4 * where.n
+    for q in range(len(where.quads)):
+        c0, c1, c2, c3 = where.quads[q, 0], where.quads[q, 1], where.quads[q, 2], where.quads[q, 3]
+        a0, a1, a2, a3 = sites[c0, 3], sites[c1, 3], sites[c2, 3], sites[c3, 3]
+        w0 = f.weight[c0]
+        w1 = f.weight[c1] if c1 != c0 else 0.0
+        w2 = f.weight[c2] if c2 != c1 else 0.0
+        w3 = f.weight[c3] if c3 != c2 else 0.0
+        first = sites[c0, 1] * where.n
+        for i in range(width):
+            x0, x1, x2, x3 = w0 * coefs[a0 + i], w1 * coefs[a1 + i], w2 * coefs[a2 + i], w3 * coefs[a3 + i]
+            for j in range(width - i):
+                f.h[first + i, j] += (x0 * coefs[a0 + i + j] + x1 * coefs[a1 + i + j]) + (
+                    x2 * coefs[a2 + i + j] + x3 * coefs[a3 + i + j]
+                )
 
 
 @compiled
 def _cholesky(h):  # type: ignore[no-untyped-def]
-    """Cholesky factor Rᵀ R of a banded matrix in its upper band (N, w), in place.  Returns False if it is not positive definite."""
+    """Cholesky factor Rᵀ R of a banded matrix in its upper band (N, w), in place.  Returns whether there is one."""
     size, width = h.shape
     for k in range(size):
         d = h[k, 0] + REGULARISATION
@@ -414,22 +509,17 @@ def _back(h, b):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _solve(sites, coefs, n, h, border, schur, local, ratio, d, v, y):  # type: ignore[no-untyped-def]
-    """Solve the factorised system for one right-hand side (d; u, l of v), in place; y of v becomes A d.
+def _solve(where, f, d, v, y):  # type: ignore[no-untyped-def]
+    """Solve the factorised system for one right-hand side, (d; u, l of v), in place; y of v becomes A d.
 
     Args:
-        sites: (C, 11) integers of every site.
-        coefs: Coefficients of all A.
-        n: Number of joints.
-        h: Cholesky factor of the band.
-        border: Coupling of D and u, and H⁻¹ times it.
-        schur: (nu, nu) Schur complement of the border.
-        local: Factors of the sites' own variables.
-        ratio: M_ll⁻¹ M_l,(y, u) of all sites.
+        where: The structure.
+        f: The factors.
         d: (N,) right-hand side and solution for D.
         v: (ny + nu + nl,) right-hand side and solution for u and l, in their places.
         y: (ny,) work space.
     """
+    sites, coefs, n, h, border, schur, ratio = where.sites, where.coefs, where.n, f.h, f.border, f.schur, f.ratio
     ny, nu = len(y), len(schur)
     y[:] = 0.0
     for c in range(len(sites)):
@@ -458,6 +548,14 @@ def _solve(sites, coefs, n, h, border, schur, local, ratio, d, v, y):  # type: i
         for k in range(len(d)):
             d[k] -= border[k, nu + u] * x
     _lift(sites, coefs, n, d, y)
+    _solve_locals(where, f, v, y)
+    v[:ny] = y
+
+
+@compiled
+def _solve_locals(where, f, v, y):  # type: ignore[no-untyped-def]
+    """The sites' own variables: l = M_ll⁻¹ r − M_ll⁻¹ M_l,(y, u) (y, u), in place in v."""
+    sites, ny, nu, local, ratio = where.sites, len(y), len(f.schur), f.local, f.ratio
     for c in range(len(sites)):
         o, m, l0, nl, l_at, k_at = sites[c, 4], sites[c, 5], sites[c, 6], sites[c, 7], sites[c, 10], sites[c, 11]
         kept, f = m + nu, ny + nu + l0
@@ -478,7 +576,6 @@ def _solve(sites, coefs, n, h, border, schur, local, ratio, d, v, y):  # type: i
             for u in range(nu):
                 x += ratio[k_at + i * kept + m + u] * v[ny + u]
             v[f + i] -= x
-    v[:ny] = y
 
 
 @compiled
@@ -509,7 +606,7 @@ def _longest(blocks, s, ds):  # type: ignore[no-untyped-def]
 
 @compiled
 def _directed(blocks, eta, bar, lam, dsa, dza, sigma_mu, work, t):  # type: ignore[no-untyped-def]
-    """t = λ \\ (σμ e − λ∘λ − (W⁻¹ ds_a)∘(W dz_a)): where the complementarity is led to.
+    r"""Set t = λ \ (σμ e − λ∘λ − (W⁻¹ ds_a)∘(W dz_a)): where the complementarity is led to.
 
     Args:
         blocks: (B, 2) first row and number of rows of every cone.
@@ -543,7 +640,7 @@ def _directed(blocks, eta, bar, lam, dsa, dza, sigma_mu, work, t):  # type: igno
 
 @compiled
 def _banded_product(band, x, out):  # type: ignore[no-untyped-def]
-    """out = P x of a symmetric matrix in its upper band."""
+    """Set out = P x of a symmetric matrix in its upper band."""
     size, width = band.shape
     out[:] = 0.0
     for k in range(size):
@@ -556,133 +653,8 @@ def _banded_product(band, x, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def interior_point(sites, quads, coefs, n, blocks, at, column, place, value, h0, band, corner, cost, linear, sizes, tolerance):  # type: ignore[no-untyped-def]
-    """Solve a banded program.
-
-    Args:
-        sites: (C, 12) integers of every site: kind, span, joint, first coefficient, first y, number of y, first l, number of l,
-            first and last cone, first entry of its factor, first entry of its ratios.
-        quads: (Q, 4) sites of one dense quantity in the same span; the last one repeated where there are fewer than four.
-        coefs: Coefficients of all A.
-        n: Number of joints.
-        blocks: (B, 2) first row and number of rows of every cone.
-        at: (R + 1,) first entry of every row of G.
-        column: (E,) column of every entry of G in v = (y, u, l).
-        place: (E,) its column within its site's (y, u, l).
-        value: (E,) entries of G.
-        h0: (R,) h.
-        band: (N, 4 n) upper band of P over D.
-        corner: (nu,) its diagonal for u.
-        cost: (N,) c of D.
-        linear: (ny + nu + nl,) c of u and l.
-        sizes: (2,) numbers of entries of all factors, and of all ratios.
-        tolerance: Absolute and relative tolerance of residuals and gap.
-
-    Returns:
-        D (N,), v (ny + nu + nl,), the number of iterations, and whether it converged.
-    """
-    size, rows, nu = len(cost), len(h0), len(corner)
-    ny = 0
-    for c in range(len(sites)):
-        ny += sites[c, 5]
-    d, v, s, z = np.zeros(size), np.zeros(len(linear)), np.zeros(rows), np.zeros(rows)
-    h, border = np.zeros(band.shape), np.zeros((size, 2 * nu))
-    local, ratio, y = np.zeros(sizes[0]), np.zeros(sizes[1]), np.zeros(ny)
-    eta, bar, lam = np.ones(len(blocks)), np.zeros(rows), np.zeros(rows)
-    product, gd, gv = np.zeros(size), np.zeros(size), np.zeros(len(linear))
-    rz, t, q, work, work2 = np.zeros(rows), np.zeros(rows), np.zeros(rows), np.zeros(rows), np.zeros(rows)
-    ds, dz, dd, dv = np.zeros(rows), np.zeros(rows), np.zeros(size), np.zeros(len(linear))
-    degree = float(len(blocks))
-    _begin(blocks, h0, s, z)
-    top, side = 1.0, 1.0
-    for r in range(rows):
-        top = max(top, abs(h0[r]))
-    for k in range(size):
-        side = max(side, abs(cost[k]))
-    for k in range(ny, len(linear)):
-        side = max(side, abs(linear[k]))
-    for iteration in range(MAX_ITERATIONS):
-        # residuals
-        _banded_product(band, d, product)
-        _transposed(at, column, value, z, gv)
-        y[:] = gv[:ny]
-        gd[:] = product + cost
-        _spread(sites, coefs, n, y, gd)
-        objective = 0.0
-        for k in range(size):
-            objective += d[k] * (product[k] / 2 + cost[k])
-        for u in range(nu):
-            x = v[ny + u]
-            gv[ny + u] += corner[u] * x
-            objective += x * x * corner[u] / 2
-        for k in range(ny, len(linear)):
-            gv[k] += linear[k]
-            objective += linear[k] * v[k]
-        _times(at, column, value, v, rz)
-        worst, gap, dual = 0.0, 0.0, 0.0
-        for r in range(rows):
-            rz[r] += s[r] - h0[r]
-            worst = max(worst, abs(rz[r]))
-            gap += s[r] * z[r]
-        for k in range(size):
-            dual = max(dual, abs(gd[k]))
-        for k in range(ny, len(linear)):
-            dual = max(dual, abs(gv[k]))
-        if not np.isfinite(gap + worst + dual):
-            return d, v, iteration, False
-        if worst <= tolerance * top and dual <= tolerance * side and gap <= tolerance * max(1.0, abs(objective)):
-            return d, v, iteration, True
-        mu = gap / degree
-        if not _scale(blocks, s, z, eta, bar, lam):
-            return d, v, iteration, False
-        fine, schur = _factor(sites, quads, coefs, n, blocks, at, place, value, eta, bar, band, corner, h, border, local, ratio)
-        if not fine:
-            return d, v, iteration, False
-        sigma, alpha = 0.0, 1.0
-        for r in range(rows):
-            t[r] = -lam[r]
-        for corrected in range(2):
-            # dx from the condensed system, then dz = W⁻² (G dx − q) and ds, with q = bz − W t
-            keep = 1.0 - sigma
-            _scaled(blocks, eta, bar, t, q, 1.0)
-            for r in range(rows):
-                q[r] = -keep * rz[r] - q[r]
-            _scaled(blocks, eta, bar, q, work, -1.0)
-            _scaled(blocks, eta, bar, work, work2, -1.0)
-            _transposed(at, column, value, work2, dv)
-            y[:] = dv[:ny]
-            dd[:] = -keep * gd
-            _spread(sites, coefs, n, y, dd)
-            for k in range(ny, len(linear)):
-                dv[k] -= keep * gv[k]
-            _solve(sites, coefs, n, h, border, schur, local, ratio, dd, dv, y)
-            _times(at, column, value, dv, ds)
-            for r in range(rows):
-                work[r] = ds[r] - q[r]
-                ds[r] = -keep * rz[r] - ds[r]
-            _scaled(blocks, eta, bar, work, work2, -1.0)
-            _scaled(blocks, eta, bar, work2, dz, -1.0)
-            alpha = min(1.0, BACKOFF * min(_longest(blocks, s, ds), _longest(blocks, z, dz)))
-            if corrected == 0:
-                after = 0.0
-                for r in range(rows):
-                    after += (s[r] + alpha * ds[r]) * (z[r] + alpha * dz[r])
-                sigma = min(1.0, max(0.0, after / gap)) ** 3
-                _scaled(blocks, eta, bar, ds, work, -1.0)
-                _scaled(blocks, eta, bar, dz, work2, 1.0)
-                _directed(blocks, eta, bar, lam, work, work2, sigma * mu, q, t)
-        d += alpha * dd
-        v += alpha * dv
-        s += alpha * ds
-        z += alpha * dz
-        if alpha < 1e-8:
-            return d, v, iteration, False
-    return d, v, MAX_ITERATIONS, False
-
-
-@compiled
 def _begin(blocks, h0, s, z):  # type: ignore[no-untyped-def]
-    """Where it begins: no change, slacks led into the cones by at least `FIRST_SLACK`, multipliers on the central path for `FIRST_MU`.
+    """Where it begins: no change, slacks led into the cones by at least `FIRST_SLACK`, multipliers on the central path.
 
     A step begins at a motion that keeps nearly all limits: from there it is half the way of the usual least-squares start.
     """
@@ -697,3 +669,150 @@ def _begin(blocks, h0, s, z):  # type: ignore[no-untyped-def]
         z[f] = scale * s[f]
         for i in range(f + 1, f + k):
             z[i] = -scale * s[i]
+
+
+@compiled
+def _residuals(where, costs, h0, p, r):  # type: ignore[no-untyped-def]
+    """Residuals at a point; returns the largest of the rows, the largest of the gradient, the gap, and the objective.
+
+    Args:
+        where: The structure.
+        costs: What is minimised.
+        h0: (R,) h.
+        p: The point d, v, s, z.
+        r: Residuals P D + c + (Gᵀ z)_D, those of u and l in the places of v, G x + s − h; work space (N,), (ny,).
+    """
+    d, v, s, z = p
+    gd, gv, rz, product, y = r
+    ny, nu = len(y), len(costs.corner)
+    _banded_product(costs.band, d, product)
+    _transposed(where.at, where.column, where.value, z, gv)
+    y[:] = gv[:ny]
+    gd[:] = product + costs.cost
+    _spread(where.sites, where.coefs, where.n, y, gd)
+    objective, worst, gap, dual = 0.0, 0.0, 0.0, 0.0
+    for k in range(len(d)):
+        objective += d[k] * (product[k] / 2 + costs.cost[k])
+        dual = max(dual, abs(gd[k]))
+    for u in range(nu):
+        x = v[ny + u]
+        gv[ny + u] += costs.corner[u] * x
+        objective += x * x * costs.corner[u] / 2
+    for k in range(ny, len(v)):
+        gv[k] += costs.linear[k]
+        objective += costs.linear[k] * v[k]
+        dual = max(dual, abs(gv[k]))
+    _times(where.at, where.column, where.value, v, rz)
+    for k in range(len(rz)):
+        rz[k] += s[k] - h0[k]
+        worst = max(worst, abs(rz[k]))
+        gap += s[k] * z[k]
+    return worst, dual, gap, objective
+
+
+@compiled
+def _direction(where, scaling, f, keep, t, r, step, work):  # type: ignore[no-untyped-def]
+    """Direction from the condensed system: dx, then dz = W⁻² (G dx − q) and ds, with q = bz − W t.
+
+    Args:
+        where: The structure.
+        scaling: η, w̄ and λ.
+        f: The factors.
+        keep: Share of the residuals that is to be taken off.
+        t: (R,) where the complementarity is led to.
+        r: Residuals, see `_residuals`.
+        step: dd, dv, ds, dz, to be set.
+        work: Three arrays (R,).
+    """
+    eta, bar, _ = scaling
+    gd, gv, rz, _, y = r
+    dd, dv, ds, dz = step
+    q, one, other = work
+    ny = len(y)
+    _scaled(where.blocks, eta, bar, t, q, 1.0)
+    for k in range(len(rz)):
+        q[k] = -keep * rz[k] - q[k]
+    _scaled(where.blocks, eta, bar, q, one, -1.0)
+    _scaled(where.blocks, eta, bar, one, other, -1.0)
+    _transposed(where.at, where.column, where.value, other, dv)
+    y[:] = dv[:ny]
+    dd[:] = -keep * gd
+    _spread(where.sites, where.coefs, where.n, y, dd)
+    for k in range(ny, len(dv)):
+        dv[k] -= keep * gv[k]
+    _solve(where, f, dd, dv, y)
+    _times(where.at, where.column, where.value, dv, ds)
+    for k in range(len(rz)):
+        one[k] = ds[k] - q[k]
+        ds[k] = -keep * rz[k] - ds[k]
+    _scaled(where.blocks, eta, bar, one, other, -1.0)
+    _scaled(where.blocks, eta, bar, other, dz, -1.0)
+
+
+@compiled
+def _factors(where, costs, locals_, ratios):  # type: ignore[no-untyped-def]
+    """Room for the factors of a program."""
+    size, nu, most, tall = len(costs.cost), len(costs.corner), 1, 1
+    for c in range(len(where.sites)):
+        most = max(most, where.sites[c, 5] + nu + where.sites[c, 7])
+    for b in range(len(where.blocks)):
+        tall = max(tall, where.blocks[b, 1])
+    return Factors(
+        np.zeros(costs.band.shape), np.zeros((size, 2 * nu)), np.zeros((nu, nu)), np.zeros(locals_), np.zeros(ratios),
+        np.zeros((most, most)), np.zeros((tall, most)), np.zeros((most + 1, 4 * where.n)), np.zeros(len(where.sites) + 1),
+    )  # fmt: skip
+
+
+@compiled
+def interior_point(where, costs, h0, sizes, tolerance):  # type: ignore[no-untyped-def]
+    """Solve a banded program.
+
+    Args:
+        where: The structure.
+        costs: What is minimised.
+        h0: (R,) h.
+        sizes: Numbers of entries of all factors, of all ratios, and of all y.
+        tolerance: Absolute and relative tolerance of residuals and gap.
+
+    Returns:
+        D (N,), v (ny + nu + nl,), the number of iterations, and whether it converged.
+    """
+    size, rows, count, ny, blocks = len(costs.cost), len(h0), len(costs.linear), sizes[2], where.blocks
+    d, v, s, z = np.zeros(size), np.zeros(count), np.zeros(rows), np.zeros(rows)
+    dd, dv, ds, dz = np.zeros(size), np.zeros(count), np.zeros(rows), np.zeros(rows)
+    gd, gv, rz = np.zeros(size), np.zeros(count), np.zeros(rows)
+    residuals = gd, gv, rz, np.zeros(size), np.zeros(ny)
+    eta, bar, lam = np.ones(len(blocks)), np.zeros(rows), np.zeros(rows)
+    t, q, one, other = np.zeros(rows), np.zeros(rows), np.zeros(rows), np.zeros(rows)
+    f = _factors(where, costs, sizes[0], sizes[1])
+    _begin(blocks, h0, s, z)
+    top, side = max(1.0, np.abs(h0).max()), max(1.0, np.abs(costs.cost).max(), np.abs(costs.linear).max())
+    for iteration in range(MAX_ITERATIONS):
+        worst, dual, gap, objective = _residuals(where, costs, h0, (d, v, s, z), residuals)
+        if not np.isfinite(gap + worst + dual):
+            break
+        if worst <= tolerance * top and dual <= tolerance * side and gap <= tolerance * max(1.0, abs(objective)):
+            return d, v, iteration, True
+        if not _scale(blocks, s, z, eta, bar, lam) or not _factor(where, costs, eta, bar, f):
+            break
+        sigma, alpha = 0.0, 1.0
+        for k in range(rows):
+            t[k] = -lam[k]
+        for corrected in range(2):
+            _direction(where, (eta, bar, lam), f, 1.0 - sigma, t, residuals, (dd, dv, ds, dz), (q, one, other))
+            alpha = min(1.0, BACKOFF * min(_longest(blocks, s, ds), _longest(blocks, z, dz)))
+            if corrected == 0:
+                after = 0.0
+                for k in range(rows):
+                    after += (s[k] + alpha * ds[k]) * (z[k] + alpha * dz[k])
+                sigma = min(1.0, max(0.0, after / gap)) ** 3
+                _scaled(blocks, eta, bar, ds, one, -1.0)
+                _scaled(blocks, eta, bar, dz, other, 1.0)
+                _directed(blocks, eta, bar, lam, one, other, sigma * gap / len(blocks), q, t)
+        d += alpha * dd
+        v += alpha * dv
+        s += alpha * ds
+        z += alpha * dz
+        if alpha < 1e-8:
+            break
+    return d, v, MAX_ITERATIONS, False

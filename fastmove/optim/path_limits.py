@@ -93,8 +93,8 @@ class PathLimits:
         """Linearise the rows in motion, as shares of what may be used.
 
         Returns:
-            The sample (R,) of each row, its value (R,), slopes (R, n) in configuration, velocity and acceleration, and slopes (R,)
-            in ξ where the control points stay.
+            The sample (R,) of each row, its value (R,), slopes (R, n) in configuration, velocity and acceleration, and slopes
+            (R,) in ξ where the control points stay.
         """
         k, row = np.nonzero(self._moving(values))
         dq, dv, da = (slope[k, row] / self.inside for slope in self.path.slopes(values.q, values.v, values.a))

@@ -157,7 +157,8 @@ class Subproblem:
         for rows in idle:
             broken = rows.broken(solution)
             joined = joined or bool(broken.any())
-            self.model.add_limits(*(getattr(rows.chosen(broken), key) for key in ("span", "d", "xi", "value")), 1.0, rows.power)
+            found = rows.chosen(broken)
+            self.model.add_limits(found.span, found.d, found.xi, found.value, 1.0, rows.power)
             self.model.idle.append(rows.chosen(~broken))
         return joined
 

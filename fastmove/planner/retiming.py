@@ -98,13 +98,15 @@ class _AlongPath(SqpProblem):
         full = Subproblem(self.transcription, self.samples, here, radius, self.range(here, decrease), cones, self.smoothness)
         chart = _Chart(self.way, self.transcription)
         sigma = chart.places(here.free)
-        slope = chart.slope(sigma)
+        slope = np.zeros((self.transcription.basis.size * self.transcription.n, len(sigma)))
+        slope[3 * self.transcription.n : -3 * self.transcription.n] = chart.slope(sigma)
         step_bound = radius / np.maximum(np.abs(self.way.slope(sigma)).max(axis=1), 1e-3)
-        unknowns = solve_program(_reduced(full.program(), slope, sigma, step_bound), 1e-6)
+        assembled = full.program.assembled()
+        unknowns = solve_program(_reduced(assembled.conic(), slope, sigma, step_bound), 1e-6)
         if unknowns is None:
             return None
         change, other_unknowns = unknowns[: len(sigma)], unknowns[len(sigma) :]
-        step = full.step(np.concatenate([slope @ change, other_unknowns]))
+        step = full.step(assembled.solution(np.concatenate([slope @ change, other_unknowns])))
         moved = np.maximum.accumulate(np.clip(sigma + change, 0.0, 1.0))
         return replace(step, change=chart.free(moved) - chart.free(sigma))
 

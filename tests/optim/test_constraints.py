@@ -8,13 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from generators import block, free_space_pairs, pinched, straight_line
-from scipy import sparse
 
 import fastmove as fm
 from fastmove.collision.fading import INNER_FADE, PADDING_DISTANCE
 from fastmove.optim.cone_program import Cones, ConicProgram, SparseRows, solve
 from fastmove.optim.merit import Iterate, SqpProblem
-from fastmove.optim.subproblem import Subproblem
 from fastmove.planner.context import PlanningContext
 from fastmove.problem.scene import FADE_DISTANCE
 
@@ -141,13 +139,3 @@ def test_a_step_keeps_the_hold_to_second_order(weak: fm.TransferProblem) -> None
     excess = [promised(solver, point, radius, True) - 1.0 for radius in (0.1, 0.05, 0.025)]
     assert excess[2] < 0.01 and excess[2] < 0.4 * max(excess[0], 0.0) + 1e-4
     assert promised(solver, point, 0.1, False) > 1.1
-
-
-def test_pairs_of_rows_are_two_sides_of_one_limit(jar: fm.TransferProblem) -> None:
-    solver, point = optimiser(jar)
-    sub = Subproblem(solver.transcription, solver.samples, solver.linearise(point, 0.3), 0.3, (-0.5, 1.0), True)
-    program = sub.program()
-    assert len(program.pairs) > 100 and program.cones is not None and sparse.issparse(program.cones.matrix)
-    upper, lower = (program.rows[program.pairs[:, side], : sub.layout.size] for side in (0, 1))
-    np.testing.assert_array_equal(upper, -lower)
-    assert len(np.unique(program.pairs)) == program.pairs.size

@@ -60,7 +60,7 @@ class EffortModel:
         price: Price of a slack at rest.
 
     Attributes:
-        moving: Efforts in motion.
+        in_motion: Efforts in motion.
         resting: Efforts at rest, if some are near their limit.
     """
 
@@ -71,13 +71,13 @@ class EffortModel:
         good = np.nonzero(here.flow.static <= STATIC_MAX)[0]
         free, moved = _chain(model, rows, lin, here.duration)
         xi = 2 * efforts.gravity + efforts.viscous + moved
-        self.moving = EffortRows(efforts.total[good], xi[good], 1.0, 2, rows.span[good], free[good])
+        self.in_motion = EffortRows(efforts.total[good], xi[good], 1.0, 2, rows.span[good], free[good])
         self.resting = self._at_rest(price)
 
     @property
     def sets(self) -> list[EffortRows]:
         """Efforts in motion, and then those at rest if some are near their limit."""
-        return [self.moving] if self.resting is None else [self.moving, self.resting]
+        return [self.in_motion] if self.resting is None else [self.in_motion, self.resting]
 
     def _at_rest(self, price: float) -> EffortRows | None:
         """Efforts at rest where they use more than `STATIC_FROM`, with their sites and slacks; None if there are none."""
@@ -99,7 +99,7 @@ class EffortModel:
     def add(self) -> None:
         """Add the rows of torque and torque rate."""
         model, transcription, here, n = self.model, self.model.transcription, self.model.here, self.model.transcription.n
-        e = self.moving
+        e = self.in_motion
         _add_scaled(model, e.span, e.free[:, :, :n], e.xi[:, :, :n], e.value[:, :, :n], transcription.effort_max, e.power)
         if self.resting is not None:
             self._add_resting(self.resting)
@@ -145,7 +145,9 @@ def _chain(model: StepModel, rows: SpanRows, lin: Linearised, duration: float, w
         Derivatives (N, members, rows, 4, n) with respect to the control points, 0 to those that are fixed, and (N, members, rows)
         with respect to ξ through those that change with it.
     """
-    parts = [(d[:, :, :wanted], b / duration**k) for k, (d, b) in enumerate(zip((lin.dq, lin.dv, lin.da), rows.values, strict=False))]
+    parts = [
+        (d[:, :, :wanted], b / duration**k) for k, (d, b) in enumerate(zip((lin.dq, lin.dv, lin.da), rows.values, strict=False))
+    ]
     free = sum(d[:, :, :, None, :] * (b * rows.free)[:, None, None, :, None] for d, b in parts)
     if model.transcription.at_rest:
         return np.asarray(free), np.zeros(free.shape[:3])  # type: ignore[union-attr]

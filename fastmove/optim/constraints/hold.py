@@ -30,7 +30,7 @@ CONE_FROM = 0.35  # Utilisation of the hold above which a sample gets cones.
 
 @dataclass(frozen=True)
 class WrenchSamples:
-    """Contact wrenches of one hold that get cones: W = wrench + lift y + xi ξ over the grip force.
+    """Contact wrenches of one hold that get cones: W = wrench + slope y + xi ξ over the grip force.
 
     Attributes:
         efforts: Efforts that they are among.
@@ -39,7 +39,7 @@ class WrenchSamples:
         m: (N,) their members.
         wrench: (N, 6) wrenches over the grip force where the step begins.
         site: (N,) sites that they belong to.
-        lift: (N, 6, r) their derivatives with respect to the sites' quantities.
+        slope: (N, 6, r) their derivatives with respect to the sites' quantities.
         xi: (N, 6) their derivatives with respect to ξ.
     """
 
@@ -49,12 +49,12 @@ class WrenchSamples:
     m: Array
     wrench: Array
     site: Array
-    lift: Array
+    slope: Array
     xi: Array
 
     def of(self, which: Array) -> WrenchSamples:
         """Only some of the wrenches."""
-        return replace(self, **{key: getattr(self, key)[which] for key in ("k", "m", "wrench", "site", "lift", "xi")})
+        return replace(self, **{key: getattr(self, key)[which] for key in ("k", "m", "wrench", "site", "slope", "xi")})
 
 
 class HoldCones:
@@ -107,7 +107,13 @@ class HoldCones:
         if contact is not None:
             self._score(sites.of(scored[sites.k, sites.m]), contact)
             for near, (a, b) in zip(shared, contact.shares, strict=True):
-                self._limit(sites.of(near[sites.k, sites.m]), a, b, full, (self.transcription.hold_max * e.power, self.transcription.hold_max))
+                self._limit(
+                    sites.of(near[sites.k, sites.m]),
+                    a,
+                    b,
+                    full,
+                    (self.transcription.hold_max * e.power, self.transcription.hold_max),
+                )
         if tolerance is not None:
             self._tolerance_cones(sites.of(tolerated[sites.k, sites.m]), tolerance)
 
@@ -139,13 +145,18 @@ class HoldCones:
         return WrenchSamples(e, hold, k, m, wrench, site, np.broadcast_to(np.eye(6), (len(k), 6, 6)), xi)
 
     def _cones(
-        self, sites: WrenchSamples, matrix: Array, offset: Array, growth: tuple[float, float] = (0.0, 0.0), helpers: object = None
+        self,
+        sites: WrenchSamples,
+        coefficients: Array,
+        offset: Array,
+        growth: tuple[float, float] = (0.0, 0.0),
+        helpers: tuple[Array, Array] | None = None,
     ) -> None:
-        """Add cones of matrix · W + offset, whose first row grows with ξ and with the slacks.
+        """Add cones of coefficients · W + offset, whose first row grows with ξ and with the slacks.
 
         Args:
             sites: The wrenches.
-            matrix: (N, k, 6) or (k, 6) coefficients of W' = W − wrench.
+            coefficients: (N, k, 6) or (k, 6) coefficients of W' = W − wrench.
             offset: (N, k) values where the step begins.
             growth: What ξ, and every slack, adds to the first row.
             helpers: Further variables of the sites' own (N, r) and their coefficients (k, r); None if there are none.
@@ -153,18 +164,17 @@ class HoldCones:
         count, rows = offset.shape
         e = sites.efforts
         border = np.zeros((count, rows, self.program.border))
-        border[..., XI] = (matrix @ sites.xi[:, :, None])[..., 0]
+        border[..., XI] = (coefficients @ sites.xi[:, :, None])[..., 0]
         border[:, 0, XI] += growth[0]
         border[:, 0, SIGMA:] += growth[1]
         own, value = np.zeros((count, 0), dtype=np.int64), np.zeros((count, rows, 0))
         if helpers is not None:
-            own, some = helpers  # type: ignore[misc]
-            value = np.broadcast_to(some, (count, rows, own.shape[1]))
+            own, value = helpers[0], np.broadcast_to(helpers[1], (count, rows, helpers[0].shape[1]))
         if e.slack is not None and growth[1]:
             first = np.zeros((count, rows, 1))
             first[:, 0] = growth[1]
             own, value = np.hstack([own, e.slack[sites.k][:, None]]), np.concatenate([value, first], axis=2)
-        self.program.cones(sites.site, matrix @ sites.lift, border, offset, own, value)
+        self.program.cones(sites.site, coefficients @ sites.slope, border, offset, own, value)
 
     def _score(self, sites: WrenchSamples, contact: ConeContact) -> None:
         """Add p ≥ ‖C W‖, n ≥ |n·W| and 0.9 (limit + power ξ + h) ≥ ‖(L W, p + n)‖, all divided by F."""
@@ -189,7 +199,7 @@ class HoldCones:
 
         Args:
             sites: The wrenches W.
-            a: (k, 6) matrix A.
+            a: (k, 6) coefficients A.
             b: (6,) vector b.
             limit: Limit.
             growth: What ξ, and every slack, adds to it.
@@ -209,8 +219,8 @@ class HoldCones:
         use, slope = contact.tangents(sites.wrench * force, force)
         share = self.transcription.hold_max
         for row in range(use.shape[1]):
-            matrix = -slope[:, row][:, None] * force
-            self._cones(sites, matrix, limit - use[:, row, None], (share * sites.efforts.power, share))
+            coefficients = -slope[:, row][:, None] * force
+            self._cones(sites, coefficients, limit - use[:, row, None], (share * sites.efforts.power, share))
 
     def _tolerance_cones(self, sites: WrenchSamples, care: ToleranceModel) -> None:
         """Add limit (1 + power ξ) + h − b·W ≥ ‖A W‖ for what an item tolerates, in shares of its weight."""

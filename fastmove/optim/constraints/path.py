@@ -23,7 +23,7 @@ def add_path(model: StepModel, price: float) -> None:
     orders = list(zip((dq, dv, da), there.values, (model.here.duration**k for k in range(3)), strict=True))
     free = sum(d[:, None, :] * (b * there.free / t)[:, :, None] for d, b, t in orders)
     xi = xi + sum((d * there.moved(model.slope, k)).sum(axis=1) / t for k, (d, _, t) in enumerate(orders))
-    model.add_limits(there.span, np.asarray(free).reshape(len(value), -1), xi, value, 1.0, POWER, two_sided=False)
+    model.add_limits(there.span, np.asarray(free).reshape(len(value), 4 * program.n), xi, value, 1.0, POWER, two_sided=False)
     if not path.path.anywhere.any():
         return
     sample, value, dq = path.at_rest(values)

@@ -1,7 +1,7 @@
 """Linear rows of a subproblem, added limit by limit; rows that cannot bind within the trust region are dropped.
 
-Every constraint of the optimiser is a function or class in a file of this folder that is given the `StepModel` and adds its sites,
-rows and cones to the program of the subproblem (`BandedProgram`):
+Every constraint of the optimiser is a function or class in a file of this folder that is given the `StepModel` and adds its
+sites, rows and cones to the program of the subproblem (`BandedProgram`):
 
     joint_limits   position, velocity, acceleration, jerk
     effort         torque and torque rate
