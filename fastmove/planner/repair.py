@@ -22,7 +22,7 @@ from fastmove.planner.candidate import Candidate
 from fastmove.planner.context import PlanningContext, timed
 from fastmove.trajectory.trajectory import Phase, Trajectory
 
-STRETCH_MAX = 2e-3  # Relative stretch of the duration above which samples are added where it comes from.
+STRETCH_MAX = 1e-4  # Relative stretch of the duration above which samples are added where it comes from.
 HOT_ROUNDS = 3  # Maximum number of rounds that add samples because of a stretch.
 PENALTY_GROWTH = 3.0  # Factor on the penalty of clearance violations from round to round.
 PENALTY_MAX = 27.0  # Maximum scale of the penalty of clearance violations.
@@ -128,7 +128,10 @@ class CertifiedRepair:
         return fastest
 
     def _hot_spots(self, point: Iterate, transcription: Transcription) -> Array:
-        """Returns the parameters s (K,) of the worst points where torque, hold or path constraints ask for a longer duration."""
+        """Returns the parameters s (K,) where torque, hold or path constraints ask for a longer duration, and just beside.
+
+        Beside it, too, since what is pressed down in one place between two samples comes up next to it.
+        """
         dense = ConstraintGrid.dense(transcription.basis, transcription.with_rate, int(np.ceil(point.duration / COARSE)))
         efforts = transcription.dynamics.efforts(
             *transcription.states(dense.b_effort, transcription.points(point.free, point.duration), point.duration)
@@ -137,9 +140,8 @@ class CertifiedRepair:
         if transcription.path is not None:
             states = transcription.states(dense.b_effort, transcription.points(point.free, point.duration), point.duration)
             use = np.maximum(use, transcription.path.utilisations(transcription.path.values(*states)))
-        inner = use[1:-1]
-        peaks = np.nonzero((inner > 1) & (inner >= use[:-2]) & (inner >= use[2:]))[0] + 1
-        return dense.effort[peaks]
+        hot = np.pad(use > 1, 1)
+        return dense.effort[hot[:-2] | hot[1:-1] | hot[2:]]
 
     def _trajectory(self, point: Iterate, transcription: Transcription, duration: float) -> Trajectory:
         """Returns the motion run in another duration [s], with the least grip force that holds it."""
