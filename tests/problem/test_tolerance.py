@@ -12,7 +12,6 @@ from fastmove.bench.planners import slowdown
 from fastmove.certificate.certify import certify
 from fastmove.errors import InputError
 from fastmove.multibody.assembly import assemble
-from fastmove.planner.repair import STRETCH_MAX
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.grasp import hold
 from fastmove.problem.tolerance import Tolerance, ToleranceModel
@@ -127,7 +126,7 @@ def test_tilting_the_hand_with_the_acceleration_is_faster_than_keeping_the_cup_u
 def test_slowing_down_keeps_it_too_but_takes_longer() -> None:
     problem = carrying(Tolerance(tilt=np.radians(15), up=DOWN))
     slowed, planned = slowdown(problem), fm.plan(problem)
-    assert planned.ok and slowed.duration >= planned.duration * (1 - STRETCH_MAX)  # what stays of a stretch
+    assert planned.ok and slowed.duration >= planned.duration * (1 - 1e-3)  # among motions as fast to 0.1 %, the smoothest
 
 
 @pytest.mark.parametrize(
