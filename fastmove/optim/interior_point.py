@@ -98,14 +98,14 @@ class Factors(NamedTuple):
 
     Attributes:
         h: (N, 4 n) Cholesky factor of the band.
-        border: (N, 2 nu) coupling of D and u, and H⁻¹ times it.
+        border: (2 nu, N) coupling of u and D, and H⁻¹ times it.
         schur: (nu, nu) Schur complement of the border.
         local: Factors of the sites' own variables.
         ratio: M_ll⁻¹ M_l,(y, u) of all sites.
         product: (v, v) work space for M of one site.
         cone: (k, v) work space for the rows of one cone.
         half: (m + 1, 4 n) work space for M A.
-        weight: (C + 1,) M of the sites of one dense quantity.
+        weight: (3, C) M of the sites of one dense quantity: (y, y), (y, u₀), (y, u₁).
     """
 
     h: Array
@@ -126,14 +126,15 @@ def _lift(sites, coefs, n, d, y):  # type: ignore[no-untyped-def]
     for c in range(len(sites)):
         kind, first, joint, a, o, m = sites[c, 0], sites[c, 1] * n, sites[c, 2], sites[c, 3], sites[c, 4], sites[c, 5]
         if kind == DENSE:
+            here = d[first : first + width]
             for r in range(m):
-                f = a + r * width
+                row = coefs[a + r * width : a + r * width + width]
                 t0, t1, t2, t3 = 0.0, 0.0, 0.0, 0.0  # four sums: one would wait for every addition
                 for j in range(0, width, 4):
-                    t0 += coefs[f + j] * d[first + j]
-                    t1 += coefs[f + j + 1] * d[first + j + 1]
-                    t2 += coefs[f + j + 2] * d[first + j + 2]
-                    t3 += coefs[f + j + 3] * d[first + j + 3]
+                    t0 += row[j] * here[j]
+                    t1 += row[j + 1] * here[j + 1]
+                    t2 += row[j + 2] * here[j + 2]
+                    t3 += row[j + 3] * here[j + 3]
                 y[o + r] = (t0 + t1) + (t2 + t3)
         elif kind == PLACE:
             for i in range(n):
@@ -155,10 +156,11 @@ def _spread(sites, coefs, n, y, d):  # type: ignore[no-untyped-def]
     for c in range(len(sites)):
         kind, first, joint, a, o, m = sites[c, 0], sites[c, 1] * n, sites[c, 2], sites[c, 3], sites[c, 4], sites[c, 5]
         if kind == DENSE:
+            here = d[first : first + width]
             for r in range(m):
-                t = y[o + r]
+                t, row = y[o + r], coefs[a + r * width : a + r * width + width]
                 for j in range(width):
-                    d[first + j] += coefs[a + r * width + j] * t
+                    here[j] += row[j] * t
         elif kind == PLACE:
             for p in range(4):
                 b = coefs[a + p]
@@ -258,10 +260,10 @@ def _factor(where, costs, eta, bar, f):  # type: ignore[no-untyped-def]
     f.schur[:] = 0.0
     for i in range(nu):
         f.schur[i, i] = costs.corner[i] + REGULARISATION
+    _add_singles(where, eta, f)  # most sites are of one quantity with two rows
     for c in range(len(where.sites)):
         kind, m, nl = where.sites[c, 0], where.sites[c, 5], where.sites[c, 7]
-        if m == 1 and nl == 0:  # most sites are of one quantity with two rows
-            _add_single(where, c, eta, f)
+        if m == 1 and nl == 0:
             continue
         _site_matrix(where, c, nu, eta, bar, f)
         if nl > 0 and not _eliminate(where, c, nu, f):
@@ -277,60 +279,59 @@ def _factor(where, costs, eta, bar, f):  # type: ignore[no-untyped-def]
     if not _cholesky(f.h):
         return False
     for u in range(nu):
-        f.border[:, nu + u] = f.border[:, u]
-        _back(f.h, f.border[:, nu + u])
+        f.border[nu + u] = f.border[u]
+        _back(f.h, f.border[nu + u])
     for i in range(nu):
         for j in range(nu):
             total = 0.0
-            for k in range(len(f.border)):
-                total += f.border[k, i] * f.border[k, nu + j]
+            for k in range(len(costs.cost)):
+                total += f.border[i, k] * f.border[nu + j, k]
             f.schur[i, j] -= total
     return True
 
 
 @compiled
-def _add_single(where, c, eta, f):  # type: ignore[no-untyped-def]
-    """Add a site of one quantity; of a dense one the part over D follows in `_add_quads`."""
+def _add_singles(where, eta, f):  # type: ignore[no-untyped-def]
+    """Add all sites of one quantity and no variables of their own; what dense ones have over D follows in `_add_quads`."""
     at, place, value, coefs, n = where.at, where.place, where.value, where.coefs, where.n
-    kind, first, joint, a = where.sites[c, 0], where.sites[c, 1] * n, where.sites[c, 2], where.sites[c, 3]
-    nu = len(f.schur)
-    yy, yu0, yu1, u00, u01, u11 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    for b in range(where.sites[c, 8], where.sites[c, 9]):
-        gy, g0, g1, row = 0.0, 0.0, 0.0, where.blocks[b, 0]
-        for e in range(at[row], at[row + 1]):
-            if place[e] == 0:
-                gy = value[e]
-            elif place[e] == 1:
-                g0 = value[e]
-            else:
-                g1 = value[e]
-        w = 1.0 / (eta[b] * eta[b])
-        yy += w * gy * gy
-        yu0 += w * gy * g0
-        yu1 += w * gy * g1
-        u00 += w * g0 * g0
-        u01 += w * g0 * g1
-        u11 += w * g1 * g1
-    f.schur[0, 0] += u00
-    if nu == 2:
-        f.schur[0, 1] += u01
-        f.schur[1, 0] += u01
-        f.schur[1, 1] += u11
-    f.weight[c] = yy
-    if kind == DENSE:
-        for i in range(4 * n):
-            f.border[first + i, 0] += coefs[a + i] * yu0
+    sites, blocks, schur, h, border, weight = where.sites, where.blocks, f.schur, f.h, f.border, f.weight
+    nu = len(schur)
+    for c in range(len(sites)):
+        if sites[c, 5] != 1 or sites[c, 7] != 0:
+            continue
+        yy, yu0, yu1, u00, u01, u11 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        for b in range(sites[c, 8], sites[c, 9]):
+            gy, g0, g1, row = 0.0, 0.0, 0.0, blocks[b, 0]
+            for e in range(at[row], at[row + 1]):
+                if place[e] == 0:
+                    gy = value[e]
+                elif place[e] == 1:
+                    g0 = value[e]
+                else:
+                    g1 = value[e]
+            w = 1.0 / (eta[b] * eta[b])
+            yy += w * gy * gy
+            yu0 += w * gy * g0
+            yu1 += w * gy * g1
+            u00 += w * g0 * g0
+            u01 += w * g0 * g1
+            u11 += w * g1 * g1
+        schur[0, 0] += u00
         if nu == 2:
-            for i in range(4 * n):
-                f.border[first + i, 1] += coefs[a + i] * yu1
-        return
-    for p in range(4):
-        x, i = coefs[a + p], first + p * n + joint
-        for q in range(p, 4):
-            f.h[i, (q - p) * n] += x * coefs[a + q] * yy
-        f.border[i, 0] += x * yu0
-        if nu == 2:
-            f.border[i, 1] += x * yu1
+            schur[0, 1] += u01
+            schur[1, 0] += u01
+            schur[1, 1] += u11
+        if sites[c, 0] == DENSE:
+            weight[0, c], weight[1, c], weight[2, c] = yy, yu0, yu1
+            continue
+        first, a = sites[c, 1] * n + sites[c, 2], sites[c, 3]
+        for p in range(4):
+            x, i = coefs[a + p], first + p * n
+            for q in range(p, 4):
+                h[i, (q - p) * n] += x * coefs[a + q] * yy
+            border[0, i] += x * yu0
+            if nu == 2:
+                border[1, i] += x * yu1
 
 
 @compiled
@@ -415,19 +416,19 @@ def _add_dense(where, c, nu, f):  # type: ignore[no-untyped-def]
     t[: m + 1] = 0.0
     for r in range(m):
         for q in range(m):
-            x = m_all[r, q]
+            x, row = m_all[r, q], coefs[a + q * width : a + q * width + width]
             for j in range(width):
-                t[r, j] += x * coefs[a + q * width + j]
+                t[r, j] += x * row[j]
         for u in range(nu):
-            x = m_all[r, m + u]
+            x, row, one = m_all[r, m + u], coefs[a + r * width : a + r * width + width], f.border[u, first : first + width]
             for j in range(width):
-                f.border[first + j, u] += x * coefs[a + r * width + j]
+                one[j] += x * row[j]
     for r in range(0, m, 2):  # two rows at a time; after an odd number of them comes one of zeros
         one, other = a + r * width, a + min(r + 1, m - 1) * width
         for i in range(width):
-            x, z = coefs[one + i], coefs[other + i]
+            x, z, row, t0, t1 = coefs[one + i], coefs[other + i], f.h[first + i], t[r, i:], t[r + 1, i:]
             for j in range(width - i):
-                f.h[first + i, j] += x * t[r, i + j] + z * t[r + 1, i + j]
+                row[j] += x * t0[j] + z * t1[j]
 
 
 @compiled
@@ -443,7 +444,7 @@ def _add_place(where, c, nu, f):  # type: ignore[no-untyped-def]
             for j in range(i, n):
                 f.h[first + p * n + i, j - i] += x * x * m_all[i, j]
             for u in range(nu):
-                f.border[first + p * n + i, u] += x * m_all[i, m + u]
+                f.border[u, first + p * n + i] += x * m_all[i, m + u]
         for q in range(p + 1, 4):
             w, gap = x * coefs[a + q], (q - p) * n
             for i in range(n):
@@ -453,22 +454,26 @@ def _add_place(where, c, nu, f):  # type: ignore[no-untyped-def]
 
 @compiled
 def _add_quads(where, f):  # type: ignore[no-untyped-def]
-    """Add the parts over D of sites of one dense quantity, four at a time: one at a time would load and store H for each."""
-    sites, coefs, width = where.sites, where.coefs, 4 * where.n
+    """Add what sites of one dense quantity have over D, four at a time: one at a time would load and store H for each."""
+    sites, coefs, width, weight = where.sites, where.coefs, 4 * where.n, f.weight
     for q in range(len(where.quads)):
         c0, c1, c2, c3 = where.quads[q, 0], where.quads[q, 1], where.quads[q, 2], where.quads[q, 3]
         a0, a1, a2, a3 = sites[c0, 3], sites[c1, 3], sites[c2, 3], sites[c3, 3]
-        w0 = f.weight[c0]
-        w1 = f.weight[c1] if c1 != c0 else 0.0
-        w2 = f.weight[c2] if c2 != c1 else 0.0
-        w3 = f.weight[c3] if c3 != c2 else 0.0
+        # 0 where a site is repeated
+        k1, k2, k3 = 1.0 if c1 != c0 else 0.0, 1.0 if c2 != c1 else 0.0, 1.0 if c3 != c2 else 0.0
+        w0, w1, w2, w3 = weight[0, c0], k1 * weight[0, c1], k2 * weight[0, c2], k3 * weight[0, c3]
         first = sites[c0, 1] * where.n
-        for i in range(width):
-            x0, x1, x2, x3 = w0 * coefs[a0 + i], w1 * coefs[a1 + i], w2 * coefs[a2 + i], w3 * coefs[a3 + i]
-            for j in range(width - i):
-                f.h[first + i, j] += (x0 * coefs[a0 + i + j] + x1 * coefs[a1 + i + j]) + (
-                    x2 * coefs[a2 + i + j] + x3 * coefs[a3 + i + j]
-                )
+        r0, r1, r2, r3 = (coefs[a0 : a0 + width], coefs[a1 : a1 + width], coefs[a2 : a2 + width], coefs[a3 : a3 + width])
+        for i in range(width):  # rows as slices, whose indices are never negative: else no loop over them becomes one of vectors
+            x0, x1, x2, x3 = w0 * r0[i], w1 * r1[i], w2 * r2[i], w3 * r3[i]
+            b0, b1, b2, b3, row = r0[i:], r1[i:], r2[i:], r3[i:], f.h[first + i]
+            for j in range(len(b0)):
+                row[j] += (x0 * b0[j] + x1 * b1[j]) + (x2 * b2[j] + x3 * b3[j])
+        for u in range(len(f.schur)):
+            x0, x1, x2, x3 = weight[1 + u, c0], k1 * weight[1 + u, c1], k2 * weight[1 + u, c2], k3 * weight[1 + u, c3]
+            row = f.border[u, first : first + width]
+            for j in range(width):
+                row[j] += (x0 * r0[j] + x1 * r1[j]) + (x2 * r2[j] + x3 * r3[j])
 
 
 @compiled
@@ -535,7 +540,7 @@ def _solve(where, f, d, v, y):  # type: ignore[no-untyped-def]
     _back(h, d)
     for u in range(nu):
         for k in range(len(d)):
-            v[ny + u] -= border[k, u] * d[k]
+            v[ny + u] -= border[u, k] * d[k]
     if nu == 1:
         v[ny] /= schur[0, 0]
     else:
@@ -546,7 +551,7 @@ def _solve(where, f, d, v, y):  # type: ignore[no-untyped-def]
     for u in range(nu):
         x = v[ny + u]
         for k in range(len(d)):
-            d[k] -= border[k, nu + u] * x
+            d[k] -= border[nu + u, k] * x
     _lift(sites, coefs, n, d, y)
     _solve_locals(where, f, v, y)
     v[:ny] = y
@@ -758,8 +763,8 @@ def _factors(where, costs, locals_, ratios):  # type: ignore[no-untyped-def]
     for b in range(len(where.blocks)):
         tall = max(tall, where.blocks[b, 1])
     return Factors(
-        np.zeros(costs.band.shape), np.zeros((size, 2 * nu)), np.zeros((nu, nu)), np.zeros(locals_), np.zeros(ratios),
-        np.zeros((most, most)), np.zeros((tall, most)), np.zeros((most + 1, 4 * where.n)), np.zeros(len(where.sites) + 1),
+        np.zeros(costs.band.shape), np.zeros((2 * nu, size)), np.zeros((nu, nu)), np.zeros(locals_), np.zeros(ratios),
+        np.zeros((most, most)), np.zeros((tall, most)), np.zeros((most + 1, 4 * where.n)), np.zeros((3, len(where.sites))),
     )  # fmt: skip
 
 
