@@ -13,6 +13,10 @@ class FastMoveError(Exception):
     exit_code = 2
 
 
+class Remark(UserWarning):
+    """Something that was read otherwise than it stands there, as a joint that was left out; a warning, not an error."""
+
+
 class InputError(FastMoveError):
     """The input is wrong: what, where and what is allowed, in one sentence.
 

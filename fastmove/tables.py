@@ -158,7 +158,7 @@ class CheckedTable:
 
 def read_table(path: Path) -> CheckedTable:
     """The file as a table, TOML or JSON by its ending."""
-    if path.suffix == ".toml":
+    if path.suffix.lower() == ".toml":
         return read_toml(path)
     if path.suffix != ".json":
         raise InputError(str(path), "is neither .toml nor .json")
@@ -180,9 +180,14 @@ def read_toml(path: Path) -> CheckedTable:
 
 
 def _text(path: Path) -> str:
+    """Text of a UTF-8 file; a byte order mark is passed over."""
     try:
-        return path.read_text(encoding="utf-8")
+        data = path.read_bytes()
+        return data.decode("utf-8-sig")
     except FileNotFoundError as error:
         raise InputError(str(path), "no such file") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        kind = "UTF-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "no UTF-8 text"
+        raise InputError(str(path), f"is {kind}; save it as UTF-8") from error
+    except OSError as error:
         raise InputError(str(path), f"cannot be read ({error})") from error

@@ -7,6 +7,7 @@ bounds.  A link without a mesh in the URDF (such as those of the shipped Panda) 
 from __future__ import annotations
 
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pinocchio as pin
@@ -16,6 +17,8 @@ from fastmove.errors import InputError
 from fastmove.geometry.pose_trajectory import PoseTrajectory
 from fastmove.problem.scene import CONTACT_DEPTH
 from fastmove.problem.transfer import TransferProblem
+from fastmove.robot.link_geometry import link_frame
+from fastmove.robot.urdf import LINK_SUFFIX, prepared, read_urdf
 from fastmove.trajectory.trajectory import Trajectory
 
 FINER = 10  # Number of checked configurations for each step of the certificate's grid of 1 ms [1].
@@ -76,23 +79,23 @@ def _geometry(problem: TransferProblem) -> pin.GeometryModel:
     It holds the URDF's collision meshes as they are, the robot's own bodies for links without one, items in the hands, obstacles.
     """
     robot, model = problem.robot, problem.robot.model
-    folders = [str(f) for f in robot.package_dirs]
     try:
-        geometry = pin.buildGeomFromUrdf(model, str(robot.urdf), pin.GeometryType.COLLISION, package_dirs=folders)
+        text = prepared(read_urdf(robot.urdf), robot.urdf, [Path(folder) for folder in robot.package_dirs])
+        geometry = pin.buildGeomFromUrdfString(model, text, pin.GeometryType.COLLISION)
     except ValueError as error:
         raise InputError("robot", f"{robot.name} has no URDF of its own to check against ({error})") from error
     base = robot.T_world_base
-    links = [(k, str(model.frames[g.parentFrame].name)) for k, g in enumerate(geometry.geometryObjects)]
+    links = [(k, str(model.frames[g.parentFrame].name).removesuffix(LINK_SUFFIX)) for k, g in enumerate(geometry.geometryObjects)]
     known = {link for _, link in links}
     for body in robot.shapes:
         if body.link not in known:
-            frame = model.frames[model.getFrameId(body.link)]
+            frame = link_frame(model, body.link)
             thing = pin.GeometryObject(f"body {body.name}", frame.parentJoint, frame.placement * body.placement, body.geometry)
             links.append((geometry.addGeometryObject(thing), body.link))
     hands = {link for held in problem.holds for link in held.gripper.links}
     items, scene = [], []
     for held in problem.holds:
-        frame = model.frames[model.getFrameId(held.gripper.parent_frame)]
+        frame = link_frame(model, held.gripper.parent_frame)
         for n, shape in enumerate(held.item.shapes):
             at = frame.placement * held.gripper.parent_T_tool * held.grasp.tool_T_item * shape.placement
             items.append(geometry.addGeometryObject(pin.GeometryObject(f"item{n}", frame.parentJoint, at, shape.geometry())))

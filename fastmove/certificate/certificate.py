@@ -18,14 +18,22 @@ def certificate_lines(certificate: Certificate) -> list[str]:
             continue  # nothing to limit
         flag, share = " " if e.ok else "!", f"{e.normalised:.2%}" if e.normalised > -9.995 else "< -999 %"
         lines.append(f"  {flag} {kind:<16} {e.margin:12.4g} {e.unit:<6} {share:>9} {e.time_s:10.3f}  {e.where} ({e.proof})")
+    for name, sentence in certificate.unchecked.items():
+        flag, said = (" ", "accepted") if name in certificate.accepted else ("!", "not accepted")
+        lines.append(f"  {flag} not checked ({said}): {sentence}")
     return lines + [f"    assumes that {sentence}" for sentence in certificate.assumes]
 
 
 def certificate_json(certificate: Certificate) -> dict[str, object]:
-    """Returns the certificate for JSON: `ok`, and for each kind its margin, unit, normalised, time_s, where and proof."""
+    """Returns the certificate for JSON: `ok`, assumptions, what is unchecked and accepted, and each kind's margin."""
     keys = ("margin", "unit", "normalised", "time_s", "where", "proof")
     kinds = {kind: {key: getattr(entry, key) for key in keys} for kind, entry in certificate.kinds.items()}
-    return {"ok": certificate.ok, **kinds}
+    holes = {
+        "assumes": list(certificate.assumes),
+        "unchecked": dict(certificate.unchecked),
+        "accepted": list(certificate.accepted),
+    }
+    return {"ok": certificate.ok, **holes, **kinds}
 
 
 def finite(value: object) -> object:
@@ -81,11 +89,15 @@ class Certificate:
             continuous collision check looked: the margin "clearance" (K,) [m] of the two that "clearance_pair" (K,) names.
             Over "corridor_time" (M,) [s]: the worst margin "corridor" (M,) [m], infinite outside all corridors.
         assumes: What is assumed and not checked, a sentence each.
+        unchecked: What could not be checked for want of knowledge, by name (as a link without a shape), a sentence each.
+        accepted: Names of `unchecked` that the problem accepts (`TransferProblem.accepts`).
     """
 
     kinds: dict[str, LimitMargin]
     profile: dict[str, Array] = field(repr=False, default_factory=dict)
     assumes: tuple[str, ...] = ()
+    unchecked: dict[str, str] = field(default_factory=dict)
+    accepted: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         if not self.kinds:
@@ -98,8 +110,9 @@ class Certificate:
 
     @property
     def ok(self) -> bool:
-        """Whether at least one kind was checked and all that were are kept."""
-        return bool(self.kinds) and all(entry.ok for entry in self.kinds.values())
+        """Whether at least one kind was checked, all that were are kept, and nothing is unchecked that was not accepted."""
+        kept = bool(self.kinds) and all(entry.ok for entry in self.kinds.values())
+        return kept and set(self.unchecked) <= set(self.accepted)
 
     def worst(self) -> tuple[str, LimitMargin]:
         """Returns the kind with the least normalised margin: its name and the margin."""

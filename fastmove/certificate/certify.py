@@ -78,14 +78,24 @@ def certify(
     margins |= check_path(problem, assembly, trajectory, step, kinds, profile)
     for kind in kinds:
         margins.setdefault(kind, LimitMargin(float("inf"), "1", float("inf"), 0.0, "nothing to limit", "no limit"))
-    return Certificate({kind: margins[kind] for kind in kinds}, profile, _assumptions(problem, kinds))
+    unchecked = _unchecked(problem, kinds)
+    accepted = tuple(name for name in unchecked if name in problem.accepts)
+    return Certificate({kind: margins[kind] for kind in kinds}, profile, _assumptions(problem, kinds), unchecked, accepted)
+
+
+def _unchecked(problem: TransferProblem, kinds: Collection[str]) -> dict[str, str]:
+    """What the checks could not see, by name, a sentence each."""
+    if not {"clearance", "allowed_contact"} & set(kinds):
+        return {}
+    return {link: f"{link} has no collision shape, whatever it hits is not seen" for link in problem.robot.unshaped}
 
 
 def _assumptions(problem: TransferProblem, kinds: Collection[str]) -> tuple[str, ...]:
-    """Sentences on what the checks of the hold assume, one for each item between pads."""
+    """Sentences on what the checks assume: of the robot's limits, and of the hold, one for each item between pads."""
+    assumed = problem.robot.assumes
     if not set(names_in("contact")) & set(kinds) or not problem.hold_active:
-        return ()
-    return tuple(_closing(held) for held in problem.holds if held.law.holder == "gripper")
+        return assumed
+    return (*assumed, *(_closing(held) for held in problem.holds if held.law.holder == "gripper"))
 
 
 def _closing(held: HeldItem) -> str:

@@ -6,16 +6,31 @@ Exit codes: 0 done; 1 certificate not ok (`check`); 2 the input is wrong; 3 no c
 from __future__ import annotations
 
 import sys
+import warnings
+from argparse import Namespace
 from collections.abc import Sequence
 from importlib import import_module
 
 from fastmove.cli.arguments import argument_parser
-from fastmove.errors import FastMoveError
+from fastmove.errors import FastMoveError, Remark
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code.  Never a traceback for a caller's mistake."""
     options = argument_parser().parse_args(arguments)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", Remark)
+        warnings.showwarning = _shown  # type: ignore[assignment]
+        return _run(options)
+
+
+def _shown(message: Warning | str, category: type[Warning], *place: object) -> None:
+    """Prints a warning as one line, without the place in the code."""
+    print(f"fastmove: {message}", file=sys.stderr)
+
+
+def _run(options: Namespace) -> int:
+    """Run the command of these options; returns its exit code."""
     try:
         commands = import_module("fastmove.cli.commands")  # only now: --help and --version need none of it
         return int(getattr(commands, f"{options.command}_command")(options))

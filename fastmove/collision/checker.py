@@ -27,6 +27,7 @@ from fastmove.collision.query_types import (
     FadingContact,
     NearPairs,
     StepReach,
+    TooNear,
 )
 from fastmove.dynamics.kinematics import Kinematics, Placements
 from fastmove.multibody.assembly import Assembly, required_clearances
@@ -133,7 +134,7 @@ class Collision:
             displacement = min(displacement, float(np.linalg.norm(points - fade.origin, axis=1).max()))
         return displacement
 
-    def margins_at(self, q: Array, ends: Ends, time: float | None = None) -> list[tuple[float, str, str]]:
+    def margins_at(self, q: Array, ends: Ends, time: float | None = None) -> list[TooNear]:
         """List the pairs that are nearer than required at one configuration.
 
         An allowed contact may also overlap by no more than `CONTACT_DEPTH`.
@@ -144,7 +145,7 @@ class Collision:
             time: Time at which moving obstacles are placed [s]; None = they are left out.
 
         Returns:
-            For each pair its margin [m] and the names of the two, worst first.
+            Those pairs, worst first.
         """
         # An allowed contact has no margin at its own end: whether it comes out as below 0 would be a matter of rounding.
         contacts = self.query(q[None], ends, CONTACT_DEPTH, time=None if time is None else np.array([time]))
@@ -153,8 +154,14 @@ class Collision:
             allowed = any(int(k) in fade.pairs for fade in ends.fades)
             worst = min(float(margin), float(distance) + CONTACT_DEPTH) if allowed else float(margin)
             if worst < -1e-12:
-                rows.append((worst, *self.names(int(k))))
+                rows.append(TooNear(worst, *self.names(int(k)), float(distance), *self._asked(int(k))))
         return sorted(rows)
+
+    def _asked(self, pair: int) -> tuple[float, bool]:
+        """The distance required of a pair where no contact is allowed [m], and whether both are links of the robot."""
+        if pair >= len(self.pairs):
+            return 0.0, False
+        return float(self.required[pair]), all(self.bodies[k].owner == "link" for k in self.pairs[pair])
 
     def names(self, pair: int) -> tuple[str, str]:
         """Names of the two that a contact is between; pairs beyond the last pair of bodies are corridors."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -53,6 +54,26 @@ class CorridorLinearization:
     row: Array
     value: Array
     slope: Array
+
+
+class TooNear(NamedTuple):
+    """Two bodies that are nearer than they may be at one configuration; the first in order is the worst.
+
+    Attributes:
+        margin: Distance − required distance, of an allowed contact also overlap − `CONTACT_DEPTH` [m]; below 0.
+        one: Name of one.
+        other: Name of the other.
+        distance: Signed distance [m].
+        required: Distance that is required, all uncertainty included, where no contact is allowed [m].
+        of_robot: Whether both are links of the robot.
+    """
+
+    margin: float
+    one: str
+    other: str
+    distance: float
+    required: float
+    of_robot: bool
 
 
 @dataclass(frozen=True)

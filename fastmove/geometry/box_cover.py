@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import coal
 import numpy as np
 import pinocchio as pin
 from scipy.spatial import ConvexHull, QhullError
 
 from fastmove.arrays import Array
 from fastmove.errors import InputError
+from fastmove.geometry.mesh_file import load_mesh
 from fastmove.geometry.shapes import Shape
 
+NEAREST, FARTHEST = 0.02, 50.0  # Range of median depths of depth cameras (0.1 to 20 m), and some more on either side [m].
 RESOLUTION = 0.03  # Default resolution [m].
 FLAT = 0.5  # Maximum thickness of a flat box as a share of the resolution.
 FILLED = 0.6  # Minimum share of a flat box that is occupied: of its cells by points, of its area by triangles.
@@ -58,12 +59,9 @@ def cover_mesh(path: str | Path, resolution: float = RESOLUTION) -> tuple[Shape,
     Raises:
         InputError: The file cannot be read as a mesh, has no triangles or is too large, or the resolution is below 1 mm.
     """
-    try:
-        mesh = coal.MeshLoader(coal.BV_OBBRSS).load(str(path), np.ones(3))
-        vertices = np.asarray(mesh.vertices()).reshape(-1, 3)
-        faces = np.array([[t[0], t[1], t[2]] for t in (mesh.tri_indices(k) for k in range(mesh.num_tris))])
-    except Exception as error:  # coal passes on exceptions of any type from assimp
-        raise InputError(str(path), f"cannot be read as a mesh ({str(error).splitlines()[0]})") from error
+    mesh = load_mesh(path)
+    vertices = np.asarray(mesh.vertices()).reshape(-1, 3)
+    faces = np.array([[t[0], t[1], t[2]] for t in (mesh.tri_indices(k) for k in range(mesh.num_tris))], dtype=int).reshape(-1, 3)
     return cover_triangles(vertices[faces], resolution)
 
 
@@ -129,24 +127,37 @@ def cover_heights(
     return tuple(boxes)
 
 
-def depth_to_points(depth: object, focal: tuple[float, float], centre: tuple[float, float], camera: pin.SE3) -> Array:
+def depth_to_points(
+    depth: object, focal: tuple[float, float], centre: tuple[float, float], camera: pin.SE3, unit: float | None = None
+) -> Array:
     """Returns the points (N, 3) [m] in the world that a depth image shows.
 
     Args:
-        depth: Depth of every pixel (rows, columns) [m]; holes (0 or not finite) are left out.
+        depth: Depth of every pixel (rows, columns) [unit]; holes (0 or not finite) are left out.
         focal: Focal lengths (f_x, f_y) of the pinhole camera [pixels].
         centre: Principal point (c_x, c_y) of the pinhole camera [pixels].
         camera: Pose of the camera in the world; z forward, x right, y down.
+        unit: Length of one count [m]; None: 1 for an image of floating-point numbers.
 
     Raises:
-        InputError: The array is no image, or no pixel has a depth.
+        InputError: The array is no image, no pixel has a depth, its whole numbers have no unit, or it shows what no depth camera
+            sees (`FARTHEST`).
     """
-    z = np.asarray(depth, dtype=float)
+    if unit is None and not np.issubdtype(np.asarray(depth).dtype, np.floating):
+        kind = np.asarray(depth).dtype
+        raise InputError("unit", f"is missing: {kind} depths are usually millimetres (unit = 0.001); say the metres of one count")
+    z = np.asarray(depth, dtype=float) * (1.0 if unit is None else unit)
     if z.ndim != 2:
         raise InputError("depth", f"has the form {z.shape}; an image (rows, columns) is needed [m]")
     rows, columns = np.nonzero(np.isfinite(z) & (z > 0))
     _checked(len(rows) > 0, "depth", "has no pixel with a depth")
     seen = z[rows, columns]
+    typical = float(np.median(seen))
+    _checked(
+        NEAREST <= typical <= FARTHEST,
+        "unit",
+        f"makes the depths {typical:.3g} m (median); a depth camera sees {NEAREST:g} to {FARTHEST:g} m (in mm: unit = 0.001)",
+    )
     local = np.stack([(columns - centre[0]) / focal[0] * seen, (rows - centre[1]) / focal[1] * seen, seen], axis=1)
     return np.asarray(local @ camera.rotation.T + camera.translation)
 

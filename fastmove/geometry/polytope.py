@@ -1,31 +1,12 @@
-"""Convex hulls of meshes and points, and polytopes given by their extents along fixed directions."""
+"""Convex hulls of points, and polytopes given by their extents along fixed directions."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import coal
 import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.errors import InputError
-
-
-def convex_hull(path: str | Path) -> coal.ConvexBase:
-    """Returns the convex hull of a mesh file (STL, OBJ, DAE).
-
-    Args:
-        path: Path of the file.
-
-    Raises:
-        InputError: The file cannot be read as a mesh.
-    """
-    try:
-        mesh = coal.MeshLoader().load(str(path), np.ones(3))
-        mesh.buildConvexHull(True, "Qt")
-    except Exception as error:  # coal passes on exceptions of any type from assimp
-        raise InputError(str(path), f"cannot be read as a mesh ({str(error).splitlines()[0]})") from error
-    return mesh.convex
 
 
 def even_directions(count: int) -> Array:

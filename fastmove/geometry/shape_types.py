@@ -13,7 +13,8 @@ import coal
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.geometry.polytope import convex_hull, hull_of_points
+from fastmove.geometry.mesh_file import convex_hull
+from fastmove.geometry.polytope import hull_of_points
 
 if TYPE_CHECKING:
     from fastmove.geometry.shapes import Shape

@@ -10,6 +10,7 @@ The schema, `format = 1`:
     clearance = 0.002           # optional [m]
     gravity = [0, 0, -9.81]     # optional [m/s²]
     release_opening = 0.01      # optional [m]: at both ends the hand must be free with its pads wider apart than the item by this
+    accepts = ["camera"]        # optional: what may stay unchecked by name, as a link without a collision shape
     base = {position = …, quaternion_xyzw = …}             # optional: pose of the robot's base in the world
 
     [item]   mass [kg], shapes = [ … ]; all others optional: name, com [m] in the item's frame (default: the shapes' centre of
@@ -34,8 +35,8 @@ The schema, `format = 1`:
              type = "mesh": its convex hull; with convex = false, boxes that cover its triangles, to `resolution` (0.03)
              type = "points": file = .npy (N, 3) in the frame of the pose, covered by boxes, to `resolution`
              type = "heights": file = .npy (nx, ny), cell, floor (0): square columns around the pose, solid down to the floor
-             type = "depth": file = .npy (rows, columns), focal, centre [pixels]; the pose is the camera's (z forward, y down);
-             covered by boxes, to `resolution`
+             type = "depth": file = .npy (rows, columns), focal, centre [pixels], unit (metres of one count, as 0.001; needed for
+             whole numbers); the pose is the camera's (z forward, y down); covered by boxes, to `resolution`
              waypoints = [{time [s], position, quaternion_xyzw}] (optional): the obstacle moves.  Its own pose is then in the
              frame that the waypoints place in the world.  That frame goes straight and turns evenly from waypoint to waypoint,
              and stands still before the first and after the last; at time 0 the arm begins to move.
@@ -131,6 +132,7 @@ def problem_from_table(table: CheckedTable, folder: Path, name: str, limits: str
     clearance = table.number("clearance", TransferProblem.clearance)
     gravity = readonly(table.numbers("gravity", 3, [0.0, 0.0, -9.81]))
     opening = table.number("release_opening", TransferProblem.release_opening)
+    accepts = tuple(table.strings("accepts", []))
     table.finish()
 
     def build() -> TransferProblem:
@@ -148,6 +150,7 @@ def problem_from_table(table: CheckedTable, folder: Path, name: str, limits: str
             release_opening=opening,
             alternatives=alternatives,
             constraints=constraints,
+            accepts=accepts,
         )
 
     return _located(table, build)
@@ -318,7 +321,10 @@ def _covering(table: CheckedTable, kind: str, file: Path, placement: pin.SE3, re
         return cover_heights(data, table.number("cell"), table.number("floor", 0.0), placement)
     if kind == "depth":
         (fx, fy), (cx, cy) = table.numbers("focal", 2), table.numbers("centre", 2)
-        return cover_points(depth_to_points(data, (fx, fy), (cx, cy), placement), resolution)
+        unit = table.number("unit") if table.has("unit") else None
+        if unit is not None and not unit > 0:
+            raise table.fail("unit", f"is {unit:g}; the metres of one count are needed, as 0.001 for millimetres")
+        return cover_points(depth_to_points(data, (fx, fy), (cx, cy), placement, unit), resolution)
     points = np.atleast_2d(data)
     if points.shape[-1] != 3:
         raise table.fail("file", f"holds an array of the form {data.shape}; (N, 3) is needed [m]")
@@ -326,11 +332,16 @@ def _covering(table: CheckedTable, kind: str, file: Path, placement: pin.SE3, re
 
 
 def _numbers(table: CheckedTable, file: Path) -> Array:
-    """Loads an array of numbers from a .npy file, which may hold nothing else."""
+    """Loads an array of numbers from a .npy file, which may hold nothing else; of records x, y, z the three are columns."""
     try:
-        return np.asarray(np.load(file, allow_pickle=False), dtype=float)
+        data = np.load(file, allow_pickle=False)
+        if data.dtype.names is not None and {"x", "y", "z"} <= set(data.dtype.names):
+            data = np.stack([np.asarray(data[key], dtype=float).ravel() for key in ("x", "y", "z")], axis=1)
     except (ValueError, OSError, EOFError) as error:
         raise table.fail("file", f"{file.name} is no .npy array of numbers ({str(error).splitlines()[0]})") from error
+    if not (np.issubdtype(data.dtype, np.integer) or np.issubdtype(data.dtype, np.floating)):
+        raise table.fail("file", f"{file.name} holds {data.dtype}; numbers are needed, or records x, y, z")
+    return np.asarray(data)
 
 
 def _constraint(table: CheckedTable) -> PathConstraint:

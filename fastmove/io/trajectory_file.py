@@ -9,16 +9,18 @@ is written atomically.
 from __future__ import annotations
 
 import io
+import warnings
+from math import factorial
 from pathlib import Path
 
 import numpy as np
-from scipy.interpolate import CubicSpline
+from scipy.interpolate import CubicSpline, make_interp_spline
 
 from fastmove.arrays import Array
 from fastmove.dynamics.efforts import Dynamics
-from fastmove.errors import InputError, TrajectoryFileError
+from fastmove.errors import InputError, Remark, TrajectoryFileError
 from fastmove.io.atomic_write import write_whole
-from fastmove.io.trajectory_text import HANDS, csv_text, read_csv, read_yaml, yaml_text
+from fastmove.io.trajectory_text import CHANNELS, HANDS, csv_text, read_csv, read_yaml, yaml_text
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.describe import problem_sha256
 from fastmove.problem.transfer import TransferProblem
@@ -31,6 +33,10 @@ FORMAT = 1
 
 # Longest duration of a motion, or of one of its phases, that is read [s].
 DURATION_MAX = 600.0
+
+# Distance within which a fit moves an end of a recorded motion onto the problem's start or goal: what encoders resolve [rad].
+FIT_ENDS = 1e-3
+END_TOLERANCE = 1e-9  # Distance from the problem's ends that the certificate lets pass [rad].
 
 # File name endings that can be read and written.
 ENDINGS = (".npz", ".csv", ".yaml", ".yml")
@@ -127,7 +133,8 @@ def load_trajectory(path: str | Path, problem: TransferProblem, fit: bool = Fals
     Args:
         path: file with one of the `ENDINGS`.
         problem: the problem, whose joints the file must name and whose grasp gives the grip force where the file has none.
-        fit: whether files without velocities or accelerations are read, as a C² cubic spline through the positions.
+        fit: whether files without velocities or accelerations are read, as a C² motion through what they have, which begins as
+            the problem does and ends at rest.
 
     Raises:
         TrajectoryFileError: the file cannot be read, has other joints, or its samples are no motion.
@@ -145,9 +152,13 @@ def load_trajectory(path: str | Path, problem: TransferProblem, fit: bool = Fals
     except Exception as error:
         raise TrajectoryFileError(str(path), f"cannot be read as a trajectory ({_first_line(error)})") from error
     names = tuple(str(n) for n in np.atleast_1d(data.get("joint_names", np.zeros(0, dtype=str))))
-    if names != problem.robot.joint_names:
-        raise TrajectoryFileError(str(path), f"has joints {', '.join(names)}; needed: {', '.join(problem.robot.joint_names)}")
+    needed = problem.robot.joint_names
+    missing = [name for name in needed if name not in names]
+    if missing or len(set(names)) < len(names) or ("control_points" in data and names != needed):
+        raise TrajectoryFileError(str(path), f"has joints {', '.join(names)}; needed, each once: {', '.join(needed)}")
     try:
+        if names != needed:
+            data, names = _in_order(path, data, names, needed), needed
         if "control_points" in data:
             return _consistent(data, _from_splines(data, names))
         return _from_samples(path, data, names, problem, fit)
@@ -208,8 +219,14 @@ def _consistent(data: dict[str, Array], trajectory: Trajectory) -> Trajectory:
 def _from_samples(path: Path, data: dict[str, Array], names: tuple[str, ...], problem: TransferProblem, fit: bool) -> Trajectory:
     """Trajectory through the samples of a file: quintic Hermite pieces, or a cubic spline where `fit` allows one."""
     time, q = np.asarray(data["time"], dtype=float), np.asarray(data["position"], dtype=float)
-    if len(time) < 2 or not np.all(np.isfinite(time)) or np.any(np.diff(time) <= 0):
-        raise TrajectoryFileError(str(path), "needs at least two samples at strictly increasing finite times")
+    if len(time) < 2 or not np.all(np.isfinite(time)):
+        raise TrajectoryFileError(str(path), "needs at least two samples at finite times")
+    if np.any(np.diff(time) <= 0):
+        late = int(np.nonzero(np.diff(time) <= 0)[0][0]) + 1
+        raise TrajectoryFileError(
+            str(path),
+            f"has sample {late + 1} at {time[late]:g} s, which is not later than the one before at {time[late - 1]:g} s",
+        )
     if not np.all(np.isfinite(q)):
         row = int(np.nonzero(~np.isfinite(q).all(axis=1))[0][0])
         raise TrajectoryFileError(str(path), f"has a position at {time[row]:g} s that is no finite number")
@@ -220,8 +237,7 @@ def _from_samples(path: Path, data: dict[str, Array], names: tuple[str, ...], pr
     if time[-1] > DURATION_MAX:
         raise TrajectoryFileError(str(path), f"lasts {time[-1]:g} s; at most {DURATION_MAX:g} s")
     if missing:
-        spline = CubicSpline(time, q, bc_type="clamped")
-        motion = PiecewisePolynomial(time, spline.c[::-1].transpose(1, 0, 2))
+        motion = _fitted(path, time, q, data.get("velocity"), problem)
     else:
         motion = quintic_hermite(time, q, np.asarray(data["velocity"]), np.asarray(data["acceleration"]))
     # Where the file has no grip force, the least of the grasp's range is used.
@@ -230,6 +246,44 @@ def _from_samples(path: Path, data: dict[str, Array], names: tuple[str, ...], pr
         given = _constant("grip_force", np.asarray(data["grip_force"]))
         forces[: len(given)] = given[: len(forces)]
     return Trajectory((Phase(motion, None, None, forces, [h.width for h in problem.holds]),), names)  # type: ignore[arg-type]
+
+
+def _in_order(path: Path, data: dict[str, Array], names: tuple[str, ...], needed: tuple[str, ...]) -> dict[str, Array]:
+    """The columns of the joints that are needed, in their order; that others are left out is said."""
+    others = [name for name in names if name not in needed]
+    if others:
+        warnings.warn(Remark(f"{path}: left out, being no joints of the arm: {', '.join(others)}"), stacklevel=3)
+    columns = [names.index(name) for name in needed]
+    return {key: values[:, columns] if key in CHANNELS else values for key, values in data.items()}
+
+
+def _fitted(path: Path, time: Array, q: Array, v: Array | None, problem: TransferProblem) -> PiecewisePolynomial:
+    """C² motion through the samples, with the start's velocity and acceleration at the first and at rest at the last.
+
+    Through positions alone it is the quintic spline of least order of smoothness C⁴ that meets both ends; with velocities quintic
+    pieces through these, too, whose accelerations are those of a cubic spline through the velocities.  An end within
+    `FIT_ENDS` of the problem's is moved there.
+    """
+    ends = [np.array(problem.start.q)]
+    goals = np.asarray(problem.goal.configurations)
+    ends.append(goals[int(np.argmin(np.abs(goals - q[-1]).max(axis=1)))] if len(goals) else q[-1])
+    q = q.copy()
+    moved = [float(np.abs(q[k] - end).max()) for k, end in ((0, ends[0]), (-1, ends[1]))]
+    for k, end, off in ((0, ends[0], moved[0]), (-1, ends[1], moved[1])):
+        if off <= FIT_ENDS:
+            q[k] = end
+    worst = max((off for off in moved if off <= FIT_ENDS), default=0.0)
+    if worst > END_TOLERANCE:
+        warnings.warn(Remark(f"{path}: the fit moves an end by {worst:.2g} rad onto the problem's"), stacklevel=4)
+    start_v, start_a, rest = np.array(problem.start.v), np.array(problem.start.a), np.zeros(q.shape[1])
+    if v is None:
+        first, last = [(1, start_v), (2, start_a)], [(1, rest), (2, rest)]
+        spline = make_interp_spline(time, q, k=5, bc_type=(first, last))  # its knots are the samples
+        return PiecewisePolynomial(time, np.stack([spline(time[:-1], nu=k) / factorial(k) for k in range(6)], axis=1))
+    v = np.array(v)
+    v[0], v[-1] = start_v, rest
+    a = CubicSpline(time, v, bc_type=((1, start_a), (1, rest)))(time, 1)
+    return quintic_hermite(time, q, v, a)
 
 
 def _read_npz(path: Path) -> dict[str, Array]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -17,6 +18,19 @@ CHANNELS = ("position", "velocity", "acceleration", "effort")
 
 # Columns with one value per hand.
 HANDS = ("grip_force", "opening")
+
+# Names of the column of times, and what other programs call the channels.
+TIMES = ("time", "t", "time_s", "seconds", "timestamp", "time_from_start")
+ALIASES = {
+    **{channel: channel for channel in CHANNELS},
+    **dict.fromkeys(("q", "pos", "positions"), "position"),
+    **dict.fromkeys(("v", "vel", "qd", "dq", "velocities"), "velocity"),
+    **dict.fromkeys(("a", "acc", "qdd", "ddq", "accelerations"), "acceleration"),
+    **dict.fromkeys(("tau", "torque", "efforts"), "effort"),
+}
+
+GRIP_COMMENT = "# fastmove grip_force [N]: "  # Begins the first line of our own YAML files.
+DEPTH = 4  # Number of levels of a message that are searched for a JointTrajectory.
 
 
 def csv_text(samples: dict[str, object]) -> str:
@@ -43,35 +57,65 @@ def csv_text(samples: dict[str, object]) -> str:
 def read_csv(path: Path) -> dict[str, Array]:
     """Reads the columns of a CSV trajectory into arrays.
 
+    The header names the time (`TIMES`) and one column for each joint and channel: CHANNEL.JOINT (or an alias of
+    `ALIASES`, and _ or / for the dot); a name alone is that of a joint's position.  Blank lines are passed over.
+
     Returns:
-        `time` (N,) [s], `joint_names` (n_arm,), and of `CHANNELS` (N, n_arm) and `HANDS` (N,) or (N, holds) those that are there.
+        `time` (N,) [s], `joint_names` (n,), and of `CHANNELS` (N, n) and `HANDS` (N,) or (N, holds) those that are there.
 
     Raises:
-        TrajectoryFileError: there is no header row that begins with time.
+        TrajectoryFileError: there is no header row, or a row has other than numbers.
     """
-    with path.open(newline="") as stream:
-        rows = list(csv.reader(stream))
-    if not rows or rows[0][:1] != ["time"]:
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        rows = [(number, [cell.strip() for cell in row]) for number, row in enumerate(csv.reader(stream), 1)]
+    rows = [(number, row) for number, row in rows if any(row)]
+    if not rows or rows[0][1][0].lower() not in TIMES:
         raise TrajectoryFileError(str(path), "needs a header row: time, position.JOINT …, velocity.JOINT …, acceleration.JOINT …")
-    header, values = rows[0], np.array([[float(x) for x in row] for row in rows[1:]])
-    data: dict[str, Array] = {"time": values[:, 0]}
-    joints = [name.split(".", 1)[1] for name in header if name.startswith("position.")]
+    header, values = [_column(name) for name in rows[0][1]], []
+    for number, row in rows[1:]:
+        if len(row) != len(header):
+            raise TrajectoryFileError(str(path), f"has {len(row)} values in line {number}; the header has {len(header)}")
+        values.append([_cell(path, number, cell) for cell in row])
+    table = np.array(values).reshape(-1, len(header))
+    data: dict[str, Array] = {"time": table[:, 0]}
+    joints = [joint for channel, joint in header if channel == "position"]
     for channel in CHANNELS:
-        if all(f"{channel}.{joint}" in header for joint in joints):
-            data[channel] = values[:, [header.index(f"{channel}.{joint}") for joint in joints]]
+        if joints and all((channel, joint) in header for joint in joints):
+            data[channel] = table[:, [header.index((channel, joint)) for joint in joints]]
     for channel in HANDS:
-        columns = [k for k, name in enumerate(header) if name.split(".")[0] == channel]
+        columns = [k for k, (name, _) in enumerate(header) if name == channel]
         if columns:
-            data[channel] = values[:, columns[0] if len(columns) == 1 else columns]
+            data[channel] = table[:, columns[0] if len(columns) == 1 else columns]
     data["joint_names"] = np.array(joints)
     return data
+
+
+def _column(name: str) -> tuple[str, str]:
+    """Channel and joint that a column's name means."""
+    for channel in (*HANDS, *TIMES):
+        if name.lower() == channel or name.split(".")[0] == channel:
+            return channel, ""
+    for separator in "./_":
+        head, _, joint = name.partition(separator)
+        if joint and head.lower() in ALIASES:
+            return ALIASES[head.lower()], joint
+    return "position", name
+
+
+def _cell(path: Path, number: int, text: str) -> float:
+    """Number in a cell of a line."""
+    try:
+        return float(text)
+    except ValueError:
+        raise TrajectoryFileError(str(path), f"has {text!r} in line {number}; a number is needed") from None
 
 
 def yaml_text(samples: dict[str, object]) -> str:
     """Formats trajectory samples as YAML in the layout of a ROS trajectory_msgs/JointTrajectory.
 
     Args:
-        samples: arrays `time` (N,), `position`, `velocity`, `acceleration` and `effort` (N, n_arm), and `joint_names` (n_arm,).
+        samples: arrays `time` (N,), `position`, `velocity`, `acceleration` and `effort` (N, n_arm), `grip_force` (N,) or
+            (N, holds), and `joint_names` (n_arm,).
     """
     time = np.asarray(samples["time"])
     points = []
@@ -86,25 +130,74 @@ def yaml_text(samples: dict[str, object]) -> str:
         }
         points.append(point)
     names = [str(n) for n in np.asarray(samples["joint_names"])]
-    return yaml.safe_dump({"joint_names": names, "points": points}, default_flow_style=None, sort_keys=False)
+    grip = np.asarray(samples["grip_force"]).reshape(len(time), -1)
+    # A comment, since a JointTrajectory has no place for it, and ROS reads no message with a key more.
+    said = f"{GRIP_COMMENT}{[float(force) for force in grip[0]]}\n" if np.all(grip == grip[0]) else ""
+    return said + yaml.safe_dump({"joint_names": names, "points": points}, default_flow_style=None, sort_keys=False)
 
 
 def read_yaml(path: Path) -> dict[str, Array]:
-    """Reads the points of a JointTrajectory YAML file into arrays.
+    """Reads the points of a trajectory in YAML, as ROS prints and records them, into arrays.
+
+    It is a JointTrajectory or a message that has one (MoveIt RobotTrajectory or DisplayTrajectory, FollowJointTrajectory goal),
+    with the stamps of ROS 1 or 2, in the one document of several that has points.
 
     Returns:
-        `time` (N,) [s], `joint_names` (n_arm,), and of position, velocity and acceleration (N, n_arm) those that every point has.
+        `time` (N,) [s], `joint_names` (n,), of position, velocity and acceleration (N, n) those that the points have, and
+        `grip_force` (N,) or (N, holds) where our own comment says it.
 
     Raises:
-        TrajectoryFileError: the file has no list of points.
+        TrajectoryFileError: the file has no list of points, or a point is not like the others; the point is named.
     """
-    data = yaml.safe_load(path.read_text())
-    points = data.get("points") if isinstance(data, dict) else None
-    if not isinstance(points, list) or not points or not all(isinstance(point, dict) for point in points):
+    text = path.read_text(encoding="utf-8-sig")
+    found = [one for document in yaml.safe_load_all(text) for one in _joint_trajectories(document)]
+    if len(found) != 1:
+        problem = "needs joint_names and a list of points, as of a ROS JointTrajectory"
+        raise TrajectoryFileError(str(path), f"holds {len(found)} trajectories; one is needed" if found else problem)
+    names, points = found[0]["joint_names"], found[0]["points"]
+    if not isinstance(names, list) or not isinstance(points, list) or not all(isinstance(point, dict) for point in points):
         raise TrajectoryFileError(str(path), "needs joint_names and a list of points, as of a ROS JointTrajectory")
-    stamp = lambda p: p["time_from_start"]["sec"] + 1e-9 * p["time_from_start"]["nanosec"]  # noqa: E731
-    channels = {"time": np.array([stamp(p) for p in points], dtype=float), "joint_names": np.array(data["joint_names"])}
+    data: dict[str, Array] = {
+        "time": np.array([_stamp(path, k, point) for k, point in enumerate(points, 1)]),
+        "joint_names": np.array([str(name) for name in names]),
+    }
     for key, name in (("position", "positions"), ("velocity", "velocities"), ("acceleration", "accelerations")):
-        if all(p.get(name) for p in points):
-            channels[key] = np.array([p[name] for p in points], dtype=float)
-    return channels
+        if any(point.get(name) for point in points):
+            data[key] = np.array([_values(path, k, point, name, len(names)) for k, point in enumerate(points, 1)])
+    first = text.partition("\n")[0]
+    if first.startswith(GRIP_COMMENT):
+        grip = np.array(yaml.safe_load(first.removeprefix(GRIP_COMMENT)), dtype=float)
+        data["grip_force"] = np.tile(grip, (len(points), 1)) if grip.size > 1 else np.full(len(points), grip.sum())
+    return data
+
+
+def _joint_trajectories(data: object, depth: int = 0) -> list[dict[str, Any]]:
+    """All parts of a document that have joint_names and points."""
+    if isinstance(data, dict) and {"joint_names", "points"} <= set(data):
+        return [data] if data["points"] else []
+    inner = list(data.values()) if isinstance(data, dict) else data if isinstance(data, list) else []
+    return [one for part in inner for one in _joint_trajectories(part, depth + 1)] if depth < DEPTH else []
+
+
+def _stamp(path: Path, number: int, point: dict[str, Any]) -> float:
+    """Time of a point [s]."""
+    stamp = point.get("time_from_start")
+    for whole, parts in (("sec", "nanosec"), ("secs", "nsecs")):
+        if isinstance(stamp, dict) and all(isinstance(stamp.get(key), int) for key in (whole, parts)):
+            return float(stamp[whole] + 1e-9 * stamp[parts])
+    raise TrajectoryFileError(
+        str(path),
+        f"has time_from_start = {stamp!r} in point {number}; {{sec, nanosec}} (ROS 2) or {{secs, nsecs}} (ROS 1) is needed",
+    )
+
+
+def _values(path: Path, number: int, point: dict[str, Any], key: str, count: int) -> list[float]:
+    """Numbers of a point, one for each joint."""
+    values = point.get(key) or []
+    if not isinstance(values, list) or len(values) != count:
+        found = len(values) if isinstance(values, list) else repr(values)
+        raise TrajectoryFileError(str(path), f"has {found} {key} in point {number} of {count} joints, unlike others")
+    try:
+        return [float(value) for value in values]
+    except (TypeError, ValueError):
+        raise TrajectoryFileError(str(path), f"has {key} {values!r} in point {number}; numbers are needed") from None

@@ -19,6 +19,7 @@ from fastmove.problem.goal import TOOL, GoalPose
 from fastmove.problem.grasp import HeldItem
 from fastmove.problem.scene import ITEM, Obstacle
 from fastmove.problem.transfer import TransferProblem
+from fastmove.robot.link_geometry import has_link, link_frame
 from fastmove.robot.model import RobotModel
 from fastmove.robot.suction_cup import SuctionCup
 
@@ -202,7 +203,7 @@ def _stem(arm: pin.Model, suction_cup: SuctionCup) -> Body:
 
 
 def _in_joint(arm: pin.Model, link: str, placement: pin.SE3) -> tuple[int, pin.SE3]:
-    frame = arm.frames[arm.getFrameId(link)]
+    frame = link_frame(arm, link)
     return int(frame.parentJoint), frame.placement * placement
 
 
@@ -227,7 +228,7 @@ def named_frame(assembly: Assembly, robot: RobotModel, name: str) -> tuple[int, 
     """
     if (name == ITEM and assembly.hold_frames) or name == TOOL:
         return goal_frame(assembly, robot, GoalPose(pin.SE3.Identity(), name))
-    if not assembly.arm.existFrame(name):
+    if not has_link(assembly.arm, name):
         raise UnknownName("frame", f"{name!r} is no link of {robot.name}, nor {TOOL}, nor a held {ITEM}")
     return _in_joint(assembly.arm, name, pin.SE3.Identity())
 
@@ -249,5 +250,5 @@ def goal_frame(assembly: Assembly, robot: RobotModel, goal: GoalPose | None = No
         frame = assembly.hold_frames[0]
         return frame.joint, frame.joint_T_grasp * frame.held.grasp_T_item * offset
     gripper = robot.gripper()
-    parent = assembly.arm.frames[assembly.arm.getFrameId(gripper.parent_frame)]
+    parent = link_frame(assembly.arm, gripper.parent_frame)
     return int(parent.parentJoint), parent.placement * gripper.parent_T_tool * offset

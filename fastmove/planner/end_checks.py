@@ -8,6 +8,7 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.collision.checker import Collision
+from fastmove.collision.query_types import TooNear
 from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.dynamics.efforts import Dynamics
 from fastmove.dynamics.load_usage import LoadUtilisation
@@ -41,15 +42,15 @@ class EndChecks:
         Raises:
             GraspInvalid: An item overlaps the hand beyond its pads.
             StartInCollision: The arm at the start, or its opened hand, is in contact.
-            InputError: The start violates a path constraint.
+            InputError: The start violates a path constraint, or a link has no shape and is not accepted.
         """
+        self.shapes()
         self.grasp()
         q = np.array(self.problem.start.q)
         ends = self.collision.ends(q, np.array(self.problem.goal.configurations[0]))
         contacts = self.collision.margins_at(q, ends, 0.0)
         if contacts:
-            margin, one, other = contacts[0]
-            raise StartInCollision("start.q", self._contact_sentence(margin, one, other, "start"))
+            raise StartInCollision("start.q", self._contact_sentence(contacts[0], "start"))
         tight = self._open_hand(q, 0.0) if self.problem.start.at_rest else ""
         if tight:
             raise StartInCollision("start.q", tight)
@@ -57,6 +58,20 @@ class EndChecks:
             use, sentence = self.dynamics.path.sentence(q)
             if use > 1:
                 raise InputError("start.q", sentence)
+
+    def shapes(self) -> None:
+        """Checks that every link has a shape, or that the problem accepts by name that it has none.
+
+        Raises:
+            InputError: A link has no collision shape and is not accepted.
+        """
+        unseen = [link for link in self.problem.robot.unshaped if link not in self.problem.accepts]
+        if unseen:
+            raise InputError(
+                "accepts",
+                f"does not name {', '.join(unseen)}, of which the robot has no collision shape: whatever such a link hits is not "
+                f"seen; to plan all the same, accept it by name: accepts = [{', '.join(repr(link) for link in unseen)}]",
+            )
 
     def grasp(self) -> None:
         """Checks that no item overlaps the hand that holds it, except at the pads.
@@ -85,15 +100,14 @@ class EndChecks:
             name = self.problem.robot.joint_names[i]
             away = max(low[i] - q[i], q[i] - high[i])
             return Status.GOAL_UNREACHABLE, (
-                f"the {end} has {name} at {q[i]:.4f} rad; allowed: {low[i]:.4f} to {high[i]:.4f}; "
-                f"moving it by {away:.4f} rad would free it"
+                f"the {end} has {name} at {q[i]:.9g} rad; allowed: {low[i]:.7g} to {high[i]:.7g}; "
+                f"moving it by {away:.2g} rad would free it"
             )
         ends = self.collision.ends(other, q) if end == "goal" else self.collision.ends(q, other)
         contacts = self.collision.margins_at(q, ends)
         if contacts:
-            margin, one, second = contacts[0]
-            sentence = self._contact_sentence(margin, one, second, end)
-            return Status.GOAL_UNREACHABLE, f"at the {end} {sentence}; {-margin * 1e3:.2f} mm more would free it"
+            sentence = self._contact_sentence(contacts[0], end)
+            return Status.GOAL_UNREACHABLE, f"at the {end} {sentence}; {-contacts[0].margin * 1e3:.2f} mm more would free it"
         tight = self._open_hand(q) if end == "start" or self.problem.goal.opens_hand else ""
         if tight:
             return Status.GOAL_UNREACHABLE, f"at the {end} {tight}"
@@ -113,14 +127,13 @@ class EndChecks:
             q: Configuration (n,) [rad].
         """
         n, efforts = self.dynamics.n, self.dynamics.static(q[None])[0]
-        use = np.max(np.abs(efforts[:, :n]), axis=0) / self.limits.effort
-        joint = int(np.argmax(use))
-        worst, sentence = (
-            float(use[joint]),
-            (
-                f"{self.problem.robot.joint_names[joint]} needs {use[joint] * self.limits.effort[joint]:.1f} Nm at rest; "
-                f"allowed: {self.limits.effort[joint]:g} Nm"
-            ),
+        needed = np.max(np.abs(efforts[:, :n]), axis=0)
+        joint = int(np.argmax(needed / self.limits.effort))
+        worst = float(needed[joint] / self.limits.effort[joint])
+        carried = "the arm and what it holds" if self.problem.holds else "the arm itself"
+        sentence = (
+            f"{self.problem.robot.joint_names[joint]} needs {needed[joint]:.1f} Nm at rest to carry {carried}; "
+            f"allowed: {self.limits.effort[joint]:g} Nm"
         )
         for k, held in enumerate(self.problem.holds):
             wrench = self.loads.wrench(efforts[None], k)
@@ -189,16 +202,25 @@ class EndChecks:
             f"({where}); allowed: at least {problem.clearance * 1e3:g} mm, or a smaller release_opening"
         )
 
-    def _contact_sentence(self, margin: float, one: str, other: str, end: str) -> str:
-        """Returns a sentence about two bodies that are too near at an end, from their margin of clearance [m]."""
+    def _contact_sentence(self, near: TooNear, end: str) -> str:
+        """Returns a sentence about two bodies that are too near at an end: what was measured, what is allowed, what helps."""
+        gap = near.distance * 1e3
+        state = f"{near.one} and {near.other} " + (f"are {gap:.1f} mm apart" if gap >= 0.05 else f"overlap by {-gap:.1f} mm")
+        state = state if abs(gap) >= 0.05 else f"{near.one} and {near.other} touch"
         contacts = self.problem.scene.allowed_contacts
-        if one == ITEM and any(contact.obstacle == other and contact.applies(end) for contact in contacts):
+        if near.one == ITEM and any(contact.obstacle == near.other and contact.applies(end) for contact in contacts):
             return (
-                f"{one} overlaps {other} by {(CONTACT_DEPTH - margin) * 1e3:.2f} mm; "
+                f"{near.one} overlaps {near.other} by {-gap:.2f} mm; "
                 f"an allowed contact may overlap by at most {CONTACT_DEPTH * 1e3:g} mm, since deeper it slips in the hand"
             )
-        distance = (margin + self.problem.clearance) * 1e3
-        return (
-            f"{one} and {other} are {distance:.1f} mm apart; allowed: at least {self.problem.clearance * 1e3:g} mm, "
-            f"or an [[allowed_contacts]] entry that overlaps by at most {CONTACT_DEPTH * 1e3:g} mm"
-        )
+        clearance, unsure = self.problem.clearance * 1e3, near.required * 1e3 - self.problem.clearance * 1e3
+        parts = f" ({clearance:g} mm and {unsure:g} mm of uncertainty)" if unsure > 1e-6 else ""
+        allowed = f"allowed: at least {near.required * 1e3:g} mm{parts}"
+        if near.of_robot:
+            return (
+                f"{state}; {allowed}; if these links touch by design, except the pair in the robot's SRDF or in robot.toml: "
+                f"[[unchecked]] links = ['{near.one}', '{near.other}'] and a reason"
+            )
+        if near.one != ITEM:
+            return f"{state}; {allowed}"
+        return f"{state}; {allowed}, or an [[allowed_contacts]] entry that overlaps by at most {CONTACT_DEPTH * 1e3:g} mm"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import coal
 import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array, readonly
 from fastmove.errors import InputError
+from fastmove.geometry.polytope import hull_of_points
 from fastmove.geometry.shapes import Shape
 from fastmove.problem.tolerance import Tolerance
 
@@ -51,6 +53,9 @@ class Inertial:
         return pin.Inertia(self.mass, np.array(self.com), np.array(self.inertia))
 
 
+OUTSIDE = 1e-3  # Distance by which a centre of mass may lie outside the hull of the shapes: shapes are approximations [m].
+
+
 @dataclass(frozen=True)
 class Item:
     """An item that a robot carries.
@@ -74,8 +79,32 @@ class Item:
             raise InputError("shapes", "is empty; an item needs at least one shape")
         if not self.members:
             raise InputError("members", "is empty; an item is at least one rigid body")
+        points = self.hull_points()
+        for k, body in enumerate(self.members):
+            self._check_body(body, points, f"members[{k}]." if k else "")
         if not self.max_pinch_force > 0:
             raise InputError("max_pinch_force", f"is {self.max_pinch_force}; it must be positive [N]")
+
+    def _check_body(self, body: Inertial, points: Array, key: str) -> None:
+        """Checks that a body's mass can lie where the shapes are.
+
+        Mass within a hull has its centre in the hull (a bowl's, too), and ½ tr I = ∫ ρ |x|² ≤ m R² with R the distance of the
+        farthest corner from it.
+        """
+        outside = _distance_outside(body.com, points)
+        if outside > OUTSIDE:
+            raise InputError(
+                f"{key}com",
+                f"lies {outside * 1e3:.3g} mm outside the item's shapes, at {body.com.tolist()}; allowed: inside their hull [m]",
+            )
+        reach = float(np.linalg.norm(points - body.com, axis=1).max()) + OUTSIDE
+        most = body.mass * reach**2
+        if np.trace(body.inertia) / 2 > most:
+            raise InputError(
+                f"{key}inertia",
+                f"is of a larger body: half its trace is {np.trace(body.inertia) / 2:.3g} kg m², and {body.mass:g} kg within "
+                f"{reach * 1e3:.3g} mm of their centre have at most {most:.3g}",
+            )
 
     def hull_points(self) -> Array:
         """Computes points (K, 3) in the item frame whose convex hull encloses the item [m]."""
@@ -106,3 +135,13 @@ def solid_inertia(shapes: tuple[Shape, ...], mass: float) -> tuple[Array, Array]
         inertia += weight * (rotation @ unit @ rotation.T)
         inertia += weight * (offset @ offset * np.eye(3) - np.outer(offset, offset))
     return centre, inertia
+
+
+def _distance_outside(point: Array, points: Array) -> float:
+    """Distance of a point (3,) from the hull of points (K, 3); from their box where they are flat; 0 inside [m]."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    if np.linalg.matrix_rank(points - points.mean(axis=0), tol=1e-6) < 3:
+        return float(np.linalg.norm(np.maximum(0.0, np.maximum(low - point, point - high))))
+    there = coal.Transform3s(np.eye(3), np.array(point))
+    dot, request, result = coal.Sphere(1e-6), coal.DistanceRequest(), coal.DistanceResult()
+    return max(0.0, float(coal.distance(hull_of_points(points), coal.Transform3s(), dot, there, request, result)))

@@ -30,7 +30,8 @@ class TransferProblem:
         holds: held items, one per gripper in use; empty for a bare arm.
         scene: obstacles, allowed contacts and corridors.
         start: state that the motion begins in.
-        goal: where the motion may end, at rest.
+        goal: where the motion may end, at rest; positions of continuous joints are taken within half a turn of the start, since
+            whole turns of them are the same place.
         limits: name of the limit set of the robot.
         clearance: least distance of arm, hand and item from everything else, but for allowed contacts [m].
         gravity: (3,) gravity in the world [m/s²].
@@ -39,6 +40,8 @@ class TransferProblem:
         release_opening: at both ends the hand must be free with its pads wider apart than the item by this [m]; 0 = no check.
         alternatives: other ways to hold the same item, for `plan_contacts`.
         constraints: user-defined constraints that hold all along the motion.
+        accepts: names of what may stay unchecked (`Certificate.unchecked`), as a link without a collision shape; else nothing is
+            planned for such a robot, and no certificate is ok.
         path_constraints: `constraints` and those that the limit set of the robot demands by registered limit kinds.
     """
 
@@ -55,6 +58,7 @@ class TransferProblem:
     release_opening: float = 0.01
     alternatives: tuple[HeldItem, ...] = ()
     constraints: tuple[PathConstraint, ...] = ()
+    accepts: tuple[str, ...] = ()
 
     path_constraints: tuple[PathConstraint, ...] = field(init=False, repr=False, compare=False)
 
@@ -77,6 +81,7 @@ class TransferProblem:
             raise InputError("goal.q", f"needs {n} numbers, one per joint of {self.robot.name}")
         if not np.all(np.isfinite(goal_q)):
             raise InputError("goal.q", "has numbers that are not finite [rad]")
+        self._turn_goals()
         mass = sum(max(body.mass for body in held.bodies) for held in self.holds)
         if mass > self.robot.payload:
             raise InputError("item.mass", f"is {mass:g} kg; {self.robot.name} carries at most {self.robot.payload:g} kg")
@@ -86,6 +91,14 @@ class TransferProblem:
                 raise InputError("obstacles.name", f"{obstacle.name!r} is a part of the robot or the item; give it another name")
         self._check_start(self.limit_set)
         self._add_constraints(self.limit_set)
+
+    def _turn_goals(self) -> None:
+        """Takes each goal position of a continuous joint the short way from the start: whole turns of it are the same place."""
+        turns, q = np.array(self.robot.continuous, dtype=bool), self.goal.configurations
+        if not turns.any() or len(q) == 0:
+            return
+        whole = 2 * np.pi * np.round((q - self.start.q) / (2 * np.pi))
+        object.__setattr__(self, "goal", replace(self.goal, configurations=np.where(turns, q - whole, q)))
 
     def _add_constraints(self, limits: LimitSet) -> None:
         """Sets `path_constraints`, once when the problem is built, so that a worker process needs no registry."""
@@ -130,9 +143,20 @@ class TransferProblem:
         for key, value, low, high, unit in rows:
             slack = 1e-9 * np.maximum(1.0, np.maximum(np.abs(low), np.abs(high)))
             for i in np.nonzero((value < low - slack) | (value > high + slack) | ~np.isfinite(value))[0]:
+                beyond = max(low[i] - value[i], value[i] - high[i])
                 raise StateOutsideLimits(
-                    f"start.{key}", f"of {names[i]} is {value[i]:.6g} {unit}; allowed: {low[i]:.6g} to {high[i]:.6g}"
+                    f"start.{key}",
+                    f"of {names[i]} is {value[i]:.9g} {unit}; allowed: {low[i]:.7g} to {high[i]:.7g} ({beyond:.2g} beyond)",
                 )
+        # At the largest deceleration v² / 2a is needed; jerk makes it longer.
+        stop = q + np.sign(v) * v * v / (2 * limits.acceleration)
+        for i in np.nonzero((stop < limits.position_min - 1e-9) | (stop > limits.position_max + 1e-9))[0]:
+            end = limits.position_max[i] if v[i] > 0 else limits.position_min[i]
+            raise StateOutsideLimits(
+                "start",
+                f"{names[i]} at {q[i]:.4f} rad and {v[i]:.3g} rad/s cannot stop before {end:.4f} rad "
+                f"(it needs {abs(stop[i] - q[i]):.3g} rad at {limits.acceleration[i]:g} rad/s²)",
+            )
 
     @property
     def must_hold(self) -> bool:

@@ -5,9 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
+from fastmove.errors import InputError
+
+# What a hand for one item can have: key, least and largest value, unit.  Values beyond are taken for ones in another unit.
+RANGES = (
+    ("pad_size", 1e-4, 0.2, "m"),
+    ("pad_center", -0.2, 0.2, "m"),
+    ("opening", 0.0, 0.5, "m"),
+    ("force", 1e-3, 1e4, "N"),
+    ("disc_radius", 1e-5, 0.1, "m"),
+)
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,16 @@ class Gripper:
     force: Array
     disc_radius: float
     pad_stiffness: float = float("inf")
+
+    def __post_init__(self) -> None:
+        for key, least, most, kind in RANGES:
+            values = np.atleast_1d(np.asarray(getattr(self, key), dtype=float))
+            if not np.all((values >= least) & (values <= most)):
+                raise InputError(key, f"is {values.tolist()}; allowed: {least:g} to {most:g} {kind}")
+        for key in ("opening", "force"):
+            least, most = getattr(self, key)
+            if not (least < most if key == "opening" else least <= most):
+                raise InputError(key, f"is {[float(least), float(most)]}; the least comes first, then the largest")
 
     def finger_positions(self, opening: float) -> dict[str, float]:
         """Returns the joint position of every finger [m or rad] at an opening [m]."""

@@ -15,6 +15,9 @@ from fastmove.errors import InputError
 LIMIT_KEYS = ("position_min", "position_max", "velocity", "acceleration", "jerk", "effort", "effort_rate")
 
 
+FASTEST = 50.0  # Speed above which a joint of an arm counts as given in another unit [rad/s].
+
+
 @dataclass(frozen=True)
 class LimitSet:
     """A named set of joint limits, one number per arm joint, in joint order.
@@ -57,6 +60,11 @@ class LimitSet:
             values = getattr(self, key)
             if np.any(np.isnan(values)) or np.any(values <= 0):
                 raise InputError(f"limits.{self.name}.{key}", f"is {values.tolist()}; every limit must be positive")
+        if np.any(self.velocity > FASTEST):
+            raise InputError(
+                f"limits.{self.name}.velocity",
+                f"is {self.velocity.tolist()}; allowed: to {FASTEST:g} rad/s (degrees need × π/180)",
+            )
         if not all(np.all(np.isfinite(getattr(self, key))) for key in ("velocity", "acceleration", "jerk")):
             raise InputError(f"limits.{self.name}", "velocity, acceleration and jerk must be finite")
         for key, value in self.others.items():

@@ -9,9 +9,13 @@ import coal
 import numpy as np
 import pinocchio as pin
 
-from fastmove.errors import UnknownName
+from fastmove.errors import InputError, UnknownName
+from fastmove.geometry.mesh_file import hull_of_mesh
 from fastmove.geometry.polytope import extent_directions, polytope
+from fastmove.robot.urdf import LINK_SUFFIX
 from fastmove.tables import CheckedTable, read_toml
+
+LARGEST_LINK = 10.0  # Length from which on a shape of a link counts as one in the wrong unit [m].
 
 
 @dataclass(frozen=True)
@@ -31,15 +35,31 @@ class LinkShape:
     geometry: coal.CollisionGeometry
 
 
+def has_link(model: pin.Model, name: str) -> bool:
+    """Returns whether a model has a link of this name."""
+    return bool(model.existFrame(name + LINK_SUFFIX) or model.existFrame(name))
+
+
+def link_frame(model: pin.Model, name: str) -> pin.Frame:
+    """Returns the frame of a link of a model, also where a joint has the same name."""
+    return model.frames[model.getFrameId(name + LINK_SUFFIX if model.existFrame(name + LINK_SUFFIX) else name)]
+
+
 def link_shapes(model: pin.Model, collision_geometry: pin.GeometryModel) -> list[LinkShape]:
     """Returns the collision shapes of a URDF; meshes become their convex hulls."""
     shapes = []
     for item in collision_geometry.geometryObjects:
         geometry = item.geometry
+        link = model.frames[item.parentFrame].name.removesuffix(LINK_SUFFIX)
         if isinstance(geometry, coal.BVHModelBase):
-            geometry.buildConvexHull(True, "Qt")
-            geometry = geometry.convex
-        link = model.frames[item.parentFrame].name
+            geometry = hull_of_mesh(geometry, f"mesh of link {link}")
+        geometry.computeLocalAABB()
+        size = float(np.ptp(np.stack([geometry.aabb_local.min_, geometry.aabb_local.max_]), axis=0).max())
+        if not size <= LARGEST_LINK:
+            remedy = "if the mesh is in millimetres, give it scale='0.001 0.001 0.001'"
+            raise InputError(
+                f"link {link}", f"has a collision shape that is {size:.4g} m long; allowed: {LARGEST_LINK:g} m; {remedy}"
+            )
         frame = model.frames[item.parentFrame].placement
         shapes.append(LinkShape(item.name, link, frame.actInv(item.placement), geometry))
     return shapes
@@ -71,7 +91,7 @@ def with_extents(shapes: list[LinkShape], model: pin.Model, table: CheckedTable,
     added = []
     for link in extents.data:
         values = extents.numbers(link, len(extent_directions()))
-        if not model.existFrame(link):
+        if not has_link(model, link):
             raise UnknownName(extents.key(link), "is no link of the URDF")
         if link not in links_with_shapes:
             added.append(LinkShape(f"{link}_0", link, pin.SE3.Identity(), polytope(np.array(values) * 1e-3)))

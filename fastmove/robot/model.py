@@ -7,20 +7,31 @@ the robots that ship with the package; `RobotModel.from_urdf` reads any other.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from xml.etree.ElementTree import Element
 
 import pinocchio as pin
 
 from fastmove.arrays import Array, readonly
 from fastmove.errors import InputError, UnknownName
+from fastmove.robot.description import (
+    check_joints,
+    check_limits,
+    check_links,
+    check_tree,
+    continuous_joints,
+    free_limits,
+    weightless,
+)
 from fastmove.robot.gripper import Gripper
 from fastmove.robot.joint_limits import LimitSet
-from fastmove.robot.link_geometry import LinkShape, link_shapes, with_extents
+from fastmove.robot.link_geometry import LinkShape, has_link, link_shapes, with_extents
 from fastmove.robot.robot_file import cup_from_table, gripper_from_table, limit_set_from_table, urdf_limits
 from fastmove.robot.suction_cup import SuctionCup
-from fastmove.robot.urdf import adjacent_pairs, revolute_for_continuous, srdf_pairs
+from fastmove.robot.urdf import adjacent_pairs, prepared, read_urdf, srdf_pairs
 from fastmove.tables import CheckedTable, read_toml
 
 
@@ -43,6 +54,9 @@ class RobotModel:
         payload: largest mass that the robot may carry [kg].
         T_world_base: pose of the base in the world.
         package_dirs: folders in which `package://` names were looked up.
+        continuous: (n_arm,) whether each joint turns without end, whole turns of it being the same place; empty = none does.
+        unshaped: links without a collision shape that robot.toml names; nothing is known of what they hit.
+        assumes: what is assumed of the robot because its description does not say it, a sentence each.
     """
 
     name: str
@@ -58,6 +72,9 @@ class RobotModel:
     payload: float = float("inf")
     T_world_base: pin.SE3 = field(default_factory=pin.SE3.Identity)
     package_dirs: tuple[str, ...] = ()
+    continuous: tuple[bool, ...] = ()
+    unshaped: tuple[str, ...] = ()
+    assumes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"RobotModel({self.name!r}: {self.n_arm} joints, hands {list(self.grippers)}, limits {list(self.limits)})"
@@ -148,16 +165,16 @@ class RobotModel:
             InputError: a file is missing or unreadable, or a value of the robot.toml is missing or not allowed.
             UnknownName: a joint or link that the robot.toml names is not in the URDF.
         """
-        path = Path(urdf)
-        if not path.is_file():
-            raise InputError(str(path), "no such URDF file")
-        folders = [str(p) for p in packages]
+        path, folders = Path(urdf), [Path(p) for p in packages]
+        root = read_urdf(path)
+        check_tree(root, path.name)
+        pairs = adjacent_pairs(root)
+        text = prepared(copy.deepcopy(root), path, folders)
         try:
-            text = revolute_for_continuous(path.read_text())
             model = pin.buildModelFromXML(text)
-            collision_geometry = pin.buildGeomFromUrdfString(model, text, pin.GeometryType.COLLISION, package_dirs=folders)
-        except Exception as error:
-            raise InputError(str(path), f"is not a URDF that can be read ({str(error).splitlines()[0]})") from error
+            collision_geometry = pin.buildGeomFromUrdfString(model, text, pin.GeometryType.COLLISION)
+        except Exception as error:  # urdfdom and assimp have said more on the standard error output
+            raise InputError(str(path), "is not a URDF that can be read: pinocchio refuses it") from error
         table = CheckedTable({}, "")
         if isinstance(config, CheckedTable):
             table = config
@@ -165,16 +182,16 @@ class RobotModel:
             table = CheckedTable(dict(config), "robot")
         elif config is not None:
             table = read_toml(Path(config))
-        pairs = adjacent_pairs(text)
         if srdf is not None:
             pairs |= srdf_pairs(Path(srdf))
         beside = Path(config).parent if isinstance(config, str | Path) else path.parent
-        return _assemble(model, collision_geometry, path, table, pairs, tuple(folders), beside)
+        return _assemble(model, collision_geometry, root, path, table, pairs, tuple(str(folder) for folder in folders), beside)
 
 
 def _assemble(
     model: pin.Model,
     collision_geometry: pin.GeometryModel,
+    root: Element,
     path: Path,
     table: CheckedTable,
     pairs: dict[frozenset[str], str],
@@ -193,13 +210,23 @@ def _assemble(
         if not model.existJointName(joint):
             raise UnknownName("joints", f"{joint!r} is no joint of {path.name}")
     size = len(names)
+    check_joints(root, path.name, names)
     limits = {name: limit_set_from_table(name, sub, size) for name, sub in table.tables("limits").items()}
+    assumes: tuple[str, ...] = ()
     if not limits:
-        limits = {"urdf": urdf_limits(model, names)}
+        check_limits(root, path.name, names)
+        limits, assumes = {"urdf": urdf_limits(model, names)}, free_limits(root, path.name, names)
+    shapes = tuple(with_extents(link_shapes(model, collision_geometry), model, table, beside))
+    unshaped = tuple(table.strings("unshaped", []))
+    for link in unshaped:
+        if not has_link(model, link):
+            raise UnknownName(table.key("unshaped"), f"{link!r} is no link of {path.name}")
+    shaped = {shape.link for shape in shapes}
+    check_links(root, path.name, names, shaped, unshaped)
     for entry in table.list_of_tables("unchecked"):
         links = entry.strings("links")
         for link in links:
-            if not model.existFrame(link):
+            if not has_link(model, link):
                 raise UnknownName(entry.key("links"), f"{link!r} is no link of {path.name}")
         pairs[frozenset(links)] = entry.string("reason")
     robot = RobotModel(
@@ -207,15 +234,26 @@ def _assemble(
         model=model,
         urdf=path,
         joint_names=names,
-        shapes=tuple(with_extents(link_shapes(model, collision_geometry), model, table, beside)),
+        shapes=shapes,
         limits=limits,
         grippers=grippers,
-        armature=readonly(table.numbers("armature", size, default=[0.0] * size)),
-        damping=readonly(table.numbers("damping", size, default=[0.0] * size)),
+        armature=_at_joints(table, "armature", size, 100.0, "kg m²"),
+        damping=_at_joints(table, "damping", size, 1e4, "Nm s/rad"),
         unchecked_pairs=pairs,
-        payload=table.number("payload", float("inf")),
+        payload=table.number("payload", float("inf"), low=1e-6),
         package_dirs=folders,
+        continuous=continuous_joints(root, names),
+        unshaped=tuple(link for link in unshaped if link not in shaped),
+        assumes=(*weightless(root, path.name, names, shaped), *assumes),
     )
     table.ignore("urdf", "mesh_urdf", "about")
     table.finish()
     return robot
+
+
+def _at_joints(table: CheckedTable, key: str, size: int, most: float, unit: str) -> Array:
+    """Numbers of the joints that are not negative; 0 where robot.toml has none."""
+    values = readonly(table.numbers(key, size, default=[0.0] * size))
+    if not all(0 <= value <= most for value in values):
+        raise table.fail(key, f"is {values.tolist()}; allowed: 0 to {most:g} {unit}")
+    return values

@@ -52,6 +52,9 @@ def combine_robots(arms: Mapping[str, RobotModel]) -> RobotModel:
         unchecked_pairs={pair: reason for part in parts for pair, reason in part.unchecked_pairs.items()},
         payload=sum(robot.payload for robot in robots),
         T_world_base=pin.SE3.Identity(),
+        continuous=tuple(turns for robot in robots for turns in (robot.continuous or (False,) * robot.n_arm)),
+        unshaped=tuple(link for part in parts for link in part.unshaped),
+        assumes=tuple(f"{name}: {sentence}" for name, robot in arms.items() for sentence in robot.assumes),
     )
 
 
@@ -72,6 +75,7 @@ def _renamed(robot: RobotModel, arm: str) -> RobotModel:
         joint_names=tuple(f"{arm}_{name}" for name in robot.joint_names),
         shapes=tuple(LinkShape(f"{arm}_{s.name}", f"{arm}_{s.link}", s.placement, s.geometry) for s in robot.shapes),
         grippers={f"{arm}_{name}": _renamed_gripper(gripper, arm) for name, gripper in robot.grippers.items()},
+        unshaped=tuple(f"{arm}_{link}" for link in robot.unshaped),
         unchecked_pairs={frozenset(f"{arm}_{link}" for link in pair): reason for pair, reason in robot.unchecked_pairs.items()},
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pinocchio as pin
 
@@ -12,6 +14,7 @@ from fastmove.geometry.poses import pose
 from fastmove.robot.gripper import Gripper
 from fastmove.robot.joint_limits import LIMIT_KEYS, LimitSet
 from fastmove.robot.limit_kinds import KINDS
+from fastmove.robot.link_geometry import has_link
 from fastmove.robot.suction_cup import SuctionCup
 from fastmove.tables import CheckedTable
 
@@ -29,25 +32,32 @@ def gripper_from_table(model: pin.Model, name: str, table: CheckedTable) -> Grip
         UnknownName: its link or a finger joint is not in the URDF.
     """
     parent = table.string("link")
-    if not model.existFrame(parent):
+    if not has_link(model, parent):
         raise UnknownName(table.key("link"), f"{parent!r} is no link of the URDF")
     fingers = table.list_of_tables("fingers")
     tool = table.table("tool")
-    gripper = Gripper(
-        name=name,
-        parent_frame=parent,
-        parent_T_tool=pose(tool.numbers("position", 3), tool.numbers("quaternion_xyzw", 4)),
-        finger_joints=tuple(f.string("joint") for f in fingers),
-        finger_scale=readonly([f.number("scale") for f in fingers]),
-        finger_offset=readonly([f.number("offset", 0.0) for f in fingers]),
-        links=tuple(table.strings("links")),
-        pad_size=readonly(table.numbers("pad_size", 2)),
-        pad_center=readonly(table.numbers("pad_center", 2, default=[0.0, 0.0])),
-        opening=readonly(table.numbers("opening", 2)),
-        force=readonly(table.numbers("force", 2)),
-        disc_radius=table.number("disc_radius", 0.003),
-        pad_stiffness=table.number("pad_stiffness", float("inf"), low=1.0),
-    )
+    values: dict[str, Any] = {
+        "name": name,
+        "parent_frame": parent,
+        "parent_T_tool": pose(tool.numbers("position", 3), tool.numbers("quaternion_xyzw", 4)),
+        "finger_joints": tuple(f.string("joint") for f in fingers),
+        "finger_scale": readonly([f.number("scale") for f in fingers]),
+        "finger_offset": readonly([f.number("offset", 0.0) for f in fingers]),
+        "links": tuple(table.strings("links")),
+        "pad_size": readonly(table.numbers("pad_size", 2)),
+        "pad_center": readonly(table.numbers("pad_center", 2, default=[0.0, 0.0])),
+        "opening": readonly(table.numbers("opening", 2)),
+        "force": readonly(table.numbers("force", 2)),
+        "disc_radius": table.number("disc_radius", 0.003),
+        "pad_stiffness": table.number("pad_stiffness", float("inf"), low=1.0),
+    }
+    try:
+        gripper = Gripper(**values)
+    except InputError as error:
+        raise table.fail(error.where, error.problem) from None
+    for link in gripper.links:
+        if not has_link(model, link):
+            raise UnknownName(table.key("links"), f"{link!r} is no link of the URDF")
     for joint in gripper.finger_joints:
         if not model.existJointName(joint):
             raise UnknownName(table.key("fingers"), f"{joint!r} is no joint of the URDF")
@@ -67,7 +77,7 @@ def cup_from_table(model: pin.Model, name: str, table: CheckedTable) -> SuctionC
         UnknownName: its link is not in the URDF.
     """
     parent, tool = table.string("link"), table.table("tool")
-    if not model.existFrame(parent):
+    if not has_link(model, parent):
         raise UnknownName(table.key("link"), f"{parent!r} is no link of the URDF")
     return SuctionCup(
         name,
@@ -104,15 +114,10 @@ def urdf_limits(model: pin.Model, names: tuple[str, ...]) -> LimitSet:
     Args:
         model: model read from the URDF.
         names: arm joints, in order.
-
-    Raises:
-        InputError: a joint has no velocity limit.
     """
     index = [model.joints[model.getJointId(n)].idx_q for n in names]
     speed = [model.joints[model.getJointId(n)].idx_v for n in names]
     velocity = model.upperVelocityLimit[speed]
-    if np.any(velocity <= 0):
-        raise InputError("velocity", "the URDF has a joint without a velocity limit; give [limits.NAME] in robot.toml")
     effort = np.where(model.upperEffortLimit[speed] > 0, model.upperEffortLimit[speed], np.inf)
     size = len(names)
     low, high = model.lowerPositionLimit[index], model.upperPositionLimit[index]

@@ -78,7 +78,21 @@ def with_goal_configurations(problem: TransferProblem, seed: int = 0) -> Transfe
     q = np.concatenate([some for goal in problem.goal.poses for some in GoalIk(problem, goal).along(goal.samples(), rng)])
     if len(q) == 0:
         raise GoalOutOfReach("goal.poses", f"are out of reach: no configuration of {problem.robot.name} gets there")
-    return problem.with_(goal=replace(problem.goal, configurations=q))
+    return problem.with_(goal=replace(problem.goal, configurations=_turned(problem, q)))
+
+
+def _turned(problem: TransferProblem, q: Array) -> Array:
+    """Returns configurations (N, n) with every joint within half a turn of the start, or as near as limits allow."""
+    limits, start, turn = problem.limit_set, np.array(problem.start.q), 2 * np.pi
+    revolute = np.array([not _is_prismatic(problem, name) for name in problem.robot.joint_names])
+    whole = np.round((q - start) / turn)
+    least, most = np.ceil((q - limits.position_max) / turn), np.floor((q - limits.position_min) / turn)  # turns within limits
+    return np.where(revolute, q - turn * np.clip(whole, np.minimum(least, 0), np.maximum(most, 0)), q)
+
+
+def _is_prismatic(problem: TransferProblem, name: str) -> bool:
+    model = problem.robot.model
+    return "JointModelP" in model.joints[model.getJointId(name)].shortname()
 
 
 class GoalIk:
@@ -109,7 +123,7 @@ class GoalIk:
             targets: Poses of the placed frame in the world, neighbours one after the other.
             rng: Generator of the random starts, of which some are added at every pose.
         """
-        known, steps = _starts(self.problem, rng, STARTS), STEPS
+        known, steps = np.vstack([self.problem.start.q, _starts(self.problem, rng, STARTS)]), STEPS
         for target in targets:
             solutions = self._spread(target, _distinct(self.solver.solve(target, known, steps), self.problem.robot.n_arm))
             yield solutions

@@ -112,7 +112,7 @@ def _free(problem: TransferProblem, pose: pin.SE3, end: str) -> Array:
     best: tuple[float, str] = (-np.inf, "")
     for q in solutions:
         ends = collision.ends(q, q)
-        contacts = [(m, f"{one} – {other}") for m, one, other in collision.margins_at(q, Ends(ends.fades))]
+        contacts = [(near.margin, f"{near.one} – {near.other}") for near in collision.margins_at(q, Ends(ends.fades))]
         worst = min([*contacts, hand.margin(q)])
         if worst[0] >= 0:
             free.append(q)

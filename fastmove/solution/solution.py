@@ -83,7 +83,7 @@ class Status(Enum):
     OPTIMAL = "certified; as fast as the kinematic lower bound, so no motion of this arm is faster"
     CERTIFIED = "certified; a local optimum"
     GOAL_UNREACHABLE = "no transfer: every goal violates a limit"
-    NOT_HOLDABLE = "no transfer: the grasp cannot hold the item at rest"
+    NOT_HOLDABLE = "no transfer: too much to carry, even at rest"
     REFUSED = "no transfer: the problem itself is wrong"
     NO_PATH = "no transfer: no collision-free path was found"
     NOT_CERTIFIED = "no transfer: the best motion found fails its certificate"

@@ -95,7 +95,9 @@ def waist(folder: Path) -> RobotModel:
         "opening": [0.0, 0.1],
         "force": [1.0, 200.0],
     }
-    return RobotModel.from_urdf(urdf, config={"joints": ["waist", "lj", "rj"], "gripper": {f"{s}h": hand(s) for s in "lr"}})
+    links = ["bar", *(f"{side}{part}" for side in "lr" for part in ("hand", "f1", "f2"))]
+    hands = {f"{s}h": hand(s) for s in "lr"}
+    return RobotModel.from_urdf(urdf, config={"joints": ["waist", "lj", "rj"], "gripper": hands, "unshaped": links})
 
 
 def test_one_item_may_be_heavy_while_the_other_is_light(tmp_path: Path) -> None:
@@ -104,7 +106,7 @@ def test_one_item_may_be_heavy_while_the_other_is_light(tmp_path: Path) -> None:
 
     def problem(masses: tuple[float, float], uncertainty: Uncertainty) -> TransferProblem:
         holds = (hold(robot.gripper(f"{s}h"), block(m), grasp, uncertainty) for s, m in zip("lr", masses, strict=True))
-        return transfer(robot, tuple(holds), np.array([0.0, 0.1, 0.1]), np.zeros(3))
+        return transfer(robot, tuple(holds), np.array([0.0, 0.1, 0.1]), np.zeros(3)).with_(accepts=robot.unshaped)
 
     both = problem((8.0, 8.0), unsure)
     motion = line(both, 4.0, [200.0, 200.0])

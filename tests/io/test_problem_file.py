@@ -75,7 +75,7 @@ MALFORMED = {
     "inertia of texts": ("mass = 0.4", 'mass = 0.4\ninertia = [["a", 0, 0], [0, 1, 0], [0, 0, 1]]', 2, "inertia"),
     "allowed contact with nobody": ("[start]", '[[allowed_contacts]]\nobstacle = "wall"\n[start]', 2, "post"),
     "missing mesh": ('type = "box", size = [0.06, 0.06, 0.1]', 'type = "mesh", file = "no.stl"', 2, "does not exist"),
-    "unholdable": ("mass = 0.4", "mass = 0.9\ncom = [0.05, 0.0, 0.0]", 3, "needs"),
+    "unholdable": ("mass = 0.4", "mass = 2.5\ncom = [0.029, 0.0, 0.0]", 3, "needs"),
 }  # fmt: skip
 
 

@@ -97,6 +97,7 @@ def two_arms(tmp_path: Path) -> fm.RobotModel:
         "force": [1.0, 80.0],
     }
     config = {"joints": ["l_a", "l_b", "r_a", "r_b"], "gripper": {"left": gripper("l"), "right": gripper("r")}}
+    config["unshaped"] = ["l1", "lf", "r1", "rf"]
     return fm.RobotModel.from_urdf(urdf, config=config)
 
 
@@ -107,7 +108,9 @@ def test_3_holds_are_a_tuple_and_no_arm_has_seven_joints_by_nature(two_arms: fm.
         for name, mass in (("left", 0.3), ("right", 0.6))
     )
     start, goal = np.array([0.2, 0.1, -0.2, 0.1]), np.array([-0.4, 0.5, 0.6, -0.3])
-    problem = TransferProblem("two", two_arms, holds, Scene(), State.rest(start), Goal([goal]), "urdf")
+    problem = TransferProblem("two", two_arms, holds, Scene(), State.rest(start), Goal([goal]), "urdf").with_(
+        accepts=two_arms.unshaped
+    )
     dynamics = Dynamics(problem, assemble(problem))
     assert dynamics.rows == 4 + 12
     solution = fm.plan(problem)

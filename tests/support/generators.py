@@ -39,8 +39,10 @@ from fastmove.search.time_bound import lower_bound
 
 
 def block(mass: float, size: tuple[float, float, float] = (0.06, 0.06, 0.06), com: tuple[float, ...] | None = None) -> Item:
-    """A box of this mass; com in the item frame, default its middle."""
-    shape = Shape("box", size=np.array(size))
+    """A box of this mass; com in the item frame, default its middle; the box is larger where else the com would be outside."""
+    middle = np.zeros(3) if com is None else np.array(com)
+    low, high = np.minimum(-np.array(size) / 2, middle), np.maximum(np.array(size) / 2, middle)
+    shape = Shape("box", size=high - low, placement=pose((low + high) / 2))
     centre, inertia = solid_inertia((shape,), mass)
     return Item("block", (shape,), (Inertial(mass, centre if com is None else np.array(com), inertia),))
 

@@ -1,0 +1,107 @@
+"""Convex hulls of mesh files: what a file says of its unit counts, and what would crash a library is refused before.
+
+Nothing flat, empty or broken may reach coal's hull: it faults on them with a segmentation fault instead of an exception.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import coal
+import numpy as np
+
+from fastmove.arrays import Array
+from fastmove.errors import InputError
+from fastmove.geometry.polytope import hull_of_points
+
+THIN = 1e-5  # Thickness below which a mesh counts as flat [m].
+THICKENED = 1e-4  # Distance by which each side of a flat mesh is moved outward: the body encloses the mesh [m].
+
+
+def convex_hull(path: str | Path) -> coal.ConvexBase:
+    """Returns the convex hull of a mesh file (STL, OBJ, DAE) in metres; that of a flat mesh is a thin body around it.
+
+    Args:
+        path: Path of the file, see `load_mesh`.
+
+    Raises:
+        InputError: The file cannot be read as a mesh, or has no extent.
+    """
+    return hull_of_mesh(load_mesh(path), str(path))
+
+
+def load_mesh(path: str | Path) -> coal.BVHModelBase:
+    """Returns the triangles of a mesh file (STL, OBJ, DAE) in metres.
+
+    As in rviz and MoveIt a DAE file's `<unit meter>` counts and its `<up_axis>` does not.
+
+    Args:
+        path: Path of the file.
+
+    Raises:
+        InputError: The file is not there, cannot be read as a mesh, or has points that are not finite.
+    """
+    where = str(path)
+    if not Path(path).is_file():
+        raise InputError(where, "no such mesh file")
+    try:
+        mesh = coal.MeshLoader(coal.BV_OBBRSS).load(where, np.full(3, dae_unit(Path(path))))
+    except InputError:
+        raise
+    except Exception as error:  # coal passes on exceptions of any type from assimp; their first line is a place in its source
+        raise InputError(where, "cannot be read as a mesh (empty, cut off, or no STL, OBJ or DAE)") from error
+    if not np.all(np.isfinite(np.asarray(mesh.vertices()))):
+        raise InputError(where, "has points that are not finite numbers; export the mesh again")
+    return mesh
+
+
+def hull_of_mesh(mesh: coal.BVHModelBase, where: str) -> coal.ConvexBase:
+    """Returns the convex hull of a mesh that was read; that of a flat one is a thin body around it.
+
+    Args:
+        mesh: The mesh.
+        where: File or link for messages.
+
+    Raises:
+        InputError: It has fewer than three points, or lies on one line.
+    """
+    points = np.asarray(mesh.vertices()).reshape(-1, 3)
+    if len(points) < 3:
+        raise InputError(where, f"has {len(points)} points; a mesh needs at least three")
+    axes = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)[2]
+    spread = np.ptp(points @ axes.T, axis=0)
+    if spread[1] < THIN:
+        raise InputError(where, "lies on one line; a mesh with an area or a volume is needed")
+    if spread[2] < THIN:
+        return hull_of_points(thickened(points, axes[2]))
+    mesh.buildConvexHull(True, "Qt")
+    return mesh.convex
+
+
+def thickened(points: Array, normal: Array) -> Array:
+    """Returns points (2 K, 3) `THICKENED` on either side of flat ones (K, 3) along their normal [m]."""
+    return np.concatenate([points + THICKENED * normal, points - THICKENED * normal])
+
+
+def dae_unit(path: Path) -> float:
+    """Returns the length of a mesh file's unit [m]: what a DAE file says, 1 for all others.
+
+    Raises:
+        InputError: The file is no XML, or its unit is no positive number.
+    """
+    if path.suffix.lower() != ".dae":
+        return 1.0
+    try:
+        root = ElementTree.parse(path).getroot()
+    except (ElementTree.ParseError, UnicodeDecodeError) as error:
+        raise InputError(str(path), f"is not a DAE file that can be read ({error})") from error
+    unit = next((entry for entry in root.iter() if entry.tag.rsplit("}", 1)[-1] == "unit"), None)
+    text = "1" if unit is None else unit.get("meter", "1")
+    try:
+        meter = float(text)
+    except ValueError:
+        meter = 0.0
+    if not 0 < meter < np.inf:
+        raise InputError(str(path), f"says <unit meter={text!r}>; a positive number of metres is needed")
+    return meter
