@@ -18,6 +18,7 @@ import numpy as np
 from scipy import sparse
 
 from fastmove.arrays import Array
+from fastmove.certificate.certify import certify
 from fastmove.collision.query_types import Ends
 from fastmove.errors import InputError
 from fastmove.optim.breakpoints import cosine_breakpoints, switch_basis
@@ -33,16 +34,21 @@ from fastmove.optim.transcription import Transcription
 from fastmove.planner.candidate import Candidate
 from fastmove.planner.context import PlanningContext
 from fastmove.planner.goal_planner import GoalPlanner
+from fastmove.problem.goal import Goal, State
 from fastmove.problem.transfer import TransferProblem
+from fastmove.search.ik import GoalIk
 from fastmove.search.time_bound import Bound, lower_bound
 from fastmove.solution.solution import Solution, Status
 from fastmove.trajectory.path_curve import PathCurve
-from fastmove.trajectory.trajectory import Trajectory
+from fastmove.trajectory.path_legs import path_legs, sharpest
+from fastmove.trajectory.trajectory import Phase, Trajectory
 
 SPANS = 22  # Number of spans of the cosine breakpoints added to the switching times of the slowest joint.
 ENDS = 1e-6  # Maximum difference of every joint between an end of the path and that of the problem [rad].
 STEPS_MAX = 60  # Maximum number of subproblems.
 NEGLIGIBLE = 3e-3  # Magnitude up to which entries of the inverse design matrix are left out of slopes.
+TOLERANCE = 1e-3  # Default distance from a path: 1 mrad of every joint, 1 mm of what is held.
+LOOSEST = 0.1  # Largest tolerance that may be asked for.
 REST_SAMPLES = 201  # Number of samples of the path at which it must be held at rest.
 
 
@@ -192,13 +198,17 @@ class _PathPlanner(GoalPlanner):
         return Candidate(0, run(sqp_problem, free, duration, radius)[0], transcription, samples)
 
 
-def retime(problem: TransferProblem, path: object) -> Solution:
+def retime(problem: TransferProblem, path: object, tolerance: float = TOLERANCE) -> Solution:
     """Plans the fastest certified motion along a path.
+
+    Lines and corners are kept: where a smooth curve through the configurations would leave the lines between them by more than
+    the tolerance, the motion stops at the sharpest corner (see `trajectory.path_legs`).
 
     Args:
         problem: Transfer problem whose limits and ends hold.
-        path: Configurations (K, n_arm) [rad] from the problem's start to one of its goals, joined by a cubic spline; or a
-            Trajectory, whose geometry is kept.
+        path: Configurations (K, n_arm) [rad] from the problem's start to one of its goals, joined by lines; it may end where it
+            begins; or a Trajectory, whose geometry is kept.
+        tolerance: Largest distance from the path: of every joint [rad], and of the held item's origin (else the tool's) [m].
 
     Returns:
         A Solution.  Its certificate is for the problem, clearance included, so a path that touches something is not certified.
@@ -206,24 +216,93 @@ def retime(problem: TransferProblem, path: object) -> Solution:
     Raises:
         InputError: The path does not lead from the start to a goal, or the start or an obstacle moves.
     """
-    begin = time.perf_counter()
     if not problem.start.at_rest:
         raise InputError("start", "moves; a path is retimed from rest to rest")
     if problem.scene.moving:
         raise InputError("obstacles", "move; a path is retimed among obstacles that stand still")
-    way = PathCurve.through(path)
-    first, last = way.at(np.array([0.0]))[0], way.at(np.array([1.0]))[0]
+    if not 0 <= tolerance <= LOOSEST:
+        raise InputError("tolerance", f"is {tolerance}; allowed: 0 to {LOOSEST:g} rad and m")
+    if isinstance(path, Trajectory):
+        return _along(problem, path)
+    frame = GoalIk(problem)
+    shape = np.atleast_2d(np.asarray(path, dtype=float)).shape
+    if shape[-1] != problem.start.q.size:
+        raise InputError("path", f"has {shape[-1]} joints; {problem.robot.name} has {problem.start.q.size}")
+    legs = path_legs(path, tolerance, lambda q: np.array([frame.frame(one)[0].translation for one in q]))
+    if len(legs) == 1 and (solution := _leg(problem, legs[0], tolerance)) is not None:
+        return solution
+    return _with_stops(problem, legs, tolerance)
+
+
+def _leg(problem: TransferProblem, points: Array, tolerance: float) -> Solution | None:
+    """Solution along one leg (K, n); None where it leaves the leg by more than the tolerance and can be divided."""
+    solution = _along(problem, points)
+    if len(points) > 2 and solution.trajectory is not None and deviation(points, solution.trajectory) > max(tolerance / 2, ENDS):
+        return None
+    return solution
+
+
+def _with_stops(problem: TransferProblem, legs: list[Array], tolerance: float) -> Solution:
+    """Solution along several legs with a stop after each, certified as one motion; that of the first leg that fails, else."""
+    _check_ends(problem, legs[0][0], legs[-1][-1])
+    phases: list[Phase] = []
+    timings: dict[str, float] = {}
+    bound, todo, last = 0.0, list(legs), legs[-1][-1]
+    while todo:
+        points = todo.pop(0)
+        contacts = [replace(c, at="start" if not phases else "goal") for c in problem.scene.allowed_contacts
+                    if (c.applies("start") and not phases) or (c.applies("goal") and not todo)]  # fmt: skip
+        corridors = [c for c in problem.scene.corridors if (c.at == "start" and not phases) or (c.at == "goal" and not todo)]
+        leg = problem.with_(
+            start=State.rest(points[0]),
+            goal=Goal(points[-1][None]),
+            scene=replace(problem.scene, allowed_contacts=tuple(contacts), corridors=tuple(corridors)),
+            release_opening=0.0,  # the whole motion's certificate looks at the opened hand
+        )
+        solution = _leg(leg, points, tolerance)
+        if solution is None:
+            k = sharpest(points)
+            todo = [points[: k + 1], points[k:], *todo]
+            continue
+        bound += solution.lower_bound
+        timings = {key: timings.get(key, 0.0) + value for key, value in solution.timings.items()}
+        if solution.trajectory is None or not solution.ok:
+            detail = f"on the way from waypoint {np.round(points[0], 4).tolist()}: {solution.detail}"
+            return replace(solution, problem=problem, detail=detail, lower_bound=bound, timings=timings)
+        phases += solution.trajectory.phases
+    force = np.max([phase.grip_force for phase in phases], axis=0)  # one grip all the way
+    trajectory = Trajectory(tuple(replace(phase, grip_force=force) for phase in phases), problem.robot.joint_names)
+    if problem.goal.poses:
+        problem = problem.with_(goal=replace(problem.goal, configurations=last[None]))
+    return Solution.of(problem, trajectory, certify(problem, trajectory), bound, timings)
+
+
+def _check_ends(problem: TransferProblem, first: Array, last: Array) -> Array:
+    """Checks that a path leads from the start to a goal; returns that goal (n,) [rad].
+
+    Raises:
+        InputError: It does not.
+    """
     goals = problem.goal.configurations
     if first.shape != problem.start.q.shape:
         raise InputError("path", f"has {first.size} joints; {problem.robot.name} has {problem.start.q.size}")
     if float(np.abs(first - problem.start.q).max()) > ENDS:
         raise InputError("path", f"does not begin at the problem's start (within {ENDS:g} rad)")
     if problem.goal.poses:
-        goal, problem = last, problem.with_(goal=replace(problem.goal, configurations=last[None]))
-    else:
-        goal = np.array(goals[int(np.argmin(np.abs(goals - last).max(axis=1)))])
-        if float(np.abs(goal - last).max()) > ENDS:
-            raise InputError("path", f"does not end at a goal of the problem (within {ENDS:g} rad)")
+        return last
+    goal = np.array(goals[int(np.argmin(np.abs(goals - last).max(axis=1)))])
+    if float(np.abs(goal - last).max()) > ENDS:
+        raise InputError("path", f"does not end at a goal of the problem (within {ENDS:g} rad)")
+    return goal
+
+
+def _along(problem: TransferProblem, path: object) -> Solution:
+    """Solution along one smooth curve, see `retime`."""
+    begin = time.perf_counter()
+    way = PathCurve.through(path)
+    goal = _check_ends(problem, way.at(np.array([0.0]))[0], way.at(np.array([1.0]))[0])
+    if problem.goal.poses:
+        problem = problem.with_(goal=replace(problem.goal, configurations=goal[None]))
     context, bound = PlanningContext.of(problem), lower_bound(problem.start, goal, problem.limit_set)
     timings = context.timings
     path_planner = _PathPlanner(context, goal, bound, context.collision.ends(np.array(problem.start.q), goal), way)
