@@ -71,6 +71,13 @@ def argument_parser() -> argparse.ArgumentParser:
     show.add_argument("--json", action="store_true", help="print one JSON object")
 
     _add_batches(commands)
+    robot = _command(commands, "robot", "what a robot description holds and lacks, and a first robot.toml")
+    robot.add_argument("what", choices=("check",), help="look at a description")
+    robot.add_argument("urdf", metavar="FILE.urdf", help="URDF file")
+    robot.add_argument("--srdf", metavar="FILE.srdf", help="MoveIt SRDF file, whose pairs of links are not checked")
+    robot.add_argument("--packages", metavar="DIR", nargs="+", default=[], help="folders for package:// names")
+    robot.add_argument("--out", metavar="robot.toml", type=Path, help="write a first robot.toml")
+    robot.add_argument("--json", action="store_true", help="print one JSON object")
     robots = _command(commands, "robots", "the robots it knows")
     robots.add_argument("--json", action="store_true", help="print one JSON object")
     return parser

@@ -17,6 +17,7 @@ from fastmove.certificate.certificate import certificate_json, certificate_lines
 from fastmove.certificate.certify import certify
 from fastmove.cli.progress import meter
 from fastmove.errors import DriverFailed, InputError
+from fastmove.io.atomic_write import write_whole
 from fastmove.io.grasp_file import read_grasps
 from fastmove.io.problem_file import load_problem
 from fastmove.io.trajectory_file import load_trajectory, planned_for, save_trajectory
@@ -27,6 +28,7 @@ from fastmove.planner.relaxation import relaxation
 from fastmove.problem.describe import describe
 from fastmove.problem.transfer import TransferProblem
 from fastmove.reference.improve import reference
+from fastmove.robot.draft import draft_robot
 from fastmove.robot.shipped import known_robots, load_robot
 from fastmove.search.retarget import retarget
 from fastmove.search.time_bound import lower_bound
@@ -214,6 +216,21 @@ def describe_command(options: argparse.Namespace) -> int:
     """Print the problem in plain numbers."""
     print(_json(describe(_problem(options)), indent=None if options.json else 2))
     return 0
+
+
+def robot_command(options: argparse.Namespace) -> int:
+    """Print what a robot description holds and lacks; 1 where it cannot be used as it is."""
+    draft = draft_robot(options.urdf, options.srdf, options.packages, options.out.parent if options.out else None)
+    if options.out:
+        write_whole(options.out, draft.text.encode())
+    if options.json:
+        keys = ("joints", "findings", "faults", "text")
+        print(_json({"usable": not draft.faults, **{key: getattr(draft, key) for key in keys}}))
+    else:
+        print(f"{options.urdf}: {'cannot be used yet' if draft.faults else 'can be used'}")
+        print("\n".join([*(f"  ! {fault}" for fault in draft.faults), *(f"    {finding}" for finding in draft.findings)]))
+        print(f"wrote {options.out}" if options.out else f"\n{draft.text}", end="\n" if options.out else "")
+    return 1 if draft.faults else 0
 
 
 def robots_command(options: argparse.Namespace) -> int:

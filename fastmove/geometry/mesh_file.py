@@ -13,7 +13,7 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.errors import InputError
-from fastmove.geometry.polytope import hull_of_points
+from fastmove.geometry.polytope import extent_directions, hull_of_points, polytope
 
 THIN = 1e-5  # Thickness below which a mesh counts as flat [m].
 THICKENED = 1e-4  # Distance by which each side of a flat mesh is moved outward: the body encloses the mesh [m].
@@ -74,14 +74,20 @@ def hull_of_mesh(mesh: coal.BVHModelBase, where: str) -> coal.ConvexBase:
     if spread[1] < THIN:
         raise InputError(where, "lies on one line; a mesh with an area or a volume is needed")
     if spread[2] < THIN:
-        return hull_of_points(thickened(points, axes[2]))
-    mesh.buildConvexHull(True, "Qt")
+        return _enclosing(np.concatenate([points + THICKENED * axes[2], points - THICKENED * axes[2]]))
+    try:
+        mesh.buildConvexHull(True, "Qt")
+    except RuntimeError:
+        return _enclosing(points)
     return mesh.convex
 
 
-def thickened(points: Array, normal: Array) -> Array:
-    """Returns points (2 K, 3) `THICKENED` on either side of flat ones (K, 3) along their normal [m]."""
-    return np.concatenate([points + THICKENED * normal, points - THICKENED * normal])
+def _enclosing(points: Array) -> coal.ConvexBase:
+    """The hull of points (K, 3); where coal refuses it (a corner has at most 255 neighbours) a body of 162 planes around them."""
+    try:
+        return hull_of_points(points)
+    except RuntimeError:
+        return polytope((points @ extent_directions().T).max(axis=0))
 
 
 def dae_unit(path: Path) -> float:

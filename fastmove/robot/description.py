@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from fastmove.errors import InputError
+from fastmove.robot.joint_limits import FASTEST
 
 MOVABLE = ("revolute", "continuous", "prismatic")
 TRIANGLE = 1e-6  # Share of its trace by which an inertia may break the triangle inequality, as rounded numbers in files do.
@@ -120,8 +121,8 @@ def check_limits(root: Element, where: str, arm: Collection[str]) -> None:
         effort = _number(limit, "effort", at)
         if not effort >= 0:
             raise InputError(at, f"has the effort limit {effort:g}; 0 (unknown) or a positive number is needed: {remedy}")
-        if not 0 < velocity < np.inf:
-            raise InputError(at, f"has the velocity limit {velocity:g}; it must be positive and finite: {remedy}")
+        if not 0 < velocity <= FASTEST:
+            raise InputError(at, f"has the velocity limit {velocity:g}; allowed: above 0, to {FASTEST:g} rad/s: {remedy}")
         if joint.get("type") != "continuous":
             low, high = _number(limit, "lower", at), _number(limit, "upper", at)
             if not low < high:
@@ -142,18 +143,11 @@ def check_links(root: Element, where: str, arm: Collection[str], shaped: Collect
         unshaped: Names of the links that may have none.
 
     Raises:
-        InputError: A link lacks a shape or a mass, or has an inertia that no body has.
+        InputError: A link lacks a shape or a mass.
     """
     links = {str(link.get("name")): link for link in root.findall("link")}
     group, moving = _rigid_groups(root), _moved_by(root, arm)
-    enclosed = {group[name] for name in links if name in shaped}
-    bare = [
-        name
-        for name, link in links.items()
-        if name not in shaped
-        and name not in unshaped
-        and (link.find("visual") is not None or (_mass(link, where) > 0 and group[name] not in enclosed))
-    ]
+    bare = [name for name in bare_links(root, where, shaped) if name not in unshaped]
     if bare:
         raise InputError(
             f"{where}: {_named(bare)}",
@@ -167,9 +161,91 @@ def check_links(root: Element, where: str, arm: Collection[str], shaped: Collect
             f"{where}: {_named(light)}",
             f"{_has(light)} no mass, so torques and their limits would mean nothing; give <inertial> with mass and inertia",
         )
-    for name, link in links.items():
-        if sentence := _inertia_fault(link, where):
-            raise InputError(f"{where}: link {name}", sentence)
+
+
+def odd_inertias(root: Element, where: str, arm: Collection[str]) -> dict[str, tuple[str, bool]]:
+    """Returns the links with an inertia that no body has: what is wrong, and whether the arm moves the link.
+
+    Args:
+        root: Root of the URDF.
+        where: Its file, for messages.
+        arm: Names of the arm's joints.
+    """
+    moving = _moved_by(root, arm)
+    faults = {str(link.get("name")): _inertia_fault(link, where) for link in root.findall("link")}
+    return {name: (sentence, name in moving) for name, sentence in faults.items() if sentence}
+
+
+def check_inertias(root: Element, where: str, arm: Collection[str], as_given: Collection[str]) -> tuple[str, ...]:
+    """Checks that what the arm moves has inertias that exist; returns a sentence on each that is taken as given.
+
+    The inertia of what stands still does not matter, and is only mentioned.
+
+    Args:
+        root: Root of the URDF.
+        where: Its file, for messages.
+        arm: Names of the arm's joints.
+        as_given: Names of the links whose inertias robot.toml takes as they are.
+
+    Raises:
+        InputError: A link that the arm moves has an inertia that no body has.
+    """
+    odd = odd_inertias(root, where, arm)
+    for name, (sentence, moves) in odd.items():
+        if moves and name not in as_given:
+            raise InputError(
+                f"{where}: link {name}",
+                f"{sentence}; mend it, or take it as it is in robot.toml: inertias_as_given = [{name!r}]",
+            )
+    said = {True: "the inertia of {}, which no body has, is right", False: "{}, whose inertia no body has, stands still"}
+    return tuple(said[moves].format(name) for name, (_, moves) in odd.items())
+
+
+def bare_links(root: Element, where: str, shaped: Collection[str]) -> list[str]:
+    """Returns the names of the links that are things and have no shape, see `check_links`.
+
+    Args:
+        root: Root of the URDF.
+        where: Its file, for messages.
+        shaped: Names of the links that have a shape.
+    """
+    links, group = {str(link.get("name")): link for link in root.findall("link")}, _rigid_groups(root)
+    enclosed = {group[name] for name in links if name in shaped}
+    is_thing = lambda name, link: (  # noqa: E731
+        link.find("visual") is not None or (_mass(link, where) > 0 and group[name] not in enclosed)
+    )
+    return [name for name, link in links.items() if name not in shaped and is_thing(name, link)]
+
+
+def longest_chain(root: Element) -> list[str]:
+    """Returns the joints of the longest chain from the root whose joints can move by themselves: what an arm most likely is.
+
+    Joints that mimic others or are followed by some are those of hands, and left out.
+
+    Args:
+        root: Root of the URDF, a tree.
+    """
+    mimics = [(joint.get("name"), joint.find("mimic")) for joint in root.findall("joint")]
+    hands = {name for name, mimic in mimics if mimic is not None}
+    hands |= {mimic.get("joint") for _, mimic in mimics if mimic is not None}
+    above = {_end(joint, "child"): joint for joint in root.findall("joint")}
+    chains: dict[str, list[str]] = {}
+
+    def chain(link: str) -> list[str]:
+        if link not in chains:
+            joint = above.get(link)
+            own = joint is not None and joint.get("type") in MOVABLE and joint.get("name") not in hands
+            before = [] if joint is None else chain(_end(joint, "parent"))
+            chains[link] = [*before, str(joint.get("name"))] if joint is not None and own else before
+        return chains[link]
+
+    return max((chain(str(link.get("name"))) for link in root.findall("link")), key=len)
+
+
+def _end(joint: Element, end: str) -> str:
+    """Link at the parent's or the child's end of a joint."""
+    entry = joint.find(end)
+    return "" if entry is None else str(entry.get("link"))
 
 
 def weightless(root: Element, where: str, arm: Collection[str], shaped: Collection[str]) -> tuple[str, ...]:

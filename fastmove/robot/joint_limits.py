@@ -15,7 +15,7 @@ from fastmove.errors import InputError
 LIMIT_KEYS = ("position_min", "position_max", "velocity", "acceleration", "jerk", "effort", "effort_rate")
 
 
-FASTEST = 50.0  # Speed above which a joint of an arm counts as given in another unit [rad/s].
+FASTEST = 60.0  # Speed above which a joint of an arm counts as given in another unit [rad/s].
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import pinocchio as pin
 from fastmove.arrays import Array, readonly
 from fastmove.errors import InputError, UnknownName
 from fastmove.robot.description import (
+    check_inertias,
     check_joints,
     check_limits,
     check_links,
@@ -223,6 +224,7 @@ def _assemble(
             raise UnknownName(table.key("unshaped"), f"{link!r} is no link of {path.name}")
     shaped = {shape.link for shape in shapes}
     check_links(root, path.name, names, shaped, unshaped)
+    inertias = check_inertias(root, path.name, names, table.strings("inertias_as_given", []))
     for entry in table.list_of_tables("unchecked"):
         links = entry.strings("links")
         for link in links:
@@ -244,9 +246,9 @@ def _assemble(
         package_dirs=folders,
         continuous=continuous_joints(root, names),
         unshaped=tuple(link for link in unshaped if link not in shaped),
-        assumes=(*weightless(root, path.name, names, shaped), *assumes),
+        assumes=(*inertias, *weightless(root, path.name, names, shaped), *assumes),
     )
-    table.ignore("urdf", "mesh_urdf", "about")
+    table.ignore("urdf", "srdf", "packages", "mesh_urdf", "about")
     table.finish()
     return robot
 

@@ -43,7 +43,9 @@ def load_robot(name: str | Path, geometry: str = "primitives") -> RobotModel:
         return RobotModel.from_urdf(mesh_urdf, packages=[folder.parent], config=path)
     if geometry != "primitives":
         raise InputError("geometry", f"is {geometry!r}; allowed: primitives, hulls")
-    return RobotModel.from_urdf(path.parent / table.string("urdf"), config=path)
+    packages = [path.parent / folder for folder in table.strings("packages", [])]
+    srdf = path.parent / table.string("srdf") if table.has("srdf") else None
+    return RobotModel.from_urdf(path.parent / table.string("urdf"), srdf, packages, path)
 
 
 def example_robot_data() -> Path:

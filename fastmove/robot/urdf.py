@@ -67,7 +67,7 @@ def prepared(root: Element, path: Path, packages: Sequence[Path]) -> str:
     for link in root.findall("link"):
         for mesh in (mesh for part in link.findall("collision") for mesh in part.iter("mesh")):
             file = mesh_path(mesh.get("filename", ""), str(link.get("name")), path, packages)
-            mesh.set("filename", str(file))
+            mesh.set("filename", str(file.resolve()))
             unit = dae_unit(file)
             if unit != 1.0:
                 scale = [float(x) * unit for x in (mesh.get("scale") or "1 1 1").split()]

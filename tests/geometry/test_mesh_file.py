@@ -99,3 +99,15 @@ def test_a_body_lies_within_its_shapes() -> None:
         Item("bowl", walls, (Inertial(0.2, np.array([0.085, 0.0, 0.0]), inertia),))
     with pytest.raises(fm.InputError, match=r"members\[1\].inertia: is of a larger body"):
         Item("bowl", walls, (Inertial(0.2, np.zeros(3), inertia), Inertial(0.2, np.zeros(3), inertia * 40)))
+
+
+def test_a_mesh_with_a_corner_of_very_many_faces_is_enclosed(tmp_path: Path) -> None:
+    """A fine cone: coal keeps at most 255 neighbours of a corner."""
+    turn = np.linspace(0, 2 * np.pi, 700, endpoint=False)
+    rim = np.column_stack([np.cos(turn), np.sin(turn), np.zeros(700)])
+    cone = np.vstack([[0, 0, 2.0], rim])
+    body = convex_hull(obj(tmp_path / "cone.obj", cone))
+    for point in cone[::50]:
+        there, dot = coal.Transform3s(np.eye(3), point), coal.Sphere(1e-6)
+        assert coal.distance(body, coal.Transform3s(), dot, there, coal.DistanceRequest(), coal.DistanceResult()) < 1e-5
+    assert np.all(extent(body) < 1.2 * np.ptp(cone, axis=0))

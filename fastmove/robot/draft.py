@@ -1,0 +1,188 @@
+"""What a robot description holds, lacks and gets wrong, and a first robot.toml for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+import coal
+import numpy as np
+import pinocchio as pin
+
+from fastmove.arrays import Array
+from fastmove.errors import InputError
+from fastmove.robot.description import bare_links, check_limits, check_tree, continuous_joints, longest_chain, odd_inertias
+from fastmove.robot.link_geometry import link_frame
+from fastmove.robot.model import RobotModel
+from fastmove.robot.urdf import read_urdf
+
+ACCELERATION, JERK = 10.0, 500.0  # What a draft assumes where nothing is known [rad/s²], [rad/s³].
+TOUCH = "touch at the reference pose"  # Reason that is entered.
+TOUCHING = 0.002  # Distance below which two links count as touching at the reference pose: the default clearance [m].
+
+
+@dataclass(frozen=True)
+class RobotDraft:
+    """What was found of a robot description.
+
+    Attributes:
+        joints: Joints of the arm.
+        findings: A sentence each: what is assumed, what has no shape, what touches.
+        faults: What must be mended in the description itself before it can be used, a sentence each.
+        text: A first robot.toml.
+        robot: The robot that description and draft make; None where there are faults.
+    """
+
+    joints: tuple[str, ...]
+    findings: tuple[str, ...]
+    faults: tuple[str, ...]
+    text: str
+    robot: RobotModel | None = field(default=None, repr=False)
+
+
+def draft_robot(
+    urdf: str | Path, srdf: str | Path | None = None, packages: Sequence[str | Path] = (), beside: str | Path | None = None
+) -> RobotDraft:
+    """Looks at a robot description and drafts its robot.toml.
+
+    Args:
+        urdf: URDF file.
+        srdf: SRDF file, if there is one.
+        packages: Folders for `package://` names.
+        beside: Folder that the robot.toml will be in; None = that of the URDF.
+
+    Raises:
+        InputError: The file cannot be read as a robot at all.
+    """
+    path = Path(urdf)
+    root = read_urdf(path)
+    check_tree(root, path.name)
+    arm = longest_chain(root)
+    findings = [f"{len(arm)} joints of the longest chain are taken for the arm: {', '.join(arm)}"]
+    others = [str(j.get("name")) for j in root.findall("joint") if j.get("type") != "fixed" and j.get("name") not in arm]
+    if others:
+        findings.append(f"{len(others)} other joints stand still: {_few(others)}")
+    shaped = {str(link.get("name")) for link in root.findall("link") if link.find("collision") is not None}
+    bare = bare_links(root, path.name, shaped)
+    if bare:
+        findings.append(f"{len(bare)} links have no collision shape and are not checked, problems must accept them: {_few(bare)}")
+    odd = [name for name, (_, moves) in odd_inertias(root, path.name, arm).items() if moves]
+    if odd:
+        findings.append(f"{len(odd)} moving links have inertias that no body has, taken as they are: {_few(odd)}")
+    faults: list[str] = []
+    config = {"joints": arm, "unshaped": bare, "inertias_as_given": odd}
+    try:
+        if not arm:
+            raise InputError(path.name, "has no joint that moves by itself; nothing could be planned")
+        check_limits(root, path.name, arm)
+        robot = RobotModel.from_urdf(path, srdf, packages, config)
+    except InputError as error:
+        faults.append(str(error))
+        robot = None
+    touching = [] if robot is None else _touching(robot)
+    if touching:
+        findings.append(f"{len(touching)} pairs of links touch at the reference pose, entered as [[unchecked]]: look at each")
+    if robot is not None:
+        excepted = {frozenset(pair): TOUCH for pair in touching}
+        robot = replace(robot, unchecked_pairs={**robot.unchecked_pairs, **excepted})
+        findings += [f"assumed: {sentence}" for sentence in robot.assumes]
+    folder = Path(beside or path.parent)
+    files = {"urdf": path, **({} if srdf is None else {"srdf": Path(srdf)})}
+    text = _text(root, robot, config, touching, {key: _relative(file, folder) for key, file in files.items()}, [
+        _relative(Path(p), folder) for p in packages
+    ])  # fmt: skip
+    return RobotDraft(tuple(arm), tuple(findings), tuple(faults), text, robot)
+
+
+def _touching(robot: RobotModel) -> list[tuple[str, str]]:
+    """Pairs of links that touch at the reference pose, and are not excepted already: 0, or the middle where 0 is out of range."""
+    limits, model = robot.limit_set(), robot.model
+    arm = pin.buildReducedModel(
+        model, [k for k in range(1, model.njoints) if model.names[k] not in robot.joint_names], pin.neutral(model)
+    )
+    inside = (limits.position_min <= 0) & (limits.position_max >= 0)
+    q = pin.neutral(arm)
+    for k, name in enumerate(robot.joint_names):
+        middle = (limits.position_min[k] + limits.position_max[k]) / 2
+        q[arm.joints[arm.getJointId(name)].idx_q] = 0.0 if inside[k] else middle
+    data = arm.createData()
+    pin.forwardKinematics(arm, data, q)
+    places = [(shape, frame := link_frame(arm, shape.link), data.oMi[frame.parentJoint] * frame.placement * shape.placement)
+              for shape in robot.shapes]  # fmt: skip
+    found: dict[tuple[str, str], None] = {}
+    for (one, frame, here), (other, across, there) in combinations(places, 2):
+        pair = (one.link, other.link)
+        if frame.parentJoint == across.parentJoint or frozenset(pair) in robot.unchecked_pairs or pair in found:
+            continue
+        poses = [coal.Transform3s(place.rotation, place.translation) for place in (here, there)]
+        result = coal.DistanceResult()
+        if coal.distance(one.geometry, poses[0], other.geometry, poses[1], coal.DistanceRequest(), result) < TOUCHING:
+            found[pair] = None
+    return list(found)
+
+
+def _text(
+    root: Element,
+    robot: RobotModel | None,
+    config: dict[str, list[str]],
+    touching: list[tuple[str, str]],
+    files: dict[str, str],
+    packages: list[str],
+) -> str:
+    """The robot.toml as text."""
+    arm = config["joints"]
+    lines = [
+        f"# A first robot.toml, drafted from {files['urdf']}: look at every line.",
+        f"name = {_quoted(str(root.get('name')))}",
+    ]
+    lines += [f"{key} = {_quoted(file)}" for key, file in files.items()]
+    if packages:
+        lines.append(f"packages = {_list(packages)}")
+    lines.append(f"joints = {_list(arm)}")
+    if config["unshaped"]:
+        lines += ["# Links without a collision shape: whatever they hit is not seen.", f"unshaped = {_list(config['unshaped'])}"]
+    if config["inertias_as_given"]:
+        lines += ["# Moving links whose inertias no body has.", f"inertias_as_given = {_list(config['inertias_as_given'])}"]
+    if robot is not None:
+        size, limits = len(arm), robot.limit_set()
+        lines += [
+            "",
+            "# Positions, speeds and efforts are the URDF's (inf: it has none); acceleration and jerk are assumed: put your own.",
+            "[limits.drafted]",
+            *(f"{key} = {_numbers(getattr(limits, key))}" for key in ("position_min", "position_max", "velocity")),
+            f"acceleration = {_numbers(np.full(size, ACCELERATION))}",
+            f"jerk = {_numbers(np.full(size, JERK))}",
+            f"effort = {_numbers(limits.effort)}",
+            f"effort_rate = {_numbers(np.full(size, np.inf))}",
+        ]
+        turning = [name for name, endless in zip(arm, continuous_joints(root, arm), strict=True) if endless]
+        if turning:
+            lines.append(f"# {', '.join(turning)} turn without end; ±8π stands for it.")
+    for pair in touching:
+        lines += ["", "[[unchecked]]", f"links = {_list(list(pair))}", f'reason = "{TOUCH}"']
+    return "\n".join(lines) + "\n"
+
+
+def _relative(file: Path, folder: Path) -> str:
+    return Path(os.path.relpath(file.resolve(), folder.resolve())).as_posix()
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _list(texts: list[str]) -> str:
+    return f"[{', '.join(_quoted(text) for text in texts)}]"
+
+
+def _numbers(values: Array) -> str:
+    return f"[{', '.join(repr(float(value)) for value in values)}]"
+
+
+def _few(names: list[str], most: int = 8) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
