@@ -135,8 +135,7 @@ def run_command(options: argparse.Namespace) -> int:
     problem = _problem(options)
     solution = _solution(problem, options.trajectory, options.seed)
     if not solution.ok and solution.certificate is not None:
-        kind, entry = solution.certificate.worst()
-        raise InputError(options.trajectory, f"is not certified: {kind} of {entry.where} fails; only certified motions run")
+        raise InputError(options.trajectory, f"is not certified: {solution.detail}; only certified motions run")
     outcome = run_transfer(solution, options.driver)
     if options.preview:
         from fastmove.viz.preview import write_preview

@@ -20,6 +20,7 @@ from fastmove.geometry.mesh_file import load_mesh
 from fastmove.geometry.shapes import Shape
 
 NEAREST, FARTHEST = 0.02, 50.0  # Range of median depths of depth cameras (0.1 to 20 m), and some more on either side [m].
+FAR = 1e3  # Distance from which on points count as ones in another unit [m].
 RESOLUTION = 0.03  # Default resolution [m].
 FLAT = 0.5  # Maximum thickness of a flat box as a share of the resolution.
 FILLED = 0.6  # Minimum share of a flat box that is occupied: of its cells by points, of its area by triangles.
@@ -46,6 +47,8 @@ def cover_points(points: object, resolution: float = RESOLUTION) -> tuple[Shape,
         raise InputError("points", f"have the form {rows.shape}; (N, 3) is needed [m]")
     rows = rows[np.all(np.isfinite(rows), axis=1)]
     _checked(len(rows) > 0, "points", "has no finite row")
+    away = float(np.abs(rows).max())
+    _checked(away <= FAR, "points", f"are up to {away:.3g} m away; allowed: {FAR:g} m (is the file in another unit?)")
     return _covered(rows, None, resolution)
 
 

@@ -94,7 +94,7 @@ def dae_unit(path: Path) -> float:
     """Returns the length of a mesh file's unit [m]: what a DAE file says, 1 for all others.
 
     Raises:
-        InputError: The file is no XML, or its unit is no positive number.
+        InputError: The file is no XML, a count in it is not what is there, or its unit is no positive number.
     """
     if path.suffix.lower() != ".dae":
         return 1.0
@@ -102,6 +102,7 @@ def dae_unit(path: Path) -> float:
         root = ElementTree.parse(path).getroot()
     except (ElementTree.ParseError, UnicodeDecodeError) as error:
         raise InputError(str(path), f"is not a DAE file that can be read ({error})") from error
+    _check_counts(root, path)
     unit = next((entry for entry in root.iter() if entry.tag.rsplit("}", 1)[-1] == "unit"), None)
     text = "1" if unit is None else unit.get("meter", "1")
     try:
@@ -111,3 +112,15 @@ def dae_unit(path: Path) -> float:
     if not 0 < meter < np.inf:
         raise InputError(str(path), f"says <unit meter={text!r}>; a positive number of metres is needed")
     return meter
+
+
+def _check_counts(root: ElementTree.Element, path: Path) -> None:
+    """Checks that a DAE file has as many numbers as it says: assimp counts to whatever stands there, for minutes."""
+    texts = [entry.text or "" for entry in root.iter() if entry.tag.rsplit("}", 1)[-1] in ("float_array", "p", "vcount")]
+    most = max((len(text.split()) for text in texts), default=0)
+    for entry in root.iter():
+        said = [entry.get(key, "0").strip() for key in ("count", "stride", "offset")]
+        said += (entry.text or "").split() if entry.tag.rsplit("}", 1)[-1] in ("p", "vcount") else []
+        for number in said:
+            if not (number.isascii() and number.isdigit() and int(number) <= most):
+                raise InputError(str(path), f"says {number[:20]!r} where it has {most} numbers at most; export the mesh again")

@@ -337,8 +337,9 @@ def _numbers(table: CheckedTable, file: Path) -> Array:
         data = np.load(file, allow_pickle=False)
         if data.dtype.names is not None and {"x", "y", "z"} <= set(data.dtype.names):
             data = np.stack([np.asarray(data[key], dtype=float).ravel() for key in ("x", "y", "z")], axis=1)
-    except (ValueError, OSError, EOFError) as error:
-        raise table.fail("file", f"{file.name} is no .npy array of numbers ({str(error).splitlines()[0]})") from error
+    except Exception as error:  # numpy's reader of headers raises whatever Python's parser does
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise table.fail("file", f"{file.name} is no .npy array of numbers ({reason})") from error
     if not (np.issubdtype(data.dtype, np.integer) or np.issubdtype(data.dtype, np.floating)):
         raise table.fail("file", f"{file.name} holds {data.dtype}; numbers are needed, or records x, y, z")
     return np.asarray(data)
