@@ -10,9 +10,10 @@ import warnings
 from argparse import Namespace
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from fastmove.cli.arguments import argument_parser
-from fastmove.errors import FastMoveError, Remark
+from fastmove.errors import FastMoveError, InputError, Remark
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,7 +36,9 @@ def _run(options: Namespace) -> int:
         commands = import_module("fastmove.cli.commands")  # only now: --help and --version need none of it
         return int(getattr(commands, f"{options.command}_command")(options))
     except FastMoveError as error:
-        print(f"fastmove: {error}", file=sys.stderr)
+        file = Path(getattr(options, "problem", "")).name  # what is found after reading does not name it
+        place = f"{file}: " if file and isinstance(error, InputError) and file not in str(error) else ""
+        print(f"fastmove: {place}{error}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         return 0

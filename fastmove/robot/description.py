@@ -133,7 +133,7 @@ def check_links(root: Element, where: str, arm: Collection[str], shaped: Collect
     """Checks that links which are things have collision shapes, and that what the arm moves has masses that exist.
 
     A link is a thing if it has a visual, or if it has a mass and nothing that it is fixed to has a shape; a link without a mass
-    may be fixed to one that has (see `assumptions`).
+    may be fixed to one that has (see `weightless`).
 
     Args:
         root: Root of the URDF.
