@@ -118,7 +118,7 @@ def check_command(options: argparse.Namespace) -> int:
     certificate = certify(problem, trajectory, kinds)
     same = planned_for(options.trajectory, problem)
     if options.json:
-        said = {"duration_s": trajectory.duration, "planned_for_this": same, "assumes": list(certificate.assumes)}
+        said = {"duration_s": trajectory.duration, "planned_for_this": same}
         print(_json(certificate_json(certificate) | said))
     else:
         print(f"{options.trajectory} for {problem.name}: {trajectory.duration:.4f} s, limits {problem.limits}")

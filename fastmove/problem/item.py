@@ -80,18 +80,19 @@ class Item:
         if not self.members:
             raise InputError("members", "is empty; an item is at least one rigid body")
         points = self.hull_points()
+        hull = _hull(points)
         for k, body in enumerate(self.members):
-            self._check_body(body, points, f"members[{k}]." if k else "")
+            self._check_body(body, points, hull, f"members[{k}]." if k else "")
         if not self.max_pinch_force > 0:
             raise InputError("max_pinch_force", f"is {self.max_pinch_force}; it must be positive [N]")
 
-    def _check_body(self, body: Inertial, points: Array, key: str) -> None:
+    def _check_body(self, body: Inertial, points: Array, hull: tuple[coal.CollisionGeometry, coal.Transform3s], key: str) -> None:
         """Checks that a body's mass can lie where the shapes are.
 
         Mass within a hull has its centre in the hull (a bowl's, too), and ½ tr I = ∫ ρ |x|² ≤ m R² with R the distance of the
         farthest corner from it.
         """
-        outside = _distance_outside(body.com, points)
+        outside = _distance_outside(body.com, hull)
         if outside > OUTSIDE:
             raise InputError(
                 f"{key}com",
@@ -137,11 +138,16 @@ def solid_inertia(shapes: tuple[Shape, ...], mass: float) -> tuple[Array, Array]
     return centre, inertia
 
 
-def _distance_outside(point: Array, points: Array) -> float:
-    """Distance of a point (3,) from the hull of points (K, 3); from their box where they are flat; 0 inside [m]."""
+def _hull(points: Array) -> tuple[coal.CollisionGeometry, coal.Transform3s]:
+    """The hull of points (K, 3), or their box where they are flat, with its pose."""
     low, high = points.min(axis=0), points.max(axis=0)
     if np.linalg.matrix_rank(points - points.mean(axis=0), tol=1e-6) < 3:
-        return float(np.linalg.norm(np.maximum(0.0, np.maximum(low - point, point - high))))
+        return coal.Box(*(high - low)), coal.Transform3s(np.eye(3), (low + high) / 2)
+    return hull_of_points(points), coal.Transform3s()
+
+
+def _distance_outside(point: Array, hull: tuple[coal.CollisionGeometry, coal.Transform3s]) -> float:
+    """Distance of a point (3,) from a hull with its pose; 0 inside [m]."""
     there = coal.Transform3s(np.eye(3), np.array(point))
     dot, request, result = coal.Sphere(1e-6), coal.DistanceRequest(), coal.DistanceResult()
-    return max(0.0, float(coal.distance(hull_of_points(points), coal.Transform3s(), dot, there, request, result)))
+    return max(0.0, float(coal.distance(*hull, dot, there, request, result)))

@@ -15,7 +15,7 @@ import pinocchio as pin
 
 from fastmove.arrays import Array
 from fastmove.errors import InputError
-from fastmove.robot.description import bare_links, check_limits, check_tree, continuous_joints, longest_chain, odd_inertias
+from fastmove.robot.description import bare_links, check_tree, continuous_joints, longest_chain, odd_inertias
 from fastmove.robot.link_geometry import link_frame
 from fastmove.robot.model import RobotModel
 from fastmove.robot.urdf import read_urdf
@@ -78,7 +78,6 @@ def draft_robot(
     try:
         if not arm:
             raise InputError(path.name, "has no joint that moves by itself; nothing could be planned")
-        check_limits(root, path.name, arm)
         robot = RobotModel.from_urdf(path, srdf, packages, config)
     except InputError as error:
         faults.append(str(error))

@@ -12,6 +12,18 @@ from fastmove.trajectory.trajectory import Trajectory
 NEAR_SAMPLES = 2000  # Number of intervals of the curve's samples among which the nearest point is searched.
 
 
+def waypoints(path: object) -> Array:
+    """Returns the configurations (K, n) [rad] of a path that is no trajectory.
+
+    Raises:
+        InputError: There are fewer than two, or numbers that are not finite.
+    """
+    points = np.atleast_2d(np.asarray(path, dtype=float))
+    if points.ndim != 2 or len(points) < 2 or not np.all(np.isfinite(points)):
+        raise InputError("path", "needs at least two configurations of finite numbers, or a Trajectory")
+    return points
+
+
 class PathCurve:
     """A twice differentiable curve f(σ), 0 ≤ σ ≤ 1, through configurations.
 
@@ -44,9 +56,7 @@ class PathCurve:
             apart = np.abs(even[:, None] - motion.times).min(axis=1) > 1e-3 * path.duration
             times = np.sort(np.concatenate([motion.times, even[apart]]))
             return PathCurve(times / path.duration, motion(times), timed=True)
-        points = np.atleast_2d(np.asarray(path, dtype=float))
-        if points.ndim != 2 or len(points) < 2 or not np.all(np.isfinite(points)):
-            raise InputError("path", "needs at least two configurations of finite numbers, or a Trajectory")
+        points = waypoints(path)
         steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
         kept = np.concatenate([[True], steps > 1e-9])
         points, steps = points[kept], steps[kept[1:]]

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.errors import InputError
-from fastmove.trajectory.path_curve import PathCurve
+from fastmove.trajectory.path_curve import PathCurve, waypoints
 
 SAME = 1e-9  # Distance up to which two configurations are one whatever the tolerance [rad].
 BETWEEN = 12  # Number of samples between two waypoints at which a curve is compared with the line.
@@ -32,10 +32,7 @@ def path_legs(path: object, tolerance: float, place: Callable[[Array], Array]) -
     Raises:
         InputError: There are fewer than two different configurations, or numbers that are not finite.
     """
-    points = np.atleast_2d(np.asarray(path, dtype=float))
-    if points.ndim != 2 or len(points) < 2 or not np.all(np.isfinite(points)):
-        raise InputError("path", "needs at least two configurations of finite numbers, or a Trajectory")
-    points = _merged(points, max(tolerance / 2, SAME), place)
+    points = _merged(waypoints(path), max(tolerance / 2, SAME), place)
     if len(points) < 2:
         raise InputError("path", "stays where it is; it needs two different configurations")
     return _divided(points, tolerance / 2, place)
