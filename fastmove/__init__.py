@@ -96,6 +96,7 @@ if TYPE_CHECKING:
     from fastmove.robot.shipped import known_robots as known_robots
     from fastmove.robot.shipped import load_robot as load_robot
     from fastmove.robot.suction_cup import SuctionCup as SuctionCup
+    from fastmove.search.ik import ik as ik
     from fastmove.search.retarget import retarget as retarget
     from fastmove.solution.solution import Solution as Solution
     from fastmove.solution.solution import Status as Status
@@ -150,6 +151,7 @@ _HOMES = {
     "robot.multi_arm": "combine_robots",
     "robot.shipped": "example_robot_data known_robots load_robot",
     "robot.suction_cup": "SuctionCup",
+    "search.ik": "ik",
     "search.retarget": "retarget",
     "solution.solution": "Solution Status limiting_shares",
     "trajectory.trajectory": "Trajectory",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pinocchio as pin
@@ -11,6 +11,7 @@ from fastmove.arrays import Array
 from fastmove.certificate.certificate import ROUNDING, LimitMargin
 from fastmove.multibody.assembly import HAND_OVERLAP, Assembly, goal_frame, hand_overlaps
 from fastmove.multibody.open_hand import OpenHandCheck
+from fastmove.problem.goal import GoalPose
 from fastmove.problem.scene import CORRIDOR_TIP
 from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory
@@ -59,8 +60,12 @@ def _states(
     start, goals = problem.start, problem.goal.configurations
     states = [trajectory.motion(k) for k in range(3)]
     if "start" in kinds:
-        offsets = [np.abs(m(0.0)[0] - s) for m, s in zip(states, (start.q, start.v, start.a), strict=True)]
-        margins["start"] = _end_entry(np.stack(offsets), 0.0, problem)
+        first = [m(0.0)[0] for m in states]
+        rest = np.zeros(problem.robot.n_arm)
+        wanted = (first[0], rest, rest) if start.poses else (start.q, start.v, start.a)  # Poses only ask for rest.
+        margins["start"] = _end_entry(np.abs(np.stack(first) - np.stack(wanted)), 0.0, problem)
+        if start.poses and margins["start"].ok:
+            margins["start"] = _region(problem, assembly, first[0], 0.0, start.poses, "start")
     if "goal" in kinds:
         last = [m(duration, "left")[0] for m in states]
         off = np.zeros(problem.robot.n_arm)  # Goal poses ask for no configuration.
@@ -68,7 +73,7 @@ def _states(
             off = np.abs(last[0] - goals[int(np.argmin(np.abs(goals - last[0]).max(axis=1)))])
         margins["goal"] = _end_entry(np.stack([off, np.abs(last[1]), np.abs(last[2])]), duration, problem)
         if problem.goal.poses and margins["goal"].ok:
-            margins["goal"] = _region(problem, assembly, last[0], duration)
+            margins["goal"] = _region(problem, assembly, last[0], duration, problem.goal.poses, "goal")
     if "grip_force" in kinds and problem.holds:
         rows = []
         for phase in trajectory.phases:
@@ -83,18 +88,20 @@ def _states(
     return margins
 
 
-def _region(problem: TransferProblem, assembly: Assembly, q: Array, time: float) -> LimitMargin:
-    """Margin of the pose that the goal places, in configuration q (n,), against the nearest goal region."""
+def _region(
+    problem: TransferProblem, assembly: Assembly, q: Array, time: float, poses: Sequence[GoalPose], end: str
+) -> LimitMargin:
+    """Margin of the pose that an end places, in configuration q (n,), against the nearest of its regions."""
     data = assembly.arm.createData()
     pin.forwardKinematics(assembly.arm, data, q)
     rows = []
-    for k, goal in enumerate(problem.goal.poses):
+    for k, goal in enumerate(poses):
         joint, placement = goal_frame(assembly, problem.robot, goal)
         distance, angle = goal.distance_outside(data.oMi[joint] * placement)
         rows.append((max(distance, angle), distance >= angle, k))
     gap, far, number = min(rows)
     margin = POSE_TOLERANCE - gap
-    return LimitMargin(margin, "m" if far else "rad", margin / POSE_TOLERANCE, time, f"goal pose {number + 1}", "exact")
+    return LimitMargin(margin, "m" if far else "rad", margin / POSE_TOLERANCE, time, f"{end} pose {number + 1}", "exact")
 
 
 def _end_entry(offsets: Array, time: float, problem: TransferProblem) -> LimitMargin:

@@ -70,6 +70,17 @@ def argument_parser() -> argparse.ArgumentParser:
     show.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
     show.add_argument("--json", action="store_true", help="print one JSON object")
 
+    reach = _command(commands, "ik", "configurations that reach the poses of a problem, or another one")
+    reach.add_argument("problem", metavar="PROBLEM", help="problem file")
+    reach.add_argument("--position", nargs=3, type=float, metavar=("X", "Y", "Z"), help="[m] in the world, instead of its poses")
+    reach.add_argument(
+        "--quaternion", nargs=4, type=float, default=[0.0, 0.0, 0.0, 1.0], metavar=("X", "Y", "Z", "W"), help="default unturned"
+    )
+    reach.add_argument("--of", metavar="FRAME", help="what is placed: item, tool or a link (default item, tool without one)")
+    reach.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
+    reach.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
+    reach.add_argument("--json", action="store_true", help="print one JSON object")
+
     _add_batches(commands)
     robot = _command(commands, "robot", "what a robot description holds and lacks, and a first robot.toml")
     robot.add_argument("what", choices=("check",), help="look at a description")

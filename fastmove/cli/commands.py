@@ -17,19 +17,24 @@ from fastmove.certificate.certificate import certificate_json, certificate_lines
 from fastmove.certificate.certify import certify
 from fastmove.cli.progress import meter
 from fastmove.errors import DriverFailed, InputError
+from fastmove.geometry.poses import pose
 from fastmove.io.atomic_write import write_whole
 from fastmove.io.grasp_file import read_grasps
 from fastmove.io.problem_file import load_problem
 from fastmove.io.trajectory_file import load_trajectory, planned_for, save_trajectory
+from fastmove.planner.context import PlanningContext
 from fastmove.planner.grasp_ranking import plan_contacts, rank_grasps, ranking
 from fastmove.planner.options import Options
 from fastmove.planner.planner import Planner
 from fastmove.planner.relaxation import relaxation
 from fastmove.problem.describe import describe
+from fastmove.problem.goal import TOOL, GoalPose
+from fastmove.problem.scene import ITEM
 from fastmove.problem.transfer import TransferProblem
 from fastmove.reference.improve import reference
 from fastmove.robot.draft import draft_robot
 from fastmove.robot.shipped import known_robots, load_robot
+from fastmove.search.ik import ik
 from fastmove.search.retarget import retarget
 from fastmove.search.time_bound import lower_bound
 from fastmove.solution.as_json import solution_json
@@ -152,6 +157,8 @@ def _solution(problem: TransferProblem, trajectory_file: str | None, seed: int =
     if not trajectory_file:
         return _planned(problem, seed).raise_for_status()
     trajectory = load_trajectory(trajectory_file, problem)
+    if problem.start.open:
+        problem = problem.with_(start=problem.start.settled(trajectory.position(0.0)))
     goals = np.array(problem.goal.configurations)
     if problem.goal.poses:
         goals = trajectory.position(np.array([trajectory.duration]))
@@ -215,6 +222,33 @@ def describe_command(options: argparse.Namespace) -> int:
     """Print the problem in plain numbers."""
     print(_json(describe(_problem(options)), indent=None if options.json else 2))
     return 0
+
+
+def ik_command(options: argparse.Namespace) -> int:
+    """Print the configurations at a pose, nearest to the start first, and what is in their way.  Exit codes: 0 some, 3 none."""
+    problem = _problem(options)
+    poses = (*(("start", region) for region in problem.start.poses), *(("goal", region) for region in problem.goal.poses))
+    if options.position:
+        of = options.of or (ITEM if problem.holds else TOOL)
+        poses = (("goal", GoalPose(pose(options.position, options.quaternion), of)),)
+    if not poses:
+        raise InputError("--position", f"is needed: {problem.name} gives its ends as joints")
+    near = (problem.limit_set.position_min + problem.limit_set.position_max) / 2 if problem.start.open else problem.start.q
+    placed = problem.with_(start=problem.start.settled(near)) if problem.start.open else problem
+    rows: list[dict[str, Any]] = []
+    checks = PlanningContext.of(placed).checks
+    for end, region in poses:
+        for q in ik(placed, region, np.array(near)):
+            refused = checks.refusal(q, q, end)
+            rows.append({"end": end, "q": q.tolist(), "free": refused is None, "reason": refused[1] if refused else ""})
+    if options.json:
+        print(_json({"joint_names": list(problem.robot.joint_names), "configurations": rows}))
+    else:
+        for row in rows:
+            print(f"{row['end']:<5} [{', '.join(f'{x:.6f}' for x in row['q'])}]  {row['reason'] or 'free'}")
+    if not rows:
+        print(f"fastmove: {options.problem}: no configuration of {problem.robot.name} gets there", file=sys.stderr)
+    return 0 if rows else 3
 
 
 def robot_command(options: argparse.Namespace) -> int:

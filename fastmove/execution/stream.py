@@ -158,7 +158,8 @@ class Execution:
         Args:
             at: time in the present trajectory [s].
         """
-        return State(*(self.stream.trajectory.sample(at, order) for order in range(3)))
+        q, v, a = (self.stream.trajectory.sample(at, order) for order in range(3))
+        return State(q, v, a)
 
     def run(self, cycles: int | None = None) -> RunReport:
         """Streams to the end of the motion, or for some cycles; never raises, the report says what happened.

@@ -26,11 +26,12 @@ The schema, `format = 1`:
              contact = "pinch" (default), "suction" with a gripper that is a cup, or another name in `registries.contacts`
              patches, width (optional; for items that are no primitives)
     [suction] optional: another way to hold the same item, for `--contact`: tool_T_item (in the cup's tool frame), friction
-    [start]  q [rad], v [rad/s] (optional), a [rad/s²] (optional)
+    [start]  q [rad], v [rad/s] (optional), a [rad/s²] (optional), or
+    [start.pose] at rest at a pose as goals have them; planning chooses the configuration that is soonest at the goal
     [goal]   q [rad], or configurations = [q, …], or
-    [[goal.poses]] position and quaternion_xyzw in the world; all others optional: of = "item" | "tool" (what the goal frame is
-             fixed in), offset (pose of the goal frame in it), free_axis, range_deg = [-180, 180] (of the angle about it),
-             flips = [{axis, angle_deg}], tolerance = [x, y, z]
+    [[goal.poses]] (one: [goal.pose]) position and quaternion_xyzw in the world; all others optional:
+             of = "item" | "tool" | a link (what the goal frame is fixed in), offset (pose of the goal frame in it), free_axis,
+             range_deg = [-180, 180] (of the angle about it), flips = [{axis, angle_deg}], tolerance = [x, y, z]
     [[obstacles]] name, type, size | radius, length | file, position, quaternion_xyzw
              type = "mesh": its convex hull; with convex = false, boxes that cover its triangles, to `resolution` (0.03)
              type = "points": file = .npy (N, 3) in the frame of the pose, covered by boxes, to `resolution`
@@ -62,7 +63,7 @@ from fastmove.geometry.box_cover import RESOLUTION, cover_heights, cover_mesh, c
 from fastmove.geometry.pose_trajectory import PoseTrajectory
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
-from fastmove.problem.goal import TOOL, Goal, GoalPose, State
+from fastmove.problem.goal import Goal, GoalPose, State
 from fastmove.problem.grasp import Grasp, HeldItem, hold
 from fastmove.problem.item import Inertial, Item, solid_inertia
 from fastmove.problem.path_constraint import PathConstraint
@@ -361,14 +362,23 @@ def _corridor(table: CheckedTable) -> Corridor:
 
 
 def _state(table: CheckedTable, robot: RobotModel) -> State:
+    if poses := _poses(table):
+        return State.at(*poses)
     zero = [0.0] * robot.n_arm
     q = table.numbers("q", robot.n_arm)
     return State(readonly(q), readonly(table.numbers("v", robot.n_arm, zero)), readonly(table.numbers("a", robot.n_arm, zero)))
 
 
+def _poses(table: CheckedTable) -> list[GoalPose]:
+    """Regions under the key `poses` or `pose`; none where there is neither."""
+    return [
+        _located(t, lambda t=t: _goal_pose(t)) for key in ("poses", "pose") if table.has(key) for t in table.list_of_tables(key)
+    ]
+
+
 def _goal(table: CheckedTable, robot: RobotModel) -> Goal:
-    if table.has("poses"):
-        return Goal.at(*(_located(t, lambda t=t: _goal_pose(t)) for t in table.list_of_tables("poses")))
+    if poses := _poses(table):
+        return Goal.at(*poses)
     if not table.has("configurations"):
         return Goal(readonly([table.numbers("q", robot.n_arm)]))
     return Goal(readonly(table.rows("configurations", robot.n_arm)))
@@ -385,7 +395,7 @@ def _goal_pose(table: CheckedTable) -> GoalPose:
     low, high = table.numbers("range_deg", 2, [-180.0, 180.0])
     return GoalPose(
         _pose(table),
-        table.choice("of", (ITEM, TOOL), ITEM),
+        table.string("of", ITEM),
         _pose(table.table("offset")) if table.has("offset") else pin.SE3.Identity(),
         np.array(table.numbers("free_axis", 3, [0.0, 0.0, 0.0])),
         (float(np.radians(low)), float(np.radians(high))),

@@ -174,7 +174,9 @@ def problem_schema() -> dict[str, Any]:
         bare = {key: value for key, value in every.items() if key not in ("item", "grasp", "suction", "uncertainty")}
         bare["goal"] = {"configurations": [every["start"]["q"]]}
         fixed = every | {"grasp": every["grasp"] | {"grip_force": 60.0}}
-        for data in (every, fixed, bare):
+        pose = every["goal"]["poses"][0]
+        ends = [{end: {key: [pose]} for end in ("start", "goal")} for key in ("pose", "poses")]
+        for data in (every, fixed, bare, *(every | both for both in ends)):
             problem_from_table(RecordingTable(data, "every_key.toml"), Path(folder), "every key")
         for file in sorted(problems_folder().glob("*.toml")):
             if file.stem != "items":

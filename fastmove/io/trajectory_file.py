@@ -264,7 +264,7 @@ def _fitted(path: Path, time: Array, q: Array, v: Array | None, problem: Transfe
     pieces through these, too, whose accelerations are those of a cubic spline through the velocities.  An end within
     `FIT_ENDS` of the problem's is moved there.
     """
-    ends = [np.array(problem.start.q)]
+    ends = [q[0] if problem.start.open else np.array(problem.start.q)]
     goals = np.asarray(problem.goal.configurations)
     ends.append(goals[int(np.argmin(np.abs(goals - q[-1]).max(axis=1)))] if len(goals) else q[-1])
     q = q.copy()
@@ -275,7 +275,8 @@ def _fitted(path: Path, time: Array, q: Array, v: Array | None, problem: Transfe
     worst = max((off for off in moved if off <= FIT_ENDS), default=0.0)
     if worst > END_TOLERANCE:
         warnings.warn(Remark(f"{path}: the fit moves an end by {worst:.2g} rad onto the problem's"), stacklevel=4)
-    start_v, start_a, rest = np.array(problem.start.v), np.array(problem.start.a), np.zeros(q.shape[1])
+    rest = np.zeros(q.shape[1])
+    start_v, start_a = (rest, rest) if problem.start.open else (np.array(problem.start.v), np.array(problem.start.a))
     if v is None:
         first, last = [(1, start_v), (2, start_a)], [(1, rest), (2, rest)]
         spline = make_interp_spline(time, q, k=5, bc_type=(first, last))  # its knots are the samples

@@ -239,16 +239,18 @@ def goal_frame(assembly: Assembly, robot: RobotModel, goal: GoalPose | None = No
     Args:
         assembly: The body tree.
         robot: Its robot.
-        goal: The goal pose; None = the item's frame if something is held, else the tool frame.
+        goal: The goal pose, whose item, tool or link there is; None = the item's frame if something is held, else the tool's.
 
     Returns:
         Index of the arm's joint, and the frame's pose in that joint's frame.
     """
-    of_item = bool(assembly.hold_frames) if goal is None else goal.of == ITEM
-    offset = pin.SE3.Identity() if goal is None else goal.offset
-    if of_item:
+    usual = ITEM if assembly.hold_frames else TOOL
+    of, offset = (usual, pin.SE3.Identity()) if goal is None else (goal.of, goal.offset)
+    if of == ITEM:
         frame = assembly.hold_frames[0]
         return frame.joint, frame.joint_T_grasp * frame.held.grasp_T_item * offset
+    if of != TOOL:
+        return _in_joint(assembly.arm, of, offset)
     gripper = robot.gripper()
     parent = link_frame(assembly.arm, gripper.parent_frame)
     return int(parent.parentJoint), parent.placement * gripper.parent_T_tool * offset

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from fastmove.collision.checker import Collision
 from fastmove.dynamics.efforts import Dynamics
+from fastmove.errors import InputError
 from fastmove.multibody.assembly import Assembly, assemble
 from fastmove.planner.end_checks import EndChecks
 from fastmove.problem.transfer import TransferProblem
@@ -41,7 +42,12 @@ class PlanningContext:
         Args:
             problem: Transfer problem.
             timings: Times to which the stages are added [s]; None means a new dictionary.
+
+        Raises:
+            InputError: The start is given by poses and no configuration is chosen yet.
         """
+        if problem.start.open:
+            raise InputError("start.pose", "leaves the configuration open; only planning chooses one, here give start.q (fm.ik)")
         assembly = assemble(problem)
         dynamics, collision = Dynamics(problem, assembly), Collision(problem, assembly)
         checks = EndChecks(problem, assembly, dynamics, collision)

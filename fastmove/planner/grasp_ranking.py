@@ -15,7 +15,7 @@ from fastmove.errors import FastMoveError, InputError
 from fastmove.planner.batch import plan_batch, plan_or_failure, workers
 from fastmove.planner.context import PlanningContext
 from fastmove.planner.options import Options
-from fastmove.problem.goal import Goal, State
+from fastmove.problem.goal import Goal, GoalPose, State
 from fastmove.problem.grasp import Grasp, GraspCandidate, HeldItem, hold
 from fastmove.problem.scene import ITEM
 from fastmove.problem.transfer import TransferProblem
@@ -133,8 +133,8 @@ def rank_grasps(
     if len({g.id for g in grasps}) != len(grasps):
         raise InputError("grasps", "have an id twice; every id must be its own")
     for grasp in grasps:
-        if grasp.start_q is not None and np.shape(grasp.start_q) != problem.start.q.shape:
-            size = problem.start.q.size
+        size = problem.robot.n_arm
+        if grasp.start_q is not None and np.shape(grasp.start_q) != (size,):
             raise InputError(
                 f"grasps: {grasp.id}.start_q", f"has {np.size(grasp.start_q)} numbers; {problem.robot.name} has {size} joints"
             )
@@ -181,18 +181,27 @@ class ItemEnds:
         """
         if not problem.start.at_rest:
             raise InputError("start", "moves; grasps are compared from rest (v and a are zero)")
-        start = pose_at(problem, np.array(problem.start.q))
-        if problem.goal.poses:
-            region = problem.goal.poses[0]
-            if region.of != ITEM:
-                raise InputError("goal.poses", "place the tool; grasps are compared on the way of the item (of = item)")
-            goal = region.placement * region.offset.inverse()
-        else:
-            goal = pose_at(problem, np.array(problem.goal.configurations[0]))
+        starts, goals = problem.start.poses, problem.goal.poses
+        start = _item_pose(starts[0], "start.pose") if starts else pose_at(problem, np.array(problem.start.q))
+        goal = _item_pose(goals[0], "goal.poses") if goals else pose_at(problem, np.array(problem.goal.configurations[0]))
         reach = GoalIk(problem)
-        own = (np.array(problem.start.q)[None], np.array(problem.goal.configurations).reshape(-1, problem.robot.n_arm))
+        own = (
+            np.array(problem.start.q).reshape(-1, problem.robot.n_arm),
+            np.array(problem.goal.configurations).reshape(-1, problem.robot.n_arm),
+        )
         pools = tuple(np.concatenate([q, reach.all(end)]) for q, end in zip(own, (start, goal), strict=True))
         return ItemEnds(start, goal, pools)  # type: ignore[arg-type]
+
+
+def _item_pose(region: GoalPose, end: str) -> pin.SE3:
+    """Returns the nominal pose of the item in the world in a region.
+
+    Raises:
+        InputError: The region does not place the item.
+    """
+    if region.of != ITEM:
+        raise InputError(end, f"places the {region.of}; grasps are compared on the way of the item (of = item)")
+    return region.placement * region.offset.inverse()
 
 
 def _bounded(problem: TransferProblem, ends: ItemEnds, grasp: GraspCandidate) -> RankedGrasp:
@@ -232,7 +241,11 @@ def regrasped(problem: TransferProblem, ends: ItemEnds, new: HeldItem, name: str
     Raises:
         FastMoveError: The grasp does not make a valid problem, or no configuration reaches an end.
     """
-    candidate = problem.with_(holds=(new, *problem.holds[1:]))
+    open_start, pool = problem.start.open, ends.pools[0]
+    if open_start and len(pool) == 0:
+        raise InputError("start.pose", f"is out of reach: no configuration of {problem.robot.name} gets there")
+    start = problem.start.settled(pool[0]) if open_start else problem.start
+    candidate = problem.with_(holds=(new, *problem.holds[1:]), start=start)
     checks = PlanningContext.of(candidate).checks
     checks.grasp()
     reach = GoalIk(candidate)

@@ -18,14 +18,20 @@ from fastmove.planner.goal_search import Search
 from fastmove.planner.options import Options
 from fastmove.planner.sensitivity import with_prices
 from fastmove.problem.transfer import TransferProblem
-from fastmove.search.goal_refinement import refine_goals
-from fastmove.search.ik import with_goal_configurations
+from fastmove.search.goal_refinement import nearer_ends
+from fastmove.search.ik import with_goal_configurations, with_start_configurations
 from fastmove.search.time_bound import lower_bound
 from fastmove.solution.solution import GoalTally, Solution, Status
 
 GOALS_SOLVED = 4  # Number of a region's goals after which no further one is solved, once there is a certified motion.
 GOALS_FAILED = 8  # Number of a region's goals that may fail before the others are left untried.
 WORTH = 1.002  # Ratio of the best duration to a bound up to which a region's goals with that bound are left untried.
+PAIRS = 1000  # Maximum number of pairs of start and goal configurations whose lower bounds are computed.
+NEAR_BOUND = 1.05  # Ratio of the best duration to its bound up to which one is looked for.
+NEARER = 6  # Number of pairs of configurations around which a sooner one is looked for between the samples.
+FURTHER = 2  # Maximum number of those that are planned.
+ALIKE = 0.3  # Largest difference of joints up to which two pairs are the same [rad].
+FINITE_JOINTS = 6  # Largest number of joints of an arm that has finitely many configurations at a pose, singular ones apart.
 OPTIMAL_WITHIN = (
     10 * PROVEN
 )  # Excess of the duration over the lower bound up to which a motion is OPTIMAL: both keep this off limits.
@@ -98,9 +104,11 @@ class _Run:
     """One call of `plan`.
 
     Attributes:
-        problem: Transfer problem; its goal regions get configurations.
+        problem: Transfer problem.
         options: Options of the planner.
         timings: Time spent in each stage so far [s].
+        branches: Contexts of the problem with each configuration that it may start in (one, unless the start is given by poses),
+            its goal regions with configurations; a context is built when it is needed.
     """
 
     problem: TransferProblem
@@ -110,74 +118,135 @@ class _Run:
     def __post_init__(self) -> None:
         self.begin = time.perf_counter()
         with timed(self.timings, "set_up"):
-            if self.problem.goal.poses:
-                self.problem = with_goal_configurations(self.problem, self.options.seed)
-            self.context = PlanningContext.of(self.problem, self.timings)
+            if self.problem.start.open:
+                self.branches = with_start_configurations(self.problem, self.options.seed)
+            elif self.problem.goal.poses:
+                self.branches = [with_goal_configurations(self.problem, self.options.seed)]
+            else:
+                self.branches = [self.problem]
+            self.contexts = {0: PlanningContext.of(self.branches[0], self.timings)}
         self.limits = self.problem.limit_set
 
-    # -- all goals ------------------------------------------------------------------------------------------------
+    @property
+    def sampled(self) -> bool:
+        """Whether an end is given by poses, of which only samples and only the configurations found are tried."""
+        return bool(self.problem.start.open or self.problem.goal.poses)
+
+    # -- all ends -------------------------------------------------------------------------------------------------
 
     def plan(self) -> Solution:
-        """Plans to the goals in the order of their lower bounds until none that is left can be faster or is worth trying."""
+        """Plans between the ends in the order of their lower bounds until none that is left can be faster or is worth trying."""
         with timed(self.timings, "checks"):
-            self.context.checks.start()
-            use, sentence = self.context.checks.static_use(np.array(self.problem.start.q))
-            if use > 1:
-                return self._fail(Status.NOT_HOLDABLE, f"at the start {sentence}")
-            goals = np.array(self.problem.goal.configurations)
-            bounds = sorted((lower_bound(self.problem.start, q, self.limits).duration, k) for k, q in enumerate(goals))
+            if not self.problem.start.open:
+                self.contexts[0].checks.start()
+                use, sentence = self.contexts[0].checks.static_use(np.array(self.problem.start.q))
+                if use > 1:
+                    return self._fail(Status.NOT_HOLDABLE, f"at the start {sentence}")
+            else:
+                self.contexts[0].checks.shapes()
+                self.contexts[0].checks.grasp()
+            bounds = self._bounds()
         best: Solution | None = None
-        tally, refusals = GoalTally(len(goals)), []
-        for bound, k in bounds:
+        tally, refusals = GoalTally(len(bounds)), []
+        for bound, k, branch in bounds:
             if self._enough(best, bound, tally) or (best is not None and self._late()):
                 break
             with timed(self.timings, "checks"):
-                reason = self.context.checks.refusal(goals[k])
+                reason = self._refusal(branch, k)
             if reason is not None:
-                refusals.append((k, reason))
+                refusals.append((k, branch, reason))
                 tally = replace(tally, refused=tally.refused + 1)
                 continue
-            solution = self._to_goal(goals[k])
+            solution = self._between(branch, np.array(self.branches[branch].goal.configurations[k]))
             tally = replace(tally, solved=tally.solved + 1, least=min(tally.least, bound))
             if best is None or (solution.ok and (not best.ok or solution.duration < best.duration)):
                 best = solution
         if best is None:
-            return self._fail(*min(refusals)[1])
-        between = self._between_samples(best)
-        best = between if between is not None and between.ok and between.duration < best.duration else best
-        tally = tally.closed(best.duration, [b for b, _ in bounds])
-        if between is not None:
-            least = min(tally.least, between.lower_bound)
-            tally = replace(tally, total=tally.total + 1, solved=tally.solved + 1, least=least)
+            return self._fail(*min(refusals)[2])
+        between = self._between_samples(best, bounds)
+        best = min([best, *(solution for solution in between if solution.ok)], key=lambda solution: solution.duration)
+        tally = tally.closed(best.duration, [bound for bound, _, _ in bounds])
+        least = min([tally.least, *(solution.lower_bound for solution in between)])
+        tally = replace(tally, total=tally.total + len(between), solved=tally.solved + len(between), least=least)
         self.timings["total"] = time.perf_counter() - self.begin
         status = best.status
         if best.ok:
-            # Regions are only sampled, so that a lower bound over all of a region is not known.
-            fastest = best.duration <= (1 + OPTIMAL_WITHIN) * tally.least and not self.problem.goal.poses
+            fastest = best.duration <= (1 + OPTIMAL_WITHIN) * tally.least and self._has_finite_ends()
             status = Status.OPTIMAL if fastest else Status.CERTIFIED
         return Solution(
-            self.problem, status, best.detail, best.trajectory, best.certificate, tally.least, best.grip_force,
+            best.problem, status, best.detail, best.trajectory, best.certificate, tally.least, best.grip_force,
             self.options.seed, dict(self.timings), tally,
         )  # fmt: skip
 
-    def _between_samples(self, best: Solution) -> Solution | None:
-        """Plans to the configuration between the samples of a goal region that can be reached soonest.
+    def _bounds(self) -> list[tuple[float, int, int]]:
+        """Returns lower bound [s], number of goal and number of branch of all pairs that are worth a look, the least first."""
+        starts = [np.array(problem.start.q) for problem in self.branches]
+        pairs = [(i, j) for i, problem in enumerate(self.branches) for j in range(len(problem.goal.configurations))]
+        if len(self.branches) > 1:
+            ways = [np.abs(self.branches[i].goal.configurations[j] - starts[i]) / self.limits.velocity for i, j in pairs]
+            pairs = [pairs[k] for k in np.argsort([way.max() for way in ways], kind="stable")[:PAIRS]]
+        return sorted(
+            (lower_bound(self.branches[i].start, np.array(self.branches[i].goal.configurations[j]), self.limits).duration, j, i)
+            for i, j in pairs
+        )
+
+    def _refusal(self, branch: int, k: int) -> tuple[Status, str] | None:
+        """Returns why nothing can move from a branch's start to its goal of this number; None where something may."""
+        problem, checks = self.branches[branch], self.contexts[0].checks
+        start, goal = np.array(problem.start.q), np.array(problem.goal.configurations[k])
+        refused = checks.refusal(start, goal, "start") if self.problem.start.open else None
+        return refused or checks.refusal(goal, start)
+
+    def _has_finite_ends(self) -> bool:
+        """Returns whether both ends are finitely many configurations, so that a bound over all of them is known.
+
+        At a pose with nothing free about it an arm of up to six joints has finitely many (16 at most for six revolute ones); they
+        are those that inverse kinematics finds from its random starts.
+        """
+        poses = (*(self.problem.start.poses if self.problem.start.open else ()), *self.problem.goal.poses)
+        return not poses or (self.problem.robot.n_arm <= FINITE_JOINTS and all(pose.fixed for pose in poses))
+
+    def _between_samples(self, best: Solution, bounds: list[tuple[float, int, int]]) -> list[Solution]:
+        """Plans between the configurations, between the samples of the ends' regions, that are soonest from each other.
+
+        They are looked for around the pairs with the least lower bounds, since a redundant arm has many that are nearly as good.
+
+        Args:
+            best: Best solution between samples.
+            bounds: Lower bound [s], number of goal and number of branch of the pairs of samples, the least first.
 
         Returns:
-            None where the goal is no region, something else than its goal's lower bound limits the best motion, or no
-            configuration near its goal can be reached sooner.
+            Empty where no end is a region, something else than the lower bound limits the best motion, or no configurations near
+            its ends are sooner.
         """
-        if not self.problem.goal.poses or not best.ok or best.trajectory is None or best.duration > WORTH * best.lower_bound:
-            return None
-        if self._late():
-            return None
+        if not self.sampled or not best.ok or best.duration > NEAR_BOUND * best.lower_bound:
+            return []
+        found: list[tuple[float, int, Array, Array]] = []
         with timed(self.timings, "checks"):
-            goal = refine_goals(self.problem, best.trajectory.position(best.duration))
-            if goal is None or self.context.checks.refusal(goal) is not None:
-                return None
-        configurations = np.concatenate([self.problem.goal.configurations, goal[None]])
-        self.problem = self.problem.with_(goal=replace(self.problem.goal, configurations=configurations))
-        return self._to_goal(goal)
+            for _, k, branch in bounds[:NEARER]:
+                problem = self.branches[branch]
+                start, goal = np.array(problem.start.q), np.array(problem.goal.configurations[k])
+                nearer = None if self._late() else nearer_ends(problem, start, goal, from_poses=self.problem.start.open)
+                if nearer is not None:
+                    state = replace(problem.start, q=nearer[0])
+                    found.append((lower_bound(state, nearer[1], self.limits).duration, branch, *nearer))
+        planned: list[Solution] = []
+        tried: list[Array] = []
+        for bound, branch, start, goal in sorted(found, key=lambda row: row[0]):
+            both = np.concatenate([start, goal])
+            if bound >= best.duration or len(planned) == FURTHER:
+                break
+            if any(np.abs(both - other).max() < ALIKE for other in tried):
+                continue
+            tried.append(both)
+            problem = self.branches[branch]
+            goals = replace(problem.goal, configurations=np.vstack([problem.goal.configurations, goal]))
+            self.branches.append(problem.with_(start=replace(problem.start, q=start), goal=goals))
+            with timed(self.timings, "checks"):
+                refused = self._refusal(len(self.branches) - 1, -1)
+            if refused is None:
+                planned.append(self._between(len(self.branches) - 1, goal))
+        return planned
 
     def _enough(self, best: Solution | None, bound: float, tally: GoalTally) -> bool:
         """Returns whether the goals from this lower bound on are left untried.
@@ -190,7 +259,7 @@ class _Run:
             tally: Counts of the goals so far.
         """
         certified = best is not None and best.ok
-        if not self.problem.goal.poses:
+        if not self.sampled:
             return certified and best.duration <= bound  # type: ignore[union-attr]
         if not certified:
             return tally.solved >= GOALS_FAILED
@@ -201,14 +270,18 @@ class _Run:
         self.timings["total"] = time.perf_counter() - self.begin
         return Solution(self.problem, status, detail, seed=self.options.seed, timings=dict(self.timings))
 
-    # -- one goal -------------------------------------------------------------------------------------------------
+    # -- one start and one goal -----------------------------------------------------------------------------------
 
-    def _to_goal(self, goal: Array) -> Solution:
-        """Plans to one goal configuration (n,) [rad]."""
-        problem = self.problem
+    def _between(self, branch: int, goal: Array) -> Solution:
+        """Plans from the start of a branch to one goal configuration (n,) [rad]."""
+        problem = self.branches[branch]
+        if branch not in self.contexts:
+            with timed(self.timings, "set_up"):
+                self.contexts[branch] = PlanningContext.of(problem, self.timings)
+        context = self.contexts[branch]
         bound = lower_bound(problem.start, goal, self.limits)
-        ends = self.context.collision.ends(np.array(problem.start.q), goal)
-        goal_planner = GoalPlanner(self.context, goal, bound, ends, self.options.seed)
+        ends = context.collision.ends(np.array(problem.start.q), goal)
+        goal_planner = GoalPlanner(context, goal, bound, ends, self.options.seed)
         motion_and_certificate = Search(goal_planner, bound.duration, self.options, self._late).run()
         if motion_and_certificate is None:
             return Solution(problem, Status.NO_PATH, goal_planner.sentence(), lower_bound=bound.duration)

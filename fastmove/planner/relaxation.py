@@ -80,9 +80,9 @@ def relaxation(problem: TransferProblem) -> Relaxation | None:
     """Returns the smallest change of a single limit that frees the ends.
 
     Returns:
-        None where the ends are free already, no single change frees them, or the goals are regions without configurations.
+        None where the ends are free already, no single change frees them, or an end has poses without configurations.
     """
-    if len(problem.goal.configurations) == 0 or frees(problem):
+    if problem.start.open or len(problem.goal.configurations) == 0 or frees(problem):
         return None
     relaxations = []
     for limit in [*(x for x in limits_of(problem) if x.kind in CHECKED), *_positions(problem)]:

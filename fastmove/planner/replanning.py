@@ -83,7 +83,8 @@ def replan(
     if not 0 < at <= solution.duration - LEAST_LEFT:
         raise InputError("at", f"is {at} s; allowed: inside the motion, above 0 to {solution.duration - LEAST_LEFT:.3f} s")
     old, trajectory = solution.problem, solution.trajectory
-    start = State(*(trajectory.sample(at, order) for order in range(3)))
+    q, v, a = (trajectory.sample(at, order) for order in range(3))
+    start = State(q, v, a)
     scene_from_there = _corridors_left(solution, at, scene or old.scene).after(at)
     problem = old.with_(start=start, scene=scene_from_there, goal=goal or _same_goal(old, trajectory))
     new_solution = _warm(problem, trajectory, at)

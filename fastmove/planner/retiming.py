@@ -222,6 +222,9 @@ def retime(problem: TransferProblem, path: object, tolerance: float = TOLERANCE)
         raise InputError("obstacles", "move; a path is retimed among obstacles that stand still")
     if not 0 <= tolerance <= LOOSEST:
         raise InputError("tolerance", f"is {tolerance}; allowed: 0 to {LOOSEST:g} rad and m")
+    if problem.start.open:  # the path says in which configuration it begins, the certificate whether that is at the poses
+        first = path.position(0.0) if isinstance(path, Trajectory) else np.atleast_2d(np.asarray(path, dtype=float))[0]
+        problem = problem.with_(start=problem.start.settled(first))
     if isinstance(path, Trajectory):
         return _along(problem, path)
     frame = GoalIk(problem)

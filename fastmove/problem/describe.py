@@ -9,7 +9,7 @@ import numpy as np
 
 from fastmove.geometry.poses import pose_dict
 from fastmove.geometry.shapes import Shape
-from fastmove.problem.goal import GoalPose
+from fastmove.problem.goal import GoalPose, State
 from fastmove.problem.grasp import HeldItem
 from fastmove.problem.scene import Obstacle
 from fastmove.problem.transfer import TransferProblem
@@ -53,7 +53,7 @@ def describe(problem: TransferProblem) -> dict[str, object]:
             {"at": c.at, "direction": _plain(c.direction), "length": c.length, "angle": c.angle} for c in problem.scene.corridors
         ],
         "release_opening": problem.release_opening,
-        "start": {"q": _plain(problem.start.q), "v": _plain(problem.start.v), "a": _plain(problem.start.a)},
+        "start": _describe_start(problem.start),
         "goals": [] if problem.goal.poses else [_plain(q) for q in problem.goal.configurations],
         "clearance": problem.clearance,
         "gravity": _plain(problem.gravity),
@@ -69,6 +69,13 @@ def describe(problem: TransferProblem) -> dict[str, object]:
     if len(problem.holds) > 1:
         result["holds"] = [_describe_hold(problem, held) for held in problem.holds]
     return result
+
+
+def _describe_start(start: State) -> dict[str, object]:
+    """The start's poses where it has any (planning chooses the configuration), else its state."""
+    if start.poses:
+        return {"poses": [_describe_goal(pose) for pose in start.poses]}
+    return {"q": _plain(start.q), "v": _plain(start.v), "a": _plain(start.a)}
 
 
 def _describe_obstacle(obstacle: Obstacle) -> dict[str, object]:

@@ -12,7 +12,7 @@ frame in the tool.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pinocchio as pin
@@ -27,14 +27,17 @@ class State:
     """State of the arm at the start or the end of a motion.
 
     Attributes:
-        q: (n_arm,) configuration [rad].
+        q: (n_arm,) configuration [rad]; with poses, the one that planning chose for them (empty before).
         v: (n_arm,) velocity [rad/s].
         a: (n_arm,) acceleration [rad/s²].
+        poses: regions of the item's or tool's pose, at rest in any of which the motion may begin; where there are any, the
+            certificate checks these.
     """
 
     q: Array
     v: Array
     a: Array
+    poses: tuple[GoalPose, ...] = ()
 
     def __post_init__(self) -> None:
         for key in ("q", "v", "a"):
@@ -45,6 +48,20 @@ class State:
         """Builds the state at rest at a configuration (n_arm,) [rad]."""
         q = np.asarray(q, dtype=float)
         return State(q, np.zeros_like(q), np.zeros_like(q))
+
+    @staticmethod
+    def at(*poses: GoalPose) -> State:
+        """Builds the state at rest in any configuration in any of these regions; planning chooses by the time it takes."""
+        return State(np.zeros(0), np.zeros(0), np.zeros(0), poses)
+
+    def settled(self, q: object) -> State:
+        """Returns the state at rest at a configuration (n_arm,) [rad] that was chosen for its poses."""
+        return replace(State.rest(q), poses=self.poses)
+
+    @property
+    def open(self) -> bool:
+        """Whether only poses are given and no configuration is chosen yet."""
+        return bool(self.poses) and self.q.size == 0
 
     @property
     def at_rest(self) -> bool:
@@ -77,7 +94,7 @@ class Goal:
         return Goal(poses=poses)
 
 
-# What a goal frame may be fixed in (`GoalPose.of`).
+# What a goal frame may be fixed in (`GoalPose.of`), besides a held item and a link of the robot.
 TOOL = "tool"  # the frame between the pads, where goals place it
 
 # Largest step between samples of a free angle [rad].
@@ -86,12 +103,12 @@ ANGLE_STEP = np.radians(15.0)
 
 @dataclass(frozen=True)
 class GoalPose:
-    """A region of poses that a goal frame, fixed in the held item or in the tool, may end in.
+    """A region of poses that a goal frame, fixed in the held item, the tool or a link, may end in.
 
     Attributes:
         placement: nominal pose P of the goal frame in the world.
-        of: what the goal frame is fixed in, `ITEM` or `TOOL`.
-        offset: pose of the goal frame in the item or tool frame.
+        of: what the goal frame is fixed in, `ITEM`, `TOOL` or the name of a link.
+        offset: pose of the goal frame in the frame of the item, tool or link.
         axis: (3,) free axis in the goal frame, made a unit vector; zero = none.
         span: least and largest angle about the axis [rad].
         flips: rotations (3, 3) of the goal frame that are as good as none; the identity is always added as the first.
@@ -107,8 +124,6 @@ class GoalPose:
     tolerance: Array = field(default_factory=lambda: np.zeros(3))
 
     def __post_init__(self) -> None:
-        if self.of not in (ITEM, TOOL):
-            raise InputError("of", f"is {self.of!r}; allowed: {ITEM}, {TOOL}")
         parts = (self.axis, self.tolerance, self.span, self.placement.homogeneous, self.offset.homogeneous)
         if [np.shape(part) for part in parts[:3]] != [(3,), (3,), (2,)] or not all(np.all(np.isfinite(part)) for part in parts):
             raise InputError("goal pose", "needs finite numbers: two poses, three of axis and tolerance each, two of a range")
@@ -121,6 +136,11 @@ class GoalPose:
             raise InputError("range_deg", f"is {np.degrees(self.span).tolist()}; the first must not be above the second")
         if np.any(np.array(self.tolerance) < 0):
             raise InputError("tolerance", f"is {np.array(self.tolerance).tolist()}; allowed: at least 0 m")
+
+    @property
+    def fixed(self) -> bool:
+        """Whether nothing is free about the pose but which of finitely many flips it has."""
+        return not np.any(self.axis) and not np.any(self.tolerance)
 
     def samples(self, step: float = ANGLE_STEP) -> list[pin.SE3]:
         """Samples poses of the goal frame in the world that cover the region.

@@ -9,14 +9,15 @@ import numpy as np
 
 from fastmove import registries
 from fastmove.arrays import Array, readonly
-from fastmove.errors import InputError, StateOutsideLimits
-from fastmove.problem.goal import Goal, State
+from fastmove.errors import InputError, StateOutsideLimits, UnknownName
+from fastmove.problem.goal import TOOL, Goal, State
 from fastmove.problem.grasp import HeldItem, hold
 from fastmove.problem.path_constraint import PathConstraint
 from fastmove.problem.scene import ITEM, Corridor, Scene
 from fastmove.problem.uncertainty import affine_basis
 from fastmove.robot.joint_limits import LimitSet
 from fastmove.robot.limit_kinds import KINDS, LimitKind
+from fastmove.robot.link_geometry import has_link
 from fastmove.robot.model import RobotModel
 
 
@@ -71,11 +72,12 @@ class TransferProblem:
             raise InputError("clearance", f"is {self.clearance}; allowed: 0 to 0.1 m")
         if not 0 <= self.release_opening <= 0.1:
             raise InputError("release_opening", f"is {self.release_opening}; allowed: 0 to 0.1 m")
-        for key in ("q", "v", "a"):
+        for key in () if self.start.open else ("q", "v", "a"):
             if getattr(self.start, key).shape != (n,):
                 raise InputError(f"start.{key}", f"needs {n} numbers, one per joint of {self.robot.name}")
-        if any(p.of == ITEM for p in self.goal.poses) and not self.holds:
-            raise InputError("goal.poses", "place the item, but nothing is held; place the tool instead (of = tool)")
+        for end, poses in (("start.pose", self.start.poses), ("goal.poses", self.goal.poses)):
+            for placed in poses:
+                self._check_placed(end, placed.of)
         goal_q = self.goal.configurations
         if (len(goal_q) and goal_q.shape[1] != n) or not (len(goal_q) or self.goal.poses):
             raise InputError("goal.q", f"needs {n} numbers, one per joint of {self.robot.name}")
@@ -89,13 +91,23 @@ class TransferProblem:
         for obstacle in self.scene.obstacles:
             if obstacle.name in taken:
                 raise InputError("obstacles.name", f"{obstacle.name!r} is a part of the robot or the item; give it another name")
-        self._check_start(self.limit_set)
+        if not self.start.open:
+            self._check_start(self.limit_set)
         self._add_constraints(self.limit_set)
+
+    def _check_placed(self, end: str, of: str) -> None:
+        """Checks that there is what a pose places: the item, the tool, or a link."""
+        if of == ITEM and not self.holds:
+            raise InputError(end, "places the item, but nothing is held; place the tool (of = tool) or a link instead")
+        if of == TOOL and not self.robot.grippers:
+            raise InputError(end, f"places the tool, but {self.robot.name} has no gripper; place a link instead (of = its name)")
+        if of not in (ITEM, TOOL) and not has_link(self.robot.model, of):
+            raise UnknownName(end, f"places {of!r}, which is no link of {self.robot.name}; allowed: {ITEM}, {TOOL}, or a link")
 
     def _turn_goals(self) -> None:
         """Takes each goal position of a continuous joint the short way from the start: whole turns of it are the same place."""
         turns, q = np.array(self.robot.continuous, dtype=bool), self.goal.configurations
-        if not turns.any() or len(q) == 0:
+        if not turns.any() or len(q) == 0 or self.start.open:
             return
         whole = 2 * np.pi * np.round((q - self.start.q) / (2 * np.pi))
         object.__setattr__(self, "goal", replace(self.goal, configurations=np.where(turns, q - whole, q)))
@@ -122,7 +134,7 @@ class TransferProblem:
         return (
             f"TransferProblem({self.name!r}: {self.robot.name} with limits {self.limits}, holding {holds or 'nothing'}, "
             f"{len(self.scene.obstacles)} obstacles, clearance {self.clearance * 1e3:g} mm, from a start "
-            f"{'at rest' if self.start.at_rest else 'in motion'} to "
+            f"{'by poses' if self.start.poses else 'at rest' if self.start.at_rest else 'in motion'} to "
             f"{f'{poses} goal poses' if poses else f'{configurations} goal configurations'})"
         )
 

@@ -13,16 +13,19 @@ region by inverse kinematics.  It is accepted where its own bound is less; other
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.optimize import linprog
 
 from fastmove.arrays import Array
-from fastmove.problem.goal import GoalPose
+from fastmove.problem.goal import Goal, GoalPose, State
 from fastmove.problem.transfer import TransferProblem
 from fastmove.search.ik import GoalIk
 from fastmove.search.time_bound import ALONE, joint_motions
 
 REGION_INSIDE = 1e-6  # Distance from a goal region below which a goal frame counts as inside [m], [rad].
+ROUNDS = 3  # Maximum number of times that both ends are refined in turn.
 STEPS = 8  # Maximum number of linear programs.
 RADIUS = 0.3  # Initial trust-region radius [rad].
 RADIUS_FACTOR = 0.25  # Factor on the trust-region radius after a rejected step.
@@ -46,6 +49,37 @@ def refine_goals(problem: TransferProblem, q: Array) -> Array | None:
         if max(goal.distance_outside(reach.frame(q)[0])) < REGION_INSIDE:
             return _followed(problem, goal, reach, q)
     return None
+
+
+def nearer_ends(problem: TransferProblem, start: Array, goal: Array, from_poses: bool) -> tuple[Array, Array] | None:
+    """Returns a start and a goal configuration near these, in the same regions, with a lesser lower bound of the duration.
+
+    Each end that is a region is refined in turn.  From rest to rest the way back takes as long as the way there, so a start is
+    refined as the goal of the way back.
+
+    Args:
+        problem: Transfer problem.
+        start: Configuration at the start (n,) [rad].
+        goal: Configuration at the goal (n,) [rad].
+        from_poses: Whether the start may be moved within its poses, too.
+
+    Returns:
+        None where no end can be refined.
+    """
+    found = False
+    for _ in range(ROUNDS):
+        forward = problem.with_(start=replace(problem.start, q=start)) if from_poses else problem
+        later = refine_goals(forward, goal) if problem.goal.poses else None
+        goal = goal if later is None else later
+        sooner = None
+        if from_poses:
+            back = problem.with_(start=State.rest(goal), goal=Goal(start[None], problem.start.poses))
+            sooner = refine_goals(back, start)
+            start = start if sooner is None else sooner
+        if later is None and sooner is None:
+            break
+        found = True
+    return (start, goal) if found else None
 
 
 def _times(problem: TransferProblem, q: Array) -> Array:

@@ -14,7 +14,7 @@ import pinocchio as pin
 
 from fastmove.arrays import Array
 from fastmove.dynamics.kinematics import Kinematics
-from fastmove.errors import GoalOutOfReach
+from fastmove.errors import GoalOutOfReach, InputError
 from fastmove.multibody.assembly import assemble, goal_frame
 from fastmove.problem.goal import GoalPose
 from fastmove.problem.transfer import TransferProblem
@@ -23,7 +23,8 @@ STARTS = 96  # Number of random starts for one pose.
 FRESH = 12  # Number of new random starts at every further sample of a region.
 WALKS = 2  # Number of steps along the self-motion of a redundant arm.
 WALK = 0.45  # Largest joint displacement of a step along the self-motion [rad].
-MOST = 40  # Maximum number of configurations kept per sample of a region.
+MOST = 40  # Maximum number of configurations kept per sample of a region of many samples.
+TOTAL = 240  # Number of configurations that may be kept for all samples of a region of few.
 STEPS = 60  # Maximum number of iterations from random starts.
 FEW_STEPS = 16  # Maximum number of iterations from starts near a solution.
 DAMPING = 1e-4  # Levenberg–Marquardt damping per unit of the largest error component, which counts as at most 1.
@@ -40,23 +41,28 @@ def pose_at(problem: TransferProblem, q: Array) -> pin.SE3:
     return data.oMi[joint] * placement
 
 
-def configurations(problem: TransferProblem, target: pin.SE3, near: Array | None = None, seed: int = 0) -> Array:
+def ik(problem: TransferProblem, target: pin.SE3 | GoalPose, near: Array | None = None, seed: int = 0) -> Array:
     """Returns distinct configurations (K, n) [rad] within the position limits that put the item (or the tool) at a pose.
+
+    Whether they are free of contact is not looked at.
 
     Args:
         problem: Transfer problem.
-        target: Pose of the item (or the tool) in the world.
-        near: Configuration (n,) [rad] that is also a start and by distance from which the result is sorted; without one the
-            result is in the order of the starts.
+        target: Pose of the item (without one, of the tool) in the world, or a `GoalPose`, of which only the nominal pose counts.
+        near: Configuration (n,) [rad] that is also a start, by whole turns of joints from which solutions are nearest, and by
+            distance from which the result is sorted; without one the result is in the order of the starts.
         seed: Seed of the random starts.
     """
+    region = target if isinstance(target, GoalPose) else None
+    place = target if isinstance(target, pin.SE3) else target.placement
     assembly = assemble(problem)
-    joint, placement = goal_frame(assembly, problem.robot)
+    joint, placement = goal_frame(assembly, problem.robot, region)
     q = _starts(problem, np.random.default_rng(seed), STARTS)
     if near is not None:
         q[0] = near
-    q = _Solver(problem, assembly.arm, joint, placement).solve(target, q)
+    q = _Solver(problem, assembly.arm, joint, placement).solve(place, q)
     if near is not None:
+        q = turned(problem, q, near)
         q = q[np.argsort(np.linalg.norm(q - near, axis=1), kind="stable")]
     return _distinct(q, problem.robot.n_arm)
 
@@ -78,14 +84,41 @@ def with_goal_configurations(problem: TransferProblem, seed: int = 0) -> Transfe
     q = np.concatenate([some for goal in problem.goal.poses for some in GoalIk(problem, goal).along(goal.samples(), rng)])
     if len(q) == 0:
         raise GoalOutOfReach("goal.poses", f"are out of reach: no configuration of {problem.robot.name} gets there")
-    return problem.with_(goal=replace(problem.goal, configurations=_turned(problem, q)))
+    return problem.with_(goal=replace(problem.goal, configurations=turned(problem, q, np.array(problem.start.q))))
 
 
-def _turned(problem: TransferProblem, q: Array) -> Array:
-    """Returns configurations (N, n) with every joint within half a turn of the start, or as near as limits allow."""
-    limits, start, turn = problem.limit_set, np.array(problem.start.q), 2 * np.pi
+def with_start_configurations(problem: TransferProblem, seed: int = 0) -> list[TransferProblem]:
+    """Returns the problem once for every configuration that its start poses may begin in, each with goal configurations.
+
+    With goal poses every joint starts within half a turn of the middle of its range, from where whole turns are free to both
+    sides; else within half a turn of some goal.
+
+    Args:
+        problem: Transfer problem with start poses.
+        seed: Seed of the random starts.
+
+    Raises:
+        InputError: No configuration of the robot is at the start poses.
+        GoalOutOfReach: No configuration of the robot is anywhere in the goal's regions.
+    """
+    rng, limits, goal = np.random.default_rng(seed), problem.limit_set, problem.goal
+    found = np.concatenate([q for pose in problem.start.poses for q in GoalIk(problem, pose).along(pose.samples(), rng)])
+    if len(found) == 0:
+        raise InputError("start.pose", f"is out of reach: no configuration of {problem.robot.name} gets there")
+    if not goal.poses:
+        starts = np.unique(np.concatenate([turned(problem, found, np.array(q)) for q in goal.configurations]), axis=0)
+        return [problem.with_(start=problem.start.settled(q)) for q in starts]
+    settled = [problem.start.settled(q) for q in turned(problem, found, (limits.position_min + limits.position_max) / 2)]
+    goals = np.array(with_goal_configurations(problem.with_(start=settled[0]), seed).goal.configurations)
+    near = [replace(goal, configurations=turned(problem, goals, np.array(start.q))) for start in settled]
+    return [problem.with_(start=start, goal=goal) for start, goal in zip(settled, near, strict=True)]
+
+
+def turned(problem: TransferProblem, q: Array, near: Array) -> Array:
+    """Returns configurations (N, n) with every joint within half a turn of `near` (n,), or as near as limits allow."""
+    limits, turn = problem.limit_set, 2 * np.pi
     revolute = np.array([not _is_prismatic(problem, name) for name in problem.robot.joint_names])
-    whole = np.round((q - start) / turn)
+    whole = np.round((q - near) / turn)
     least, most = np.ceil((q - limits.position_max) / turn), np.floor((q - limits.position_min) / turn)  # turns within limits
     return np.where(revolute, q - turn * np.clip(whole, np.minimum(least, 0), np.maximum(most, 0)), q)
 
@@ -123,10 +156,13 @@ class GoalIk:
             targets: Poses of the placed frame in the world, neighbours one after the other.
             rng: Generator of the random starts, of which some are added at every pose.
         """
-        known, steps = np.vstack([self.problem.start.q, _starts(self.problem, rng, STARTS)]), STEPS
+        most = max(MOST, TOTAL // len(targets))
+        known, steps = _starts(self.problem, rng, max(STARTS, most)), STEPS
+        if not self.problem.start.open:
+            known = np.vstack([self.problem.start.q, known])
         for target in targets:
-            solutions = self._spread(target, _distinct(self.solver.solve(target, known, steps), self.problem.robot.n_arm))
-            yield solutions
+            solutions = _distinct(self.solver.solve(target, known, steps), self.problem.robot.n_arm)
+            yield (solutions := self._spread(target, solutions, most))
             known, steps = np.concatenate([solutions, _starts(self.problem, rng, FRESH)]), FEW_STEPS
 
     def frame(self, q: Array) -> tuple[pin.SE3, Array]:
@@ -145,16 +181,16 @@ class GoalIk:
         solutions = self.solver.solve(goal.nearest(self.frame(q)[0]), q[None], FEW_STEPS)
         return solutions[0] if len(solutions) else None
 
-    def _spread(self, target: pin.SE3, configurations: Array) -> Array:
-        """Returns at most `MOST` solutions (K, n): those given (N, n), and others along the self-motion."""
-        for _ in range(WALKS if len(configurations) else 0):
-            configurations = _distinct(
-                np.concatenate(
-                    [configurations, self.solver.solve(target, self.solver.nullspace_steps(target, configurations), FEW_STEPS)]
-                ),
-                len(configurations[0]),
-            )
-        return configurations[:MOST]
+    def _spread(self, target: pin.SE3, configurations: Array, most: int = MOST) -> Array:
+        """Returns at most so many solutions (K, n): those given (N, n), and others along the self-motion."""
+        last = configurations
+        for _ in range(WALKS * most // MOST):
+            if len(last) == 0 or len(configurations) >= most:
+                break
+            further = self.solver.solve(target, self.solver.nullspace_steps(target, last), FEW_STEPS)
+            wider = _distinct(np.concatenate([configurations, further]), len(configurations[0]))
+            last, configurations = wider[len(configurations) :], wider
+        return configurations[:most]
 
 
 def _starts(problem: TransferProblem, rng: np.random.Generator, count: int) -> Array:

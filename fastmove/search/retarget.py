@@ -18,7 +18,7 @@ from fastmove.problem.grasp import HeldItem, hold
 from fastmove.problem.scene import Scene
 from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.model import RobotModel
-from fastmove.search.ik import configurations, pose_at
+from fastmove.search.ik import ik, pose_at
 from fastmove.search.time_bound import lower_bound
 
 BACK_STEP = 0.001  # Step by which the grasp is shifted towards the finger tips of another hand [m].
@@ -42,17 +42,20 @@ def retarget(problem: TransferProblem, robot: RobotModel, limits: str | None = N
         GraspInvalid: The robot's gripper cannot hold the item in this grasp.
     """
     holds = tuple(_in_gripper(held, robot) for held in problem.holds)
-    ends_at = [problem.start.q, *problem.goal.configurations[:1]]
-    poses = [pose_at(problem, np.array(q)) for q in ends_at]
     middle = (robot.limit_set(limits).position_min + robot.limit_set(limits).position_max) / 2
     there = problem.with_(
         robot=robot, holds=holds, alternatives=(), limits=limits or robot.default_limits, start=State.rest(middle),
         goal=Goal(middle[None]),
     )  # fmt: skip
-    starts = _free(there, poses[0], "start")
+    if problem.start.poses and problem.goal.poses:
+        return there.with_(start=State.at(*problem.start.poses), goal=Goal.at(*problem.goal.poses))
+    if problem.start.poses:
+        ends = _free(there, pose_at(problem, np.array(problem.goal.configurations[0])), "goal")
+        return there.with_(start=State.at(*problem.start.poses), goal=Goal(ends))
+    starts = _free(there, pose_at(problem, np.array(problem.start.q)), "start")
     if problem.goal.poses:
         return there.with_(start=State.rest(starts[0]), goal=Goal.at(*problem.goal.poses))
-    ends = _free(there, poses[1], "goal")
+    ends = _free(there, pose_at(problem, np.array(problem.goal.configurations[0])), "goal")
     bounds = np.array([[lower_bound(State.rest(a), b, there.limit_set).duration for b in ends] for a in starts])
     first = int(np.argmin(bounds.min(axis=1)))
     nearest = np.argsort(bounds[first], kind="stable")[:goals]
@@ -105,7 +108,7 @@ def _free(problem: TransferProblem, pose: pin.SE3, end: str) -> Array:
     Raises:
         InputError: There is no such configuration.
     """
-    solutions = configurations(problem, pose)
+    solutions = ik(problem, pose)
     if len(solutions) == 0:
         raise InputError(end, f"is out of reach of {problem.robot.name}: no configuration puts the item there")
     collision, hand, free = Collision(problem, assemble(problem)), OpenHandCheck(problem), []

@@ -9,7 +9,7 @@ import pytest
 from generators import jittered
 
 import fastmove as fm
-from fastmove.search.ik import configurations, pose_at
+from fastmove.search.ik import ik, pose_at
 from fastmove.search.retarget import retarget
 from fastmove.solution.binding import binding_intervals
 
@@ -37,13 +37,13 @@ def test_there_are_ten_and_all_load() -> None:
 def test_inverse_kinematics_reaches_the_pose_and_finds_other_branches(book: fm.TransferProblem) -> None:
     here = np.array(book.start.q)
     target = pose_at(book, here)
-    found = configurations(book, target, near=here)
+    found = ik(book, target, near=here)
     assert np.abs(found[0] - here).max() < 1e-9 and len(found) >= 4
     limits = book.limit_set
     for q in found:
         assert np.linalg.norm(pose_at(book, q).actInv(target).homogeneous - np.eye(4)) < 1e-7
         assert np.all((q >= limits.position_min) & (q <= limits.position_max))
-    np.testing.assert_array_equal(found, configurations(book, target, near=here))
+    np.testing.assert_array_equal(found, ik(book, target, near=here))
 
 
 def test_what_another_robot_cannot_do_is_refused_by_name() -> None:

@@ -33,7 +33,7 @@ from fastmove.resources import problems_folder
 from fastmove.robot.gripper import Gripper
 from fastmove.robot.model import RobotModel
 from fastmove.robot.multi_arm import combine_robots
-from fastmove.search.ik import configurations, pose_at
+from fastmove.search.ik import ik, pose_at
 from fastmove.search.initial_guess import straight_guess
 from fastmove.search.time_bound import lower_bound
 
@@ -183,7 +183,7 @@ def jittered(problem: TransferProblem, seed: int, tries: int = 100) -> TransferP
             aside = np.cross(down, rng.uniform(-1, 1, 3))
             shift = 0.005 * rng.uniform() * aside / max(float(np.linalg.norm(aside)), 1e-9)
             turn = pin.exp3(down * np.radians(rng.uniform(-3, 3)))
-            found = configurations(problem, pin.SE3(turn @ here.rotation, here.translation + shift), near=q)
+            found = ik(problem, pin.SE3(turn @ here.rotation, here.translation + shift), near=q)
             moved += [found[0]] if len(found) and np.abs(found[0] - q).max() < 0.3 else []
         if len(moved) == 2:
             candidate = problem.with_(start=State.rest(moved[0]), goal=Goal(moved[1][None]))
@@ -357,7 +357,7 @@ def _beside(problem: TransferProblem, q: Array, rng: np.random.Generator) -> Arr
     lean = pin.exp3(axis / np.linalg.norm(axis) * np.radians(10) * rng.uniform())
     turn = pin.exp3(np.array([0.0, 0.0, np.radians(20) * rng.uniform(-1, 1)]))
     there = pin.SE3(lean @ turn @ here.rotation, here.translation + rng.uniform([-0.05, -0.05, 0.0], [0.05, 0.05, 0.1]))
-    found = configurations(problem, there, near=q)
+    found = ik(problem, there, near=q)
     return np.asarray(found[0]) if len(found) and np.abs(found[0] - q).max() < 0.6 else None
 
 
