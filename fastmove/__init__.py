@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from fastmove.geometry.shape_types import ShapeType as ShapeType
     from fastmove.geometry.shapes import Shape as Shape
     from fastmove.io.grasp_file import read_grasps as read_grasps
+    from fastmove.io.moveit_scene import load_scene as load_scene
+    from fastmove.io.point_file import load_points as load_points
     from fastmove.io.problem_file import load_problem as load_problem
     from fastmove.io.trajectory_file import load_trajectory as load_trajectory
     from fastmove.io.trajectory_file import save_trajectory as save_trajectory
@@ -124,6 +126,8 @@ _HOMES = {
     "geometry.shape_types": "ShapeType",
     "geometry.shapes": "Shape",
     "io.grasp_file": "read_grasps",
+    "io.moveit_scene": "load_scene",
+    "io.point_file": "load_points",
     "io.problem_file": "load_problem",
     "io.trajectory_file": "load_trajectory save_trajectory",
     "planner.batch": "plan_batch",

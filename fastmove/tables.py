@@ -57,6 +57,15 @@ class CheckedTable:
             raise self.fail(name, f"is {value!r}; a text is needed")
         return value
 
+    def text(self, name: str) -> str:
+        """A text, or what a number or a truth value is as one."""
+        value = self.raw(name)
+        if isinstance(value, bool):
+            return str(value).lower()
+        if not isinstance(value, str | int | float):
+            raise self.fail(name, f"is {value!r}; a text or a number is needed")
+        return str(value)
+
     def choice(self, name: str, allowed: tuple[str, ...], default: object = MISSING) -> str:
         """One of these texts."""
         value = self.string(name, default)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from fastmove.arrays import readonly
 from fastmove.errors import InputError
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
+from fastmove.io.moveit_scene import primitive
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Obstacle, Scene
 from fastmove.problem.transfer import TransferProblem
@@ -169,22 +170,12 @@ def _request(request: dict, robot: RobotModel) -> tuple[list[float], list[float]
 
 
 def _moveit_objects(row: dict) -> Iterator[Obstacle]:
-    """The boxes, spheres and cylinders of one collision object, whose own pose, if given, is applied before theirs."""
+    """The primitives of one collision object, an obstacle each; its own pose, if given, is applied before theirs."""
     whole = _moveit_pose(row["pose"]) if "pose" in row else pin.SE3.Identity()
     primitives, poses = row.get("primitives", []), row.get("primitive_poses", [])
-    for k, (primitive, where) in enumerate(zip(primitives, poses, strict=True)):
+    for k, (shape, where) in enumerate(zip(primitives, poses, strict=True)):
         name = row["id"] if len(primitives) == 1 else f"{row['id']}.{k}"
-        size = [float(x) for x in primitive["dimensions"]]
-        placement = whole * _moveit_pose(where)
-        match primitive["type"]:
-            case "box":
-                yield Obstacle(name, (Shape("box", np.array(size), placement=placement),))
-            case "sphere":
-                yield Obstacle(name, (Shape("sphere", radius=size[0], placement=placement),))
-            case "cylinder":  # MoveIt's dimensions are height, radius.
-                yield Obstacle(name, (Shape("cylinder", radius=size[1], length=size[0], placement=placement),))
-            case other:
-                raise InputError(f"{name}: type", f"is {other!r}; allowed: box, sphere, cylinder")
+        yield Obstacle(name, (replace(primitive(shape, name), placement=whole * _moveit_pose(where)),))
 
 
 def _moveit_pose(row: dict) -> pin.SE3:

@@ -80,7 +80,8 @@ def _geometry(problem: TransferProblem) -> pin.GeometryModel:
     """
     robot, model = problem.robot, problem.robot.model
     try:
-        text = prepared(read_urdf(robot.urdf), robot.urdf, [Path(folder) for folder in robot.package_dirs])
+        folders = [Path(folder) for folder in robot.package_dirs]
+        text = prepared(read_urdf(robot.urdf, folders, robot.xacro_arguments), robot.urdf, folders)
         geometry = pin.buildGeomFromUrdfString(model, text, pin.GeometryType.COLLISION)
     except ValueError as error:
         raise InputError("robot", f"{robot.name} has no URDF of its own to check against ({error})") from error

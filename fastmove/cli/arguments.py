@@ -84,9 +84,12 @@ def argument_parser() -> argparse.ArgumentParser:
     _add_batches(commands)
     robot = _command(commands, "robot", "what a robot description holds and lacks, and a first robot.toml")
     robot.add_argument("what", choices=("check",), help="look at a description")
-    robot.add_argument("urdf", metavar="FILE.urdf", help="URDF file")
+    robot.add_argument("urdf", metavar="FILE", help="URDF file, or a xacro file (pip install 'fastmove[xacro]')")
     robot.add_argument("--srdf", metavar="FILE.srdf", help="MoveIt SRDF file, whose pairs of links are not checked")
     robot.add_argument("--packages", metavar="DIR", nargs="+", default=[], help="folders for package:// names")
+    robot.add_argument(
+        "--xacro", metavar="NAME:=VALUE", nargs="+", type=_assignment, default=[], help="arguments of a xacro file"
+    )
     robot.add_argument("--out", metavar="robot.toml", type=Path, help="write a first robot.toml")
     robot.add_argument("--json", action="store_true", help="print one JSON object")
     robots = _command(commands, "robots", "the robots it knows")
@@ -144,6 +147,13 @@ def _whole(least: int) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition(":=")
+    if not name or not sign:
+        raise argparse.ArgumentTypeError(f"{text!r} is no NAME:=VALUE")
+    return name, value
 
 
 def _positive(text: str) -> float:

@@ -253,7 +253,8 @@ def ik_command(options: argparse.Namespace) -> int:
 
 def robot_command(options: argparse.Namespace) -> int:
     """Print what a robot description holds and lacks; 1 where it cannot be used as it is."""
-    draft = draft_robot(options.urdf, options.srdf, options.packages, options.out.parent if options.out else None)
+    beside = options.out.parent if options.out else None
+    draft = draft_robot(options.urdf, options.srdf, options.packages, beside, dict(options.xacro))
     if options.out:
         write_whole(options.out, draft.text.encode())
     if options.json:

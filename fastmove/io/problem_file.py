@@ -34,13 +34,16 @@ The schema, `format = 1`:
              range_deg = [-180, 180] (of the angle about it), flips = [{axis, angle_deg}], tolerance = [x, y, z]
     [[obstacles]] name, type, size | radius, length | file, position, quaternion_xyzw
              type = "mesh": its convex hull; with convex = false, boxes that cover its triangles, to `resolution` (0.03)
-             type = "points": file = .npy (N, 3) in the frame of the pose, covered by boxes, to `resolution`
+             type = "points": file = .npy, .npz, .xyz, .ply or .pcd, in the frame of the pose, covered by boxes, to `resolution`;
+             unit (metres of one count, needed for whole numbers)
              type = "heights": file = .npy (nx, ny), cell, floor (0): square columns around the pose, solid down to the floor
              type = "depth": file = .npy (rows, columns), focal, centre [pixels], unit (metres of one count, as 0.001; needed for
              whole numbers); the pose is the camera's (z forward, y down); covered by boxes, to `resolution`
              waypoints = [{time [s], position, quaternion_xyzw}] (optional): the obstacle moves.  Its own pose is then in the
              frame that the waypoints place in the world.  That frame goes straight and turns evenly from waypoint to waypoint,
              and stands still before the first and after the last; at time 0 the arm begins to move.
+    [[scenes]] file = a MoveIt .scene or planning-scene YAML, whose objects become obstacles; position, quaternion_xyzw of its
+             planning frame in the world; resolution (0.03) of meshes
     [[allowed_contacts]] obstacle, at = "start" | "goal" | "both"
     [[constraints]] type = a name in `registries.constraints`, and the fields of that constraint; it holds all along the motion
     [[corridors]] at = "start" | "goal", direction, length, angle_deg (15): that end is left or reached straight, within a cone
@@ -63,6 +66,8 @@ from fastmove.geometry.box_cover import RESOLUTION, cover_heights, cover_mesh, c
 from fastmove.geometry.pose_trajectory import PoseTrajectory
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
+from fastmove.io.moveit_scene import load_scene
+from fastmove.io.point_file import load_array, load_points
 from fastmove.problem.goal import Goal, GoalPose, State
 from fastmove.problem.grasp import Grasp, HeldItem, hold
 from fastmove.problem.item import Inertial, Item, solid_inertia
@@ -120,6 +125,7 @@ def problem_from_table(table: CheckedTable, folder: Path, name: str, limits: str
         if table.has("suction"):
             alternatives = (_by_cup(table.table("suction"), robot, item, uncertainty),)
     obstacles = tuple(_obstacle(t, folder) for t in table.list_of_tables("obstacles"))
+    obstacles += tuple(obstacle for t in table.list_of_tables("scenes") for obstacle in _scene(t, folder))
     allowed = tuple(
         _located(t, lambda t=t: AllowedContact(t.string("obstacle"), t.string("at", "start")))
         for t in table.list_of_tables("allowed_contacts")
@@ -305,6 +311,13 @@ def _obstacle(table: CheckedTable, folder: Path) -> Obstacle:
     return _located(table, lambda: Obstacle(name, _covering(table, kind, file, placement, resolution), motion))  # type: ignore[no-any-return]
 
 
+def _scene(table: CheckedTable, folder: Path) -> tuple[Obstacle, ...]:
+    """Obstacles of a MoveIt scene."""
+    file, placement, resolution = folder / table.string("file"), _pose(table), table.number("resolution", RESOLUTION)
+    obstacles: tuple[Obstacle, ...] = _located(table, lambda: load_scene(file, placement, resolution))
+    return obstacles
+
+
 def _motion(table: CheckedTable) -> PoseTrajectory:
     points = [(t.number("time"), _pose(t)) for t in table.list_of_tables("waypoints")]
     motion: PoseTrajectory = _located(
@@ -317,33 +330,16 @@ def _covering(table: CheckedTable, kind: str, file: Path, placement: pin.SE3, re
     """Boxes that cover a mesh, a point cloud, a height map or a depth image."""
     if kind == "mesh":
         return tuple(replace(s, placement=placement * s.placement) for s in cover_mesh(file, resolution))
-    data = _numbers(table, file)
     if kind == "heights":
-        return cover_heights(data, table.number("cell"), table.number("floor", 0.0), placement)
+        return cover_heights(load_array(file), table.number("cell"), table.number("floor", 0.0), placement)
+    unit = table.number("unit") if table.has("unit") else None
     if kind == "depth":
         (fx, fy), (cx, cy) = table.numbers("focal", 2), table.numbers("centre", 2)
-        unit = table.number("unit") if table.has("unit") else None
         if unit is not None and not unit > 0:
             raise table.fail("unit", f"is {unit:g}; the metres of one count are needed, as 0.001 for millimetres")
-        return cover_points(depth_to_points(data, (fx, fy), (cx, cy), placement, unit), resolution)
-    points = np.atleast_2d(data)
-    if points.shape[-1] != 3:
-        raise table.fail("file", f"holds an array of the form {data.shape}; (N, 3) is needed [m]")
+        return cover_points(depth_to_points(load_array(file), (fx, fy), (cx, cy), placement, unit), resolution)
+    points = load_points(file, unit)
     return cover_points(points @ placement.rotation.T + placement.translation, resolution)
-
-
-def _numbers(table: CheckedTable, file: Path) -> Array:
-    """Loads an array of numbers from a .npy file, which may hold nothing else; of records x, y, z the three are columns."""
-    try:
-        data = np.load(file, allow_pickle=False)
-        if data.dtype.names is not None and {"x", "y", "z"} <= set(data.dtype.names):
-            data = np.stack([np.asarray(data[key], dtype=float).ravel() for key in ("x", "y", "z")], axis=1)
-    except Exception as error:  # numpy's reader of headers raises whatever Python's parser does
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise table.fail("file", f"{file.name} is no .npy array of numbers ({reason})") from error
-    if not (np.issubdtype(data.dtype, np.integer) or np.issubdtype(data.dtype, np.floating)):
-        raise table.fail("file", f"{file.name} holds {data.dtype}; numbers are needed, or records x, y, z")
-    return np.asarray(data)
 
 
 def _constraint(table: CheckedTable) -> PathConstraint:

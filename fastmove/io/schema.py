@@ -96,6 +96,11 @@ class RecordingTable(CheckedTable):
         self._note(name, {"type": "string"}, default)
         return super().string(name, default)
 
+    def text(self, name: str) -> str:
+        """See `CheckedTable.text`."""
+        self._note(name, {"type": ["string", "number", "boolean"]}, MISSING)
+        return super().text(name)
+
     def choice(self, name: str, allowed: tuple[str, ...], default: object = MISSING) -> str:
         """See `CheckedTable.choice`."""
         self._note(name, {"enum": list(allowed)}, default)
@@ -194,6 +199,8 @@ def robot_schema() -> dict[str, Any]:
     schema = _finished("FastMove robot")
     further = {"type": "number", "description": "a limit of a further kind (registries.limit_kinds)"}
     schema["properties"]["limits"]["additionalProperties"]["additionalProperties"] = further
+    value = {"type": ["string", "number", "boolean"]}
+    schema["properties"]["xacro"] = {"type": "object", "additionalProperties": value, "description": "arguments of a xacro file"}
     return schema
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -45,21 +45,26 @@ class RobotDraft:
 
 
 def draft_robot(
-    urdf: str | Path, srdf: str | Path | None = None, packages: Sequence[str | Path] = (), beside: str | Path | None = None
+    urdf: str | Path,
+    srdf: str | Path | None = None,
+    packages: Sequence[str | Path] = (),
+    beside: str | Path | None = None,
+    arguments: Mapping[str, str] | None = None,
 ) -> RobotDraft:
     """Looks at a robot description and drafts its robot.toml.
 
     Args:
-        urdf: URDF file.
+        urdf: URDF file, or a xacro file where `xacro` is installed.
         srdf: SRDF file, if there is one.
         packages: Folders for `package://` names.
         beside: Folder that the robot.toml will be in; None = that of the URDF.
+        arguments: Arguments of a xacro file.
 
     Raises:
         InputError: The file cannot be read as a robot at all.
     """
     path = Path(urdf)
-    root = read_urdf(path)
+    root = read_urdf(path, [Path(folder) for folder in packages], arguments)
     check_tree(root, path.name)
     arm = longest_chain(root)
     findings = [f"{len(arm)} joints of the longest chain are taken for the arm: {', '.join(arm)}"]
@@ -74,11 +79,11 @@ def draft_robot(
     if odd:
         findings.append(f"{len(odd)} moving links have inertias that no body has, taken as they are: {_few(odd)}")
     faults: list[str] = []
-    config = {"joints": arm, "unshaped": bare, "inertias_as_given": odd}
+    config: dict[str, list[str]] = {"joints": arm, "unshaped": bare, "inertias_as_given": odd}
     try:
         if not arm:
             raise InputError(path.name, "has no joint that moves by itself; nothing could be planned")
-        robot = RobotModel.from_urdf(path, srdf, packages, config)
+        robot = RobotModel.from_urdf(path, srdf, packages, {**config, "xacro": dict(arguments or {})})
     except InputError as error:
         faults.append(str(error))
         robot = None
@@ -91,9 +96,12 @@ def draft_robot(
         findings += [f"assumed: {sentence}" for sentence in robot.assumes]
     folder = Path(beside or path.parent)
     files = {"urdf": path, **({} if srdf is None else {"srdf": Path(srdf)})}
-    text = _text(root, robot, config, touching, {key: _relative(file, folder) for key, file in files.items()}, [
-        _relative(Path(p), folder) for p in packages
-    ])  # fmt: skip
+    places = {key: _quoted(_relative(file, folder)) for key, file in files.items()}
+    if packages:
+        places["packages"] = _list([_relative(Path(p), folder) for p in packages])
+    if arguments:
+        places["xacro"] = f"{{{', '.join(f'{_quoted(key)} = {_quoted(value)}' for key, value in arguments.items())}}}"
+    text = _text(root, robot, config, touching, places)
     return RobotDraft(tuple(arm), tuple(findings), tuple(faults), text, robot)
 
 
@@ -129,18 +137,15 @@ def _text(
     robot: RobotModel | None,
     config: dict[str, list[str]],
     touching: list[tuple[str, str]],
-    files: dict[str, str],
-    packages: list[str],
+    places: dict[str, str],
 ) -> str:
-    """The robot.toml as text."""
+    """The robot.toml as text; `places` are the keys that say where the description is, with their values."""
     arm = config["joints"]
     lines = [
-        f"# A first robot.toml, drafted from {files['urdf']}: look at every line.",
+        f"# A first robot.toml, drafted from {places['urdf'][1:-1]}: look at every line.",
         f"name = {_quoted(str(root.get('name')))}",
     ]
-    lines += [f"{key} = {_quoted(file)}" for key, file in files.items()]
-    if packages:
-        lines.append(f"packages = {_list(packages)}")
+    lines += [f"{key} = {value}" for key, value in places.items()]
     lines.append(f"joints = {_list(arm)}")
     if config["unshaped"]:
         lines += ["# Links without a collision shape: whatever they hit is not seen.", f"unshaped = {_list(config['unshaped'])}"]

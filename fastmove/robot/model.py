@@ -58,6 +58,7 @@ class RobotModel:
         continuous: (n_arm,) whether each joint turns without end, whole turns of it being the same place; empty = none does.
         unshaped: links without a collision shape that robot.toml names; nothing is known of what they hit.
         assumes: what is assumed of the robot because its description does not say it, a sentence each.
+        xacro_arguments: arguments with which a xacro file was expanded.
     """
 
     name: str
@@ -76,6 +77,7 @@ class RobotModel:
     continuous: tuple[bool, ...] = ()
     unshaped: tuple[str, ...] = ()
     assumes: tuple[str, ...] = ()
+    xacro_arguments: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"RobotModel({self.name!r}: {self.n_arm} joints, hands {list(self.grippers)}, limits {list(self.limits)})"
@@ -155,7 +157,7 @@ class RobotModel:
         Collision meshes count as their convex hulls.
 
         Args:
-            urdf: URDF file; continuous joints get the range ±2π·4 rad.
+            urdf: URDF file, or a xacro file where `xacro` is installed; continuous joints get the range ±2π·4 rad.
             srdf: MoveIt SRDF file; its `disable_collisions` join the pairs that need no collision check.
             packages: folders for `package://` names.
             config: a robot.toml, or its content, with what a URDF cannot say.  Without one there is no gripper, and the one
@@ -167,7 +169,15 @@ class RobotModel:
             UnknownName: a joint or link that the robot.toml names is not in the URDF.
         """
         path, folders = Path(urdf), [Path(p) for p in packages]
-        root = read_urdf(path)
+        table = CheckedTable({}, "")
+        if isinstance(config, CheckedTable):
+            table = config
+        elif isinstance(config, Mapping):
+            table = CheckedTable(dict(config), "robot")
+        elif config is not None:
+            table = read_toml(Path(config))
+        arguments = table.table("xacro", {})
+        root = read_urdf(path, folders, {key: arguments.text(key) for key in arguments.data})
         check_tree(root, path.name)
         pairs = adjacent_pairs(root)
         text = prepared(copy.deepcopy(root), path, folders)
@@ -176,13 +186,6 @@ class RobotModel:
             collision_geometry = pin.buildGeomFromUrdfString(model, text, pin.GeometryType.COLLISION)
         except Exception as error:  # urdfdom and assimp have said more on the standard error output
             raise InputError(str(path), "is not a URDF that can be read: pinocchio refuses it") from error
-        table = CheckedTable({}, "")
-        if isinstance(config, CheckedTable):
-            table = config
-        elif isinstance(config, Mapping):
-            table = CheckedTable(dict(config), "robot")
-        elif config is not None:
-            table = read_toml(Path(config))
         if srdf is not None:
             pairs |= srdf_pairs(Path(srdf))
         beside = Path(config).parent if isinstance(config, str | Path) else path.parent
@@ -246,6 +249,7 @@ def _assemble(
         package_dirs=folders,
         continuous=continuous_joints(root, names),
         unshaped=tuple(link for link in unshaped if link not in shaped),
+        xacro_arguments={str(key): str(value) for key, value in table.data.get("xacro", {}).items()},  # type: ignore[attr-defined]
         assumes=(*inertias, *weightless(root, path.name, names, shaped), *assumes),
     )
     table.ignore("urdf", "srdf", "packages", "mesh_urdf", "about")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -12,24 +12,36 @@ import numpy as np
 
 from fastmove.errors import InputError
 from fastmove.geometry.mesh_file import dae_unit
+from fastmove.robot.xacro_file import expanded, is_package
 
 LINK_SUFFIX = " (link)"  # Appended to the name of a link that a joint has, too: pinocchio looks both up in one list of frames.
 
 
-def read_urdf(path: Path) -> Element:
-    """Returns the root of a URDF file.
+def read_urdf(path: Path, packages: Sequence[Path] = (), arguments: Mapping[str, str] | None = None) -> Element:
+    """Returns the root of a URDF file, or of what a xacro file expands to.
+
+    Args:
+        path: The file.
+        packages: Folders in which a xacro file's packages are looked up.
+        arguments: Arguments of a xacro file.
 
     Raises:
-        InputError: The file is missing, is no UTF-8 text or XML, needs xacro, or is no robot description.
+        InputError: The file is missing, is no UTF-8 text or XML, is no robot description, or cannot be expanded.
+        MissingPackage: It is a xacro file, and xacro is not installed.
     """
     root = _xml(path, "URDF")
-    if "xacro" in path.suffix or any("xacro" in str(entry.tag) for entry in root.iter()):
-        raise InputError(str(path), f"is a xacro file; expand it first: xacro {path.name} > {path.stem}.expanded.urdf")
+    if _is_xacro(path, root):
+        text = expanded(path, packages, arguments or {})
+        root = ElementTree.fromstring(text)
     if root.tag != "robot":
         raise InputError(str(path), f"has the root <{root.tag}>; a URDF has <robot> (convert MJCF or SDF files first)")
     if root.find("link") is None:
         raise InputError(str(path), "has no <link>; a robot needs at least one")
     return root
+
+
+def _is_xacro(path: Path, root: Element) -> bool:
+    return "xacro" in path.suffix or any("xacro" in str(entry.tag) for entry in root.iter())
 
 
 def _article(kind: str) -> str:
@@ -119,7 +131,7 @@ def mesh_path(name: str, link: str, urdf: Path, packages: Sequence[Path]) -> Pat
     if match := re.match(r"(?:package|model)://([^/]+)/(.+)", name):
         package, rest = match.groups()
         places = [place for folder in (*packages, beside, *beside.parents) for place in (folder / package, folder)]
-        found = [place / rest for place in places if _is_package(place, package) and (place / rest).is_file()]
+        found = [place / rest for place in places if is_package(place, package) and (place / rest).is_file()]
         if not found:
             raise InputError(where, f"mesh {name} is not found; give the folder that {package} lies in (packages=[…])")
         return found[0]
@@ -134,17 +146,6 @@ def mesh_path(name: str, link: str, urdf: Path, packages: Sequence[Path]) -> Pat
     if not file.is_file():
         raise InputError(where, f"mesh {name} is not there")
     return file
-
-
-def _is_package(folder: Path, name: str) -> bool:
-    """Whether a folder is the ROS package of this name, by its own name or by its package.xml."""
-    manifest = folder / "package.xml"
-    if folder.name == name or not manifest.is_file():
-        return folder.name == name
-    try:
-        return (ElementTree.parse(manifest).getroot().findtext("name") or "").strip() == name
-    except ElementTree.ParseError:
-        return False
 
 
 def adjacent_pairs(root: Element) -> dict[frozenset[str], str]:

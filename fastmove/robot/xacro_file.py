@@ -1,0 +1,107 @@
+"""Expanding xacro files by the `xacro` package where it is installed, in a process of its own.
+
+A xacro file is a program: it evaluates expressions and includes other files.  So it runs apart from this process, for a limited
+time, and reads only below its own folder and the folders given.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fastmove.errors import InputError, MissingPackage
+
+TIME = 20.0  # Longest expansion [s].
+
+
+def expanded(path: Path, packages: Sequence[Path], arguments: Mapping[str, str]) -> str:
+    """Returns the URDF text that a xacro file expands to.
+
+    Args:
+        path: The xacro file.
+        packages: Folders in which `$(find NAME)` looks up packages, besides the file's own folder and those above it.
+        arguments: Values of its `xacro:arg`.
+
+    Raises:
+        MissingPackage: xacro is not installed.
+        InputError: The file cannot be expanded.
+    """
+    if importlib.util.find_spec("xacro") is None:
+        raise MissingPackage("xacro", f"{path}: this is a xacro file; expanding it", "xacro")
+    asked = {"path": str(path.resolve()), "packages": [str(p.resolve()) for p in packages], "arguments": dict(arguments)}
+    command = [sys.executable, "-c", "from fastmove.robot.xacro_file import main; main()"]
+    try:
+        done = subprocess.run(command, input=json.dumps(asked), capture_output=True, text=True, timeout=TIME, check=False)
+    except subprocess.TimeoutExpired:
+        raise InputError(str(path), f"is a xacro file whose expansion does not end within {TIME:g} s") from None
+    if done.returncode != 0:
+        said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        reason = said[-1] if said else f"it ended with code {done.returncode}"
+        raise InputError(str(path), f"is a xacro file that cannot be expanded: {reason}; folders of packages: packages=[…]")
+    return done.stdout
+
+
+def package_folder(name: str, packages: Sequence[Path], beside: Path) -> Path | None:
+    """Returns the folder of a ROS package: below one of the folders given, or around a file's own folder.
+
+    Args:
+        name: Name of the package.
+        packages: Folders given.
+        beside: Folder of the file that names it.
+    """
+    places = [place for folder in (*packages, beside, *beside.parents) for place in (folder / name, folder)]
+    return next((place for place in places if is_package(place, name)), None)
+
+
+def is_package(folder: Path, name: str) -> bool:
+    """Returns whether a folder is the ROS package of this name, by its own name or by its package.xml."""
+    from xml.etree import ElementTree
+
+    manifest = folder / "package.xml"
+    if folder.name == name or not manifest.is_file():
+        return folder.name == name and folder.is_dir()
+    try:
+        return (ElementTree.parse(manifest).getroot().findtext("name") or "").strip() == name
+    except ElementTree.ParseError:
+        return False
+
+
+def main() -> None:
+    """Expands the file that the standard input asks for, and prints it; the last line of an error says why it cannot."""
+    import xacro
+    from xacro import substitution_args
+
+    asked = json.load(sys.stdin)
+    path, packages = Path(asked["path"]), [Path(p) for p in asked["packages"]]
+
+    def found(name: str) -> str:
+        folder = package_folder(name, packages, path.parent)
+        if folder is None:
+            raise ValueError(f"the package {name} is not found")
+        allowed.append(folder.resolve())
+        return str(folder)
+
+    # Whatever xacro reads goes through `open` in its module.
+    allowed = [path.parent, *packages]
+    plain = builtins.open
+
+    def guarded(file: Any, *rest: Any, **more: Any) -> Any:
+        if not any(Path(file).resolve().is_relative_to(folder) for folder in allowed):
+            raise ValueError(f"{file} lies outside of the folders given")
+        return plain(file, *rest, **more)
+
+    xacro.open = guarded
+    substitution_args._eval_find = found
+    substitution_args._eval_dict["find"] = found
+    try:
+        text = xacro.process_file(str(path), mappings=asked["arguments"]).toxml()
+    except BaseException as error:
+        print(" ".join(str(error).split())[:300] or type(error).__name__, file=sys.stderr)
+        sys.exit(1)
+    sys.stdout.write(text)
