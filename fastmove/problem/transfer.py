@@ -162,7 +162,8 @@ class TransferProblem:
                 )
         # At the largest deceleration v² / 2a is needed; jerk makes it longer.
         stop = q + np.sign(v) * v * v / (2 * limits.acceleration)
-        for i in np.nonzero((stop < limits.position_min - 1e-9) | (stop > limits.position_max + 1e-9))[0]:
+        beyond = (stop < limits.position_min - 1e-9) | (stop > limits.position_max + 1e-9)
+        for i in np.nonzero(beyond & (v != 0))[0]:
             end = limits.position_max[i] if v[i] > 0 else limits.position_min[i]
             raise StateOutsideLimits(
                 "start",

@@ -30,6 +30,7 @@ FEW_STEPS = 16  # Maximum number of iterations from starts near a solution.
 DAMPING = 1e-4  # Levenberg–Marquardt damping per unit of the largest error component, which counts as at most 1.
 CLOSE = 1e-10  # Largest error component below which a start counts as converged [m], [rad].
 DISTINCT = 0.3  # Difference of all joints up to which two solutions count as one [rad].
+SAME = 1e-4  # Difference of all joints up to which two solutions are one and the same [rad].
 
 
 def pose_at(problem: TransferProblem, q: Array) -> pin.SE3:
@@ -106,7 +107,8 @@ def with_start_configurations(problem: TransferProblem, seed: int = 0) -> list[T
     if len(found) == 0:
         raise InputError("start.pose", f"is out of reach: no configuration of {problem.robot.name} gets there")
     if not goal.poses:
-        starts = np.unique(np.concatenate([turned(problem, found, np.array(q)) for q in goal.configurations]), axis=0)
+        turns = [turned(problem, found, np.array(q)) for q in goal.configurations]
+        starts = _distinct(np.concatenate(turns), problem.robot.n_arm, SAME)
         return [problem.with_(start=problem.start.settled(q)) for q in starts]
     settled = [problem.start.settled(q) for q in turned(problem, found, (limits.position_min + limits.position_max) / 2)]
     goals = np.array(with_goal_configurations(problem.with_(start=settled[0]), seed).goal.configurations)
@@ -115,12 +117,16 @@ def with_start_configurations(problem: TransferProblem, seed: int = 0) -> list[T
 
 
 def turned(problem: TransferProblem, q: Array, near: Array) -> Array:
-    """Returns configurations (N, n) with every joint within half a turn of `near` (n,), or as near as limits allow."""
+    """Returns configurations (K, n) with every joint within half a turn of `near` (n,), or as near as limits allow.
+
+    Those that are then the same, being whole turns apart before, are there once.
+    """
     limits, turn = problem.limit_set, 2 * np.pi
     revolute = np.array([not _is_prismatic(problem, name) for name in problem.robot.joint_names])
     whole = np.round((q - near) / turn)
     least, most = np.ceil((q - limits.position_max) / turn), np.floor((q - limits.position_min) / turn)  # turns within limits
-    return np.where(revolute, q - turn * np.clip(whole, np.minimum(least, 0), np.maximum(most, 0)), q)
+    q = np.where(revolute, q - turn * np.clip(whole, np.minimum(least, 0), np.maximum(most, 0)), q)
+    return _distinct(q, problem.robot.n_arm, SAME)
 
 
 def _is_prismatic(problem: TransferProblem, name: str) -> bool:
@@ -200,11 +206,11 @@ def _starts(problem: TransferProblem, rng: np.random.Generator, count: int) -> A
     return rng.uniform(low, high, (count, len(low)))
 
 
-def _distinct(q: Array, n: int) -> Array:
-    """Returns the rows (K, n) of q that differ from all rows kept before by more than `DISTINCT` in some joint."""
+def _distinct(q: Array, n: int, apart: float = DISTINCT) -> Array:
+    """Returns the rows (K, n) of q that differ from all rows kept before by more than `apart` [rad] in some joint."""
     kept: list[Array] = []
     for row in q:
-        if not kept or np.abs(np.array(kept) - row).max(axis=1).min() > DISTINCT:
+        if not kept or np.abs(np.array(kept) - row).max(axis=1).min() > apart:
             kept.append(row)
     return np.array(kept).reshape(-1, n)
 

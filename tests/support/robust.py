@@ -47,7 +47,8 @@ def perturbed(problem: Any, start: int, size: list[float]) -> Any:
 
     rng = np.random.default_rng([5, start])
     by = np.exp(rng.uniform(np.log(size[0]), np.log(size[-1])))
-    return problem.with_(start=State.rest(np.array(problem.start.q) + by * rng.uniform(-1, 1, problem.robot.n_arm)))
+    moved = np.array(problem.start.q) + by * rng.uniform(-1, 1, problem.robot.n_arm)
+    return problem.with_(start=State.rest(np.clip(moved, problem.limit_set.position_min, problem.limit_set.position_max)))
 
 
 def shifted(problem: Any, shift: int) -> Any:
