@@ -6,6 +6,16 @@ Two channels: a caller's mistake raises one of these; a solver's outcome is a `S
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Returns "; did you mean …?" with the known name that is nearest to an unknown one; empty where none is near."""
+    spelled = {str(k).lower(): str(k) for k in known}
+    near = get_close_matches(name.lower(), spelled, n=1, cutoff=0.7)
+    return f"; did you mean {spelled[near[0]]!r}?" if near else ""
+
 
 class FastMoveError(Exception):
     """Base of every error that FastMove raises on purpose."""
@@ -31,7 +41,17 @@ class InputError(FastMoveError):
 
 
 class UnknownName(InputError):
-    """A robot, limit set, link, gripper or key that does not exist; the message lists those that do."""
+    """A robot, limit set, link, gripper or key that does not exist; the message lists those that do.
+
+    Args:
+        where: file and key, or the argument's name.
+        problem: what is wrong and what is allowed.
+        name: the name that is unknown.
+        known: names of which the nearest is offered, if one is near.
+    """
+
+    def __init__(self, where: str, problem: str, name: str = "", known: Iterable[str] = ()) -> None:
+        super().__init__(where, f"{problem}{did_you_mean(name, known)}")
 
 
 class GraspInvalid(InputError):

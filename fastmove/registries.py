@@ -71,7 +71,7 @@ class Registry(Generic[T]):
         if name in self._added:
             return self._added[name]
         if place is None:
-            raise UnknownName(self.what, f"{name!r} is unknown; allowed: {', '.join(self.names())}")
+            raise UnknownName(self.what, f"{name!r} is unknown; allowed: {', '.join(self.names())}", name, self.names())
         self._added[name] = _load(place)
         return self._added[name]
 

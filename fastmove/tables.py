@@ -7,7 +7,7 @@ import math
 import tomllib
 from pathlib import Path
 
-from fastmove.errors import InputError
+from fastmove.errors import InputError, did_you_mean
 
 MISSING = object()
 
@@ -70,7 +70,7 @@ class CheckedTable:
         """One of these texts."""
         value = self.string(name, default)
         if value not in allowed:
-            raise self.fail(name, f"is {value!r}; allowed: {', '.join(allowed)}")
+            raise self.fail(name, f"is {value!r}; allowed: {', '.join(allowed)}{did_you_mean(value, allowed)}")
         return value
 
     def strings(self, name: str, default: object = MISSING) -> list[str]:
@@ -159,8 +159,8 @@ class CheckedTable:
         """Complain about keys that nobody read, here and below."""
         for name in self.data:
             if name not in self.used:
-                near = f"; known keys here: {', '.join(sorted(self.used | self.known))}"
-                raise self.fail(name, f"is not a known key{near}")
+                known = sorted(self.used | self.known)
+                raise self.fail(name, f"is not a known key; known keys here: {', '.join(known)}{did_you_mean(name, known)}")
         for child in self.children:
             child.finish()
 
@@ -194,7 +194,8 @@ def _text(path: Path) -> str:
         data = path.read_bytes()
         return data.decode("utf-8-sig")
     except FileNotFoundError as error:
-        raise InputError(str(path), "no such file") from error
+        beside = [file.name for file in path.parent.glob(f"*{path.suffix}")] if path.parent.is_dir() else []
+        raise InputError(str(path), f"no such file{did_you_mean(path.name, beside)}") from error
     except UnicodeDecodeError as error:
         kind = "UTF-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "no UTF-8 text"
         raise InputError(str(path), f"is {kind}; save it as UTF-8") from error

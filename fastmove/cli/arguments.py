@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import fastmove
 from fastmove import registries
 from fastmove.bench import VARIANT_NAMES
+from fastmove.errors import did_you_mean
 
 
-def argument_parser() -> argparse.ArgumentParser:
+def argument_parser() -> _Parser:
     """The parser of the whole command line; `command` of what it gives names a function of `commands`."""
-    parser = argparse.ArgumentParser(prog="fastmove", description="Pinched items moved as fast as physics allows.")
+    parser = _Parser(prog="fastmove", description="Pinched items moved as fast as physics allows.")
     parser.add_argument("--version", action="version", version=f"fastmove {fastmove.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -97,7 +100,25 @@ def argument_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_batches(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+class _Parser(argparse.ArgumentParser):
+    """A parser that offers the nearest command or option for one that it does not know."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends with exit code 2 and a sentence."""
+        wrong = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)|unrecognized arguments: (\S+)", message)
+        if wrong is None:
+            super().error(message)
+        known = re.findall(r"'(.*?)'", wrong[2]) if wrong[1] else self._options()
+        super().error(message + did_you_mean(wrong[1] or wrong[3], known))
+
+    def _options(self) -> list[str]:
+        """All options of this parser and of its commands."""
+        below = [a for a in self._actions if isinstance(a, argparse._SubParsersAction)]
+        own = [option for action in self._actions for option in action.option_strings]
+        return own + [option for action in below for parser in action.choices.values() for option in parser._options()]
+
+
+def _add_batches(commands: argparse._SubParsersAction[_Parser]) -> None:
     rank = _command(commands, "rank", "how fast each of many grasps lets the item move")
     rank.add_argument("problem", metavar="PROBLEM", help="problem file; its item moves from its pose at the start to the goal's")
     rank.add_argument(
@@ -131,7 +152,7 @@ def _names(registry: registries.Registry[object]) -> str:
     return ", ".join(registry.names())
 
 
-def _command(commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str) -> argparse.ArgumentParser:
+def _command(commands: argparse._SubParsersAction[_Parser], name: str, text: str) -> _Parser:
     """A command; what it does is in `commands`, loaded when it is run."""
     command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     command.set_defaults(command=name)

@@ -16,7 +16,7 @@ from fastmove.bench.variants import varied
 from fastmove.certificate.certificate import certificate_json, certificate_lines, finite
 from fastmove.certificate.certify import certify
 from fastmove.cli.progress import meter
-from fastmove.errors import DriverFailed, InputError
+from fastmove.errors import DriverFailed, InputError, did_you_mean
 from fastmove.geometry.poses import pose
 from fastmove.io.atomic_write import write_whole
 from fastmove.io.grasp_file import read_grasps
@@ -118,7 +118,7 @@ def check_command(options: argparse.Namespace) -> int:
     kinds = tuple(options.kinds.split(",")) if options.kinds else every
     for kind in kinds:
         if kind not in every:
-            raise InputError("--kinds", f"{kind!r} is no kind of limit; allowed: {', '.join(every)}")
+            raise InputError("--kinds", f"{kind!r} is no kind of limit; allowed: {', '.join(every)}{did_you_mean(kind, every)}")
     trajectory = load_trajectory(options.trajectory, problem, options.fit)
     certificate = certify(problem, trajectory, kinds)
     same = planned_for(options.trajectory, problem)

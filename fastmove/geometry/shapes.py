@@ -17,7 +17,7 @@ import pinocchio as pin
 
 from fastmove import registries
 from fastmove.arrays import Array, readonly
-from fastmove.errors import InputError
+from fastmove.errors import InputError, did_you_mean
 from fastmove.geometry.poses import is_valid_pose, pose_dict
 from fastmove.geometry.shape_types import ShapeType
 
@@ -45,7 +45,8 @@ class Shape:
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", readonly(self.size))
         if self.type not in registries.shapes.names():
-            raise InputError("type", f"is {self.type!r}; allowed: {', '.join(registries.shapes.names())}")
+            known = registries.shapes.names()
+            raise InputError("type", f"is {self.type!r}; allowed: {', '.join(known)}{did_you_mean(self.type, known)}")
         if not is_valid_pose(self.placement):
             raise InputError("placement", f"of a {self.type} is no pose: finite numbers and a rotation are needed")
         for key in self.kind.sizes:

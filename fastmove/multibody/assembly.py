@@ -19,7 +19,7 @@ from fastmove.problem.goal import TOOL, GoalPose
 from fastmove.problem.grasp import HeldItem
 from fastmove.problem.scene import ITEM, Obstacle
 from fastmove.problem.transfer import TransferProblem
-from fastmove.robot.link_geometry import has_link, link_frame
+from fastmove.robot.link_geometry import has_link, link_frame, link_names
 from fastmove.robot.model import RobotModel
 from fastmove.robot.suction_cup import SuctionCup
 
@@ -177,8 +177,8 @@ def _arm_model(robot: RobotModel, holds: tuple[HeldItem, ...], opened: float) ->
     q = pin.neutral(model)
     widths = {name: gripper.opening[1] for name, gripper in robot.grippers.items()}
     widths |= {held.gripper.name: min(held.width + opened, float(held.gripper.opening[1])) for held in holds}
-    for name, gripper in robot.grippers.items():
-        for joint, value in gripper.finger_positions(widths[name]).items():
+    for joint, value in robot.still_joints(widths).items():
+        if model.joints[model.getJointId(joint)].nq == 1:  # a floating or planar joint stands at its neutral place
             q[model.joints[model.getJointId(joint)].idx_q] = value
     locked = [k for k in range(1, model.njoints) if model.names[k] not in robot.joint_names]
     arm = pin.buildReducedModel(model, locked, q)
@@ -229,7 +229,9 @@ def named_frame(assembly: Assembly, robot: RobotModel, name: str) -> tuple[int, 
     if (name == ITEM and assembly.hold_frames) or name == TOOL:
         return goal_frame(assembly, robot, GoalPose(pin.SE3.Identity(), name))
     if not has_link(assembly.arm, name):
-        raise UnknownName("frame", f"{name!r} is no link of {robot.name}, nor {TOOL}, nor a held {ITEM}")
+        raise UnknownName(
+            "frame", f"{name!r} is no link of {robot.name}, nor {TOOL}, nor a held {ITEM}", name, link_names(assembly.arm)
+        )
     return _in_joint(assembly.arm, name, pin.SE3.Identity())
 
 

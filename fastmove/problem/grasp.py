@@ -13,7 +13,7 @@ from fastmove.arrays import Array, readonly
 from fastmove.contact.law import ContactLaw, ContactModel, Touch
 from fastmove.contact.patch import Patch
 from fastmove.contact.pinch import closing_turn
-from fastmove.errors import GraspInvalid, InputError
+from fastmove.errors import GraspInvalid, InputError, did_you_mean
 from fastmove.problem.item import Inertial, Item
 from fastmove.problem.patch_detection import check_on_pad, check_touch, find_patches, seal
 from fastmove.problem.tolerance import ToleranceModel
@@ -80,7 +80,8 @@ class Grasp:
         if not 0 < low <= high:
             raise InputError("grip_force", f"is {self.grip_force.tolist()}; needs 0 < least ≤ largest [N]")
         if self.contact not in registries.contacts.names():
-            raise InputError("contact", f"is {self.contact!r}; allowed: {', '.join(registries.contacts.names())}")
+            known = registries.contacts.names()
+            raise InputError("contact", f"is {self.contact!r}; allowed: {', '.join(known)}{did_you_mean(self.contact, known)}")
 
 
 @dataclass(frozen=True)

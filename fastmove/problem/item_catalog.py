@@ -79,7 +79,12 @@ def item_facts(name: str) -> ItemFacts:
     for row in known_items():
         if row.id == name:
             return row
-    raise UnknownName("item", f"{name!r} is not in problems/items.toml; it has {', '.join(r.id for r in known_items()[:5])}, …")
+    raise UnknownName(
+        "item",
+        f"{name!r} is not in problems/items.toml; it has {', '.join(r.id for r in known_items()[:5])}, …",
+        name,
+        [r.id for r in known_items()],
+    )
 
 
 def _facts(row: CheckedTable, classes: dict[str, CheckedTable]) -> ItemFacts:

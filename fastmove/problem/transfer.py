@@ -17,7 +17,7 @@ from fastmove.problem.scene import ITEM, Corridor, Scene
 from fastmove.problem.uncertainty import affine_basis
 from fastmove.robot.joint_limits import LimitSet
 from fastmove.robot.limit_kinds import KINDS, LimitKind
-from fastmove.robot.link_geometry import has_link
+from fastmove.robot.link_geometry import has_link, link_names
 from fastmove.robot.model import RobotModel
 
 
@@ -102,7 +102,12 @@ class TransferProblem:
         if of == TOOL and not self.robot.grippers:
             raise InputError(end, f"places the tool, but {self.robot.name} has no gripper; place a link instead (of = its name)")
         if of not in (ITEM, TOOL) and not has_link(self.robot.model, of):
-            raise UnknownName(end, f"places {of!r}, which is no link of {self.robot.name}; allowed: {ITEM}, {TOOL}, or a link")
+            raise UnknownName(
+                end,
+                f"places {of!r}, which is no link of {self.robot.name}; allowed: {ITEM}, {TOOL}, or a link",
+                of,
+                (ITEM, TOOL, *link_names(self.robot.model)),
+            )
 
     def _turn_goals(self) -> None:
         """Takes each goal position of a continuous joint the short way from the start: whole turns of it are the same place."""

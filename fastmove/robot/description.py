@@ -26,7 +26,7 @@ def check_tree(root: Element, where: str) -> None:
         where: Its file, for messages.
 
     Raises:
-        InputError: A name is missing or there twice, a joint names no link, or the links are no tree.
+        InputError: A name is missing or there twice, a joint names no link or mimics none, or the links are no tree.
     """
     links = _names(root, "link", where)
     _names(root, "joint", where)
@@ -44,6 +44,7 @@ def check_tree(root: Element, where: str) -> None:
             raise InputError(at, f"is a second joint that carries {child}; loops and several parents cannot be planned")
         parent_of[child] = parent
     roots = [link for link in links if link not in parent_of]
+    mimic_joints(root, where)
     if len(roots) != 1:
         raise InputError(where, f"has {len(roots)} links that nothing carries ({', '.join(roots[:4])}); one tree is needed")
 
@@ -88,6 +89,37 @@ def check_joints(root: Element, where: str, arm: Collection[str]) -> None:
                 f"mimics {leader}; arms whose joints follow others are not planned: name the arm's own joints in robot.toml "
                 "(joints = […]), the others stand still, but for a gripper's fingers",
             )
+
+
+def mimic_joints(root: Element, where: str) -> dict[str, tuple[str, float, float]]:
+    """Returns for each joint that mimics another the leader, multiplier and offset of its law q = multiplier · leader + offset.
+
+    Args:
+        root: Root of the URDF.
+        where: Its file, for messages.
+
+    Raises:
+        InputError: The leader is no joint, a number is wrong, or the laws go round in a circle.
+    """
+    joints = {str(joint.get("name")) for joint in root.findall("joint")}
+    laws: dict[str, tuple[str, float, float]] = {}
+    for joint in root.findall("joint"):
+        mimic, at = joint.find("mimic"), f"{where}: joint {joint.get('name')}"
+        if mimic is None:
+            continue
+        leader = str(mimic.get("joint"))
+        if leader not in joints:
+            raise InputError(at, f"mimics {leader!r}, which is no joint of the file")
+        multiplier = _number(mimic, "multiplier", at) if mimic.get("multiplier") else 1.0
+        laws[str(joint.get("name"))] = (leader, multiplier, _number(mimic, "offset", at))
+    for name in laws:
+        seen, leader = {name}, laws[name][0]
+        while leader in laws:
+            if leader in seen:
+                raise InputError(f"{where}: joint {name}", "mimics joints that go round in a circle")
+            seen.add(leader)
+            leader = laws[leader][0]
+    return laws
 
 
 def continuous_joints(root: Element, arm: Iterable[str]) -> tuple[bool, ...]:

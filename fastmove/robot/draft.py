@@ -108,9 +108,11 @@ def draft_robot(
 def _touching(robot: RobotModel) -> list[tuple[str, str]]:
     """Pairs of links that touch at the reference pose, and are not excepted already: 0, or the middle where 0 is out of range."""
     limits, model = robot.limit_set(), robot.model
-    arm = pin.buildReducedModel(
-        model, [k for k in range(1, model.njoints) if model.names[k] not in robot.joint_names], pin.neutral(model)
-    )
+    still = pin.neutral(model)
+    for joint, value in robot.still_joints({}).items():
+        if model.joints[model.getJointId(joint)].nq == 1:
+            still[model.joints[model.getJointId(joint)].idx_q] = value
+    arm = pin.buildReducedModel(model, [k for k in range(1, model.njoints) if model.names[k] not in robot.joint_names], still)
     inside = (limits.position_min <= 0) & (limits.position_max >= 0)
     q = pin.neutral(arm)
     for k, name in enumerate(robot.joint_names):

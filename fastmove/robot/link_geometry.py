@@ -40,6 +40,11 @@ def has_link(model: pin.Model, name: str) -> bool:
     return bool(model.existFrame(name + LINK_SUFFIX) or model.existFrame(name))
 
 
+def link_names(model: pin.Model) -> list[str]:
+    """Returns the names of all links of a model."""
+    return [frame.name.removesuffix(LINK_SUFFIX) for frame in model.frames if frame.type == pin.FrameType.BODY]
+
+
 def link_frame(model: pin.Model, name: str) -> pin.Frame:
     """Returns the frame of a link of a model, also where a joint has the same name."""
     return model.frames[model.getFrameId(name + LINK_SUFFIX if model.existFrame(name + LINK_SUFFIX) else name)]
@@ -92,7 +97,7 @@ def with_extents(shapes: list[LinkShape], model: pin.Model, table: CheckedTable,
     for link in extents.data:
         values = extents.numbers(link, len(extent_directions()))
         if not has_link(model, link):
-            raise UnknownName(extents.key(link), "is no link of the URDF")
+            raise UnknownName(extents.key(link), "is no link of the URDF", link, link_names(model))
         if link not in links_with_shapes:
             added.append(LinkShape(f"{link}_0", link, pin.SE3.Identity(), polytope(np.array(values) * 1e-3)))
     return [*added, *shapes]

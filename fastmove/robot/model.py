@@ -25,11 +25,12 @@ from fastmove.robot.description import (
     check_tree,
     continuous_joints,
     free_limits,
+    mimic_joints,
     weightless,
 )
 from fastmove.robot.gripper import Gripper
 from fastmove.robot.joint_limits import LimitSet
-from fastmove.robot.link_geometry import LinkShape, has_link, link_shapes, with_extents
+from fastmove.robot.link_geometry import LinkShape, has_link, link_names, link_shapes, with_extents
 from fastmove.robot.robot_file import cup_from_table, gripper_from_table, limit_set_from_table, urdf_limits
 from fastmove.robot.suction_cup import SuctionCup
 from fastmove.robot.urdf import adjacent_pairs, prepared, read_urdf, srdf_pairs
@@ -58,6 +59,7 @@ class RobotModel:
         continuous: (n_arm,) whether each joint turns without end, whole turns of it being the same place; empty = none does.
         unshaped: links without a collision shape that robot.toml names; nothing is known of what they hit.
         assumes: what is assumed of the robot because its description does not say it, a sentence each.
+        mimics: {joint: (leader, multiplier, offset)} of joints outside of the arm that follow others and are no fingers.
         xacro_arguments: arguments with which a xacro file was expanded.
     """
 
@@ -77,6 +79,7 @@ class RobotModel:
     continuous: tuple[bool, ...] = ()
     unshaped: tuple[str, ...] = ()
     assumes: tuple[str, ...] = ()
+    mimics: Mapping[str, tuple[str, float, float]] = field(default_factory=dict)
     xacro_arguments: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -100,7 +103,9 @@ class RobotModel:
         """
         name = name or self.default_limits
         if name not in self.limits:
-            raise UnknownName("limits", f"{name!r} is no limit set of {self.name}; it has {', '.join(self.limits)}")
+            raise UnknownName(
+                "limits", f"{name!r} is no limit set of {self.name}; it has {', '.join(self.limits)}", name, self.limits
+            )
         return self.limits[name]
 
     def gripper(self, name: str | None = None) -> Gripper:
@@ -134,8 +139,29 @@ class RobotModel:
         name = name or next(iter(self.grippers), "")
         if name not in self.grippers:
             known = ", ".join(self.grippers) or "none"
-            raise UnknownName("gripper", f"{name!r} is no gripper of {self.name}; it has: {known}")
+            raise UnknownName("gripper", f"{name!r} is no gripper of {self.name}; it has: {known}", name, self.grippers)
         return self.grippers[name]
+
+    def still_joints(self, openings: Mapping[str, float]) -> dict[str, float]:
+        """Returns the positions of the joints that are not the arm's: fingers by their openings, followers by their laws, else 0.
+
+        Args:
+            openings: distance between the pads of each gripper [m].
+
+        Returns:
+            {joint: position [rad or m]}.
+        """
+        moved = {
+            joint: x for name, gripper in self.grippers.items() for joint, x in gripper.finger_positions(openings[name]).items()
+        }
+
+        def position(joint: str) -> float:
+            if joint in moved or joint not in self.mimics:
+                return float(moved.get(joint, 0.0))
+            leader, multiplier, offset = self.mimics[joint]
+            return multiplier * position(leader) + offset
+
+        return {joint: position(joint) for joint in list(self.model.names)[1:] if joint not in self.joint_names}
 
     def at(self, T_world_base: pin.SE3) -> RobotModel:
         """Returns the same robot with its base at another pose.
@@ -212,7 +238,7 @@ def _assemble(
     names = tuple(table.strings("joints", default))
     for joint in names:
         if not model.existJointName(joint):
-            raise UnknownName("joints", f"{joint!r} is no joint of {path.name}")
+            raise UnknownName("joints", f"{joint!r} is no joint of {path.name}", joint, list(model.names)[1:])
     size = len(names)
     check_joints(root, path.name, names)
     limits = {name: limit_set_from_table(name, sub, size) for name, sub in table.tables("limits").items()}
@@ -224,7 +250,7 @@ def _assemble(
     unshaped = tuple(table.strings("unshaped", []))
     for link in unshaped:
         if not has_link(model, link):
-            raise UnknownName(table.key("unshaped"), f"{link!r} is no link of {path.name}")
+            raise UnknownName(table.key("unshaped"), f"{link!r} is no link of {path.name}", link, link_names(model))
     shaped = {shape.link for shape in shapes}
     check_links(root, path.name, names, shaped, unshaped)
     inertias = check_inertias(root, path.name, names, table.strings("inertias_as_given", []))
@@ -232,7 +258,7 @@ def _assemble(
         links = entry.strings("links")
         for link in links:
             if not has_link(model, link):
-                raise UnknownName(entry.key("links"), f"{link!r} is no link of {path.name}")
+                raise UnknownName(entry.key("links"), f"{link!r} is no link of {path.name}", link, link_names(model))
         pairs[frozenset(links)] = entry.string("reason")
     robot = RobotModel(
         name=table.string("name", model.name),
@@ -249,6 +275,7 @@ def _assemble(
         package_dirs=folders,
         continuous=continuous_joints(root, names),
         unshaped=tuple(link for link in unshaped if link not in shaped),
+        mimics={joint: law for joint, law in mimic_joints(root, path.name).items() if joint not in fingers},
         xacro_arguments={str(key): str(value) for key, value in table.data.get("xacro", {}).items()},  # type: ignore[attr-defined]
         assumes=(*inertias, *weightless(root, path.name, names, shaped), *assumes),
     )

@@ -54,6 +54,7 @@ def combine_robots(arms: Mapping[str, RobotModel]) -> RobotModel:
         T_world_base=pin.SE3.Identity(),
         continuous=tuple(turns for robot in robots for turns in (robot.continuous or (False,) * robot.n_arm)),
         unshaped=tuple(link for part in parts for link in part.unshaped),
+        mimics={joint: law for part in parts for joint, law in part.mimics.items()},
         assumes=tuple(f"{name}: {sentence}" for name, robot in arms.items() for sentence in robot.assumes),
     )
 
@@ -76,6 +77,7 @@ def _renamed(robot: RobotModel, arm: str) -> RobotModel:
         shapes=tuple(LinkShape(f"{arm}_{s.name}", f"{arm}_{s.link}", s.placement, s.geometry) for s in robot.shapes),
         grippers={f"{arm}_{name}": _renamed_gripper(gripper, arm) for name, gripper in robot.grippers.items()},
         unshaped=tuple(f"{arm}_{link}" for link in robot.unshaped),
+        mimics={f"{arm}_{joint}": (f"{arm}_{law[0]}", law[1], law[2]) for joint, law in robot.mimics.items()},
         unchecked_pairs={frozenset(f"{arm}_{link}" for link in pair): reason for pair, reason in robot.unchecked_pairs.items()},
     )
 

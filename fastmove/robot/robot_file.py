@@ -14,7 +14,7 @@ from fastmove.geometry.poses import pose
 from fastmove.robot.gripper import Gripper
 from fastmove.robot.joint_limits import LIMIT_KEYS, LimitSet
 from fastmove.robot.limit_kinds import KINDS
-from fastmove.robot.link_geometry import has_link
+from fastmove.robot.link_geometry import has_link, link_names
 from fastmove.robot.suction_cup import SuctionCup
 from fastmove.tables import CheckedTable
 
@@ -33,7 +33,7 @@ def gripper_from_table(model: pin.Model, name: str, table: CheckedTable) -> Grip
     """
     parent = table.string("link")
     if not has_link(model, parent):
-        raise UnknownName(table.key("link"), f"{parent!r} is no link of the URDF")
+        raise UnknownName(table.key("link"), f"{parent!r} is no link of the URDF", parent, link_names(model))
     fingers = table.list_of_tables("fingers")
     tool = table.table("tool")
     values: dict[str, Any] = {
@@ -57,10 +57,10 @@ def gripper_from_table(model: pin.Model, name: str, table: CheckedTable) -> Grip
         raise table.fail(error.where, error.problem) from None
     for link in gripper.links:
         if not has_link(model, link):
-            raise UnknownName(table.key("links"), f"{link!r} is no link of the URDF")
+            raise UnknownName(table.key("links"), f"{link!r} is no link of the URDF", link, link_names(model))
     for joint in gripper.finger_joints:
         if not model.existJointName(joint):
-            raise UnknownName(table.key("fingers"), f"{joint!r} is no joint of the URDF")
+            raise UnknownName(table.key("fingers"), f"{joint!r} is no joint of the URDF", joint, list(model.names)[1:])
     return gripper
 
 
@@ -78,7 +78,7 @@ def cup_from_table(model: pin.Model, name: str, table: CheckedTable) -> SuctionC
     """
     parent, tool = table.string("link"), table.table("tool")
     if not has_link(model, parent):
-        raise UnknownName(table.key("link"), f"{parent!r} is no link of the URDF")
+        raise UnknownName(table.key("link"), f"{parent!r} is no link of the URDF", parent, link_names(model))
     return SuctionCup(
         name,
         parent,

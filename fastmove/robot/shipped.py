@@ -34,7 +34,9 @@ def load_robot(name: str | Path, geometry: str = "primitives") -> RobotModel:
     if path.suffix != ".toml":
         path = robots_folder() / str(name) / "robot.toml"
     if not path.is_file():
-        raise UnknownName("robot", f"{str(name)!r} is not known; known: {', '.join(known_robots())}, or a robot.toml")
+        raise UnknownName(
+            "robot", f"{str(name)!r} is not known; known: {', '.join(known_robots())}, or a robot.toml", str(name), known_robots()
+        )
     table = read_toml(path)
     if geometry == "hulls":
         folder = example_robot_data()

@@ -86,10 +86,6 @@ REFUSED = {
     "two trees": (arm(alone=link("alone")), "has 2 links that nothing carries"),
     "a name twice": (arm(double=link("upper")), "link upper: is there more than once"),
     "an unknown link": (arm(wrist=joint("wrist", "upper", "claw")), "joins 'claw', which is no link"),
-    "xacro": (
-        arm().replace('name="arm">', 'name="arm" xmlns:xacro="urn:xacro"><xacro:arg name="a" default="1"/>'),
-        "expand it first",
-    ),
     "MJCF": ("<mujoco/>", "has the root <mujoco>"),
     "cut off": (arm()[:200], "not a URDF that can be read"),
     "UTF-16": (arm().encode("utf-16"), "save it as UTF-8"),
