@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint robust same-answer riding basins fuzz same-bytes schema clean
+.PHONY: demo test test-slow lint robust same-answer riding basins fuzz descriptions pose-pairs same-bytes schema clean
 
 demo: $(VENV)/ready
 	$(BIN)/fastmove plan problems/book_to_tote.toml --out book_to_tote.npz
@@ -38,6 +38,14 @@ basins: $(VENV)/ready
 # 10,000 mutated files of every kind that is read: no traceback, no crash, at most 5 s each (a quarter of an hour on two cores).
 fuzz: $(VENV)/ready
 	$(BIN)/python tests/support/fuzz.py --count 10000
+
+# What becomes of public robot descriptions: the table in docs (two minutes; CHECKOUTS=folder of OWNER+NAME for those that are fetched).
+descriptions: $(VENV)/ready
+	$(BIN)/python tests/support/descriptions.py $(if $(CHECKOUTS),--checkouts $(CHECKOUTS)) --out docs/descriptions.md
+
+# Whether ends given as poses are ever slower than the best of their configurations given as joints (resumes; ten minutes).
+pose-pairs: $(VENV)/ready
+	$(BIN)/python tests/support/pose_pairs.py --out pose-pairs.jsonl
 
 # Whether a change of the code changed any plan: BEFORE=file of an earlier `make same-bytes` to compare with.
 same-bytes: $(VENV)/ready

@@ -18,6 +18,7 @@ from fastmove.geometry.pose_trajectory import PoseTrajectory
 from fastmove.problem.scene import CONTACT_DEPTH
 from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.link_geometry import link_frame
+from fastmove.robot.model import RobotModel
 from fastmove.robot.urdf import LINK_SUFFIX, prepared, read_urdf
 from fastmove.trajectory.trajectory import Trajectory
 
@@ -113,9 +114,17 @@ def _geometry(problem: TransferProblem) -> pin.GeometryModel:
             pairs.append((k, j))
     pairs += [(k, j) for k, _ in links if k not in moving for j in drifting]
     for k, j in pairs:
-        if j in drifting or geometry.geometryObjects[k].parentJoint != geometry.geometryObjects[j].parentJoint:
+        here, there = (_arm_joint(robot, geometry.geometryObjects[i].parentJoint) for i in (k, j))
+        if j in drifting or here != there:  # what stands still to each other is no matter of the motion
             geometry.addCollisionPair(pin.CollisionPair(k, j))
     return geometry
+
+
+def _arm_joint(robot: RobotModel, joint: int) -> int:
+    """The joint of the arm (0 = the world) with which a joint moves."""
+    while joint > 0 and robot.model.names[joint] not in robot.joint_names:
+        joint = int(robot.model.parents[joint])
+    return joint
 
 
 def _depths(problem: TransferProblem, geometry: pin.GeometryModel) -> list[float]:

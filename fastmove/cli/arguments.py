@@ -55,6 +55,12 @@ def argument_parser() -> _Parser:
     view.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
     view.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
 
+    _add_others(commands)
+    _add_batches(commands)
+    return parser
+
+
+def _add_others(commands: argparse._SubParsersAction[_Parser]) -> None:
     run = _command(commands, "run", "plan, certify, stream to a driver, report what happened")
     run.add_argument("problem", metavar="PROBLEM", help="problem file")
     run.add_argument(
@@ -84,7 +90,6 @@ def argument_parser() -> _Parser:
     reach.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
     reach.add_argument("--json", action="store_true", help="print one JSON object")
 
-    _add_batches(commands)
     robot = _command(commands, "robot", "what a robot description holds and lacks, and a first robot.toml")
     robot.add_argument("what", choices=("check",), help="look at a description")
     robot.add_argument("urdf", metavar="FILE", help="URDF file, or a xacro file (pip install 'fastmove[xacro]')")
@@ -97,7 +102,6 @@ def argument_parser() -> _Parser:
     robot.add_argument("--json", action="store_true", help="print one JSON object")
     robots = _command(commands, "robots", "the robots it knows")
     robots.add_argument("--json", action="store_true", help="print one JSON object")
-    return parser
 
 
 class _Parser(argparse.ArgumentParser):

@@ -26,7 +26,7 @@ def check_tree(root: Element, where: str) -> None:
         where: Its file, for messages.
 
     Raises:
-        InputError: A name is missing or there twice, a joint names no link or mimics none, or the links are no tree.
+        InputError: A name is missing or there twice, a joint names no link, mimicking goes in a circle, or the links are no tree.
     """
     links = _names(root, "link", where)
     _names(root, "joint", where)
@@ -94,22 +94,22 @@ def check_joints(root: Element, where: str, arm: Collection[str]) -> None:
 def mimic_joints(root: Element, where: str) -> dict[str, tuple[str, float, float]]:
     """Returns for each joint that mimics another the leader, multiplier and offset of its law q = multiplier · leader + offset.
 
+    A leader that the file does not have is left out, see `lost_leaders`.
+
     Args:
         root: Root of the URDF.
         where: Its file, for messages.
 
     Raises:
-        InputError: The leader is no joint, a number is wrong, or the laws go round in a circle.
+        InputError: A number is wrong, or the laws go round in a circle.
     """
     joints = {str(joint.get("name")) for joint in root.findall("joint")}
     laws: dict[str, tuple[str, float, float]] = {}
     for joint in root.findall("joint"):
         mimic, at = joint.find("mimic"), f"{where}: joint {joint.get('name')}"
-        if mimic is None:
+        if mimic is None or mimic.get("joint") not in joints:
             continue
         leader = str(mimic.get("joint"))
-        if leader not in joints:
-            raise InputError(at, f"mimics {leader!r}, which is no joint of the file")
         multiplier = _number(mimic, "multiplier", at) if mimic.get("multiplier") else 1.0
         laws[str(joint.get("name"))] = (leader, multiplier, _number(mimic, "offset", at))
     for name in laws:
@@ -120,6 +120,18 @@ def mimic_joints(root: Element, where: str) -> dict[str, tuple[str, float, float
             seen.add(leader)
             leader = laws[leader][0]
     return laws
+
+
+def lost_leaders(root: Element) -> tuple[str, ...]:
+    """Returns a sentence on the joints that mimic one which the file does not have; empty if there are none.
+
+    Args:
+        root: Root of the URDF.
+    """
+    joints = {joint.get("name") for joint in root.findall("joint")}
+    pairs = [(joint.get("name"), mimic.get("joint")) for joint in root.findall("joint") for mimic in joint.findall("mimic")]
+    lost = [f"{name} (mimics {leader}, which is no joint of the file)" for name, leader in pairs if leader not in joints]
+    return (f"{', '.join(lost)} stand{'s' * (len(lost) == 1)} still at 0",) if lost else ()
 
 
 def continuous_joints(root: Element, arm: Iterable[str]) -> tuple[bool, ...]:

@@ -25,6 +25,7 @@ from fastmove.robot.description import (
     check_tree,
     continuous_joints,
     free_limits,
+    lost_leaders,
     mimic_joints,
     weightless,
 )
@@ -277,7 +278,7 @@ def _assemble(
         unshaped=tuple(link for link in unshaped if link not in shaped),
         mimics={joint: law for joint, law in mimic_joints(root, path.name).items() if joint not in fingers},
         xacro_arguments={str(key): str(value) for key, value in table.data.get("xacro", {}).items()},  # type: ignore[attr-defined]
-        assumes=(*inertias, *weightless(root, path.name, names, shaped), *assumes),
+        assumes=(*inertias, *lost_leaders(root), *weightless(root, path.name, names, shaped), *assumes),
     )
     table.ignore("urdf", "srdf", "packages", "mesh_urdf", "about")
     table.finish()

@@ -135,6 +135,8 @@ def mesh_path(name: str, link: str, urdf: Path, packages: Sequence[Path]) -> Pat
         if not found:
             raise InputError(where, f"mesh {name} is not found; give the folder that {package} lies in (packages=[…])")
         return found[0]
+    if name.startswith("package:"):
+        raise InputError(where, f"mesh {name} names no package; package://NAME/… is needed")
     file = Path(name.removeprefix("file://"))
     if not file.is_absolute():
         found = [folder / file for folder in (beside, *packages) if (folder / file).is_file()]

@@ -63,7 +63,7 @@ def ik(problem: TransferProblem, target: pin.SE3 | GoalPose, near: Array | None 
         q[0] = near
     q = _Solver(problem, assembly.arm, joint, placement).solve(place, q)
     if near is not None:
-        q = turned(problem, q, near)
+        q = nearest_turns(problem, q, near)
         q = q[np.argsort(np.linalg.norm(q - near, axis=1), kind="stable")]
     return _distinct(q, problem.robot.n_arm)
 
@@ -85,7 +85,7 @@ def with_goal_configurations(problem: TransferProblem, seed: int = 0) -> Transfe
     q = np.concatenate([some for goal in problem.goal.poses for some in GoalIk(problem, goal).along(goal.samples(), rng)])
     if len(q) == 0:
         raise GoalOutOfReach("goal.poses", f"are out of reach: no configuration of {problem.robot.name} gets there")
-    return problem.with_(goal=replace(problem.goal, configurations=turned(problem, q, np.array(problem.start.q))))
+    return problem.with_(goal=replace(problem.goal, configurations=nearest_turns(problem, q, np.array(problem.start.q))))
 
 
 def with_start_configurations(problem: TransferProblem, seed: int = 0) -> list[TransferProblem]:
@@ -107,16 +107,16 @@ def with_start_configurations(problem: TransferProblem, seed: int = 0) -> list[T
     if len(found) == 0:
         raise InputError("start.pose", f"is out of reach: no configuration of {problem.robot.name} gets there")
     if not goal.poses:
-        turns = [turned(problem, found, np.array(q)) for q in goal.configurations]
+        turns = [nearest_turns(problem, found, np.array(q)) for q in goal.configurations]
         starts = _distinct(np.concatenate(turns), problem.robot.n_arm, SAME)
         return [problem.with_(start=problem.start.settled(q)) for q in starts]
-    settled = [problem.start.settled(q) for q in turned(problem, found, (limits.position_min + limits.position_max) / 2)]
+    settled = [problem.start.settled(q) for q in nearest_turns(problem, found, (limits.position_min + limits.position_max) / 2)]
     goals = np.array(with_goal_configurations(problem.with_(start=settled[0]), seed).goal.configurations)
-    near = [replace(goal, configurations=turned(problem, goals, np.array(start.q))) for start in settled]
+    near = [replace(goal, configurations=nearest_turns(problem, goals, np.array(start.q))) for start in settled]
     return [problem.with_(start=start, goal=goal) for start, goal in zip(settled, near, strict=True)]
 
 
-def turned(problem: TransferProblem, q: Array, near: Array) -> Array:
+def nearest_turns(problem: TransferProblem, q: Array, near: Array) -> Array:
     """Returns configurations (K, n) with every joint within half a turn of `near` (n,), or as near as limits allow.
 
     Those that are then the same, being whole turns apart before, are there once.

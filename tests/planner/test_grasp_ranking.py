@@ -126,7 +126,7 @@ def test_each_refused_grasp_has_its_reason(problem: fm.TransferProblem) -> None:
     region = problem.with_(goal=fm.Goal.at(fm.GoalPose(here * aside, offset=aside)))  # the same place, said otherwise
     (same,) = fm.rank_grasps(region, [GraspCandidate("own", own)], most=1)
     assert same.duration == pytest.approx(ranked["own"].duration, rel=0.02)
-    with pytest.raises(fm.InputError, match="place the tool"):
+    with pytest.raises(fm.InputError, match="places the tool"):
         fm.rank_grasps(problem.with_(goal=fm.Goal.at(fm.GoalPose(here, of="tool"))), [weak])
     with pytest.raises(fm.InputError, match=r"regret.*allowed: 0"):
         fm.rank_grasps(problem, [weak], regret=float("nan"))

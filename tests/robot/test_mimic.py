@@ -77,7 +77,7 @@ def test_the_follower_of_a_finger_goes_with_it(tmp_path: Path) -> None:
     [
         ({"j2": '<mimic joint="j1"/>'}, None, "joint j2: mimics j1"),
         ({"s1": '<mimic joint="j1"/>'}, ["j1", "j2"], "joint s1: mimics j1"),
-        ({"s1": '<mimic joint="no"/>'}, ["j1", "j2"], "mimics 'no', which is no joint"),
+        ({"j2": '<mimic joint="no"/>'}, ["j1", "j2"], "joint j2: mimics no"),
         ({"s1": '<mimic joint="s2"/>', "s2": '<mimic joint="s1"/>'}, ["j1", "j2"], "go round in a circle"),
         ({"s1": '<mimic joint="s2" multiplier="x"/>'}, ["j1", "j2"], "multiplier = 'x'; a number is needed"),
     ],
@@ -87,6 +87,12 @@ def test_laws_that_cannot_be_followed_are_named(
 ) -> None:
     with pytest.raises(fm.InputError, match=says):
         fm.RobotModel.from_urdf(write_robot(tmp_path, laws), config={} if joints is None else {"joints": joints})
+
+
+def test_a_follower_without_its_leader_is_an_assumption(tmp_path: Path) -> None:
+    robot = fm.RobotModel.from_urdf(write_robot(tmp_path, {"s1": '<mimic joint="no"/>'}), config={"joints": ["j1", "j2"]})
+    assert "s1 (mimics no, which is no joint of the file) stands still at 0" in robot.assumes
+    assert finger_shift(robot, "f1") == 0.0
 
 
 def test_a_floating_base_stands_still_where_the_arm_is_named(tmp_path: Path) -> None:

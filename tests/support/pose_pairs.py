@@ -18,7 +18,7 @@ import pinocchio as pin
 
 import fastmove as fm
 from fastmove.multibody.assembly import assemble, goal_frame
-from fastmove.search.ik import _Solver, _starts, turned
+from fastmove.search.ik import _Solver, _starts, nearest_turns
 from fastmove.search.time_bound import lower_bound
 
 MANY, BEST = 400, 4
@@ -64,7 +64,7 @@ def solutions(problem: fm.TransferProblem, pose: fm.GoalPose, near: np.ndarray) 
     assembly = assemble(problem)
     solver = _Solver(problem, assembly.arm, *goal_frame(assembly, problem.robot, pose))
     q = solver.solve(pose.placement, _starts(problem, np.random.default_rng(7), MANY))
-    return turned(problem, q, near)
+    return nearest_turns(problem, q, near)
 
 
 def best_of(problem: fm.TransferProblem, pose: fm.GoalPose, drawn: np.ndarray, other: np.ndarray, end: str) -> float:
