@@ -35,7 +35,8 @@ basins: $(VENV)/ready
 	$(BIN)/python tests/support/basins.py --out basins-held
 	$(if $(MBM),$(BIN)/python tests/support/basins.py $(MBM) --out basins)
 
-# 10,000 mutated files of every kind that is read: no traceback, no crash, at most 5 s each (a quarter of an hour on two cores).
+# 10,000 mutated files of every kind that is read, guided by coverage: no traceback, no crash, at most 5 s each, nothing read elsewhere
+# (twenty minutes on two cores).
 fuzz: $(VENV)/ready
 	$(BIN)/python tests/support/fuzz.py --count 10000
 

@@ -14,6 +14,10 @@ import numpy as np
 from fastmove.arrays import Array
 from fastmove.errors import InputError, MissingPackage
 
+HEADER = 4096  # Length within which the header of a PCD file ends [byte].
+FIELDS = 256  # Largest number of values of a point in a PCD file.
+PACKED = 300  # Largest factor by which a compressed PCD file grows: LZF copies up to 264 bytes by one token of three.
+
 
 def load_points(path: str | Path, unit: float | None = None) -> Array:
     """Returns the points (N, 3) [m] of a point cloud: .npy, .npz, .xyz, .txt, .ply or .pcd.
@@ -53,10 +57,11 @@ def _read(file: Path, reader: Callable[[Path], Array]) -> Array:
     """Reads a file, and says in one sentence what is wrong with it."""
     try:
         data = reader(file)
-    except (InputError, OSError, MemoryError):
+    except (InputError, FileNotFoundError, PermissionError):
         raise
     except Exception as error:  # the readers raise whatever Python's parsers do
         reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = "it asks for more memory than there is" if isinstance(error, MemoryError) else reason
         what = "array of numbers" if reader in (_npy, _npz) else "point cloud"
         raise InputError("file", f"{file.name} is no {file.suffix} {what} ({reason[:120]})") from error
     if not (np.issubdtype(data.dtype, np.integer) or np.issubdtype(data.dtype, np.floating)):
@@ -119,7 +124,32 @@ def _pcd(file: Path) -> Array:
         from pypcd4.pypcd4 import PointCloud
     except ImportError:
         raise MissingPackage("pypcd4", f"{file.name}: reading PCD point clouds", "scenes") from None
-    return np.asarray(PointCloud.from_path(file).numpy(("x", "y", "z")), dtype=float)
+    promised = _pcd_points(file)
+    points = np.asarray(PointCloud.from_path(file).numpy(("x", "y", "z")), dtype=float)
+    if len(points) != promised:
+        raise ValueError(f"it says that it has {promised} points, and has {len(points)}")
+    return points
+
+
+def _pcd_points(file: Path) -> int:
+    """Number of points that the header of a PCD file promises, once the file is large enough to hold them.
+
+    The reader would believe any numbers, and take hours and all memory for them.
+    """
+    head: dict[str, list[str]] = {}
+    for line in file.read_bytes()[:HEADER].split(b"\n"):
+        key, *words = line.decode("ascii", "replace").split() or [""]
+        head[key] = words
+        if key == "DATA":
+            break
+    sizes, counts = ([int(word) for word in head[key]] for key in ("SIZE", "COUNT"))
+    points, how = int(head["POINTS"][0]), head["DATA"][0]
+    each = sum(size * count for size, count in zip(sizes, counts, strict=True))
+    room = file.stat().st_size * (PACKED if how == "binary_compressed" else 1)
+    least = 2 * sum(counts) if how == "ascii" else each
+    if not (points >= 0 and min(*sizes, *counts) > 0 and sum(counts) <= FIELDS and points * least <= room):
+        raise ValueError(f"it says that it has {points} points of {each} bytes, which it is too short for")
+    return points
 
 
 READERS: dict[str, Callable[[Path], Array]] = {

@@ -1,17 +1,21 @@
-"""Mutated files of every kind that is read: never a traceback, a crash, or longer than `SLOW`.
+"""Mutated files of every kind that is read: never a traceback, a crash, longer than `SLOW`, or a file opened elsewhere.
 
     python tests/support/fuzz.py [--count 10000] [--seed 0] [--kinds problem,urdf,…]
 
-Every case runs in a worker that reads what came of the mutation and does the end checks (no planning).  A worker that dies or
-hangs is a finding like a traceback; the same kind, number and seed give the same file.
+Files are mutated in chains of `CHAIN`, each guided by coverage: a file that makes a reader run a line, after another one, that no
+file of the chain did before joins those from which the next are mutated.  Every chain runs in a worker that reads what came of
+each mutation and does the end checks (no planning).  A worker that dies or hangs is a finding like a traceback; the same kind,
+number and seed give the same chain, and the file of a finding is kept in `fuzz-findings`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 import time
+import tomllib
 import traceback
 from collections import Counter
 from collections.abc import Iterator
@@ -23,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+CHAIN = 25  # Number of files mutated one from the other.
 SLOW = 5.0  # Longest time of reading and end checks [s].
 NUMBERS = (b"nan", b"inf", b"-1", b"0", b"1e300", b"-1e-300", b"99999999999", b"1e-12", b"true", b"''", b"[]", b"0x1F", b"1e999")
 ROOT = Path(__file__).parents[2]
@@ -56,6 +61,63 @@ type = "KIND"
 file = "FILE"
 position = [1.5, 0.0, 0.2]
 """
+
+
+POSES = b"""format = 1
+robot = "ur5e"
+[start.pose]
+of = "tool"
+position = [0.4, 0.2, 0.4]
+quaternion_xyzw = [1.0, 0.0, 0.0, 0.0]
+[[goal.poses]]
+of = "wrist_3_link"
+position = [0.4, -0.2, 0.4]
+quaternion_xyzw = [1.0, 0.0, 0.0, 0.0]
+free_axis = [0.0, 0.0, 1.0]
+range_deg = [-90.0, 90.0]
+flips = [{axis = [0.0, 0.0, 1.0], angle_deg = 180.0}]
+tolerance = [0.01, 0.0, 0.0]
+"""
+GRASPS = b"""[{"id": "a", "tool_T_item": {"position": [0.0, 0.0, 0.01], "quaternion_xyzw": [0.0, 0.0, 0.0, 1.0]},
+"grip_force_N": 30.0, "friction": 0.5, "start_q": [0.4, -0.3, 0.0, -2.2, 0.0, 1.9, 0.785]},
+{"id": "b", "tool_T_item": {"position": [0.0, 0.0, 0.0], "quaternion_xyzw": [0.0, 0.0, 1.0, 0.0]}}]"""
+PLY = (
+    b"ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\nelement face 1\n"
+    b"property list uchar int vertex_indices\nend_header\n0 0 0\n0.1 0 0\n0 0.1 0\n3 0 1 2\n"
+)
+PCD = (
+    b"# .PCD v0.7\nVERSION 0.7\nFIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nCOUNT 1 1 1\nWIDTH 6\nHEIGHT 1\n"
+    b"VIEWPOINT 0 0 0 1 0 0 0\nPOINTS 6\nDATA "
+)
+MOVEIT_TEXT = (
+    b"scene\n* table\n0.7 0 -0.3\n0 0 0 1\n2\nbox\n0.6 1.2 0.05\n0 0 0\n0 0 0 1\n0 0 0 0\nmesh\n4 2\n0 0 0\n0.1 0 0\n0 0.1 0\n"
+    b"0 0 0.1\n0 1 2\n0 1 3\n0 0 0.1\n0 0 0 1\n0 0 0 0\n1\ncorner\n0 0 0\n0 0 0 1\n* can\n0.9 0.2 0.06\n0 0 0 1\n1\ncylinder\n"
+    b"0.04 0.12\n0 0 0\n0 0 0 1\n1 0 0 1\n0\n.\n"
+)
+MOVEIT_MESSAGE = b"""world:
+  collision_objects:
+    - id: table
+      header: {frame_id: world}
+      pose: {position: {x: 0.9, y: 0.0, z: -0.3}, orientation: {w: 1.0}}
+      primitives: [{type: 1, dimensions: [0.6, 1.2, 0.05]}, {type: cone, dimensions: [0.1, 0.04]}]
+      primitive_poses: [{position: {x: 0, y: 0, z: 0}}, {position: [0, 0, 0.1], orientation: [0, 0, 0, 1]}]
+      meshes: [{vertices: [{x: 0, y: 0, z: 0}, {x: 1, y: 0, z: 0}, {x: 0, y: 1, z: 0}], triangles: [{vertex_indices: [0, 1, 2]}]}]
+      mesh_poses: [{position: {x: 0, y: 0, z: 0.2}, orientation: {w: 1}}]
+      operation: 0
+robot_state: {attached_collision_objects: [{object: {id: mug}}]}
+"""
+XACRO = URDF.replace(b"<robot ", b'<robot xmlns:xacro="' + b"http" + b'://www.ros.org/wiki/xacro" ', 1).replace(
+    b"</robot>",
+    b'<xacro:property name="a" value="${2 * pi}"/><xacro:if value="${a > 3}"><link name="extra"/>'
+    b'<joint name="fixed_extra" type="fixed"><parent link="base_link"/><child link="extra"/></joint></xacro:if></robot>',
+)
+
+
+def archive(folder: Path) -> bytes:
+    """An .npz with records."""
+    records = np.zeros(9, dtype=[("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("i", "<u2")])
+    np.savez(folder / "c.npz", points=records)
+    return (folder / "c.npz").read_bytes()
 
 
 def stl() -> bytes:
@@ -119,7 +181,21 @@ def read(kind: str, data: bytes, folder: Path) -> None:
     from fastmove.planner.context import PlanningContext
     from fastmove.robot.draft import draft_robot
 
-    if kind in ("problem", "robot", "urdf", "srdf"):
+    if kind in ("poses", "json"):
+        (folder / f"p.{'toml' if kind == 'poses' else 'json'}").write_bytes(data)
+        fm.load_problem(folder / f"p.{'toml' if kind == 'poses' else 'json'}")
+    elif kind == "grasps":
+        (folder / "g.json").write_bytes(data)
+        fm.read_grasps(folder / "g.json")
+    elif kind in ("scene", "moveit"):
+        name = "s.scene" if kind == "scene" else "s.yaml"
+        (folder / name).write_bytes(data)
+        (folder / "p.toml").write_bytes(SCENE.partition(b"[[")[0] + b'[[scenes]]\nfile = "%s"\n' % name.encode())
+        PlanningContext.of(fm.load_problem(folder / "p.toml")).checks.start()
+    elif kind == "xacro":
+        (folder / "r.urdf.xacro").write_bytes(data)
+        draft_robot(folder / "r.urdf.xacro")
+    elif kind in ("problem", "robot", "urdf", "srdf"):
         files = {"problem": "p.toml", "robot": "robot.toml", "urdf": "ur5e.urdf", "srdf": "a.srdf"}
         for name, usual in (("robot.toml", ROBOT), ("ur5e.urdf", URDF), ("a.srdf", SRDF), ("p.toml", PROBLEM)):
             (folder / name).write_bytes(data if files[kind] == name else usual)
@@ -135,32 +211,101 @@ def read(kind: str, data: bytes, folder: Path) -> None:
         load_trajectory(folder / f"t.{kind}", fm.load_problem(folder / "p.toml"), fit=True)
     else:
         (folder / f"f.{kind}").write_bytes(data)
-        shape = b"points" if kind == "npy" else b"mesh"
+        shape = b"points" if kind in ("npy", "npz", "xyz", "ply", "pcd") else b"mesh"
         (folder / "p.toml").write_bytes(SCENE.replace(b"KIND", shape).replace(b"FILE", f"f.{kind}".encode()))
         PlanningContext.of(fm.load_problem(folder / "p.toml")).checks.start()
 
 
-def case(kind: str, number: int, seed: int) -> tuple[str, str]:
-    """What came of one mutation: `read`, `said`, `slow` or `traceback`, and the sentence."""
+class Coverage:
+    """Pairs of lines of FastMove's readers, one run after the other, since the beginning; by `sys.settrace`."""
+
+    def __init__(self) -> None:
+        self.pairs: set[tuple[int, int, int]] = set()
+
+    def __enter__(self) -> Coverage:
+        sys.settrace(self._called)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(None)
+
+    def _called(self, frame: Any, event: str, argument: object) -> Any:
+        file = frame.f_code.co_filename
+        if "/fastmove/" not in file or not any(room in file for room in READERS):
+            return None
+        code, last = hash(frame.f_code.co_qualname + file), 0
+
+        def line(frame: Any, event: str, argument: object) -> Any:
+            nonlocal last
+            self.pairs.add((code, last, frame.f_lineno))
+            last = frame.f_lineno
+            return line
+
+        return line
+
+
+READERS = ("/io/", "/robot/", "/problem/", "/geometry/", "/tables.py")
+OPENED: list[str] = []  # Files opened while a case is read.
+watched = False
+
+
+def _opened(event: str, arguments: tuple[Any, ...]) -> None:
+    if watched and event == "open" and isinstance(arguments[0], str | bytes):
+        OPENED.append(str(Path(arguments[0].decode() if isinstance(arguments[0], bytes) else arguments[0]).absolute()))
+
+
+def elsewhere(folder: Path) -> str:
+    """The first file that was opened outside of a case's folder, and that is no part of Python, FastMove or the system."""
+    places = (folder, folder.resolve(), ROOT, sys.prefix, sys.base_prefix, "/proc", "/sys", "/dev", "/usr/lib", "/usr/share")
+    return next((name for name in OPENED if not name.startswith(tuple(str(place) for place in places))), "")
+
+
+def case(kind: str, number: int, seed: int) -> list[tuple[str, str]]:
+    """What came of each file of a chain: `read`, `said`, `slow`, `traceback` or `outside`, and the sentence."""
     import warnings
 
     import fastmove as fm
 
+    global watched
     warnings.simplefilter("ignore")
-    rng = np.random.default_rng([seed, number])
-    with TemporaryDirectory() as name:
-        data = mutated(CORPUS[kind](Path(name)), rng)
-        begin = time.perf_counter()
-        try:
-            read(kind, data, Path(name))
-            outcome, said = "read", ""
-        except fm.FastMoveError as error:
-            outcome, said = ("said", str(error)) if "\n" not in str(error) else ("traceback", f"two lines: {error}")
-        except Exception:
-            outcome, said = "traceback", traceback.format_exc(limit=-4)
-        if outcome != "traceback" and time.perf_counter() - begin > SLOW:
-            outcome, said = "slow", f"{time.perf_counter() - begin:.1f} s {said}"
-        return outcome, said
+    if _opened not in HOOKED:
+        sys.addaudithook(_opened)
+        HOOKED.append(_opened)
+    rng, results, covered = np.random.default_rng([seed, number]), [], set()
+    pool: list[bytes] = []
+    for step in range(CHAIN):
+        with TemporaryDirectory() as name:
+            pool = pool or [CORPUS[kind](Path(name))]
+            data = mutated(pool[int(rng.integers(len(pool))) if step % 2 else 0], rng)
+            kept = FINDINGS / f"{kind}-{seed}-{number}-{step}"
+            FINDINGS.mkdir(exist_ok=True)
+            kept.write_bytes(data)  # stays where the worker dies
+            OPENED.clear()
+            begin, watched = time.perf_counter(), True
+            with Coverage() as coverage:
+                try:
+                    read(kind, data, Path(name))
+                    outcome, said = "read", ""
+                except fm.FastMoveError as error:
+                    outcome, said = ("said", str(error)) if "\n" not in str(error) else ("traceback", f"two lines: {error}")
+                except Exception:
+                    outcome, said = "traceback", traceback.format_exc(limit=-4)
+            watched = False
+            if outcome != "traceback" and time.perf_counter() - begin > SLOW:
+                outcome, said = "slow", f"{time.perf_counter() - begin:.1f} s {said}"
+            if file := elsewhere(Path(name)):
+                outcome, said = "outside", file
+            if outcome in ("read", "said"):
+                kept.unlink()
+            if coverage.pairs - covered:
+                covered |= coverage.pairs
+                pool.append(data)
+            results.append((outcome, said))
+    return results
+
+
+HOOKED: list[Any] = []
+FINDINGS = Path("fuzz-findings")
 
 
 CORPUS: dict[str, Any] = {
@@ -174,20 +319,31 @@ CORPUS: dict[str, Any] = {
     "npy": cloud,
     "csv": lambda folder: trajectory("csv"),
     "yaml": lambda folder: trajectory("yaml"),
+    "json": lambda folder: json.dumps(tomllib.loads(POSES.decode())).encode(),
+    "poses": lambda folder: POSES,
+    "grasps": lambda folder: GRASPS,
+    "xyz": lambda folder: b"# x y z\n0.1 0.2 0.3\n0.2 0.3 0.4 9\n",
+    "ply": lambda folder: PLY,
+    "pcd": lambda folder: PCD + b"binary\n" + np.random.default_rng(1).normal(size=(6, 3)).astype("<f4").tobytes(),
+    "npz": archive,
+    "scene": lambda folder: MOVEIT_TEXT,
+    "moveit": lambda folder: MOVEIT_MESSAGE,
+    "xacro": lambda folder: XACRO,
 }
+RARE = ("xacro",)  # Kinds that take long: one chain in ten of the others'.
 
 
 def outcomes(jobs: list[tuple[str, int, int]], workers: int) -> Iterator[tuple[tuple[str, int, int], str, str]]:
-    """Outcome of every job; a worker that dies is replaced, and its job counts as a crash."""
+    """Outcome of every file of every chain; a worker that dies is replaced, and its chain counts as a crash."""
     todo = list(jobs)
     while todo:
         with ProcessPoolExecutor(workers) as pool:
-            running = {job: pool.submit(case, *job) for job in todo[: 50 * workers]}
+            running = {job: pool.submit(case, *job) for job in todo[: 10 * workers]}
             done = []
             for job, future in running.items():
                 try:
                     done.append(job)
-                    yield job, *future.result(timeout=10 * SLOW)
+                    yield from ((job, *result) for result in future.result(timeout=CHAIN * SLOW))
                 except BrokenProcessPool:
                     done.pop()
                     break
@@ -197,11 +353,18 @@ def outcomes(jobs: list[tuple[str, int, int]], workers: int) -> Iterator[tuple[t
             job = next(job for job in running if job not in done)
             with ProcessPoolExecutor(1) as alone:
                 try:
-                    yield job, *alone.submit(case, *job).result(timeout=10 * SLOW)
+                    yield from ((job, *result) for result in alone.submit(case, *job).result(timeout=CHAIN * SLOW))
                 except BrokenProcessPool:
                     yield job, "crash", ""
             done.append(job)
         todo = [job for job in todo if job not in set(done)]
+
+
+def chains(kinds: list[str], count: int, seed: int) -> list[tuple[str, int, int]]:
+    """Chains of at least so many files, the same number of every kind but of the `RARE` ones."""
+    weights = [0.1 if kind in RARE else 1.0 for kind in kinds]
+    each = count / CHAIN / sum(weights)
+    return [(kind, k, seed) for kind, weight in zip(kinds, weights, strict=True) for k in range(int(np.ceil(each * weight)))]
 
 
 def main() -> int:
@@ -212,10 +375,9 @@ def main() -> int:
     parser.add_argument("--kinds", default=",".join(CORPUS))
     options = parser.parse_args()
     kinds = options.kinds.split(",")
-    jobs = [(kinds[k % len(kinds)], k, options.seed) for k in range(options.count)]
     tally: Counter[tuple[str, str]] = Counter()
     findings = 0
-    for job, outcome, said in outcomes(jobs, options.jobs):
+    for job, outcome, said in outcomes(chains(kinds, options.count, options.seed), options.jobs):
         tally[job[0], outcome] += 1
         if outcome not in ("read", "said"):
             findings += 1
