@@ -99,6 +99,7 @@ if TYPE_CHECKING:
     from fastmove.robot.shipped import load_robot as load_robot
     from fastmove.robot.suction_cup import SuctionCup as SuctionCup
     from fastmove.search.ik import ik as ik
+    from fastmove.search.ik import pose_at as pose_at
     from fastmove.search.retarget import retarget as retarget
     from fastmove.solution.solution import Solution as Solution
     from fastmove.solution.solution import Status as Status
@@ -155,7 +156,7 @@ _HOMES = {
     "robot.multi_arm": "combine_robots",
     "robot.shipped": "example_robot_data known_robots load_robot",
     "robot.suction_cup": "SuctionCup",
-    "search.ik": "ik",
+    "search.ik": "ik pose_at",
     "search.retarget": "retarget",
     "solution.solution": "Solution Status limiting_shares",
     "trajectory.trajectory": "Trajectory",

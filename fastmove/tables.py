@@ -47,7 +47,9 @@ class CheckedTable:
         self.used.add(name)
         value = self.data.get(name, default)
         if value is MISSING:
-            raise self.fail(name, "is missing")
+            unread = [key for key in self.data if key not in self.used]
+            here = f" (not read yet here: {', '.join(unread[:8])}{did_you_mean(name, unread)})" if unread else ""
+            raise self.fail(name, f"is missing{here}")
         return value
 
     def string(self, name: str, default: object = MISSING) -> str:
@@ -68,6 +70,8 @@ class CheckedTable:
 
     def choice(self, name: str, allowed: tuple[str, ...], default: object = MISSING) -> str:
         """One of these texts."""
+        if default is MISSING and name not in self.data:
+            raise self.fail(name, f"is missing; allowed: {', '.join(allowed)}")
         value = self.string(name, default)
         if value not in allowed:
             raise self.fail(name, f"is {value!r}; allowed: {', '.join(allowed)}{did_you_mean(value, allowed)}")

@@ -92,7 +92,7 @@ def _unchecked(problem: TransferProblem, kinds: Collection[str]) -> dict[str, st
 
 def _assumptions(problem: TransferProblem, kinds: Collection[str]) -> tuple[str, ...]:
     """Sentences on what the checks assume: of the robot's limits, and of the hold, one for each item between pads."""
-    assumed = problem.robot.assumes
+    assumed = (*problem.robot.assumes, *filter(None, (problem.limit_set.assumed,)))
     if not set(names_in("contact")) & set(kinds) or not problem.hold_active:
         return assumed
     return (*assumed, *(_closing(held) for held in problem.holds if held.law.holder == "gripper"))

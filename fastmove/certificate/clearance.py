@@ -5,6 +5,9 @@ joint k turning by δ_k, a body moves by at most Σ_k r_k δ_k relative to a bod
 distance of its points from axis k.  A moving obstacle moves by at most the path length of its frame's origin plus the angle that
 the frame turns by times the obstacle's size.  An interval of time is proven where the distance at its middle exceeds the required
 one by that bound, to 1 µm; any other is bisected, until it is proven or its margin is negative.
+
+What is proven to be at least zero may have its least value between the times looked at.  So where all is proven, intervals are
+bisected further by the same bound (branch and bound), until none can be below the least margin found by more than `SHARP`.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory
 
 RESOLUTION = 1e-6  # Excess of the displacement bound over the margin up to which an interval counts as proven [m].
+SHARP = 5e-4  # Excess of the margin that is reported over the least one that there may be [m].
+FAR = 0.05  # Margin from which on the least one is not looked for [m].
 FIRST_STEP = 0.02  # Largest length of the first intervals [s].
 MAX_LEVELS = 24  # Largest number of levels of bisection [1].
 
@@ -33,7 +38,7 @@ class WorstMargin:
     """Worst margin that the continuous collision check found for one kind of pairs.
 
     Attributes:
-        margin: Least distance − required distance over the times looked at [m].
+        margin: Least distance − required distance, to `SHARP`; at most `FAR` [m].
         time: When it is reached [s].
         where: Names of the two that have it.
         proven: Whether every interval of every pair was proven.
@@ -151,25 +156,37 @@ class ContinuousCollisionCheck:
     def run(self) -> ClearanceResult:
         """Check the whole motion, bisecting intervals until each is proven, fails, or is too short to bisect."""
         duration = self.trajectory.duration
-        count = max(1, int(np.ceil(duration / FIRST_STEP)))
-        edges = np.linspace(0.0, duration, count + 1)
-        intervals = np.stack([edges[:-1], edges[1:]], axis=1)
-        active: Array | None = None  # All pairs on all intervals.
+        self.sharpening = False
         self.least: dict[bool, tuple[float, float, int]] = {}
         self.unsure: dict[bool, tuple[float, float, int]] = {}  # Of pairs that the shortest intervals could not prove.
         self.proven = {True: True, False: True}
         self.seen: list[tuple[Array, Array, Array]] = []
         self._look_at(np.array([0.0, duration]))
-        for level in range(MAX_LEVELS):
-            if active is not None and len(active) == 0:
-                break
-            open_pairs = self._level(intervals, active, last=level == MAX_LEVELS - 1)
-            intervals, active = _bisect(intervals, open_pairs)
+        self._bisected()
+        if self.proven[False] and self._floor() > 0 and self.pairs:
+            self.sharpening = True
+            self._bisected()
         time, margin = (np.concatenate([part[k] for part in self.seen]) if self.seen else np.zeros(0) for k in (0, 1))
         known, which = np.unique(np.concatenate([part[2] for part in self.seen] or [np.zeros(0, dtype=int)]), return_inverse=True)
         pair = np.array([self._names(k) for k in known], dtype=str)[which]
         order = np.argsort(time, kind="stable")
         return ClearanceResult(self._least(False), self._least(True), time[order], margin[order], pair[order])
+
+    def _bisected(self) -> None:
+        """Check all pairs on the first intervals, and what stays open on their halves."""
+        count = max(1, int(np.ceil(self.trajectory.duration / FIRST_STEP)))
+        edges = np.linspace(0.0, self.trajectory.duration, count + 1)
+        intervals = np.stack([edges[:-1], edges[1:]], axis=1)
+        active: Array | None = None  # All pairs on all intervals.
+        for level in range(MAX_LEVELS):
+            if active is not None and len(active) == 0:
+                break
+            open_pairs = self._level(intervals, active, last=level == MAX_LEVELS - 1)
+            intervals, active = _bisect(intervals, open_pairs)
+
+    def _floor(self) -> float:
+        """Margin below which the least one is still looked for, once all is proven [m]."""
+        return min(self.least.get(False, (np.inf, 0.0, 0))[0], FAR) - SHARP
 
     def _names(self, pair: int) -> str:
         """Names of the two groups of a pair, as one text."""
@@ -180,8 +197,10 @@ class ContinuousCollisionCheck:
         if allowed not in self.least:
             if allowed or not self.pairs:
                 return None
-            return WorstMargin(float("inf"), 0.0, "nothing near", self.proven[False])
+            return WorstMargin(FAR, 0.0, f"nothing nearer than {FAR * 1e3:g} mm", self.proven[False])
         margin, time, pair = self.least[allowed]
+        if not allowed and margin > FAR:
+            return WorstMargin(FAR, time, f"nothing nearer than {FAR * 1e3:g} mm", self.proven[False])
         if margin >= 0 and allowed in self.unsure:  # What prevents the proof is this pair, not the nearest one.
             margin, time, pair = self.unsure[allowed]
         return WorstMargin(margin, time, self._names(pair), self.proven[allowed])
@@ -211,12 +230,16 @@ class ContinuousCollisionCheck:
         moved = self.bounds.displacement(middle, half, placed, origin, axis)
         drift = self.bounds.drift(intervals, middle)
         most = 2 * moved.sum(axis=2).max(axis=1, initial=0.0) + drift.max(axis=1, initial=0.0)
-        rows, pairs = placed.near(most, self.required) if active is None else (active[:, 0], active[:, 1])
+        floor = self._floor() if self.sharpening else 0.0
+        rows, pairs = placed.near(most + floor, self.required) if active is None else (active[:, 0], active[:, 1])
+        if self.sharpening and self.fade:
+            whole = ~np.isin(pairs, list(self.fade))
+            rows, pairs = rows[whole], pairs[whole]
         one, two = self.bounding.first[pairs], self.bounding.second[pairs]
         shift = self.bounds.pair_displacement(moved, rows, pairs) + drift[rows, one] + drift[rows, two]
         for lower in (placed.bounds, placed.tightened):
             bound = lower(rows, pairs)
-            unsure = ~(bound - shift >= self.required[pairs])
+            unsure = ~(bound - shift >= self.required[pairs] + floor)
             rows, pairs, shift, one = rows[unsure], pairs[unsure], shift[unsure], one[unsure]
         open_rows, margins = [], np.empty(len(rows))
         for n, (row, pair) in enumerate(zip(rows, pairs, strict=True)):
@@ -230,6 +253,9 @@ class ContinuousCollisionCheck:
                 needed += item * (self.required[pair] + CONTACT_DEPTH) / FADE_DISTANCE
             if not margin >= 0.0:
                 self.proven[fades] = False
+            elif self.sharpening:
+                if margin - needed < self._floor() and not last:
+                    open_rows.append((row, pair))
             elif margin + RESOLUTION < needed:
                 if last:
                     self.proven[fades] = False

@@ -59,7 +59,7 @@ def plan_command(options: argparse.Namespace) -> int:
     checked = reference(problem, solution.trajectory) if solution.trajectory and options.reference else None
     if options.json:
         print(_json(solution_json(solution) | ({} if checked is None else {"reference": checked.as_json()})))
-    else:
+    elif solution.certificate is not None:  # else the sentence below says all
         print(solution if checked is None else f"{solution}\n  {checked}")
     if solution.ok:
         return 0

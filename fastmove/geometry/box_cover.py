@@ -79,6 +79,8 @@ def cover_triangles(triangles: Array, resolution: float = RESOLUTION) -> tuple[S
         InputError: There are no triangles, too many for the resolution, or the resolution is below 1 mm.
     """
     _checked(len(triangles) > 0, "mesh", "has no triangles")
+    away = float(np.abs(triangles).max())
+    _checked(away <= FAR, "mesh", f"has points up to {away:.3g} m away; allowed: {FAR:g} m (is it in another unit?)")
     fine = _divided(np.asarray(triangles, dtype=float), resolution)
     normals = np.cross(fine[:, 1] - fine[:, 0], fine[:, 2] - fine[:, 0])
     normals /= np.maximum(np.linalg.norm(normals, axis=1), 1e-15)[:, None]
@@ -177,6 +179,9 @@ def _divided(triangles: Array, edge: float) -> Array:
     Raises:
         InputError: There are too many triangles.
     """
+    area = np.linalg.norm(np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]), axis=1).sum() / 2
+    needed = area / (np.sqrt(3) / 4 * edge**2)  # no triangle with such edges is larger than that
+    _checked(needed < MOST_CELLS, "mesh", f"is too large for a resolution of {edge} m; choose a coarser one")
     done = []
     while len(triangles):
         sides = np.linalg.norm(triangles - np.roll(triangles, -1, axis=1), axis=2)  # length of the edge from corner k to k + 1

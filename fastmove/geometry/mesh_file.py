@@ -16,6 +16,8 @@ from fastmove.errors import InputError
 from fastmove.geometry.polytope import extent_directions, hull_of_points, polytope
 
 THIN = 1e-5  # Thickness below which a mesh counts as flat [m].
+RELATIVE = 1e-7  # Thickness, as a share of its length, below which a mesh counts as flat.
+LARGEST = 1e4  # Largest coordinate of a mesh [m].
 THICKENED = 1e-4  # Distance by which each side of a flat mesh is moved outward: the body encloses the mesh [m].
 
 
@@ -51,9 +53,21 @@ def load_mesh(path: str | Path) -> coal.BVHModelBase:
         raise
     except Exception as error:  # coal passes on exceptions of any type from assimp; their first line is a place in its source
         raise InputError(where, "cannot be read as a mesh (empty, cut off, or no STL, OBJ or DAE)") from error
-    if not np.all(np.isfinite(np.asarray(mesh.vertices()))):
-        raise InputError(where, "has points that are not finite numbers; export the mesh again")
+    _check_points(np.asarray(mesh.vertices()), where)
     return mesh
+
+
+def _check_points(points: Array, where: str) -> None:
+    """Checks that all coordinates are finite and of a size that bodies have.
+
+    Raises:
+        InputError: They are not.
+    """
+    if not np.all(np.isfinite(points)):
+        raise InputError(where, "has points that are not finite numbers; export the mesh again")
+    away = float(np.abs(points).max(initial=0.0))
+    if away > LARGEST:
+        raise InputError(where, f"has points up to {away:.3g} m away; allowed: {LARGEST:g} m (is the file in another unit?)")
 
 
 def hull_of_mesh(mesh: coal.BVHModelBase, where: str) -> coal.ConvexBase:
@@ -67,14 +81,17 @@ def hull_of_mesh(mesh: coal.BVHModelBase, where: str) -> coal.ConvexBase:
         InputError: It has fewer than three points, or lies on one line.
     """
     points = np.asarray(mesh.vertices()).reshape(-1, 3)
+    _check_points(points, where)
     if len(points) < 3:
         raise InputError(where, f"has {len(points)} points; a mesh needs at least three")
     axes = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)[2]
     spread = np.ptp(points @ axes.T, axis=0)
-    if spread[1] < THIN:
+    thin = max(THIN, RELATIVE * float(spread[0]))
+    if spread[1] < thin:
         raise InputError(where, "lies on one line; a mesh with an area or a volume is needed")
-    if spread[2] < THIN:
-        return _enclosing(np.concatenate([points + THICKENED * axes[2], points - THICKENED * axes[2]]))
+    if spread[2] < thin:
+        by = max(THICKENED, 10 * thin) * axes[2]
+        return _enclosing(np.concatenate([points + by, points - by]))
     try:
         mesh.buildConvexHull(True, "Qt")
     except RuntimeError:

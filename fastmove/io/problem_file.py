@@ -77,7 +77,7 @@ from fastmove.problem.tolerance import Tolerance
 from fastmove.problem.transfer import TransferProblem
 from fastmove.problem.uncertainty import EXACT, LENGTHS, RELATIVE, Uncertainty
 from fastmove.robot.model import RobotModel
-from fastmove.robot.shipped import load_robot
+from fastmove.robot.shipped import known_robots, load_robot
 from fastmove.tables import CheckedTable, read_table
 
 # Types of obstacles that are read from sensor data and covered by boxes.
@@ -111,6 +111,8 @@ def problem_from_table(table: CheckedTable, folder: Path, name: str, limits: str
     Raises:
         InputError: the table or the problem is wrong (or a subclass).
     """
+    if "format" not in table.data:
+        raise table.fail("format", "is missing; this version reads format 1: format = 1")
     if table.integer("format") != 1:
         raise table.fail("format", f"is {table.raw('format')!r}; this version reads format 1")
     name = table.string("name", name)
@@ -178,6 +180,8 @@ def _located(table: CheckedTable, build):  # type: ignore[no-untyped-def]
 
 
 def _robot(table: CheckedTable, folder: Path) -> RobotModel:
+    if "robot" not in table.data:
+        raise table.fail("robot", f"is missing; one of {', '.join(known_robots())}, or the path of a robot.toml is needed")
     name = table.string("robot")
     if name.endswith(".toml"):
         name = str(folder / name)

@@ -199,6 +199,7 @@ def robot_schema() -> dict[str, Any]:
     schema = _finished("FastMove robot")
     further = {"type": "number", "description": "a limit of a further kind (registries.limit_kinds)"}
     schema["properties"]["limits"]["additionalProperties"]["additionalProperties"] = further
+    schema["properties"]["still"] = {"type": "object", "additionalProperties": {"type": "number"}, "description": "[rad or m]"}
     value = {"type": ["string", "number", "boolean"]}
     schema["properties"]["xacro"] = {"type": "object", "additionalProperties": value, "description": "arguments of a xacro file"}
     return schema

@@ -66,6 +66,10 @@ class TransferProblem:
     def __post_init__(self) -> None:
         object.__setattr__(self, "gravity", readonly(self.gravity))
         n = self.robot.n_arm
+        if not isinstance(self.limits, str):
+            raise InputError(
+                "limits", f"needs the name of a limit set, one of {', '.join(self.robot.limits)}, not the set itself"
+            )
         if self.gravity.shape != (3,) or not np.all(np.isfinite(self.gravity)):
             raise InputError("gravity", "needs three finite numbers [m/s²]")
         if not 0 <= self.clearance <= 0.1:
@@ -98,7 +102,8 @@ class TransferProblem:
     def _check_placed(self, end: str, of: str) -> None:
         """Checks that there is what a pose places: the item, the tool, or a link."""
         if of == ITEM and not self.holds:
-            raise InputError(end, "places the item, but nothing is held; place the tool (of = tool) or a link instead")
+            instead = "the tool (of = tool) or a link" if self.robot.grippers else "a link (of = its name)"
+            raise InputError(end, f"places the item, but nothing is held; place {instead} instead")
         if of == TOOL and not self.robot.grippers:
             raise InputError(end, f"places the tool, but {self.robot.name} has no gripper; place a link instead (of = its name)")
         if of not in (ITEM, TOOL) and not has_link(self.robot.model, of):

@@ -6,7 +6,7 @@ moves needs position and velocity limits, masses and inertias, and every link th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from xml.etree.ElementTree import Element
 
 import numpy as np
@@ -205,6 +205,49 @@ def check_links(root: Element, where: str, arm: Collection[str], shaped: Collect
             f"{where}: {_named(light)}",
             f"{_has(light)} no mass, so torques and their limits would mean nothing; give <inertial> with mass and inertia",
         )
+
+
+def check_inertials(root: Element, where: str) -> None:
+    """Checks that every <inertial> has all its numbers; one that lacks some would be dropped as a whole, with its mass.
+
+    Args:
+        root: Root of the URDF.
+        where: Its file, for messages.
+
+    Raises:
+        InputError: An <inertial> lacks mass, inertia, or one of their numbers.
+    """
+    for link in root.findall("link"):
+        at, inertial = f"{where}: link {link.get('name')}", link.find("inertial")
+        for tag, keys in (("mass", ("value",)), ("inertia", ("ixx", "ixy", "ixz", "iyy", "iyz", "izz"))):
+            entry = None if inertial is None else inertial.find(tag)
+            if inertial is not None and (entry is None or any(entry.get(key) is None for key in keys)):
+                raise InputError(
+                    at, f"has an <inertial> whose <{tag}> lacks {', '.join(keys)}; give all of them or no <inertial>"
+                )
+            for key in () if entry is None else keys:
+                _number(entry, key, at)
+
+
+def check_collisions(root: Element, where: str, read: Sequence[str]) -> None:
+    """Checks that every <collision> was read; one that is malformed would be dropped without a word.
+
+    Args:
+        root: Root of the URDF.
+        where: Its file, for messages.
+        read: Name of the link of each shape that was read.
+
+    Raises:
+        InputError: A link has more <collision> than were read.
+    """
+    for link in root.findall("link"):
+        name, there = str(link.get("name")), len(link.findall("collision"))
+        if there > read.count(name):
+            raise InputError(
+                f"{where}: link {name}",
+                f"has {there} <collision>, of which {read.count(name)} can be read; each needs <geometry> with a box, cylinder, "
+                "sphere or mesh, and all their numbers",
+            )
 
 
 def odd_inertias(root: Element, where: str, arm: Collection[str]) -> dict[str, tuple[str, bool]]:

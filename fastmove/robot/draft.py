@@ -21,6 +21,7 @@ from fastmove.robot.model import RobotModel
 from fastmove.robot.urdf import read_urdf
 
 ACCELERATION, JERK = 10.0, 500.0  # What a draft assumes where nothing is known [rad/s²], [rad/s³].
+ASSUMED = f"accelerations to {ACCELERATION:g} rad/s² and jerks to {JERK:g} rad/s³ are allowed, which a draft cannot know"
 TOUCH = "touch at the reference pose"  # Reason that is entered.
 TOUCHING = 0.002  # Distance below which two links count as touching at the reference pose: the default clearance [m].
 
@@ -68,13 +69,10 @@ def draft_robot(
     check_tree(root, path.name)
     arm = longest_chain(root)
     findings = [f"{len(arm)} joints of the longest chain are taken for the arm: {', '.join(arm)}"]
-    others = [str(j.get("name")) for j in root.findall("joint") if j.get("type") != "fixed" and j.get("name") not in arm]
-    if others:
-        findings.append(f"{len(others)} other joints stand still: {_few(others)}")
     shaped = {str(link.get("name")) for link in root.findall("link") if link.find("collision") is not None}
     bare = bare_links(root, path.name, shaped)
-    if bare:
-        findings.append(f"{len(bare)} links have no collision shape and are not checked, problems must accept them: {_few(bare)}")
+    said = f"{len(bare)} links have no collision shape and are not checked, problems must accept them: {_few(bare)}"
+    findings.append(said if bare else "every link that is a thing has a collision shape")
     odd = [name for name, (_, moves) in odd_inertias(root, path.name, arm).items() if moves]
     if odd:
         findings.append(f"{len(odd)} moving links have inertias that no body has, taken as they are: {_few(odd)}")
@@ -88,9 +86,14 @@ def draft_robot(
         faults.append(str(error))
         robot = None
     touching = [] if robot is None else _touching(robot)
-    if touching:
-        findings.append(f"{len(touching)} pairs of links touch at the reference pose, entered as [[unchecked]]: look at each")
     if robot is not None:
+        said = f"{len(touching)} pairs of links touch at the reference pose, entered as [[unchecked]]: look at each"
+        findings.append(
+            said if touching else "no pair of links touches at the reference pose but neighbours, which are not checked"
+        )
+        still = [f"{joint} at {value:.3g}" for joint, value in robot.still_joints({}).items()]
+        if still:
+            findings.append(f"{len(still)} other joints stand still ([still] in robot.toml puts them elsewhere): {_few(still)}")
         excepted = {frozenset(pair): TOUCH for pair in touching}
         robot = replace(robot, unchecked_pairs={**robot.unchecked_pairs, **excepted})
         findings += [f"assumed: {sentence}" for sentence in robot.assumes]
@@ -157,8 +160,11 @@ def _text(
         size, limits = len(arm), robot.limit_set()
         lines += [
             "",
-            "# Positions, speeds and efforts are the URDF's (inf: it has none); acceleration and jerk are assumed: put your own.",
+            "# Positions, speeds and efforts are the URDF's (inf: it has none); acceleration and jerk are assumed.",
+            "# Put your robot's own and delete `assumed`, which every certificate repeats.",
+            '# The first set of limits in this file is the default; a problem names another one: limits = "…".',
             "[limits.drafted]",
+            f"assumed = {_quoted(ASSUMED)}",
             *(f"{key} = {_numbers(getattr(limits, key))}" for key in ("position_min", "position_max", "velocity")),
             f"acceleration = {_numbers(np.full(size, ACCELERATION))}",
             f"jerk = {_numbers(np.full(size, JERK))}",

@@ -35,6 +35,7 @@ class LimitSet:
         effort: (n_arm,) largest torques [Nm].
         effort_rate: (n_arm,) largest rates of torque [Nm/s].
         others: limits of further kinds by name, one number each (see `registries.limit_kinds`).
+        assumed: sentence on what of it is only assumed; empty if nothing is.
     """
 
     name: str
@@ -46,6 +47,7 @@ class LimitSet:
     effort: Array
     effort_rate: Array
     others: Mapping[str, float] = field(default_factory=dict)
+    assumed: str = ""
 
     def __post_init__(self) -> None:
         for key in LIMIT_KEYS:

@@ -18,6 +18,8 @@ import pinocchio as pin
 from fastmove.arrays import Array, readonly
 from fastmove.errors import InputError, UnknownName
 from fastmove.robot.description import (
+    check_collisions,
+    check_inertials,
     check_inertias,
     check_joints,
     check_limits,
@@ -34,7 +36,7 @@ from fastmove.robot.joint_limits import LimitSet
 from fastmove.robot.link_geometry import LinkShape, has_link, link_names, link_shapes, with_extents
 from fastmove.robot.robot_file import cup_from_table, gripper_from_table, limit_set_from_table, urdf_limits
 from fastmove.robot.suction_cup import SuctionCup
-from fastmove.robot.urdf import adjacent_pairs, prepared, read_urdf, srdf_pairs
+from fastmove.robot.urdf import LINK_SUFFIX, adjacent_pairs, prepared, read_urdf, srdf_pairs
 from fastmove.tables import CheckedTable, read_toml
 
 
@@ -61,6 +63,7 @@ class RobotModel:
         unshaped: links without a collision shape that robot.toml names; nothing is known of what they hit.
         assumes: what is assumed of the robot because its description does not say it, a sentence each.
         mimics: {joint: (leader, multiplier, offset)} of joints outside of the arm that follow others and are no fingers.
+        still: {joint: position} of joints outside of the arm that stand elsewhere than at 0 [rad or m].
         xacro_arguments: arguments with which a xacro file was expanded.
     """
 
@@ -81,6 +84,7 @@ class RobotModel:
     unshaped: tuple[str, ...] = ()
     assumes: tuple[str, ...] = ()
     mimics: Mapping[str, tuple[str, float, float]] = field(default_factory=dict)
+    still: Mapping[str, float] = field(default_factory=dict)
     xacro_arguments: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -144,7 +148,7 @@ class RobotModel:
         return self.grippers[name]
 
     def still_joints(self, openings: Mapping[str, float]) -> dict[str, float]:
-        """Returns the positions of the joints that are not the arm's: fingers by their openings, followers by their laws, else 0.
+        """Returns the positions of the joints outside of the arm: fingers by their openings, `still`, followers by their laws.
 
         Args:
             openings: distance between the pads of each gripper [m].
@@ -157,8 +161,8 @@ class RobotModel:
         }
 
         def position(joint: str) -> float:
-            if joint in moved or joint not in self.mimics:
-                return float(moved.get(joint, 0.0))
+            if joint in moved or joint in self.still or joint not in self.mimics:
+                return float(moved.get(joint, self.still.get(joint, 0.0)))
             leader, multiplier, offset = self.mimics[joint]
             return multiplier * position(leader) + offset
 
@@ -206,6 +210,7 @@ class RobotModel:
         arguments = table.table("xacro", {})
         root = read_urdf(path, folders, {key: arguments.text(key) for key in arguments.data})
         check_tree(root, path.name)
+        check_inertials(root, path.name)
         pairs = adjacent_pairs(root)
         text = prepared(copy.deepcopy(root), path, folders)
         try:
@@ -213,6 +218,8 @@ class RobotModel:
             collision_geometry = pin.buildGeomFromUrdfString(model, text, pin.GeometryType.COLLISION)
         except Exception as error:  # urdfdom and assimp have said more on the standard error output
             raise InputError(str(path), "is not a URDF that can be read: pinocchio refuses it") from error
+        frames = [model.frames[item.parentFrame].name.removesuffix(LINK_SUFFIX) for item in collision_geometry.geometryObjects]
+        check_collisions(root, path.name, frames)
         if srdf is not None:
             pairs |= srdf_pairs(Path(srdf))
         beside = Path(config).parent if isinstance(config, str | Path) else path.parent
@@ -276,6 +283,7 @@ def _assemble(
         package_dirs=folders,
         continuous=continuous_joints(root, names),
         unshaped=tuple(link for link in unshaped if link not in shaped),
+        still=_still(table, model, names),
         mimics={joint: law for joint, law in mimic_joints(root, path.name).items() if joint not in fingers},
         xacro_arguments={str(key): str(value) for key, value in table.data.get("xacro", {}).items()},  # type: ignore[attr-defined]
         assumes=(*inertias, *lost_leaders(root), *weightless(root, path.name, names, shaped), *assumes),
@@ -283,6 +291,18 @@ def _assemble(
     table.ignore("urdf", "srdf", "packages", "mesh_urdf", "about")
     table.finish()
     return robot
+
+
+def _still(table: CheckedTable, model: pin.Model, arm: tuple[str, ...]) -> dict[str, float]:
+    """Positions of `[still]`, of joints that are not the arm's."""
+    still = table.table("still", {})
+    others = [name for name in list(model.names)[1:] if name not in arm]
+    for joint in still.data:
+        if joint not in others:
+            raise UnknownName(
+                still.key(joint), f"is no joint outside of the arm; those are: {', '.join(others) or 'none'}", joint, others
+            )
+    return {joint: still.number(joint) for joint in still.data}
 
 
 def _at_joints(table: CheckedTable, key: str, size: int, most: float, unit: str) -> Array:

@@ -54,6 +54,7 @@ def combine_robots(arms: Mapping[str, RobotModel]) -> RobotModel:
         T_world_base=pin.SE3.Identity(),
         continuous=tuple(turns for robot in robots for turns in (robot.continuous or (False,) * robot.n_arm)),
         unshaped=tuple(link for part in parts for link in part.unshaped),
+        still={joint: value for part in parts for joint, value in part.still.items()},
         mimics={joint: law for part in parts for joint, law in part.mimics.items()},
         assumes=tuple(f"{name}: {sentence}" for name, robot in arms.items() for sentence in robot.assumes),
     )
@@ -77,6 +78,7 @@ def _renamed(robot: RobotModel, arm: str) -> RobotModel:
         shapes=tuple(LinkShape(f"{arm}_{s.name}", f"{arm}_{s.link}", s.placement, s.geometry) for s in robot.shapes),
         grippers={f"{arm}_{name}": _renamed_gripper(gripper, arm) for name, gripper in robot.grippers.items()},
         unshaped=tuple(f"{arm}_{link}" for link in robot.unshaped),
+        still={f"{arm}_{joint}": value for joint, value in robot.still.items()},
         mimics={f"{arm}_{joint}": (f"{arm}_{law[0]}", law[1], law[2]) for joint, law in robot.mimics.items()},
         unchecked_pairs={frozenset(f"{arm}_{link}" for link in pair): reason for pair, reason in robot.unchecked_pairs.items()},
     )
@@ -94,4 +96,6 @@ def _limits(name: str, robots: list[RobotModel]) -> LimitSet:
     sets = [robot.limit_set(name) for robot in robots]
     for key in (key for one in sets for key in one.others):
         raise InputError(f"limits.{name}.{key}", "is of one arm; with several, give the problem a constraint for each instead")
-    return LimitSet(name, **{key: np.concatenate([getattr(s, key) for s in sets]) for key in LIMIT_KEYS})  # type: ignore[arg-type]
+    assumed = "; ".join(dict.fromkeys(one.assumed for one in sets if one.assumed))
+    values: dict[str, Any] = {key: np.concatenate([getattr(s, key) for s in sets]) for key in LIMIT_KEYS}
+    return LimitSet(name, **values, assumed=assumed)

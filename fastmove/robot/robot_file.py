@@ -103,7 +103,13 @@ def limit_set_from_table(name: str, table: CheckedTable, size: int) -> LimitSet:
     """
     further = set(registries.limit_kinds.names()) - {kind.name for kind in KINDS}
     others = {key: table.number(key) for key in sorted(further) if table.has(key)}
-    return LimitSet(name, **{key: readonly(table.numbers(key, size, finite=False)) for key in LIMIT_KEYS}, others=others)
+    for key in LIMIT_KEYS:
+        if key not in table.data:
+            raise table.fail(
+                key, f"is missing; {size} numbers are needed, one per joint (inf where effort or effort_rate has no limit)"
+            )
+    values = {key: readonly(table.numbers(key, size, finite=False)) for key in LIMIT_KEYS}
+    return LimitSet(name, **values, others=others, assumed=table.string("assumed", ""))
 
 
 def urdf_limits(model: pin.Model, names: tuple[str, ...]) -> LimitSet:

@@ -33,12 +33,18 @@ DISTINCT = 0.3  # Difference of all joints up to which two solutions count as on
 SAME = 1e-4  # Difference of all joints up to which two solutions are one and the same [rad].
 
 
-def pose_at(problem: TransferProblem, q: Array) -> pin.SE3:
-    """Returns the pose in the world, at q (n,) [rad], of the frame that a goal places: the held item's, else the tool's."""
+def pose_at(problem: TransferProblem, q: Array, of: str | None = None) -> pin.SE3:
+    """Returns the pose in the world, at q (n,) [rad], of the frame that a goal places.
+
+    Args:
+        problem: Transfer problem.
+        q: Configuration (n,) [rad].
+        of: "item", "tool" or the name of a link; None means the held item, without one the tool.
+    """
     assembly = assemble(problem)
     data = assembly.arm.createData()
     pin.forwardKinematics(assembly.arm, data, np.asarray(q))
-    joint, placement = goal_frame(assembly, problem.robot)
+    joint, placement = goal_frame(assembly, problem.robot, None if of is None else GoalPose(pin.SE3.Identity(), of))
     return data.oMi[joint] * placement
 
 

@@ -82,7 +82,7 @@ class Status(Enum):
 
     OPTIMAL = "certified; as fast as the kinematic lower bound, so no motion of this arm is faster"
     CERTIFIED = "certified; a local optimum"
-    GOAL_UNREACHABLE = "no transfer: every goal violates a limit"
+    GOAL_UNREACHABLE = "no transfer: no goal is within reach, within the limits and free"
     NOT_HOLDABLE = "no transfer: too much to carry, even at rest"
     REFUSED = "no transfer: the problem itself is wrong"
     NO_PATH = "no transfer: no collision-free path was found"

@@ -111,3 +111,12 @@ def test_a_mesh_with_a_corner_of_very_many_faces_is_enclosed(tmp_path: Path) -> 
         there, dot = coal.Transform3s(np.eye(3), point), coal.Sphere(1e-6)
         assert coal.distance(body, coal.Transform3s(), dot, there, coal.DistanceRequest(), coal.DistanceResult()) < 1e-5
     assert np.all(extent(body) < 1.2 * np.ptp(cone, axis=0))
+
+
+@pytest.mark.parametrize("size", ["1e11", "1e31", "-3e5"])
+def test_a_mesh_of_impossible_size_is_refused_before_it_crashes_a_library(size: str, tmp_path: Path) -> None:
+    file = tmp_path / "huge.obj"
+    file.write_text(f"v 0 0 0\nv 0 0 1\nv 0 {size} 0\nv 0 1 0\nv 1 1 0\nf 1 2 3\nf 1 2 4\nf 3 4 5\n")
+    for shape in (fm.Shape("mesh", file=str(file)).geometry, lambda: fm.cover_mesh(file)):
+        with pytest.raises(fm.InputError, match=r"m away; allowed: 10000 m"):
+            shape()

@@ -46,7 +46,16 @@ def test_a_draft_lists_the_holes_and_plans(tmp_path: Path, capsys: pytest.Captur
     said = json.loads(capsys.readouterr().out)
     assert said["usable"] and said["joints"] == ["turn", "bend", "wrist"]
     found = " ".join(said["findings"])
-    for words in ("other joints stand still: open, mate", "no collision shape", "upper", "no body has", "lower", "touch at"):
+    for words in (
+        "2 other joints stand still",
+        "open at 0",
+        "mate at 0",
+        "no collision shape",
+        "upper",
+        "no body has",
+        "lower",
+        "touch at",
+    ):
         assert words in found
     robot = load_robot(out)
     assert robot.unshaped == ("upper",) and frozenset(("foot", "hand")) in robot.unchecked_pairs
@@ -82,3 +91,58 @@ def test_public_descriptions_plan_or_say_why() -> None:
         solution = planned(draft.robot)  # type: ignore[arg-type]
         assert solution.ok or "Nm at rest" in solution.detail
         assert set(draft.robot.unshaped) == set(solution.certificate.unchecked if solution.ok else draft.robot.unshaped)  # type: ignore[union-attr]
+
+
+def test_what_a_limit_set_assumes_is_in_every_certificate(tmp_path: Path) -> None:
+    (tmp_path / "arm.urdf").write_text(arm())
+    draft = draft_robot(tmp_path / "arm.urdf")
+    file = tmp_path / "robot.toml"
+    file.write_text(draft.text)
+    assert any("which a draft cannot know" in sentence for sentence in planned(fm.load_robot(file)).certificate.assumes)
+    own = "\n".join(line for line in draft.text.splitlines() if not line.startswith("assumed"))
+    file.write_text(own)
+    assert not planned(fm.load_robot(file)).certificate.assumes
+
+
+def test_other_joints_stand_where_robot_toml_says(tmp_path: Path) -> None:
+    fingers = {
+        "f1": link("f1", 0.05),
+        "f2": link("f2", 0.05),
+        "open": joint("open", "hand", "f1", "0 1 0", "prismatic"),
+        "mate": joint("mate", "hand", "f2", "0 -1 0", "prismatic", more='<mimic joint="open" multiplier="0.5"/>'),
+    }
+    (tmp_path / "arm.urdf").write_text(arm(**fingers))
+    file = tmp_path / "robot.toml"
+    file.write_text(draft_robot(tmp_path / "arm.urdf").text + "\n[still]\nopen = 0.3\n")
+    assert fm.load_robot(file).still_joints({}) == {"open": 0.3, "mate": 0.15}
+    file.write_text(draft_robot(tmp_path / "arm.urdf").text + "\n[still]\nopne = 0.3\n")
+    with pytest.raises(fm.UnknownName, match="is no joint outside of the arm; those are: mate, open"):
+        fm.load_robot(file)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('<box size="0.06 0.06 0.16"/>', '<box size="0.06 0.06"/>', "has 1 <collision>, of which 0 can be read"),
+        ('iyy="', 'iy="', "has an <inertial> whose <inertia> lacks ixx, ixy"),
+    ],
+)
+def test_what_the_parser_would_drop_is_refused(old: str, new: str, says: str, tmp_path: Path) -> None:
+    text = arm()
+    at = text.index(old, text.index('link name="upper"'))
+    (tmp_path / "arm.urdf").write_text(text[:at] + text[at:].replace(old, new, 1))
+    with pytest.raises(fm.InputError, match=f"link upper: {says}"):
+        fm.RobotModel.from_urdf(tmp_path / "arm.urdf")
+
+
+def test_a_limit_set_is_named_and_its_missing_numbers_are_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "arm.urdf").write_text(arm())
+    file = tmp_path / "robot.toml"
+    text = draft_robot(tmp_path / "arm.urdf").text
+    file.write_text(text)
+    robot = fm.load_robot(file)
+    with pytest.raises(fm.InputError, match="limits: needs the name of a limit set, one of drafted"):
+        TransferProblem("p", robot, (), Scene(), State.rest(np.zeros(3)), Goal([np.full(3, 0.1)]), robot.limits["drafted"])
+    file.write_text("\n".join(line for line in text.splitlines() if not line.startswith("effort_rate")))
+    with pytest.raises(fm.InputError, match=r"effort_rate: is missing; 3 numbers are needed, one per joint \(inf where"):
+        fm.load_robot(file)
