@@ -115,7 +115,7 @@ def mesh_path(name: str, link: str, urdf: Path, packages: Sequence[Path]) -> Pat
 
     `package://NAME/…` is looked up in the folders given, in the folder of the URDF and in those above it: a folder is the
     package if its package.xml says so or if it has its name.  Relative paths start from the URDF.  Absolute ones must lie in
-    the URDF's folder or one of those given.
+    the URDF's folder, in its package (the nearest folder above it with a package.xml) or in one of those given.
 
     Args:
         name: Name of the mesh in the URDF.
@@ -143,7 +143,8 @@ def mesh_path(name: str, link: str, urdf: Path, packages: Sequence[Path]) -> Pat
         if not found:
             raise InputError(where, f"mesh {name} is not found beside the URDF")
         return found[0]
-    if not any(file.resolve().is_relative_to(folder.resolve()) for folder in (beside, *packages)):
+    package = next((folder for folder in (beside, *beside.parents) if (folder / "package.xml").is_file()), beside)
+    if not any(file.resolve().is_relative_to(folder.resolve()) for folder in (beside, package, *packages)):
         raise InputError(where, f"mesh {name} lies outside the URDF's folder; give its folder (packages=[…]), or a relative path")
     if not file.is_file():
         raise InputError(where, f"mesh {name} is not there")

@@ -43,7 +43,10 @@ def expanded(path: Path, packages: Sequence[Path], arguments: Mapping[str, str])
     if done.returncode != 0:
         said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         reason = said[-1] if said else f"it ended with code {done.returncode}"
-        raise InputError(str(path), f"is a xacro file that cannot be expanded: {reason}; folders of packages: packages=[…]")
+        raise InputError(
+            str(path),
+            f"is a xacro file that cannot be expanded: {reason} (packages are looked for around it and in packages=[…])",
+        )
     return done.stdout
 
 
@@ -79,11 +82,13 @@ def main() -> None:
 
     asked = json.load(sys.stdin)
     path, packages = Path(asked["path"]), [Path(p) for p in asked["packages"]]
+    refusals: list[str] = []  # xacro says them in words of its own
 
     def found(name: str) -> str:
         folder = package_folder(name, packages, path.parent)
         if folder is None:
-            raise ValueError(f"the package {name} is not found")
+            refusals.append(f"the package {name} is not found")
+            raise ValueError(refusals[-1])
         allowed.append(folder.resolve())
         return str(folder)
 
@@ -93,7 +98,8 @@ def main() -> None:
 
     def guarded(file: Any, *rest: Any, **more: Any) -> Any:
         if not any(Path(file).resolve().is_relative_to(folder) for folder in allowed):
-            raise ValueError(f"{file} lies outside of the folders given")
+            refusals.append(f"{file} lies outside of the folders given")
+            raise ValueError(refusals[-1])
         return plain(file, *rest, **more)
 
     xacro.open = guarded
@@ -102,6 +108,6 @@ def main() -> None:
     try:
         text = xacro.process_file(str(path), mappings=asked["arguments"]).toxml()
     except BaseException as error:
-        print(" ".join(str(error).split())[:300] or type(error).__name__, file=sys.stderr)
+        print(" ".join([*refusals, str(error)][0].split())[:300] or type(error).__name__, file=sys.stderr)
         sys.exit(1)
     sys.stdout.write(text)

@@ -86,3 +86,12 @@ def test_without_xacro_the_sentence_says_what_to_install(arm: Path, monkeypatch:
     monkeypatch.setattr(xacro_file.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(fm.MissingPackage, match=r"this is a xacro file; .* pip install 'fastmove\[xacro\]'"):
         fm.RobotModel.from_urdf(arm)
+
+
+def test_meshes_by_absolute_paths_into_its_own_package_are_read(arm: Path) -> None:
+    (arm.parents[1] / "meshes").mkdir()
+    box = "v 0 0 0\nv 0 0 0.1\nv 0 0.1 0\nv 0.1 0 0\nf 1 2 3\nf 1 2 4\nf 1 3 4\nf 2 3 4\n"
+    (arm.parents[1] / "meshes" / "box.obj").write_text(box)
+    mesh = '<mesh filename="file:///$(find my_robot)/meshes/box.obj"/>'
+    (arm.parent / "segment.xacro").write_text(SEGMENT.replace('<box size="0.05 0.05 0.15"/>', mesh))
+    assert len(fm.RobotModel.from_urdf(arm).shapes) == 2
