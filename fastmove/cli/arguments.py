@@ -94,9 +94,15 @@ def _add_others(commands: argparse._SubParsersAction[_Parser]) -> None:
     robot.add_argument("what", choices=("check",), help="look at a description")
     robot.add_argument("urdf", metavar="FILE", help="URDF file, or a xacro file (pip install 'fastmove[xacro]')")
     robot.add_argument("--srdf", metavar="FILE.srdf", help="MoveIt SRDF file, whose pairs of links are not checked")
-    robot.add_argument("--packages", metavar="DIR", nargs="+", default=[], help="folders for package:// names")
+    robot.add_argument("--packages", metavar="DIR", nargs="+", action="extend", default=[], help="folders for package:// names")
     robot.add_argument(
-        "--xacro", metavar="NAME:=VALUE", nargs="+", type=_assignment, default=[], help="arguments of a xacro file"
+        "--xacro",
+        metavar="NAME:=VALUE",
+        nargs="+",
+        action="extend",
+        type=_assignment,
+        default=[],
+        help="arguments of a xacro file",
     )
     robot.add_argument("--out", metavar="robot.toml", type=Path, help="write a first robot.toml")
     robot.add_argument("--json", action="store_true", help="print one JSON object")

@@ -255,7 +255,7 @@ def robot_command(options: argparse.Namespace) -> int:
     """Print what a robot description holds and lacks; 1 where it cannot be used as it is."""
     beside = options.out.parent if options.out else None
     draft = draft_robot(options.urdf, options.srdf, options.packages, beside, dict(options.xacro))
-    if options.out:
+    if options.out and not draft.faults:
         write_whole(options.out, draft.text.encode())
     if options.json:
         keys = ("joints", "findings", "faults", "text")
@@ -263,7 +263,10 @@ def robot_command(options: argparse.Namespace) -> int:
     else:
         print(f"{options.urdf}: {'cannot be used yet' if draft.faults else 'can be used'}")
         print("\n".join([*(f"  ! {fault}" for fault in draft.faults), *(f"    {finding}" for finding in draft.findings)]))
-        print(f"wrote {options.out}" if options.out else f"\n{draft.text}", end="\n" if options.out else "")
+        if draft.faults:
+            print("no robot.toml yet: mend what is marked by ! first")
+        else:
+            print(f"wrote {options.out}" if options.out else f"\n{draft.text}", end="\n" if options.out else "")
     return 1 if draft.faults else 0
 
 

@@ -252,6 +252,8 @@ def goal_frame(assembly: Assembly, robot: RobotModel, goal: GoalPose | None = No
         frame = assembly.hold_frames[0]
         return frame.joint, frame.joint_T_grasp * frame.held.grasp_T_item * offset
     if of != TOOL:
+        if not has_link(assembly.arm, of):
+            raise UnknownName("of", f"{of!r} is no link of {robot.name}", of, link_names(assembly.arm))
         return _in_joint(assembly.arm, of, offset)
     gripper = robot.gripper()
     parent = link_frame(assembly.arm, gripper.parent_frame)

@@ -79,7 +79,7 @@ class TransferProblem:
         for key in () if self.start.open else ("q", "v", "a"):
             if getattr(self.start, key).shape != (n,):
                 raise InputError(f"start.{key}", f"needs {n} numbers, one per joint of {self.robot.name}")
-        for end, poses in (("start.pose", self.start.poses), ("goal.poses", self.goal.poses)):
+        for end, poses in (("start.pose", self.start.poses), ("goal.pose", self.goal.poses)):
             for placed in poses:
                 self._check_placed(end, placed.of)
         goal_q = self.goal.configurations
@@ -109,7 +109,7 @@ class TransferProblem:
         if of not in (ITEM, TOOL) and not has_link(self.robot.model, of):
             raise UnknownName(
                 end,
-                f"places {of!r}, which is no link of {self.robot.name}; allowed: {ITEM}, {TOOL}, or a link",
+                f"places {of!r}, which is no link of {self.robot.name}; allowed: {', '.join((ITEM, TOOL, *link_names(self.robot.model)[:20]))}",
                 of,
                 (ITEM, TOOL, *link_names(self.robot.model)),
             )

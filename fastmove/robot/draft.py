@@ -69,6 +69,7 @@ def draft_robot(
     check_tree(root, path.name)
     arm = longest_chain(root)
     findings = [f"{len(arm)} joints of the longest chain are taken for the arm: {', '.join(arm)}"]
+    findings.append(f"links: {_few([str(link.get('name')) for link in root.findall('link')], 40)}")
     shaped = {str(link.get("name")) for link in root.findall("link") if link.find("collision") is not None}
     bare = bare_links(root, path.name, shaped)
     said = f"{len(bare)} links have no collision shape and are not checked, problems must accept them: {_few(bare)}"

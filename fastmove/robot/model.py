@@ -141,6 +141,10 @@ class RobotModel:
         Raises:
             UnknownName: the robot has no such gripper.
         """
+        if not self.grippers:
+            raise UnknownName(
+                "gripper", f"is needed, and {self.name} has none; give [gripper.…] in its robot.toml, or place a link"
+            )
         name = name or next(iter(self.grippers), "")
         if name not in self.grippers:
             known = ", ".join(self.grippers) or "none"

@@ -17,6 +17,7 @@ from typing import Any
 
 from fastmove.errors import InputError, MissingPackage
 
+UNDEFINED = "Undefined substitution argument "  # How xacro begins its message about an argument that is not given.
 TIME = 20.0  # Longest expansion [s].
 
 
@@ -43,6 +44,11 @@ def expanded(path: Path, packages: Sequence[Path], arguments: Mapping[str, str])
     if done.returncode != 0:
         said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         reason = said[-1] if said else f"it ended with code {done.returncode}"
+        if reason.startswith(UNDEFINED):
+            lacks = reason.removeprefix(UNDEFINED)
+            raise InputError(
+                str(path), f"is a xacro file that needs the argument {lacks}: --xacro {lacks}:=…, or xacro = {{{lacks} = …}}"
+            )
         raise InputError(
             str(path),
             f"is a xacro file that cannot be expanded: {reason} (packages are looked for around it and in packages=[…])",

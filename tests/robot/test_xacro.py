@@ -95,3 +95,10 @@ def test_meshes_by_absolute_paths_into_its_own_package_are_read(arm: Path) -> No
     mesh = '<mesh filename="file:///$(find my_robot)/meshes/box.obj"/>'
     (arm.parent / "segment.xacro").write_text(SEGMENT.replace('<box size="0.05 0.05 0.15"/>', mesh))
     assert len(fm.RobotModel.from_urdf(arm).shapes) == 2
+
+
+def test_an_argument_without_a_default_is_asked_for(arm: Path) -> None:
+    arm.write_text(ARM.replace('name="arm"', 'name="$(arg side)_arm"'))
+    with pytest.raises(fm.InputError, match="needs the argument side: --xacro side:="):
+        fm.RobotModel.from_urdf(arm)
+    assert main(["robot", "check", str(arm), "--xacro", "side:=left", "--xacro", "count:=3"]) == 0
