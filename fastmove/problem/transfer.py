@@ -106,13 +106,10 @@ class TransferProblem:
             raise InputError(end, f"places the item, but nothing is held; place {instead} instead")
         if of == TOOL and not self.robot.grippers:
             raise InputError(end, f"places the tool, but {self.robot.name} has no gripper; place a link instead (of = its name)")
+        known = (ITEM, TOOL, *link_names(self.robot.model))
         if of not in (ITEM, TOOL) and not has_link(self.robot.model, of):
-            raise UnknownName(
-                end,
-                f"places {of!r}, which is no link of {self.robot.name}; allowed: {', '.join((ITEM, TOOL, *link_names(self.robot.model)[:20]))}",
-                of,
-                (ITEM, TOOL, *link_names(self.robot.model)),
-            )
+            allowed = ", ".join(known[:20])
+            raise UnknownName(end, f"places {of!r}, which is no link of {self.robot.name}; allowed: {allowed}", of, known)
 
     def _turn_goals(self) -> None:
         """Takes each goal position of a continuous joint the short way from the start: whole turns of it are the same place."""
