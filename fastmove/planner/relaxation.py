@@ -54,7 +54,9 @@ class Relaxation:
 
     def __str__(self) -> str:
         scale, unit = _shown(self.limit.unit)
-        return f"{self.limit} {self.limit.value * scale:.4g} → {self.value * scale:.4g} {unit}".rstrip()
+        before, after = self.limit.value * scale, self.value * scale
+        digits = next((n for n in range(4, 16) if f"{before:.{n}g}" != f"{after:.{n}g}"), 4)  # so many that they differ
+        return f"{self.limit} {before:.{digits}g} → {after:.{digits}g} {unit}".rstrip()
 
 
 def _shown(unit: str) -> tuple[float, str]:

@@ -43,7 +43,7 @@ def expanded(path: Path, packages: Sequence[Path], arguments: Mapping[str, str])
         raise InputError(str(path), f"is a xacro file whose expansion does not end within {TIME:g} s") from None
     if done.returncode != 0:
         said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        reason = said[-1] if said else f"it ended with code {done.returncode}"
+        reason = said[-1].partition(" [Errno")[0] if said else f"it ended with code {done.returncode}"
         if reason.startswith(UNDEFINED):
             lacks = reason.removeprefix(UNDEFINED)
             raise InputError(

@@ -217,3 +217,9 @@ def test_fifty_infeasible_problems_are_freed_by_the_suggested_change() -> None:
     total = sum(counts.values())
     print(f"{total} problems {counts}: limit named {named}, freed {whole}, freed by half {half}, no single change {none}")
     assert whole >= 0.95 * total and half == 0 and named >= 0.95 * total
+
+
+def test_a_suggested_change_is_shown_with_digits_that_differ() -> None:
+    limit = Limit("position", "panda_joint1", 2.8973)
+    assert str(Relaxation(limit, 2.897301)).endswith("2.8973 → 2.897301 rad")
+    assert str(Relaxation(limit, 3.0)).endswith("2.897 → 3 rad")
