@@ -26,7 +26,7 @@ from fastmove.arrays import readonly
 from fastmove.errors import InputError
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
-from fastmove.io.moveit_scene import primitive
+from fastmove.io.moveit_scene import message_pose, primitive
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Obstacle, Scene
 from fastmove.problem.transfer import TransferProblem
@@ -171,15 +171,11 @@ def _request(request: dict, robot: RobotModel) -> tuple[list[float], list[float]
 
 def _moveit_objects(row: dict) -> Iterator[Obstacle]:
     """The primitives of one collision object, an obstacle each; its own pose, if given, is applied before theirs."""
-    whole = _moveit_pose(row["pose"]) if "pose" in row else pin.SE3.Identity()
+    whole = message_pose(row.get("pose", {}))
     primitives, poses = row.get("primitives", []), row.get("primitive_poses", [])
     for k, (shape, where) in enumerate(zip(primitives, poses, strict=True)):
         name = row["id"] if len(primitives) == 1 else f"{row['id']}.{k}"
-        yield Obstacle(name, (replace(primitive(shape, name), placement=whole * _moveit_pose(where)),))
-
-
-def _moveit_pose(row: dict) -> pin.SE3:
-    return pose(row["position"], row["orientation"])
+        yield Obstacle(name, (replace(primitive(shape, name), placement=whole * message_pose(where)),))
 
 
 def _between_jaws(problem: TransferProblem) -> str | None:

@@ -65,13 +65,11 @@ def _movers(problem: TransferProblem, geometry: pin.GeometryModel) -> list[tuple
 def _whole(problem: TransferProblem, q: Array) -> Array:
     """Configurations (N, nq) of the whole robot: the arm at q (N, n), fingers at the items' widths or open."""
     robot = problem.robot
-    whole = np.tile(pin.neutral(robot.model), (len(q), 1))
     widths = {name: float(gripper.opening[1]) for name, gripper in robot.grippers.items()}
     widths |= {held.gripper.name: held.width for held in problem.holds}
-    for joint, values in [*zip(robot.joint_names, q.T, strict=True), *robot.still_joints(widths).items()]:
-        place = robot.model.joints[robot.model.getJointId(joint)]
-        if place.nq == 1:  # a floating or planar joint stands at its neutral place
-            whole[:, place.idx_q] = values
+    whole = np.tile(robot.still_configuration(widths), (len(q), 1))
+    for joint, values in zip(robot.joint_names, q.T, strict=True):
+        whole[:, robot.model.joints[robot.model.getJointId(joint)].idx_q] = values
     return whole
 
 

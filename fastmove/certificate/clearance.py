@@ -29,6 +29,7 @@ from fastmove.trajectory.trajectory import Trajectory
 RESOLUTION = 1e-6  # Excess of the displacement bound over the margin up to which an interval counts as proven [m].
 SHARP = 5e-4  # Excess of the margin that is reported over the least one that there may be [m].
 FAR = 0.05  # Margin from which on the least one is not looked for [m].
+NOTHING = f"nothing nearer than {FAR * 1e3:g} mm"
 FIRST_STEP = 0.02  # Largest length of the first intervals [s].
 MAX_LEVELS = 24  # Largest number of levels of bisection [1].
 
@@ -197,12 +198,12 @@ class ContinuousCollisionCheck:
         if allowed not in self.least:
             if allowed or not self.pairs:
                 return None
-            return WorstMargin(FAR, 0.0, f"nothing nearer than {FAR * 1e3:g} mm", self.proven[False])
+            return WorstMargin(FAR, 0.0, NOTHING, self.proven[False])
         margin, time, pair = self.least[allowed]
-        if not allowed and margin > FAR:
-            return WorstMargin(FAR, time, f"nothing nearer than {FAR * 1e3:g} mm", self.proven[False])
         if margin >= 0 and allowed in self.unsure:  # What prevents the proof is this pair, not the nearest one.
             margin, time, pair = self.unsure[allowed]
+        elif not allowed and margin > FAR:
+            return WorstMargin(FAR, time, NOTHING, self.proven[False])
         return WorstMargin(margin, time, self._names(pair), self.proven[allowed])
 
     def _look_at(self, times: Array) -> None:

@@ -233,12 +233,13 @@ def ik_command(options: argparse.Namespace) -> int:
         poses = (("goal", GoalPose(pose(options.position, options.quaternion), of)),)
     if not poses:
         raise InputError("--position", f"is needed: {problem.name} gives its ends as joints")
-    near = (problem.limit_set.position_min + problem.limit_set.position_max) / 2 if problem.start.open else problem.start.q
-    placed = problem.with_(start=problem.start.settled(near)) if problem.start.open else problem
+    placed = problem
+    if problem.start.open:  # whole turns are free to both sides of the middle
+        placed = problem.with_(start=problem.start.settled(problem.limit_set.middle))
     rows: list[dict[str, Any]] = []
     checks = PlanningContext.of(placed).checks
     for end, region in poses:
-        for q in ik(placed, region, np.array(near)):
+        for q in ik(placed, region, np.array(placed.start.q)):
             refused = checks.refusal(q, q, end)
             rows.append({"end": end, "q": q.tolist(), "free": refused is None, "reason": refused[1] if refused else ""})
     if options.json:

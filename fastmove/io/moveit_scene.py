@@ -132,7 +132,7 @@ def _of_message(data: Any, where: str, resolution: float) -> Iterator[tuple[str,
         named = ", ".join(repr(frame) for frame in sorted(frames))
         raise InputError("collision_objects", f"are in several frames ({named}); give all of them in the planning frame")
     for row in rows:
-        whole = _message_pose(row["pose"]) if row.get("pose") else pin.SE3.Identity()
+        whole = message_pose(row.get("pose") or {})
         shapes = tuple(_shapes(row, resolution))
         if not shapes:
             raise InputError(str(row["id"]), "has no shape")
@@ -150,11 +150,11 @@ def _shapes(row: dict[str, Any], resolution: float) -> Iterator[Shape]:
     if row.get("planes"):
         raise InputError(name, "is a plane without extent; give a box where it must not be touched")
     for shape, place in zip(row.get("primitives") or [], row.get("primitive_poses") or [], strict=True):
-        yield replace(primitive(shape, name), placement=_message_pose(place))
+        yield replace(primitive(shape, name), placement=message_pose(place))
     for mesh, place in zip(row.get("meshes") or [], row.get("mesh_poses") or [], strict=True):
         corners = np.array([[v[key] for key in "xyz"] for v in mesh["vertices"]], dtype=float)
         faces = np.array([t["vertex_indices"] for t in mesh["triangles"]])
-        where = _message_pose(place)
+        where = message_pose(place)
         yield from (replace(box, placement=where * box.placement) for box in _mesh(corners, faces, name, resolution))
 
 
@@ -187,8 +187,8 @@ def _primitive(kind: str, size: list[float], name: str, radius_first: bool) -> S
     return Shape("cylinder", radius=radius, length=length)  # a cone is inside
 
 
-def _message_pose(row: dict[str, Any]) -> pin.SE3:
-    """The pose of a geometry_msgs/Pose, as mappings or lists; what is left out is zero, and a quaternion of zeros unturned."""
+def message_pose(row: dict[str, Any]) -> pin.SE3:
+    """Returns a geometry_msgs/Pose, of mappings or lists; what is left out is zero, and a quaternion of zeros unturned."""
     position, turn = row.get("position", [0.0] * 3), row.get("orientation", [0.0, 0.0, 0.0, 1.0])
     if isinstance(position, dict):
         position = [float(position.get(key, 0.0)) for key in "xyz"]

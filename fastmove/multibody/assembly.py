@@ -174,14 +174,10 @@ def hand_overlaps(assembly: Assembly) -> list[tuple[float, str]]:
 
 def _arm_model(robot: RobotModel, holds: tuple[HeldItem, ...], opened: float) -> pin.Model:
     model = robot.model
-    q = pin.neutral(model)
     widths = {name: gripper.opening[1] for name, gripper in robot.grippers.items()}
     widths |= {held.gripper.name: min(held.width + opened, float(held.gripper.opening[1])) for held in holds}
-    for joint, value in robot.still_joints(widths).items():
-        if model.joints[model.getJointId(joint)].nq == 1:  # a floating or planar joint stands at its neutral place
-            q[model.joints[model.getJointId(joint)].idx_q] = value
     locked = [k for k in range(1, model.njoints) if model.names[k] not in robot.joint_names]
-    arm = pin.buildReducedModel(model, locked, q)
+    arm = pin.buildReducedModel(model, locked, robot.still_configuration(widths))
     if tuple(list(arm.names)[1:]) != robot.joint_names or arm.nq != robot.n_arm or arm.nv != robot.n_arm:
         raise InputError(
             f"{robot.name}: joints", f"must be one-number joints in the URDF's order: {', '.join(list(arm.names)[1:])}"

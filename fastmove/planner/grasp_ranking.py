@@ -22,7 +22,7 @@ from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.joint_limits import LimitSet
 from fastmove.robot.limit_kinds import names_in
 from fastmove.search.ik import GoalIk, pose_at
-from fastmove.search.time_bound import lower_bound
+from fastmove.search.time_bound import lower_bound, quickest_first
 from fastmove.solution.as_json import solution_json
 from fastmove.solution.solution import Solution, Status
 
@@ -278,8 +278,8 @@ def _near(starts: Array, goals: Array, limits: LimitSet) -> list[tuple[int, int]
         goals: Configurations at the goal (L, n) [rad].
         limits: Limits of the joints.
     """
-    time = (np.abs(starts[:, None] - goals[None]) / limits.velocity).max(axis=2)
-    order = np.argsort(time, axis=None, kind="stable")[:PAIRS]
+    ways = (starts[:, None] - goals[None]).reshape(-1, starts.shape[1])
+    order = quickest_first(ways, limits, PAIRS)
     return [(int(k) // len(goals), int(k) % len(goals)) for k in order]
 
 

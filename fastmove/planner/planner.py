@@ -20,7 +20,7 @@ from fastmove.planner.sensitivity import with_prices
 from fastmove.problem.transfer import TransferProblem
 from fastmove.search.goal_refinement import nearer_ends
 from fastmove.search.ik import with_goal_configurations, with_start_configurations
-from fastmove.search.time_bound import lower_bound
+from fastmove.search.time_bound import lower_bound, quickest_first
 from fastmove.solution.solution import GoalTally, Solution, Status
 
 GOALS_SOLVED = 4  # Number of a region's goals after which no further one is solved, once there is a certified motion.
@@ -130,7 +130,7 @@ class _Run:
     @property
     def sampled(self) -> bool:
         """Whether an end is given by poses, of which only samples and only the configurations found are tried."""
-        return bool(self.problem.start.open or self.problem.goal.poses)
+        return self.problem.start.open or bool(self.problem.goal.poses)
 
     # -- all ends -------------------------------------------------------------------------------------------------
 
@@ -180,11 +180,10 @@ class _Run:
 
     def _bounds(self) -> list[tuple[float, int, int]]:
         """Returns lower bound [s], number of goal and number of branch of all pairs that are worth a look, the least first."""
-        starts = [np.array(problem.start.q) for problem in self.branches]
         pairs = [(i, j) for i, problem in enumerate(self.branches) for j in range(len(problem.goal.configurations))]
         if len(self.branches) > 1:
-            ways = [np.abs(self.branches[i].goal.configurations[j] - starts[i]) / self.limits.velocity for i, j in pairs]
-            pairs = [pairs[k] for k in np.argsort([way.max() for way in ways], kind="stable")[:PAIRS]]
+            ways = np.concatenate([problem.goal.configurations - problem.start.q for problem in self.branches])
+            pairs = [pairs[k] for k in quickest_first(ways, self.limits, PAIRS)]
         return sorted(
             (lower_bound(self.branches[i].start, np.array(self.branches[i].goal.configurations[j]), self.limits).duration, j, i)
             for i, j in pairs

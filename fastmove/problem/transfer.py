@@ -106,8 +106,8 @@ class TransferProblem:
             raise InputError(end, f"places the item, but nothing is held; place {instead} instead")
         if of == TOOL and not self.robot.grippers:
             raise InputError(end, f"places the tool, but {self.robot.name} has no gripper; place a link instead (of = its name)")
-        known = (ITEM, TOOL, *link_names(self.robot.model))
         if of not in (ITEM, TOOL) and not has_link(self.robot.model, of):
+            known = (ITEM, TOOL, *link_names(self.robot.model))
             allowed = ", ".join(known[:20])
             raise UnknownName(end, f"places {of!r}, which is no link of {self.robot.name}; allowed: {allowed}", of, known)
 

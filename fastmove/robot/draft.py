@@ -15,10 +15,12 @@ import pinocchio as pin
 
 from fastmove.arrays import Array
 from fastmove.errors import InputError
-from fastmove.robot.description import bare_links, check_tree, continuous_joints, longest_chain, odd_inertias
+from fastmove.robot.description import check_tree, continuous_joints, longest_chain
+from fastmove.robot.link_description import bare_links, odd_inertias
 from fastmove.robot.link_geometry import link_frame
-from fastmove.robot.model import RobotModel
+from fastmove.robot.model import RobotModel, robot_of
 from fastmove.robot.urdf import read_urdf
+from fastmove.tables import CheckedTable
 
 ACCELERATION, JERK = 10.0, 500.0  # What a draft assumes where nothing is known [rad/s²], [rad/s³].
 ASSUMED = f"accelerations to {ACCELERATION:g} rad/s² and jerks to {JERK:g} rad/s³ are allowed, which a draft cannot know"
@@ -64,8 +66,8 @@ def draft_robot(
     Raises:
         InputError: The file cannot be read as a robot at all.
     """
-    path = Path(urdf)
-    root = read_urdf(path, [Path(folder) for folder in packages], arguments)
+    path, folders = Path(urdf), [Path(folder) for folder in packages]
+    root = read_urdf(path, folders, arguments)
     check_tree(root, path.name)
     arm = longest_chain(root)
     findings = [f"{len(arm)} joints of the longest chain are taken for the arm: {', '.join(arm)}"]
@@ -82,46 +84,46 @@ def draft_robot(
     try:
         if not arm:
             raise InputError(path.name, "has no joint that moves by itself; nothing could be planned")
-        robot = RobotModel.from_urdf(path, srdf, packages, {**config, "xacro": dict(arguments or {})})
+        table = CheckedTable({**config, "xacro": dict(arguments or {})}, "robot")
+        robot = robot_of(root, path, srdf, folders, table, path.parent)
     except InputError as error:
         faults.append(str(error))
         robot = None
     touching = [] if robot is None else _touching(robot)
     if robot is not None:
-        said = f"{len(touching)} pairs of links touch at the reference pose, entered as [[unchecked]]: look at each"
-        findings.append(
-            said if touching else "no pair of links touches at the reference pose but neighbours, which are not checked"
-        )
-        still = [f"{joint} at {value:.3g}" for joint, value in robot.still_joints({}).items()]
-        if still:
-            findings.append(f"{len(still)} other joints stand still ([still] in robot.toml puts them elsewhere): {_few(still)}")
+        findings += _found(robot, touching)
         excepted = {frozenset(pair): TOUCH for pair in touching}
         robot = replace(robot, unchecked_pairs={**robot.unchecked_pairs, **excepted})
-        findings += [f"assumed: {sentence}" for sentence in robot.assumes]
     folder = Path(beside or path.parent)
     files = {"urdf": path, **({} if srdf is None else {"srdf": Path(srdf)})}
     places = {key: _quoted(_relative(file, folder)) for key, file in files.items()}
     if packages:
-        places["packages"] = _list([_relative(Path(p), folder) for p in packages])
+        places["packages"] = _list([_relative(p, folder) for p in folders])
     if arguments:
         places["xacro"] = f"{{{', '.join(f'{_quoted(key)} = {_quoted(value)}' for key, value in arguments.items())}}}"
     text = _text(root, robot, config, touching, places)
     return RobotDraft(tuple(arm), tuple(findings), tuple(faults), text, robot)
 
 
+def _found(robot: RobotModel, touching: list[tuple[str, str]]) -> list[str]:
+    """What is to be said of a robot that could be built: pairs that touch, joints that stand still, assumptions."""
+    said = f"{len(touching)} pairs of links touch at the reference pose, entered as [[unchecked]]: look at each"
+    found = [said if touching else "no pair of links touches at the reference pose but neighbours, which are not checked"]
+    still = [f"{joint} at {value:.3g}" for joint, value in robot.still_joints({}).items()]
+    if still:
+        found.append(f"{len(still)} other joints stand still ([still] in robot.toml puts them elsewhere): {_few(still)}")
+    return [*found, *(f"assumed: {sentence}" for sentence in robot.assumes)]
+
+
 def _touching(robot: RobotModel) -> list[tuple[str, str]]:
     """Pairs of links that touch at the reference pose, and are not excepted already: 0, or the middle where 0 is out of range."""
     limits, model = robot.limit_set(), robot.model
-    still = pin.neutral(model)
-    for joint, value in robot.still_joints({}).items():
-        if model.joints[model.getJointId(joint)].nq == 1:
-            still[model.joints[model.getJointId(joint)].idx_q] = value
-    arm = pin.buildReducedModel(model, [k for k in range(1, model.njoints) if model.names[k] not in robot.joint_names], still)
+    locked = [k for k in range(1, model.njoints) if model.names[k] not in robot.joint_names]
+    arm = pin.buildReducedModel(model, locked, robot.still_configuration({}))
     inside = (limits.position_min <= 0) & (limits.position_max >= 0)
     q = pin.neutral(arm)
     for k, name in enumerate(robot.joint_names):
-        middle = (limits.position_min[k] + limits.position_max[k]) / 2
-        q[arm.joints[arm.getJointId(name)].idx_q] = 0.0 if inside[k] else middle
+        q[arm.joints[arm.getJointId(name)].idx_q] = 0.0 if inside[k] else limits.middle[k]
     data = arm.createData()
     pin.forwardKinematics(arm, data, q)
     places = [(shape, frame := link_frame(arm, shape.link), data.oMi[frame.parentJoint] * frame.placement * shape.placement)

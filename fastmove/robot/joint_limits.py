@@ -49,6 +49,11 @@ class LimitSet:
     others: Mapping[str, float] = field(default_factory=dict)
     assumed: str = ""
 
+    @property
+    def middle(self) -> Array:
+        """(n_arm,) middles of the position ranges [rad]."""
+        return np.asarray((self.position_min + self.position_max) / 2)
+
     def __post_init__(self) -> None:
         for key in LIMIT_KEYS:
             object.__setattr__(self, key, readonly(getattr(self, key)))

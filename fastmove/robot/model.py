@@ -13,26 +13,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
+import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array, readonly
 from fastmove.errors import InputError, UnknownName
 from fastmove.robot.description import (
-    check_collisions,
-    check_inertials,
-    check_inertias,
     check_joints,
     check_limits,
-    check_links,
     check_tree,
     continuous_joints,
     free_limits,
     lost_leaders,
     mimic_joints,
-    weightless,
 )
 from fastmove.robot.gripper import Gripper
 from fastmove.robot.joint_limits import LimitSet
+from fastmove.robot.link_description import check_collisions, check_inertials, check_inertias, check_links, weightless
 from fastmove.robot.link_geometry import LinkShape, has_link, link_names, link_shapes, with_extents
 from fastmove.robot.robot_file import cup_from_table, gripper_from_table, limit_set_from_table, urdf_limits
 from fastmove.robot.suction_cup import SuctionCup
@@ -151,6 +148,21 @@ class RobotModel:
             raise UnknownName("gripper", f"{name!r} is no gripper of {self.name}; it has: {known}", name, self.grippers)
         return self.grippers[name]
 
+    def still_configuration(self, openings: Mapping[str, float]) -> Array:
+        """Returns a configuration (nq,) of `model` with the joints outside of the arm where they stand, and the arm's at 0.
+
+        Joints of more than one number (floating, planar) stand at their neutral place.
+
+        Args:
+            openings: distance between the pads of each gripper [m].
+        """
+        q = np.array(pin.neutral(self.model))
+        for joint, value in self.still_joints(openings).items():
+            place = self.model.joints[self.model.getJointId(joint)]
+            if place.nq == 1:
+                q[place.idx_q] = value
+        return q
+
     def still_joints(self, openings: Mapping[str, float]) -> dict[str, float]:
         """Returns the positions of the joints outside of the arm: fingers by their openings, `still`, followers by their laws.
 
@@ -211,23 +223,48 @@ class RobotModel:
             table = CheckedTable(dict(config), "robot")
         elif config is not None:
             table = read_toml(Path(config))
-        arguments = table.table("xacro", {})
-        root = read_urdf(path, folders, {key: arguments.text(key) for key in arguments.data})
-        check_tree(root, path.name)
-        check_inertials(root, path.name)
-        pairs = adjacent_pairs(root)
-        text = prepared(copy.deepcopy(root), path, folders)
-        try:
-            model = pin.buildModelFromXML(text)
-            collision_geometry = pin.buildGeomFromUrdfString(model, text, pin.GeometryType.COLLISION)
-        except Exception as error:  # urdfdom and assimp have said more on the standard error output
-            raise InputError(str(path), "is not a URDF that can be read: pinocchio refuses it") from error
-        frames = [model.frames[item.parentFrame].name.removesuffix(LINK_SUFFIX) for item in collision_geometry.geometryObjects]
-        check_collisions(root, path.name, frames)
-        if srdf is not None:
-            pairs |= srdf_pairs(Path(srdf))
+        root = read_urdf(path, folders, _xacro_arguments(table))
         beside = Path(config).parent if isinstance(config, str | Path) else path.parent
-        return _assemble(model, collision_geometry, root, path, table, pairs, tuple(str(folder) for folder in folders), beside)
+        return robot_of(root, path, srdf, folders, table, beside)
+
+
+def robot_of(
+    root: Element, path: Path, srdf: str | Path | None, folders: Sequence[Path], table: CheckedTable, beside: Path
+) -> RobotModel:
+    """Builds the robot of a description that was read already; see `RobotModel.from_urdf`.
+
+    Args:
+        root: Root of the URDF; it is not changed.
+        path: Its file.
+        srdf: SRDF file; None = there is none.
+        folders: Folders for `package://` names.
+        table: The robot.toml, or an empty table.
+        beside: Folder against which names in it are resolved.
+
+    Raises:
+        InputError: See `RobotModel.from_urdf`.
+        UnknownName: See `RobotModel.from_urdf`.
+    """
+    check_tree(root, path.name)
+    check_inertials(root, path.name)
+    pairs = adjacent_pairs(root)
+    text = prepared(copy.deepcopy(root), path, folders)
+    try:
+        model = pin.buildModelFromXML(text)
+        collision_geometry = pin.buildGeomFromUrdfString(model, text, pin.GeometryType.COLLISION)
+    except Exception as error:  # urdfdom and assimp have said more on the standard error output
+        raise InputError(str(path), "is not a URDF that can be read: pinocchio refuses it") from error
+    frames = [model.frames[item.parentFrame].name.removesuffix(LINK_SUFFIX) for item in collision_geometry.geometryObjects]
+    check_collisions(root, path.name, frames)
+    if srdf is not None:
+        pairs |= srdf_pairs(Path(srdf))
+    return _assemble(model, collision_geometry, root, path, table, pairs, tuple(str(folder) for folder in folders), beside)
+
+
+def _xacro_arguments(table: CheckedTable) -> dict[str, str]:
+    """Arguments with which robot.toml has a xacro file expanded."""
+    arguments = table.table("xacro", {})
+    return {key: arguments.text(key) for key in arguments.data}
 
 
 def _assemble(
@@ -289,7 +326,7 @@ def _assemble(
         unshaped=tuple(link for link in unshaped if link not in shaped),
         still=_still(table, model, names),
         mimics={joint: law for joint, law in mimic_joints(root, path.name).items() if joint not in fingers},
-        xacro_arguments={str(key): str(value) for key, value in table.data.get("xacro", {}).items()},  # type: ignore[attr-defined]
+        xacro_arguments=_xacro_arguments(table),
         assumes=(*inertias, *lost_leaders(root), *weightless(root, path.name, names, shaped), *assumes),
     )
     table.ignore("urdf", "srdf", "packages", "mesh_urdf", "about")

@@ -12,7 +12,8 @@ import numpy as np
 
 from fastmove.errors import InputError
 from fastmove.geometry.mesh_file import dae_unit
-from fastmove.robot.xacro_file import expanded, is_package
+from fastmove.robot.ros_package import package_folders
+from fastmove.robot.xacro_file import expanded
 
 LINK_SUFFIX = " (link)"  # Appended to the name of a link that a joint has, too: pinocchio looks both up in one list of frames.
 
@@ -130,8 +131,7 @@ def mesh_path(name: str, link: str, urdf: Path, packages: Sequence[Path]) -> Pat
     where = f"{urdf}: link {link}"
     if match := re.match(r"(?:package|model)://([^/]+)/(.+)", name):
         package, rest = match.groups()
-        places = [place for folder in (*packages, beside, *beside.parents) for place in (folder / package, folder)]
-        found = [place / rest for place in places if is_package(place, package) and (place / rest).is_file()]
+        found = [place / rest for place in package_folders(package, packages, beside) if (place / rest).is_file()]
         if not found:
             raise InputError(where, f"mesh {name} is not found; give the folder that {package} lies in (packages=[…])")
         return found[0]
@@ -151,6 +151,44 @@ def mesh_path(name: str, link: str, urdf: Path, packages: Sequence[Path]) -> Pat
     return file
 
 
+def joint_ends(joint: Element) -> tuple[str, str]:
+    """Returns the links at the parent's and the child's end of a joint; empty where it has none."""
+    parent, child = (joint.find(end) for end in ("parent", "child"))
+    return tuple("" if end is None else str(end.get("link")) for end in (parent, child))  # type: ignore[return-value]
+
+
+def rigid_groups(root: Element) -> dict[str, str]:
+    """Returns for each link the name of the first of those that fixed joints join it to.
+
+    Args:
+        root: Root of the URDF, a tree.
+    """
+    group = {str(link.get("name")): str(link.get("name")) for link in root.findall("link")}
+    for joint in root.findall("joint"):
+        if joint.get("type") == "fixed":
+            new, old = (group[end] for end in joint_ends(joint))
+            group = {name: (new if first == old else first) for name, first in group.items()}
+    return group
+
+
+def number(entry: Element | None, key: str, at: str) -> float:
+    """Returns a number of an element; 0 where it is missing.
+
+    Args:
+        entry: Element; None = there is none.
+        key: Name of the attribute.
+        at: File and link or joint, for messages.
+
+    Raises:
+        InputError: It is no number.
+    """
+    text = "0" if entry is None else entry.get(key, "0")
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(at, f"has {key} = {text!r}; a number is needed") from None
+
+
 def adjacent_pairs(root: Element) -> dict[frozenset[str], str]:
     """Returns the pairs of links of a URDF that are joined by one joint or cannot move against each other.
 
@@ -160,15 +198,9 @@ def adjacent_pairs(root: Element) -> dict[frozenset[str], str]:
     Returns:
         {frozenset of two links: "adjacent"}.
     """
-    joints = [(j.get("type"), j.find("parent"), j.find("child")) for j in root.findall("joint")]
-    edges = [(kind, p.get("link"), c.get("link")) for kind, p, c in joints if p is not None and c is not None]
-    group = {link.get("name"): link.get("name") for link in root.findall("link")}
-    for kind, parent, child in edges:
-        if kind == "fixed":
-            old, new = group[child], group[parent]
-            group = {k: (new if v == old else v) for k, v in group.items()}
-    joined = {frozenset((group[p], group[c])) for _, p, c in edges}
-    names = sorted(str(n) for n in group)
+    group = rigid_groups(root)
+    joined = {frozenset(group[end] for end in joint_ends(joint)) for joint in root.findall("joint")}
+    names = sorted(group)
     return {
         frozenset((a, b)): "adjacent"
         for i, a in enumerate(names)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from fastmove.errors import InputError, MissingPackage
+from fastmove.robot.ros_package import package_folders
 
 UNDEFINED = "Undefined substitution argument "  # How xacro begins its message about an argument that is not given.
 TIME = 20.0  # Longest expansion [s].
@@ -56,31 +57,6 @@ def expanded(path: Path, packages: Sequence[Path], arguments: Mapping[str, str])
     return done.stdout
 
 
-def package_folder(name: str, packages: Sequence[Path], beside: Path) -> Path | None:
-    """Returns the folder of a ROS package: below one of the folders given, or around a file's own folder.
-
-    Args:
-        name: Name of the package.
-        packages: Folders given.
-        beside: Folder of the file that names it.
-    """
-    places = [place for folder in (*packages, beside, *beside.parents) for place in (folder / name, folder)]
-    return next((place for place in places if is_package(place, name)), None)
-
-
-def is_package(folder: Path, name: str) -> bool:
-    """Returns whether a folder is the ROS package of this name, by its own name or by its package.xml."""
-    from xml.etree import ElementTree
-
-    manifest = folder / "package.xml"
-    if folder.name == name or not manifest.is_file():
-        return folder.name == name and folder.is_dir()
-    try:
-        return (ElementTree.parse(manifest).getroot().findtext("name") or "").strip() == name
-    except ElementTree.ParseError:
-        return False
-
-
 def main() -> None:
     """Expands the file that the standard input asks for, and prints it; the last line of an error says why it cannot."""
     import xacro
@@ -91,7 +67,7 @@ def main() -> None:
     refusals: list[str] = []  # xacro says them in words of its own
 
     def found(name: str) -> str:
-        folder = package_folder(name, packages, path.parent)
+        folder = next(package_folders(name, packages, path.parent), None)
         if folder is None:
             refusals.append(f"the package {name} is not found")
             raise ValueError(refusals[-1])

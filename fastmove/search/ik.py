@@ -91,7 +91,8 @@ def with_goal_configurations(problem: TransferProblem, seed: int = 0) -> Transfe
     q = np.concatenate([some for goal in problem.goal.poses for some in GoalIk(problem, goal).along(goal.samples(), rng)])
     if len(q) == 0:
         raise GoalOutOfReach("goal.poses", f"are out of reach: no configuration of {problem.robot.name} gets there")
-    return problem.with_(goal=replace(problem.goal, configurations=nearest_turns(problem, q, np.array(problem.start.q))))
+    q = _distinct(nearest_turns(problem, q, np.array(problem.start.q)), problem.robot.n_arm, SAME)
+    return problem.with_(goal=replace(problem.goal, configurations=q))
 
 
 def with_start_configurations(problem: TransferProblem, seed: int = 0) -> list[TransferProblem]:
@@ -108,31 +109,30 @@ def with_start_configurations(problem: TransferProblem, seed: int = 0) -> list[T
         InputError: No configuration of the robot is at the start poses.
         GoalOutOfReach: No configuration of the robot is anywhere in the goal's regions.
     """
-    rng, limits, goal = np.random.default_rng(seed), problem.limit_set, problem.goal
+    rng, n, goal = np.random.default_rng(seed), problem.robot.n_arm, problem.goal
     found = np.concatenate([q for pose in problem.start.poses for q in GoalIk(problem, pose).along(pose.samples(), rng)])
     if len(found) == 0:
         raise InputError("start.pose", f"is out of reach: no configuration of {problem.robot.name} gets there")
     if not goal.poses:
         turns = [nearest_turns(problem, found, np.array(q)) for q in goal.configurations]
-        starts = _distinct(np.concatenate(turns), problem.robot.n_arm, SAME)
-        return [problem.with_(start=problem.start.settled(q)) for q in starts]
-    settled = [problem.start.settled(q) for q in nearest_turns(problem, found, (limits.position_min + limits.position_max) / 2)]
+        return [problem.with_(start=problem.start.settled(q)) for q in _distinct(np.concatenate(turns), n, SAME)]
+    starts = _distinct(nearest_turns(problem, found, problem.limit_set.middle), n, SAME)
+    settled = [problem.start.settled(q) for q in starts]
     goals = np.array(with_goal_configurations(problem.with_(start=settled[0]), seed).goal.configurations)
     near = [replace(goal, configurations=nearest_turns(problem, goals, np.array(start.q))) for start in settled]
     return [problem.with_(start=start, goal=goal) for start, goal in zip(settled, near, strict=True)]
 
 
 def nearest_turns(problem: TransferProblem, q: Array, near: Array) -> Array:
-    """Returns configurations (K, n) with every joint within half a turn of `near` (n,), or as near as limits allow.
+    """Returns configurations (N, n) with every joint within half a turn of `near` (n,), or as near as limits allow.
 
-    Those that are then the same, being whole turns apart before, are there once.
+    Rows that were whole turns apart are then the same.
     """
     limits, turn = problem.limit_set, 2 * np.pi
     revolute = np.array([not _is_prismatic(problem, name) for name in problem.robot.joint_names])
     whole = np.round((q - near) / turn)
     least, most = np.ceil((q - limits.position_max) / turn), np.floor((q - limits.position_min) / turn)  # turns within limits
-    q = np.where(revolute, q - turn * np.clip(whole, np.minimum(least, 0), np.maximum(most, 0)), q)
-    return _distinct(q, problem.robot.n_arm, SAME)
+    return np.where(revolute, q - turn * np.clip(whole, np.minimum(least, 0), np.maximum(most, 0)), q)
 
 
 def _is_prismatic(problem: TransferProblem, name: str) -> bool:

@@ -42,20 +42,18 @@ def retarget(problem: TransferProblem, robot: RobotModel, limits: str | None = N
         GraspInvalid: The robot's gripper cannot hold the item in this grasp.
     """
     holds = tuple(_in_gripper(held, robot) for held in problem.holds)
-    middle = (robot.limit_set(limits).position_min + robot.limit_set(limits).position_max) / 2
+    middle = robot.limit_set(limits).middle
     there = problem.with_(
         robot=robot, holds=holds, alternatives=(), limits=limits or robot.default_limits, start=State.rest(middle),
         goal=Goal(middle[None]),
     )  # fmt: skip
-    if problem.start.poses and problem.goal.poses:
-        return there.with_(start=State.at(*problem.start.poses), goal=Goal.at(*problem.goal.poses))
-    if problem.start.poses:
-        ends = _free(there, pose_at(problem, np.array(problem.goal.configurations[0])), "goal")
-        return there.with_(start=State.at(*problem.start.poses), goal=Goal(ends))
-    starts = _free(there, pose_at(problem, np.array(problem.start.q)), "start")
+    starts = None if problem.start.poses else _free(there, pose_at(problem, np.array(problem.start.q)), "start")
+    start = State.at(*problem.start.poses) if starts is None else State.rest(starts[0])
     if problem.goal.poses:
-        return there.with_(start=State.rest(starts[0]), goal=Goal.at(*problem.goal.poses))
+        return there.with_(start=start, goal=Goal.at(*problem.goal.poses))
     ends = _free(there, pose_at(problem, np.array(problem.goal.configurations[0])), "goal")
+    if starts is None:
+        return there.with_(start=start, goal=Goal(ends))
     bounds = np.array([[lower_bound(State.rest(a), b, there.limit_set).duration for b in ends] for a in starts])
     first = int(np.argmin(bounds.min(axis=1)))
     nearest = np.argsort(bounds[first], kind="stable")[:goals]
@@ -92,7 +90,7 @@ def _in_gripper(held: HeldItem, robot: RobotModel) -> HeldItem:
 
 def _clear_of_hand(robot: RobotModel, held: HeldItem) -> bool:
     """Returns whether the held item overlaps no link of the hand; touching within 0.5 mm is no overlap."""
-    middle = (robot.limit_set().position_min + robot.limit_set().position_max) / 2
+    middle = robot.limit_set().middle
     problem = TransferProblem("", robot, (held,), Scene(), State.rest(middle), Goal(middle[None]), robot.default_limits)
     return min(hand_overlaps(assemble(problem)))[0] >= 0
 

@@ -66,6 +66,17 @@ def lower_bound(start: State, goal: Array, limits: LimitSet, jerk: Array | None 
     return Bound(float(durations[joint]), joint, switches, trajectory)
 
 
+def quickest_first(ways: Array, limits: LimitSet, most: int) -> Array:
+    """Returns the indices (K,) of at most so many ways that take the least time by the joints' speed limits alone, least first.
+
+    Args:
+        ways: Differences of configurations (N, n) [rad].
+        limits: Limits of the joints.
+        most: Largest number of ways.
+    """
+    return np.argsort((np.abs(ways) / limits.velocity).max(axis=1), kind="stable")[:most]
+
+
 def joint_motions(
     start: State, goal: Array, velocity: Array, acceleration: Array, jerk: Array, synchronization: ruckig.Synchronization
 ) -> ruckig.Trajectory:
