@@ -102,3 +102,10 @@ def test_an_argument_without_a_default_is_asked_for(arm: Path) -> None:
     with pytest.raises(fm.InputError, match="needs the argument side: --xacro side:="):
         fm.RobotModel.from_urdf(arm)
     assert main(["robot", "check", str(arm), "--xacro", "side:=left", "--xacro", "count:=3"]) == 0
+
+
+def test_what_expands_the_file_again_uses_the_same_arguments(arm: Path) -> None:
+    arm.write_text(ARM.replace("== '3'", "== 'true'"))
+    robot = fm.RobotModel.from_urdf(arm, config={"xacro": {"count": True}})
+    assert robot.xacro_arguments == {"count": "true"}
+    assert robot.n_arm == 3
