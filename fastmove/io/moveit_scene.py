@@ -1,7 +1,8 @@
 """Obstacles of MoveIt scenes: `.scene` texts as rviz exports them, and planning-scene messages as YAML.
 
 Shapes that FastMove does not have are enclosed: a cone by a cylinder, a mesh by boxes that cover its triangles.  What has no
-extent (a plane) or is no shape (an octomap) is refused, what the scene attaches to the robot is left out with a word.
+extent (a plane) or is no shape (an octomap) is refused.  With a word to the user, what the scene attaches to the robot is
+left out, and poses in another frame are taken to be in the world.
 """
 
 from __future__ import annotations
@@ -131,6 +132,8 @@ def _of_message(data: Any, where: str, resolution: float) -> Iterator[tuple[str,
     if len(frames) > 1:
         named = ", ".join(repr(frame) for frame in sorted(frames))
         raise InputError("collision_objects", f"are in several frames ({named}); give all of them in the planning frame")
+    if frames - {"", "world"}:
+        warnings.warn(Remark(f"{where}: poses are in the frame {frames.pop()!r}, which is taken for the world"), stacklevel=4)
     for row in rows:
         whole = message_pose(row.get("pose") or {})
         shapes = tuple(_shapes(row, resolution))

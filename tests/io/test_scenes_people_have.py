@@ -193,6 +193,12 @@ def _nothing():  # type: ignore[no-untyped-def]
     return nullcontext()
 
 
+def test_a_frame_that_is_taken_for_the_world_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(MESSAGE.replace("/world", "camera").replace("world}", "camera}"))
+    with pytest.warns(UserWarning, match="poses are in the frame 'camera', which is taken for the world"):
+        assert len(fm.load_scene(tmp_path / "a.yaml")) == 2
+
+
 def test_a_scene_may_be_placed_and_a_cone_is_enclosed(tmp_path: Path) -> None:
     (tmp_path / "a.scene").write_text(OLDER.replace("cylinder", "cone"))
     there = pin.SE3(np.eye(3), np.array([0.0, 0.0, 0.4]))
