@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from fastmove.errors import GoalOutOfReach as GoalOutOfReach
     from fastmove.errors import GraspInvalid as GraspInvalid
     from fastmove.errors import InputError as InputError
+    from fastmove.errors import Interrupted as Interrupted
     from fastmove.errors import MissingPackage as MissingPackage
     from fastmove.errors import NoTransferFound as NoTransferFound
     from fastmove.errors import StartInCollision as StartInCollision
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from fastmove.planner.planner import Planner as Planner
     from fastmove.planner.planner import plan as plan
     from fastmove.planner.relaxation import relaxation as relaxation
+    from fastmove.planner.relaxation import relaxations as relaxations
     from fastmove.planner.replanning import Replan as Replan
     from fastmove.planner.replanning import replan as replan
     from fastmove.planner.retiming import retime as retime
@@ -88,6 +90,7 @@ if TYPE_CHECKING:
     from fastmove.problem.tolerance import Tolerance as Tolerance
     from fastmove.problem.transfer import TransferProblem as TransferProblem
     from fastmove.problem.uncertainty import Uncertainty as Uncertainty
+    from fastmove.resources import known_problems as known_problems
     from fastmove.resources import problems_folder as problems_folder
     from fastmove.robot.gripper import Gripper as Gripper
     from fastmove.robot.joint_limits import LimitSet as LimitSet
@@ -116,7 +119,7 @@ _HOMES = {
     "contact.expression": "SmoothContact",
     "contact.law": "ContactLaw",
     "contact.patch": "Patch disc_patch line_patch plane_patch",
-    "errors": "DriverFailed FastMoveError GoalOutOfReach GraspInvalid InputError MissingPackage NoTransferFound "
+    "errors": "DriverFailed FastMoveError GoalOutOfReach GraspInvalid InputError Interrupted MissingPackage NoTransferFound "
     "StartInCollision StateOutsideLimits TrajectoryFileError UnknownName",
     "execution.run_transfer": "RunOutcome run_transfer",
     "execution.slip_test": "Judgement Verdict judge_batch",
@@ -135,7 +138,7 @@ _HOMES = {
     "planner.grasp_ranking": "plan_contacts rank_grasps",
     "planner.options": "Options",
     "planner.planner": "Planner plan",
-    "planner.relaxation": "relaxation",
+    "planner.relaxation": "relaxation relaxations",
     "planner.replanning": "Replan replan",
     "planner.retiming": "retime",
     "problem.describe": "describe",
@@ -148,7 +151,7 @@ _HOMES = {
     "problem.tolerance": "Tolerance",
     "problem.transfer": "TransferProblem",
     "problem.uncertainty": "Uncertainty",
-    "resources": "problems_folder",
+    "resources": "known_problems problems_folder",
     "robot.gripper": "Gripper",
     "robot.joint_limits": "LimitSet",
     "robot.limit_kinds": "LimitKind",

@@ -1,7 +1,7 @@
 """Everything that can go wrong by name: one class per cause, each carrying its data.
 
 Two channels: a caller's mistake raises one of these; a solver's outcome is a `Status` (see `solution.solution`).
-`exit_code` is what the command line returns: 2 the input is wrong, 3 no certified transfer, 4 the driver failed.
+`exit_code` is what the command line returns: 2 the input is wrong, 3 no certified transfer, 4 the driver failed, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -21,6 +21,20 @@ class FastMoveError(Exception):
     """Base of every error that FastMove raises on purpose."""
 
     exit_code = 2
+
+
+class Interrupted(KeyboardInterrupt):
+    """Planning was interrupted (Ctrl-C); what had been found by then is not lost.
+
+    Attributes:
+        solution: the fastest certified `Solution` so far, or None.
+    """
+
+    exit_code = 130  # what shells give for an interrupted command
+
+    def __init__(self, solution: object = None) -> None:
+        self.solution = solution
+        super().__init__("interrupted")
 
 
 class Remark(UserWarning):

@@ -17,6 +17,11 @@ def problems_folder() -> Path:
     return _data_folder("problems")
 
 
+def known_problems() -> tuple[str, ...]:
+    """Names of the shipped problems, which stand for their files wherever a problem is read."""
+    return tuple(sorted(path.stem for path in problems_folder().glob("*.toml") if path.stem != "items"))
+
+
 def _data_folder(name: str) -> Path:
     here = Path(__file__).resolve().parent
     for folder in (here / "data" / name, here.parent / name):

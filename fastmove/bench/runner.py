@@ -170,7 +170,7 @@ def answer(job: Job) -> dict:
     head["problem_sha256"] = problem_sha256(job.entry.problem)
     try:
         solution = registries.planners.get(job.planner)(job.entry.problem)
-        row = head | solution_json(solution)
+        row = head | solution_json(solution) | head  # in front, and the set's name of the problem
         if job.recheck and solution.ok and solution.trajectory is not None:
             row["raw_hits"] = raw_hits(solution.problem, solution.trajectory)
         return row

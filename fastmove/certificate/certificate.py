@@ -8,26 +8,50 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastmove.arrays import Array
+from fastmove.robot.limit_kinds import names_in
+
+EQUALITIES = ("continuity", "start", "goal", "grip_force")  # Kinds that say that something is as given, not how near a limit.
+LEAST_DISTANCES = (*names_in("distance"), "release")  # Kinds whose margin is a distance beyond the least that is allowed.
 
 
 def certificate_lines(certificate: Certificate) -> list[str]:
-    """Lines of a printed table of the worst margins, one for each limited kind, with the assumptions after it."""
-    lines = [f"  certificate {'ok' if certificate.ok else 'NOT OK'}:  worst margin      of limit     at [s]  where (proof)"]
+    """Lines of a printed table of how much of each limit is used, with what is not checked and the assumptions after it.
+
+    Kinds that only say that something is as given are one line while they are kept.
+    """
+    lines = [f"  certificate {'ok' if certificate.ok else 'NOT OK'}:    of the limit         to spare     at [s]  where (proof)"]
+    as_given = []
     for kind, e in certificate.kinds.items():
         if e.margin == float("inf"):
             continue  # nothing to limit
-        flag, share = " " if e.ok else "!", f"{e.normalised:.2%}" if e.normalised > -9.995 else "< -999 %"
-        lines.append(f"  {flag} {kind:<16} {e.margin:12.4g} {e.unit:<6} {share:>9} {e.time_s:10.3f}  {e.where} ({e.proof})")
+        if kind in EQUALITIES and e.ok:
+            as_given.append(kind.replace("_", " "))
+            continue
+        flag, margin = " " if e.ok else "!", _quantity(e.margin, e.unit)
+        use = certificate.usage(kind)
+        share = f"{use:.1%}" if use < 9.995 else "> 999 %"
+        lines.append(f"  {flag} {kind:<16} {share:>9} {margin:>18} {e.time_s:9.3f}  {e.where} ({e.proof})")
+    if as_given:
+        lines.append(f"    as given: {', '.join(as_given)}")
     for name, sentence in certificate.unchecked.items():
         flag, said = (" ", "accepted") if name in certificate.accepted else ("!", "not accepted")
         lines.append(f"  {flag} not checked ({said}): {sentence}")
     return lines + [f"    assumes that {sentence}" for sentence in certificate.assumes]
 
 
+def _quantity(value: float, unit: str) -> str:
+    """Returns a quantity as people read it: lengths in mm, pure numbers without a unit."""
+    scale, shown = {"m": (1e3, "mm"), "1": (1.0, "")}.get(unit, (1.0, unit))
+    return f"{scale * value:.4g} {shown}"
+
+
 def certificate_json(certificate: Certificate) -> dict[str, object]:
     """Returns the certificate for JSON: `ok`, assumptions, what is unchecked and accepted, and each kind's margin."""
     keys = ("margin", "unit", "normalised", "time_s", "where", "proof")
-    kinds = {kind: {key: getattr(entry, key) for key in keys} for kind, entry in certificate.kinds.items()}
+    kinds = {
+        kind: {key: getattr(entry, key) for key in keys} | {"use": certificate.usage(kind)}
+        for kind, entry in certificate.kinds.items()
+    }
     holes = {
         "assumes": list(certificate.assumes),
         "unchecked": dict(certificate.unchecked),
@@ -113,6 +137,17 @@ class Certificate:
         """Whether at least one kind was checked, all that were are kept, and nothing is unchecked that was not accepted."""
         kept = bool(self.kinds) and all(entry.ok for entry in self.kinds.values())
         return kept and set(self.unchecked) <= set(self.accepted)
+
+    def usage(self, kind: str) -> float:
+        """Returns how much of a limit of a kind is used at worst, 1 = at the limit.
+
+        Of least distances it is the share of the measured distance that is required, required / (required + margin), which is
+        infinite where things overlap; of all others the value over its limit, 1 − the normalised margin.
+        """
+        share = self.kinds[kind].normalised
+        if kind in LEAST_DISTANCES:
+            return 1 / (1 + share) if share > -1 else math.inf
+        return 1 - share
 
     def worst(self) -> tuple[str, LimitMargin]:
         """Returns the kind with the least normalised margin: its name and the margin."""

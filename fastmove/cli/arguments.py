@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -18,15 +19,14 @@ from fastmove.errors import did_you_mean
 def argument_parser() -> _Parser:
     """The parser of the whole command line; `command` of what it gives names a function of `commands`."""
     parser = _Parser(prog="fastmove", description="Pinched items moved as fast as physics allows.")
-    parser.add_argument("--version", action="version", version=f"fastmove {fastmove.__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser.add_argument("-V", "--version", action="version", version=f"fastmove {fastmove.__version__}")
+    parser.add_argument("--print-completion", action=_PrintCompletion, choices=("bash", "zsh"), help="script for a shell")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
 
     plan = _command(commands, "plan", "plan one transfer and certify it")
-    plan.add_argument("problem", metavar="PROBLEM", help="problem file, .toml or .json")
+    _add_problem(plan)
     plan.add_argument("--out", metavar="T.npz", help="write the trajectory (.npz, .csv or .yaml)")
     plan.add_argument("--preview", metavar="P.html", help="write a preview that opens offline")
-    plan.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
-    plan.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
     plan.add_argument("--explain", action="store_true", help="also say what a second costs, limit by limit, and the set of items")
     plan.add_argument("--reference", action="store_true", help="also improve the motion by IPOPT, and say by how much")
     plan.add_argument("--nominal", action="store_true", help="for what is believed alone, without the set around it")
@@ -40,20 +40,16 @@ def argument_parser() -> _Parser:
     plan.add_argument("--json", action="store_true", help="print one JSON object")
 
     check = _command(commands, "check", "certificate of any trajectory of the problem")
-    check.add_argument("problem", metavar="PROBLEM", help="problem file")
+    _add_problem(check)
     check.add_argument("trajectory", metavar="T", help="trajectory: .npz, .csv, or JointTrajectory .yaml")
     check.add_argument("--kinds", metavar="A,B…", help=f"which of {_names(registries.limit_kinds)}; default all")
-    check.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
-    check.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
     check.add_argument("--fit", action="store_true", help="allow files without velocities or accelerations")
     check.add_argument("--json", action="store_true", help="print one JSON object")
 
     view = _command(commands, "preview", "the motion in 3D with plots, in the browser or as one HTML file")
-    view.add_argument("problem", metavar="PROBLEM", help="problem file")
+    _add_problem(view)
     view.add_argument("trajectory", metavar="T", nargs="?", help="trajectory to show; without one the problem is planned")
     view.add_argument("--html", metavar="P.html", help="write this file instead of serving on the loopback")
-    view.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
-    view.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
 
     _add_others(commands)
     _add_batches(commands)
@@ -62,32 +58,26 @@ def argument_parser() -> _Parser:
 
 def _add_others(commands: argparse._SubParsersAction[_Parser]) -> None:
     run = _command(commands, "run", "plan, certify, stream to a driver, report what happened")
-    run.add_argument("problem", metavar="PROBLEM", help="problem file")
+    _add_problem(run)
     run.add_argument(
         "--driver", default="mujoco", metavar="NAME[:ADDRESS]", help=f"of {_names(registries.drivers)} (default mujoco)"
     )
     run.add_argument("--preview", metavar="P.html", help="write a preview with the simulated item beside the planned one")
-    run.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
-    run.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
     run.add_argument("--trajectory", metavar="T.npz", help="stream this trajectory, once certified, instead of planning")
     run.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="seed of the path search (default 0)")
     run.add_argument("--json", action="store_true", help="print one JSON object")
 
-    show = _command(commands, "describe", "the problem in plain numbers")
-    show.add_argument("problem", metavar="PROBLEM", help="problem file")
-    show.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
-    show.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
+    show = _command(commands, "describe", "what a problem asks for, and what will probably bind")
+    _add_problem(show)
     show.add_argument("--json", action="store_true", help="print one JSON object")
 
     reach = _command(commands, "ik", "configurations that reach the poses of a problem, or another one")
-    reach.add_argument("problem", metavar="PROBLEM", help="problem file")
+    _add_problem(reach)
     reach.add_argument("--position", nargs=3, type=float, metavar=("X", "Y", "Z"), help="[m] in the world, instead of its poses")
     reach.add_argument(
         "--quaternion", nargs=4, type=float, default=[0.0, 0.0, 0.0, 1.0], metavar=("X", "Y", "Z", "W"), help="default unturned"
     )
     reach.add_argument("--of", metavar="FRAME", help="what is placed: item, tool or a link (default item, tool without one)")
-    reach.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
-    reach.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
     reach.add_argument("--json", action="store_true", help="print one JSON object")
 
     robot = _command(commands, "robot", "what a robot description holds and lacks, and a first robot.toml")
@@ -110,11 +100,29 @@ def _add_others(commands: argparse._SubParsersAction[_Parser]) -> None:
     robots.add_argument("--json", action="store_true", help="print one JSON object")
 
 
+# What shells offer for a problem: files (in the words of shtab, one for each shell).
+PROBLEM_WORDS = {"bash": "_shtab_compgen_files", "zsh": "_files"}
+
+
+class _PrintCompletion(argparse.Action):
+    """Prints the script by which a shell completes commands, options and files, and ends."""
+
+    def __call__(self, parser: argparse.ArgumentParser, space: object, shell: object, option: str | None = None) -> NoReturn:
+        """Prints the script of this shell."""
+        import shtab
+
+        print(shtab.complete(parser, str(shell)))
+        parser.exit()
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser that offers the nearest command or option for one that it does not know."""
 
     def error(self, message: str) -> NoReturn:
-        """Ends with exit code 2 and a sentence."""
+        """Ends with exit code 2 and a sentence; where nothing at all was asked, with what may be."""
+        if message.startswith("the following arguments are required: COMMAND"):
+            self.print_help(sys.stderr)
+            self.exit(2)
         wrong = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)|unrecognized arguments: (\S+)", message)
         if wrong is None:
             super().error(message)
@@ -130,7 +138,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _add_batches(commands: argparse._SubParsersAction[_Parser]) -> None:
     rank = _command(commands, "rank", "how fast each of many grasps lets the item move")
-    rank.add_argument("problem", metavar="PROBLEM", help="problem file; its item moves from its pose at the start to the goal's")
+    _add_problem(rank, "; its item moves from its pose at the start to the goal's")
     rank.add_argument(
         "grasps", metavar="GRASPS.json", help="list of {id, tool_T_item, grip_force_N, friction, start_q}; .jsonl too"
     )
@@ -138,8 +146,6 @@ def _add_batches(commands: argparse._SubParsersAction[_Parser]) -> None:
     rank.add_argument("--all", action="store_true", help="plan every grasp, not only those that may be the fastest")
     rank.add_argument("--most", type=_whole(1), metavar="K", help="plan at most about K grasps")
     rank.add_argument("--regret", type=float, default=0.0, metavar="X", help="share by which the first may be slower")
-    rank.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
-    rank.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
     rank.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="seed of the path search (default 0)")
     rank.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -156,6 +162,16 @@ def _add_batches(commands: argparse._SubParsersAction[_Parser]) -> None:
     bench.add_argument("--recheck", action="store_true", help="also check every motion against the raw meshes, every 0.1 ms")
     bench.add_argument("--resume", action="store_true", help="go on with the results in DIR")
     bench.add_argument("--json", action="store_true", help="print the results, one JSON object a line")
+
+
+def _add_problem(command: _Parser, more: str = "") -> None:
+    """The arguments of every command that reads a problem."""
+    which = command.add_argument(
+        "problem", metavar="PROBLEM", help=f"problem file, .toml or .json, or a shipped problem's name{more}"
+    )
+    which.complete = PROBLEM_WORDS  # type: ignore[attr-defined]
+    command.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
+    command.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
 
 
 def _names(registry: registries.Registry[object]) -> str:

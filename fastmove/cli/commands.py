@@ -15,8 +15,10 @@ from fastmove.bench.runner import run as run_jobs
 from fastmove.bench.variants import varied
 from fastmove.certificate.certificate import certificate_json, certificate_lines, finite
 from fastmove.certificate.certify import certify
-from fastmove.cli.progress import meter
-from fastmove.errors import DriverFailed, InputError, did_you_mean
+from fastmove.cli.colour import painted
+from fastmove.cli.problem_words import problem_words
+from fastmove.cli.progress import Progress
+from fastmove.errors import DriverFailed, InputError, Interrupted, did_you_mean
 from fastmove.geometry.poses import pose
 from fastmove.io.atomic_write import write_whole
 from fastmove.io.grasp_file import read_grasps
@@ -26,7 +28,7 @@ from fastmove.planner.context import PlanningContext
 from fastmove.planner.grasp_ranking import plan_contacts, rank_grasps, ranking
 from fastmove.planner.options import Options
 from fastmove.planner.planner import Planner
-from fastmove.planner.relaxation import relaxation
+from fastmove.planner.relaxation import remedy
 from fastmove.problem.describe import describe
 from fastmove.problem.goal import TOOL, GoalPose
 from fastmove.problem.scene import ITEM
@@ -37,7 +39,7 @@ from fastmove.robot.shipped import known_robots, load_robot
 from fastmove.search.ik import ik
 from fastmove.search.retarget import retarget
 from fastmove.search.time_bound import lower_bound
-from fastmove.solution.as_json import solution_json
+from fastmove.solution.as_json import FORMAT, solution_json
 from fastmove.solution.solution import Solution, Status
 
 
@@ -48,25 +50,45 @@ def plan_command(options: argparse.Namespace) -> int:
         return _plan_contacts(options)
     if options.reference and asked.scene.moving:
         raise InputError("--reference", "solves among obstacles that stand still; here some move")
-    solution = _planned(asked, options.seed, options.deadline, options.explain)
+    stopped = None
+    try:
+        solution = _planned(asked, options.seed, options.deadline, options.explain)
+    except Interrupted as error:
+        if not isinstance(error.solution, Solution):
+            raise
+        stopped, solution = error, error.solution
     problem = solution.problem
-    if solution.ok and options.out and solution.trajectory is not None:
-        save_trajectory(options.out, problem, solution.trajectory)
-    if solution.ok and options.preview:
+    _keep(solution, options)
+    checked = None
+    if solution.trajectory is not None and options.reference and stopped is None:
+        checked = reference(problem, solution.trajectory)
+    refusal = "" if solution.ok else solution.detail or solution.status.value
+    change = "" if solution.ok else remedy(problem)
+    if options.json:
+        more: dict[str, object] = {"path": str(options.problem), "refusal": refusal or None, "remedy": change or None}
+        print(_json(solution_json(solution) | more | ({} if checked is None else {"reference": checked.as_json()})))
+    elif solution.certificate is not None:  # else the sentence below says all
+        print(painted(str(solution) if checked is None else f"{solution}\n  {checked}"))
+    if stopped is not None:
+        kept = f"written to {options.out}" if options.out else "not written, since no --out was given"
+        print(f"fastmove: interrupted; the best certified motion so far is {kept}", file=sys.stderr)
+        return stopped.exit_code
+    if solution.ok:
+        return 0
+    print(f"fastmove: {options.problem}: {refusal}{f'; {change}' if change else ''}", file=sys.stderr)
+    return 3
+
+
+def _keep(solution: Solution, options: argparse.Namespace) -> None:
+    """Writes trajectory and preview of a certified solution, where they were asked for."""
+    if not solution.ok or solution.trajectory is None:
+        return
+    if options.out:
+        save_trajectory(options.out, solution.problem, solution.trajectory)
+    if options.preview:
         from fastmove.viz.preview import write_preview
 
         write_preview(options.preview, solution)
-    checked = reference(problem, solution.trajectory) if solution.trajectory and options.reference else None
-    if options.json:
-        print(_json(solution_json(solution) | ({} if checked is None else {"reference": checked.as_json()})))
-    elif solution.certificate is not None:  # else the sentence below says all
-        print(solution if checked is None else f"{solution}\n  {checked}")
-    if solution.ok:
-        return 0
-    smallest = relaxation(problem)
-    remedy = "" if smallest is None else f"; the smallest change that would free it: {smallest}"
-    print(f"fastmove: {options.problem}: {solution.detail or solution.status.value}{remedy}", file=sys.stderr)
-    return 3
 
 
 def _plan_contacts(options: argparse.Namespace) -> int:
@@ -79,17 +101,12 @@ def _plan_contacts(options: argparse.Namespace) -> int:
         for law in map(registries.contacts.get, dict.fromkeys(g.id for g in ranked))
         if not law.verified
     ]
-    if best is not None and best.ok and best.trajectory is not None:
-        if options.out:
-            save_trajectory(options.out, best.problem, best.trajectory)
-        if options.preview:
-            from fastmove.viz.preview import write_preview
-
-            write_preview(options.preview, best)
+    if best is not None:
+        _keep(best, options)
     if options.json:
-        print(_json({"contacts": [g.as_json() for g in ranked], "notes": notes}))
+        print(_json({"format": FORMAT, "contacts": [g.as_json() for g in ranked], "notes": notes}))
     else:
-        print("\n".join([ranking(ranked), *notes, *([] if best is None else [str(best)])]))
+        print(painted("\n".join([ranking(ranked), *notes, *([] if best is None else [str(best)])])))
     if best is not None and best.ok:
         return 0
     print(f"fastmove: {options.problem}: {'; '.join(f'{g.id}: {g.reason}' for g in ranked)}", file=sys.stderr)
@@ -107,8 +124,8 @@ def _problem(options: argparse.Namespace) -> TransferProblem:
 
 def _planned(problem: TransferProblem, seed: int, deadline: float | None = None, explain: bool = False) -> Solution:
     """A fresh plan, with a word on what is being done after two seconds."""
-    with meter(f"planning {problem.name}") as bar:
-        return Planner(Options(seed=seed, deadline=deadline, explain=explain, progress=bar.set_postfix_str)).plan(problem)
+    with Progress(f"planning {problem.name}") as progress:
+        return Planner(Options(seed=seed, deadline=deadline, explain=explain, progress=progress.say)).plan(problem)
 
 
 def check_command(options: argparse.Namespace) -> int:
@@ -123,13 +140,13 @@ def check_command(options: argparse.Namespace) -> int:
     certificate = certify(problem, trajectory, kinds)
     same = planned_for(options.trajectory, problem)
     if options.json:
-        said = {"duration_s": trajectory.duration, "planned_for_this": same}
-        print(_json(certificate_json(certificate) | said))
+        said = _head(problem) | {"path": str(options.trajectory), "duration_s": trajectory.duration, "planned_for_this": same}
+        print(_json(said | certificate_json(certificate)))
     else:
         print(f"{options.trajectory} for {problem.name}: {trajectory.duration:.4f} s, limits {problem.limits}")
         if same is False:
             print("  note: the file was planned for another problem")
-        print("\n".join(certificate_lines(certificate)))
+        print(painted("\n".join(certificate_lines(certificate))))
     return 0 if certificate.ok else 1
 
 
@@ -146,7 +163,7 @@ def run_command(options: argparse.Namespace) -> int:
         from fastmove.viz.preview import write_preview
 
         write_preview(options.preview, solution, outcome.item_poses)
-    print(_json(outcome.as_json()) if options.json else outcome)
+    print(_json(_head(problem) | outcome.as_json()) if options.json else painted(str(outcome)))
     if not outcome.report.ok:
         raise DriverFailed(f"{options.driver}: {outcome.report.event.value} ({outcome.report.detail})")
     return 0
@@ -190,8 +207,10 @@ def preview_command(options: argparse.Namespace) -> int:
 def rank_command(options: argparse.Namespace) -> int:
     """Rank candidate grasps by the duration that each allows.  Exit codes: 0 at least one holds, 3 none."""
     problem, grasps = _problem(options), read_grasps(options.grasps)
-    ranked = rank_grasps(problem, grasps, options.jobs, options.all, options.most, Options(seed=options.seed), options.regret)
-    print(_json({"problem": problem.name, "grasps": [grasp.as_json() for grasp in ranked]}) if options.json else ranking(ranked))
+    with Progress(f"ranking {len(grasps)} grasps", ticking=options.jobs == 1) as progress:
+        wanted = Options(seed=options.seed, progress=progress.say)
+        ranked = rank_grasps(problem, grasps, options.jobs, options.all, options.most, wanted, options.regret)
+    print(_json(_head(problem) | {"grasps": [grasp.as_json() for grasp in ranked]}) if options.json else ranking(ranked))
     return 0 if any(np.isfinite(grasp.duration) for grasp in ranked) else 3
 
 
@@ -209,8 +228,8 @@ def bench_command(options: argparse.Namespace) -> int:
     for sentence in unusable:
         print(f"not usable: {sentence}", file=sys.stderr)
     jobs = [Job(entry, name, options.recheck) for name in planners for entry in entries]
-    with meter(f"{options.set}", len(jobs)) as bar:
-        rows = run_jobs(jobs, options.out, options.jobs, options.resume, lambda row: bar.update(1))
+    with Progress(f"{options.set}", len(jobs), ticking=options.jobs == 1) as progress:
+        rows = run_jobs(jobs, options.out, options.jobs, options.resume, lambda row: progress.advance())
     if options.json:
         print("\n".join(json.dumps(row) for row in rows))
     else:
@@ -219,8 +238,9 @@ def bench_command(options: argparse.Namespace) -> int:
 
 
 def describe_command(options: argparse.Namespace) -> int:
-    """Print the problem in plain numbers."""
-    print(_json(describe(_problem(options)), indent=None if options.json else 2))
+    """Print the problem in words, or in plain numbers as JSON."""
+    problem = _problem(options)
+    print(_json(describe(problem)) if options.json else problem_words(problem))
     return 0
 
 
@@ -243,7 +263,7 @@ def ik_command(options: argparse.Namespace) -> int:
             refused = checks.refusal(q, q, end)
             rows.append({"end": end, "q": q.tolist(), "free": refused is None, "reason": refused[1] if refused else ""})
     if options.json:
-        print(_json({"joint_names": list(problem.robot.joint_names), "configurations": rows}))
+        print(_json(_head(problem) | {"joint_names": list(problem.robot.joint_names), "configurations": rows}))
     else:
         for row in rows:
             print(f"{row['end']:<5} [{', '.join(f'{x:.6f}' for x in row['q'])}]  {row['reason'] or 'free'}")
@@ -260,7 +280,7 @@ def robot_command(options: argparse.Namespace) -> int:
         write_whole(options.out, draft.text.encode())
     if options.json:
         keys = ("joints", "findings", "faults", "text")
-        print(_json({"usable": not draft.faults, **{key: getattr(draft, key) for key in keys}}))
+        print(_json({"format": FORMAT, "usable": not draft.faults, **{key: getattr(draft, key) for key in keys}}))
     else:
         print(f"{options.urdf}: {'cannot be used yet' if draft.faults else 'can be used'}")
         print("\n".join([*(f"  ! {fault}" for fault in draft.faults), *(f"    {finding}" for finding in draft.findings)]))
@@ -286,7 +306,7 @@ def robots_command(options: argparse.Namespace) -> int:
             }
         )
     if options.json:
-        print(_json({"robots": rows}))
+        print(_json({"format": FORMAT, "robots": rows}))
         return 0
     print(f"{'name':<12} {'DoF':>3}  {'gripper':<12} {'payload':>8}  limit sets (first = default)")
     for row in rows:
@@ -295,6 +315,11 @@ def robots_command(options: argparse.Namespace) -> int:
     return 0
 
 
-def _json(value: object, indent: int | None = None) -> str:
+def _head(problem: TransferProblem) -> dict[str, object]:
+    """What every JSON object about one problem begins with."""
+    return {"format": FORMAT, "problem": problem.name, "robot": problem.robot.name}
+
+
+def _json(value: object) -> str:
     """JSON with infinities and NaN as null, since standard JSON has neither."""
-    return json.dumps(finite(value), indent=indent)
+    return json.dumps(finite(value))

@@ -61,7 +61,7 @@ import pinocchio as pin
 from fastmove import registries
 from fastmove.arrays import Array, readonly
 from fastmove.contact.patch import Patch, disc_patch, line_patch, plane_patch
-from fastmove.errors import InputError
+from fastmove.errors import InputError, UnknownName
 from fastmove.geometry.box_cover import RESOLUTION, cover_heights, cover_mesh, cover_points, depth_to_points
 from fastmove.geometry.pose_trajectory import PoseTrajectory
 from fastmove.geometry.poses import pose
@@ -76,6 +76,7 @@ from fastmove.problem.scene import ITEM, AllowedContact, Corridor, Obstacle, Sce
 from fastmove.problem.tolerance import Tolerance
 from fastmove.problem.transfer import TransferProblem
 from fastmove.problem.uncertainty import EXACT, LENGTHS, RELATIVE, Uncertainty
+from fastmove.resources import known_problems, problems_folder
 from fastmove.robot.model import RobotModel
 from fastmove.robot.shipped import known_robots, load_robot
 from fastmove.tables import CheckedTable, read_table
@@ -85,18 +86,28 @@ SENSED = ("points", "heights", "depth")
 
 
 def load_problem(path: str | Path, limits: str | None = None) -> TransferProblem:
-    """Reads a problem file (.toml or .json).
+    """Reads a problem file (.toml or .json), or a problem that ships by its name ("light_bulb").
 
     Args:
-        path: the file; relative names of other files in it are resolved against its folder.
+        path: the file, or the name; relative names of other files in it are resolved against its folder.
         limits: name of a limit set of the robot, instead of the one in the file.
 
     Raises:
         InputError: the file or the problem is wrong (or a subclass); one sentence with file, key and what is allowed.
     """
-    path = Path(path)
+    path = _named(Path(path))
     table = read_table(path)
     return problem_from_table(table, path.parent, path.stem, limits)
+
+
+def _named(path: Path) -> Path:
+    """The file itself, or the shipped problem of this name where there is no such file."""
+    if path.exists() or path.suffix or len(path.parts) != 1:
+        return path
+    names = known_problems()
+    if path.name in names:
+        return problems_folder() / f"{path.name}.toml"
+    raise UnknownName("problem", f"{path.name!r} is no file and no shipped problem; known: {', '.join(names)}", path.name, names)
 
 
 def problem_from_table(table: CheckedTable, folder: Path, name: str, limits: str | None = None) -> TransferProblem:

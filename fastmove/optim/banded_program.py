@@ -300,7 +300,13 @@ class Assembled:
         p = self.program
         where = Structure(self.sites, self.quads, self.coefs, p.n, self.blocks, self.at, self.column, self.place, self.value)
         costs = Costs(p.band, p.border_quadratic, p.cost, self.linear)
-        d, v, iterations, fine = interior_point(where, costs, self.h, self.sizes, tolerance)
+        try:
+            d, v, iterations, fine = interior_point(where, costs, self.h, self.sizes, tolerance)
+        except SystemError as error:  # numba wraps the Ctrl-C that it finds as it returns, more than once
+            cause: BaseException | None = error
+            while cause is not None and not isinstance(cause, KeyboardInterrupt):
+                cause = cause.__cause__
+            raise error if cause is None else KeyboardInterrupt from None
         if not fine:
             return None
         ny = len(v) - p.border - p._own

@@ -36,6 +36,7 @@ class Search:
         bound: Lower bound of the duration [s].
         options: Options of the planner.
         late: Function that tells whether the deadline has passed.
+        report: Function that is told in a few words what is being done.
         best: Fastest certified motion so far.
         last: Last motion that was finished, certified or not.
     """
@@ -44,6 +45,7 @@ class Search:
     bound: float
     options: Options
     late: Callable[[], bool]
+    report: Callable[[str], None] = lambda text: None
     best: tuple[Trajectory, Certificate] | None = None
     last: tuple[Trajectory, Certificate] | None = None
 
@@ -171,12 +173,12 @@ class Search:
 
     def _partial_solve(self, tried: int, number: int, rival: float = np.inf) -> PartialSolve | None:
         """Announces an attempt and solves it in part; see `GoalPlanner.partial_solve`."""
-        if self.options.progress is not None:
-            self.options.progress(f"attempt {tried + 1}: {_called(number)}")
+        self.report(f"attempt {tried + 1} ({_called(number)})")
         return self.goal_planner.partial_solve(number, rival)
 
     def _finish(self, candidate: Candidate) -> None:
         """Finishes a candidate and keeps the motion if it is certified and the fastest."""
+        self.report(f"finishing a motion of about {candidate.duration:.3g} s")
         self.last = self.goal_planner.finished(candidate)
         if self.last[1].ok and (self.best is None or self.last[0].duration < self.best[0].duration):
             self.best = self.last

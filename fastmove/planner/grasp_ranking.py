@@ -24,7 +24,7 @@ from fastmove.robot.limit_kinds import names_in
 from fastmove.search.ik import GoalIk, pose_at
 from fastmove.search.time_bound import lower_bound, quickest_first
 from fastmove.solution.as_json import solution_json
-from fastmove.solution.solution import Solution, Status
+from fastmove.solution.solution import Solution, Status, limiting_shares
 
 WAVE = 4  # Number of grasps planned before it is checked whether another one can still be faster.
 CHUNK = 4  # Number of grasps bounded per message to a process.
@@ -84,16 +84,21 @@ class RankedGrasp:
 
 
 def ranking(ranked: Sequence[RankedGrasp]) -> str:
-    """Returns a table of ranked grasps as text, in their order, with a note on each that has no certified motion."""
+    """Returns a table of ranked grasps as text, in their order.
+
+    Columns: duration and its ratio to the best one, lower bound, use of hold and torque at rest, and what limits the motion for
+    the longest time, or why there is no certified one.
+    """
     best = min((g.duration for g in ranked if np.isfinite(g.duration)), default=float("inf"))
-    lines = [f"{'grasp':<20} {'duration':>9} {'bound':>8} {'at rest':>8} {'margin':>7}  "]
+    lines = [f"{'grasp':<20} {'duration':>9} {'× best':>7} {'bound':>8} {'at rest':>8}  limited by"]
     for g in ranked:
-        duration = f"{g.duration:7.3f} s" if np.isfinite(g.duration) else "        –"
+        duration = f"{g.duration:7.3f} s {g.duration / best:7.3f}" if np.isfinite(g.duration) else "        –       –"
         bound = f"{g.lower_bound:6.3f} s" if np.isfinite(g.lower_bound) else "       –"
         use = f"{g.static_use:8.0%}" if np.isfinite(g.static_use) else "       –"
-        note = g.reason or ("" if g.solution is not None else "not planned" if g.lower_bound < best else "cannot beat the best")
-        margin = f"{g.margin:7.3f}" if np.isfinite(g.margin) else "      –"
-        lines.append(f"{g.id:<20} {duration} {bound} {use} {margin}  {note}".rstrip())
+        note = g.reason or ("not planned" if g.lower_bound < best else "cannot beat the best")
+        if g.solution is not None and g.solution.ok:
+            note = ", ".join(f"{label} ({share:.0%} of the time)" for label, share in limiting_shares(g.solution)[:1])
+        lines.append(f"{g.id:<20} {duration} {bound} {use}  {note}".rstrip())
     return "\n".join(lines)
 
 
@@ -149,6 +154,9 @@ def rank_grasps(
             wave = [k for k in order[first : first + WAVE] if everything or ranked[k].lower_bound * (1 + regret) < best]
             if not wave:
                 break
+            if options is not None and options.progress is not None:
+                so_far = f", best {best:.3g} s so far" if np.isfinite(best) else ""
+                options.progress(f"{len(order)} of {len(grasps)} grasps can hold it, {first} planned{so_far}")
             solutions = mapped(partial(plan_or_failure, options=options), [ranked[k].problem for k in wave])
             for k, solution in zip(wave, solutions, strict=True):
                 ranked[k] = replace(ranked[k], solution=solution, reason="" if solution.ok else solution.detail)

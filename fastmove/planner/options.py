@@ -20,7 +20,7 @@ class Options:
         deadline: Time after which no new search is started, for this goal or another, except the first [s].  With a deadline the
             result is not deterministic.
         explain: Whether the limits are priced too, and a plan for the nominal values prices their uncertainty.
-        progress: Function called with a few words whenever a new stage begins.
+        progress: Function called with a few words whenever a new stage begins: goal, attempt, and the best duration so far.
     """
 
     seed: int = 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.errors import GoalOutOfReach
+from fastmove.errors import GoalOutOfReach, Interrupted
 from fastmove.io.problem_file import load_problem
 from fastmove.optim.merit import PROVEN
 from fastmove.planner.context import PlanningContext, timed
@@ -60,22 +60,31 @@ class Planner:
             StartInCollision: The start touches something that it may not touch.
             GraspInvalid: The item overlaps the hand beyond its pads.
             InputError: The start is one of the goals, so that there is nothing to move, or violates a path constraint.
+            Interrupted: Ctrl-C was pressed; the error holds the fastest certified solution so far.
         """
         begin = time.perf_counter()
+        best: list[Solution] = []
         try:
-            solution = _Run(problem, self.options).plan()
+            solution = _Run(problem, self.options, best).plan()
+            best.append(solution)
+            return self._explained(solution) if self.options.explain and solution.ok else solution
         except GoalOutOfReach as error:
             timings = {"total": time.perf_counter() - begin}
             return Solution(problem, Status.GOAL_UNREACHABLE, str(error), seed=self.options.seed, timings=timings)
-        return self._explained(solution) if self.options.explain and solution.ok else solution
+        except KeyboardInterrupt:
+            certified = [solution for solution in best if solution.ok]
+            raise Interrupted(min(certified, key=lambda solution: solution.duration, default=None)) from None
 
     def _explained(self, solution: Solution) -> Solution:
         """Returns the solution with the prices of its limits and the duration for the nominal values, where these can be had."""
         begin = time.perf_counter()
+        say = self.options.progress or (lambda text: None)
         if solution.problem.start.at_rest and not solution.problem.scene.moving:
+            say("pricing the limits")
             solution = with_prices(solution)
         if solution.problem.uncertain:
-            nominal = _Run(solution.problem.nominal(), self.options).plan()
+            say("planning for what is believed alone")
+            nominal = _Run(solution.problem.nominal(), self.options, []).plan()
             solution = replace(solution, nominal_duration=nominal.duration)
         took = time.perf_counter() - begin
         return replace(solution, timings=solution.timings | {"explain": took, "total": solution.timings["total"] + took})
@@ -106,6 +115,7 @@ class _Run:
     Attributes:
         problem: Transfer problem.
         options: Options of the planner.
+        found: Solutions between two configurations so far, to which new ones are added.
         timings: Time spent in each stage so far [s].
         branches: Contexts of the problem with each configuration that it may start in (one, unless the start is given by poses),
             its goal regions with configurations; a context is built when it is needed.
@@ -113,6 +123,7 @@ class _Run:
 
     problem: TransferProblem
     options: Options
+    found: list[Solution]
     timings: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -148,7 +159,7 @@ class _Run:
             bounds = self._bounds()
         best: Solution | None = None
         tally, refusals = GoalTally(len(bounds)), []
-        for bound, k, branch in bounds:
+        for number, (bound, k, branch) in enumerate(bounds):
             if self._enough(best, bound, tally) or (best is not None and self._late()):
                 break
             with timed(self.timings, "checks"):
@@ -157,7 +168,8 @@ class _Run:
                 refusals.append((k, branch, reason))
                 tally = replace(tally, refused=tally.refused + 1)
                 continue
-            solution = self._between(branch, np.array(self.branches[branch].goal.configurations[k]))
+            named = f"goal {number + 1} of {len(bounds)}, " if len(bounds) > 1 else ""
+            solution = self._between(branch, np.array(self.branches[branch].goal.configurations[k]), named)
             tally = replace(tally, solved=tally.solved + 1, least=min(tally.least, bound))
             if best is None or (solution.ok and (not best.ok or solution.duration < best.duration)):
                 best = solution
@@ -244,7 +256,7 @@ class _Run:
             with timed(self.timings, "checks"):
                 refused = self._refusal(len(self.branches) - 1, -1)
             if refused is None:
-                planned.append(self._between(len(self.branches) - 1, goal))
+                planned.append(self._between(len(self.branches) - 1, goal, "between the samples, "))
         return planned
 
     def _enough(self, best: Solution | None, bound: float, tally: GoalTally) -> bool:
@@ -271,8 +283,8 @@ class _Run:
 
     # -- one start and one goal -----------------------------------------------------------------------------------
 
-    def _between(self, branch: int, goal: Array) -> Solution:
-        """Plans from the start of a branch to one goal configuration (n,) [rad]."""
+    def _between(self, branch: int, goal: Array, named: str) -> Solution:
+        """Plans from the start of a branch to one goal configuration (n,) [rad], which progress calls so."""
         problem = self.branches[branch]
         if branch not in self.contexts:
             with timed(self.timings, "set_up"):
@@ -281,10 +293,25 @@ class _Run:
         bound = lower_bound(problem.start, goal, self.limits)
         ends = context.collision.ends(np.array(problem.start.q), goal)
         goal_planner = GoalPlanner(context, goal, bound, ends, self.options.seed)
-        motion_and_certificate = Search(goal_planner, bound.duration, self.options, self._late).run()
+        search = Search(goal_planner, bound.duration, self.options, self._late, lambda text: self._report(named + text, search))
+        try:
+            motion_and_certificate = search.run()
+        except KeyboardInterrupt:
+            if search.best is not None:
+                self.found.append(Solution.of(problem, *search.best, bound.duration))
+            raise
         if motion_and_certificate is None:
             return Solution(problem, Status.NO_PATH, goal_planner.sentence(), lower_bound=bound.duration)
-        return Solution.of(problem, *motion_and_certificate, bound.duration)
+        self.found.append(Solution.of(problem, *motion_and_certificate, bound.duration))
+        return self.found[-1]
+
+    def _report(self, text: str, search: Search) -> None:
+        """Says what is being done, and how fast the fastest certified motion so far is."""
+        if self.options.progress is None:
+            return
+        durations = [solution.duration for solution in self.found if solution.ok]
+        durations += [search.best[0].duration] if search.best is not None else []
+        self.options.progress(text + (f", best {min(durations):.3g} s so far" if durations else ""))
 
     def _late(self) -> bool:
         """Returns whether the deadline has passed."""

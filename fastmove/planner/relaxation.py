@@ -79,19 +79,32 @@ def frees(problem: TransferProblem) -> bool:
 
 
 def relaxation(problem: TransferProblem) -> Relaxation | None:
-    """Returns the smallest change of a single limit that frees the ends.
+    """Returns the smallest change of a single limit that frees the ends; None where `relaxations` has none."""
+    return next(iter(relaxations(problem)), None)
+
+
+def relaxations(problem: TransferProblem) -> list[Relaxation]:
+    """Returns the changes of single limits that free the ends, the smallest first.
 
     Returns:
-        None where the ends are free already, no single change frees them, or an end has poses without configurations.
+        Empty where the ends are free already, no single change frees them, or an end has poses without configurations.
     """
     if problem.start.open or len(problem.goal.configurations) == 0 or frees(problem):
-        return None
-    relaxations = []
+        return []
+    found = []
     for limit in [*(x for x in limits_of(problem) if x.kind in CHECKED), *_positions(problem)]:
         value = _least(problem, limit)
         if value is not None:
-            relaxations.append(Relaxation(limit, value))
-    return min(relaxations, key=lambda r: r.size, default=None)
+            found.append(Relaxation(limit, value))
+    return sorted(found, key=lambda change: change.size)
+
+
+def remedy(problem: TransferProblem) -> str:
+    """Returns in a few words the smallest change that frees the ends, and a stronger grip where that does, too; else nothing."""
+    changes = relaxations(problem)
+    said = [f"the smallest change that would free it: {changes[0]}"] if changes else []
+    grip = next((change for change in changes[1:] if change.limit.kind == "grip_force"), None)
+    return "; ".join([*said, *([f"or {grip}"] if grip is not None else [])])
 
 
 def _positions(problem: TransferProblem) -> list[Limit]:

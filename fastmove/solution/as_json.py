@@ -15,16 +15,23 @@ if TYPE_CHECKING:
     from fastmove.solution.solution import Solution
 
 
+FORMAT = 1  # Of the JSON that commands print.
+
+
 def solution_json(solution: Solution) -> dict[str, object]:
     """Returns a solution as JSON values, as `plan --json` prints it and `bench` writes it.
 
     Infinities and NaN become null.  `prices` is empty unless prices were asked for.
     """
     result: dict[str, object] = {
+        "format": FORMAT,
+        "problem": solution.problem.name,
+        "robot": solution.problem.robot.name,
         "status": solution.status.name.lower(),
         "detail": solution.detail or solution.status.value,
         "duration_s": solution.duration,
         "lower_bound_s": solution.lower_bound,
+        "ratio": solution.duration / solution.lower_bound,
         "plan_time_s": solution.timings.get("total", math.nan),
         "timings_s": solution.timings,
         "limits": solution.problem.limits,

@@ -14,6 +14,8 @@ from fastmove.solution.binding import binding_intervals
 from fastmove.solution.smoothness import Smoothness
 from fastmove.trajectory.trajectory import Trajectory
 
+SHOWN = 8  # Number of limits that are named with their shares, and of prices.
+
 
 def limiting_shares(solution: Solution) -> list[tuple[str, float]]:
     """Returns each limit that binds with the share of the duration in which it does, largest first; empty without a motion."""
@@ -51,19 +53,36 @@ def screenful(solution: Solution) -> str:
             f"  {held.item.name}: {member.mass:g} kg, grip {force:.1f} N per pad, friction {held.grasp.friction:g}, "
             f"{held.width * 1e3:.1f} mm wide"
         )
-    lines.append("  what limits it (share of the time at the limit):")
-    for label, share in limiting_shares(solution)[:6]:
-        lines.append(f"    {share:5.0%}  {label}")
-    if solution.prices:
-        lines += ["  what a second costs:", *(f"    {price}" for price in solution.prices[:8])]
-    elif "explain" in solution.timings:
-        lines.append("  what a second costs: not said, since this motion is not a converged optimum")
+    lines += [f"  {line}" for line in explanation(solution)]
     lines.append(f"  smoothness: {Smoothness.of(solution.trajectory, problem.limit_set)}")
-    lines += [f"  {line}" for line in robustness(solution)]
     lines += certificate_lines(solution.certificate)
-    stages = "   ".join(f"{name} {value * 1e3:.0f}" for name, value in solution.timings.items())
-    lines.append(f"  times [ms]: {stages}")
+    if solution.timings:
+        lines.append("  times [ms]: " + "   ".join(f"{name} {value * 1e3:.0f}" for name, value in solution.timings.items()))
     return "\n".join(lines)
+
+
+def explanation(solution: Solution) -> list[str]:
+    """Returns lines about what limits a motion, for how much of its time, and, where that was asked for, what a second costs."""
+    lines = ["what limits it (share of the time at the limit):"]
+    lines += [f"  {share:5.0%}  {label}" for label, share in limiting_shares(solution)[:SHOWN]]
+    if solution.prices:
+        lines += ["what a second costs:", *(f"  {price}" for price in solution.prices[:SHOWN])]
+    elif "explain" in solution.timings:
+        lines.append("what a second costs: not said, since this motion is not a converged optimum")
+    return [*lines, *robustness(solution), *_more_grip(solution)]
+
+
+def _more_grip(solution: Solution) -> list[str]:
+    """Returns a line that a stronger grip may be faster, where the hold limits the motion and hand and item could bear more."""
+    binding = {label for label, _ in limiting_shares(solution)} & set(names_in("contact"))
+    lines = []
+    for held, force in zip(solution.problem.holds, solution.grip_force, strict=True):
+        most = min(float(held.gripper.force[1]), held.item.max_pinch_force / (1 + held.uncertainty.grip_force))
+        if binding and force < 0.99 * most:
+            lines.append(
+                f"the hold limits it: {force:.3g} N of the {most:.3g} N that hand and item bear are used; more may be faster"
+            )
+    return lines
 
 
 def robustness(solution: Solution) -> list[str]:
@@ -212,15 +231,13 @@ class Solution:
         return self
 
     def explain(self) -> str:
-        """Returns a text about which limit binds when, or why there is no motion.
+        """Returns a text about what limits the motion, or why there is none: what `fastmove plan` prints of it.
 
-        With `Options.explain` the prices of the limits and of the uncertainty follow.
+        With `Options.explain` it says what a second costs, limit by limit, and what the uncertainty costs.
         """
         if self.certificate is None:
             return self.detail or self.status.value
-        rows = binding_intervals(self.problem, self.certificate)
-        lines = [f"{r['from_s']:.3f}–{r['to_s']:.3f} s  {r['kind']}  {r['name']}" for r in rows]
-        return "\n".join([*lines, *(str(price) for price in self.prices), *robustness(self)])
+        return "\n".join(explanation(self))
 
     def __str__(self) -> str:
         return screenful(self)
