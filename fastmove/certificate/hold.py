@@ -98,17 +98,21 @@ def _suction_utilisation(held: HeldItem, wrench: Array, vacuum: Array) -> Array:
 
 
 def _pad_share(held: HeldItem, wrench: Array, grip_force: Array) -> Array:
-    """Larger (N,) of V, the share of the pad that a load along the closing axis lightens, and R (see `contact.pinch`)."""
+    """Larger (N,) of V and R (see `contact.pinch`)."""
+    return np.asarray(np.maximum(lightened_share(held, wrench, grip_force), sliding_share(held, wrench, grip_force)))
+
+
+def lightened_share(held: HeldItem, wrench: Array, grip_force: Array) -> Array:
+    """Share V (N,) of the pad that a load along the closing axis lightens (see `contact.pinch`)."""
     mu, width = held.friction, held.width
     ratio = SHIFTED * sum(patch.a for patch in held.patches) / 2 / (mu * width)
     fx, fy, fz, mx, _, mz = wrench.T
     first = np.hypot(fx - 2 * mz / width, fz + 2 * mx / width) / (2 * mu) + fy / 2
     second = np.hypot(fx + 2 * mz / width, fz - 2 * mx / width) / (2 * mu) - fy / 2
-    spare = np.maximum(first, second) / (grip_force * (1 + ratio))
-    return np.asarray(np.maximum(spare, _sliding_share(held, wrench, grip_force)))
+    return np.asarray(np.maximum(first, second) / (grip_force * (1 + ratio)))
 
 
-def _sliding_share(held: HeldItem, wrench: Array, grip_force: Array) -> Array:
+def sliding_share(held: HeldItem, wrench: Array, grip_force: Array) -> Array:
     """Largest share R (N,) of sliding about any pressed point (see `contact.pinch`); 0 where a pad presses at one point."""
     mu, width, middle = held.friction, held.width, held.tool_T_grasp.translation[[0, 2]]
     a = sum(patch.a for patch in held.patches) / 2

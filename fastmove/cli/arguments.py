@@ -50,6 +50,7 @@ def argument_parser() -> _Parser:
     _add_problem(view)
     view.add_argument("trajectory", metavar="T", nargs="?", help="trajectory to show; without one the problem is planned")
     view.add_argument("--html", metavar="P.html", help="write this file instead of serving on the loopback")
+    view.add_argument("--record", metavar="V.mp4", help="write a film, .mp4 or .gif (needs Chromium to draw it)")
 
     _add_others(commands)
     _add_batches(commands)

@@ -162,7 +162,12 @@ def run_command(options: argparse.Namespace) -> int:
     if options.preview:
         from fastmove.viz.preview import write_preview
 
-        write_preview(options.preview, solution, outcome.item_poses)
+        write_preview(
+            options.preview,
+            solution,
+            outcome.item_poses,
+            "" if outcome.verdict is None else outcome.verdict.name.replace("_", " "),
+        )
     print(_json(_head(problem) | outcome.as_json()) if options.json else painted(str(outcome)))
     if not outcome.report.ok:
         raise DriverFailed(f"{options.driver}: {outcome.report.event.value} ({outcome.report.detail})")
@@ -187,10 +192,17 @@ def _solution(problem: TransferProblem, trajectory_file: str | None, seed: int =
 
 
 def preview_command(options: argparse.Namespace) -> int:
-    """Write the preview, or serve it on the loopback until interrupted."""
+    """Write the preview or a film, or serve the preview on the loopback until interrupted."""
     from fastmove.viz.preview import preview_html, serve, write_preview
 
     solution = _solution(_problem(options), options.trajectory)
+    if options.record:
+        from fastmove.viz.film import record
+
+        record(options.record, solution)
+        print(options.record)
+        if not options.html:
+            return 0
     if options.html:
         write_preview(options.html, solution)
         print(options.html)

@@ -16,7 +16,7 @@ from fastmove.robot.shipped import example_robot_data, known_robots
 from fastmove.tables import read_toml
 
 CREASE = np.cos(np.radians(40.0))  # Edges sharper than this stay sharp.
-CELL = 0.006  # Size of the cells whose points become one, in meshes of robots [m].
+CELL = 0.004  # Size of the cells whose points become one, in meshes of robots [m].
 SIDES = 8  # Number of sides of a tube.
 
 
@@ -38,14 +38,19 @@ class Mesh:
     def of(points: Array, faces: Array) -> Mesh:
         """Builds a mesh with smooth normals from points (N, 3) and triangles (M, 3); edges beyond `CREASE` stay sharp.
 
-        The normal of a corner is the mean of the normals of all triangles at that point, weighted by area, or its own triangle's
-        where that turns by more from it than a crease.
+        The normal of a corner is the mean of the normals of all triangles at that point, weighted by their angles there (how a face
+        is cut into triangles does not matter then), or its own triangle's where that turns by more from it than a crease.
         """
-        across = np.cross(points[faces[:, 1]] - points[faces[:, 0]], points[faces[:, 2]] - points[faces[:, 0]])
-        mean = np.zeros_like(points)
+        corner = [points[faces[:, k]] for k in range(3)]
+        across = np.cross(corner[1] - corner[0], corner[2] - corner[0])
+        real = np.linalg.norm(across, axis=1) > 0
+        faces, across, corner = faces[real], _unit(across[real]), [c[real] for c in corner]
+        mean = np.zeros(points.shape)
         for k in range(3):
-            np.add.at(mean, faces[:, k], across)
-        own = np.repeat(_unit(across), 3, axis=0)
+            one, other = (_unit(corner[(k + i) % 3] - corner[k]) for i in (1, 2))
+            angle = np.arccos(np.clip(np.sum(one * other, axis=1), -1, 1))
+            np.add.at(mean, faces[:, k], angle[:, None] * across)
+        own = np.repeat(across, 3, axis=0)
         smooth = _unit(mean)[faces.ravel()]
         normals = np.where(np.sum(own * smooth, axis=1)[:, None] < CREASE, own, smooth)
         corners = np.hstack([points[faces.ravel()], normals]).astype(np.float32)

@@ -1,16 +1,18 @@
 """Preview: one HTML file that opens offline, 3D (meshcat) beside plots over time.
 
-Drawn: arm, hand and item (moving), obstacles, start and goal ghosts, the item's swept path, the contact force that the
-certificate computed (length in shares of the grip force), and, where a run was recorded, the simulated item beside the planned
-one.  Playback times are trajectory times.  Nothing is served: a browser opens the file, or `serve` offers it on the loopback.
+Drawn: arm (its visual meshes where they are installed), hand and item (moving), obstacles in a quiet colour for each group,
+ghosts of start and goal, the item's swept path, the contact force that the certificate computed in the friction cone of each pad (length
+in shares of the grip force), and, where a run was recorded, the simulated item around the planned one.  The page plays the motion
+by its own clock in trajectory time (`page/page.js`); nothing is served or fetched: a browser opens the file, or `serve` offers it
+on the loopback.
 """
 
 from __future__ import annotations
 
 import base64
 import functools
+import html
 import http.server
-import itertools
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,8 +26,9 @@ from fastmove.errors import InputError, MissingPackage
 from fastmove.io.atomic_write import write_whole
 from fastmove.multibody.assembly import Body, assemble
 from fastmove.problem.transfer import TransferProblem
-from fastmove.solution.solution import Solution
-from fastmove.viz.svg_plots import cone_svg, cursor_data, plots_svg
+from fastmove.solution.solution import Solution, Status, limiting_shares
+from fastmove.viz.meshes import Mesh, arrow, link_meshes, revolved, tube
+from fastmove.viz.plot_data import joint_colours, plots, time_axis, wrench_in_cone
 
 try:
     import umsgpack
@@ -37,61 +40,92 @@ except ImportError as error:  # pragma: no cover
 
 
 FRAMES_PER_SECOND = 100
-ARM, HAND, ITEM_COLOUR, SIMULATED, OBSTACLE, GHOST = 0xC8CCD2, 0x55606E, 0xE8833A, 0x2E9E6B, 0x7B93B8, 0x9AA3AD
-FORCE, CONE = 0xC0262B, 0x3F6FB5
+ARM, HAND, ITEM_COLOUR, SIMULATED, GHOST = 0xE4E7EB, 0x52606D, 0xE8833A, 0x2E9E6B, 0x9AA5B1
+FORCE, CONE, GRID = 0xC0262B, 0x3F6FB5, 0xD0D6DC
+# Quiet colours of obstacles, by group: none is near the item's orange, the simulated green or the arm's grey.
+OBSTACLES = (0xDDD6C8, 0x8FA9C4, 0xB7A3C0, 0xA3B59A, 0xC7A7A0, 0x8FB3B0, 0xB0B3C9, 0xBDB27F)
 FORCE_LENGTH = 0.12  # [m] drawn for a force of one grip force
+GROWN = 1.02  # The simulated item is drawn larger by this, since two surfaces in one place flicker.
+SLOW = 1.5  # Motions shorter than this are played at half speed at first [s].
 PADS = {"left": 1.0, "right": -1.0}  # on the +y and −y side of the item
-PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
-body {{ margin: 0; font: 13px system-ui, sans-serif; display: flex; height: 100vh; color: #26303a; }}
-#meshcat-pane {{ flex: 1; height: 100vh; overflow: hidden; }}
-#plots {{ width: 430px; height: 100vh; overflow-y: auto; padding: 10px 14px; box-sizing: border-box; }}
-h1 {{ font-size: 15px; margin: 4px 0; }} pre {{ font-size: 10.5px; white-space: pre-wrap; }}
-</style></head><body><div id="plots"><h1>{title}</h1>{plots}<pre>{text}</pre></div><div id="meshcat-pane"></div>
-<script>{library}</script><script>
-var viewer = new MeshCat.Viewer(document.getElementById("meshcat-pane"));
-{drawing}
-var follow = {follow}, shown = -1;
-function followTime() {{
-  var t = Math.min(viewer.animator.time, follow.duration);
-  if (t !== shown) {{
-    shown = t;
-    var x = follow.left + t / follow.duration * (follow.right - follow.left);
-    document.querySelectorAll(".cursor").forEach(function(c) {{ c.setAttribute("x1", x); c.setAttribute("x2", x); }});
-    var dot = document.getElementById("wrench-dot"), k = Math.round(t / follow.step);
-    if (dot && k < follow.x.length) {{ dot.setAttribute("cx", follow.x[k]); dot.setAttribute("cy", follow.y[k]); }}
-  }}
-  requestAnimationFrame(followTime);
-}}
-followTime();
-window.fastmoveReady = true;
-</script></body></html>
-"""
+PAGE = Path(__file__).parent / "page"
+LISTED = 6  # Number of groups of obstacles in the legend.
+BINDING = 3  # Number of limits named in the headline.
 
 
-def preview_html(solution: Solution, simulated: Iterable[tuple[float, pin.SE3]] = ()) -> str:
+def preview_html(
+    solution: Solution,
+    simulated: Iterable[tuple[float, pin.SE3]] = (),
+    verdict: str = "",
+    frames: tuple[int, int, int] | None = None,
+) -> str:
     """The preview of a solution as one page.
 
     Args:
         solution: The plan, with its motion and certificate.
         simulated: (time [s], pose of the item's frame in the world) of a recorded run.
+        verdict: What physics said of that run, for the headline.
+        frames: Number, width and height [pixels] of pictures that the page leaves behind instead of playing (for a film).
 
     Raises:
         InputError: the solution has no motion.
     """
     if solution.trajectory is None or solution.certificate is None:
         raise InputError("solution", "has no motion to draw")
-    drawing = "\n".join(_command(c) for c in _Scene(solution).draw(list(simulated)))
-    library = (Path(zmqserver.VIEWER_ROOT) / "main.min.js").read_text()
-    text = str(solution).replace("&", "&amp;").replace("<", "&lt;")
-    title = solution.problem.name
-    plots, follow = cone_svg(solution) + plots_svg(solution), json.dumps(cursor_data(solution))
-    return PAGE.format(title=title, plots=plots, text=text, library=library, drawing=drawing, follow=follow)
+    scene, recorded = _Scene(solution), list(simulated)
+    drawing = "\n".join(_command(c) for c in scene.draw(recorded))
+    motion = {
+        "duration": solution.duration,
+        "end": max([solution.duration, *(time for time, _ in recorded[-1:])]),
+        "speed": 0.5 if solution.duration < SLOW else 1.0,
+        "times": [round(float(t), 5) for t in time_axis(solution.duration)],
+        "joints": joint_colours(solution),
+        "plots": plots(solution),
+        "cone": wrench_in_cone(solution),
+        "labels": scene.labels,
+        "frames": frames,
+    }
+    parts = {
+        "title": html.escape(solution.problem.name),
+        "style": (PAGE / "page.css").read_text(),
+        "figures": _figures(solution, verdict),
+        "binds": _binds(solution),
+        "legend": "".join(f'<li><i style="background:#{c:06x}"></i>{html.escape(name)}</li>' for name, c in scene.legend),
+        "text": html.escape(str(solution)),
+        "library": (Path(zmqserver.VIEWER_ROOT) / "main.min.js").read_text(),
+        "drawing": drawing,
+        "motion": json.dumps(motion).replace("<", "\\u003c"),
+        "script": (PAGE / "page.js").read_text(),
+    }
+    page = (PAGE / "page.html").read_text()
+    pieces = page.split("{{")
+    return pieces[0] + "".join(parts[name] + rest for name, _, rest in (piece.partition("}}") for piece in pieces[1:]))
 
 
-def write_preview(path: str | Path, solution: Solution, simulated: Iterable[tuple[float, pin.SE3]] = ()) -> None:
-    """Write the page, whole or not at all."""
-    write_whole(Path(path), preview_html(solution, simulated).encode())
+def _figures(solution: Solution, verdict: str) -> str:
+    """Duration, bound and verdicts, for the headline."""
+    bound, ratio = solution.lower_bound, solution.duration / solution.lower_bound
+    figures = [(f"{solution.duration:.3f} s", "duration"), (f"{bound:.3f} s", f"lower bound, {ratio:.2f} × that")]
+    for held, force in zip(solution.problem.holds, solution.grip_force, strict=True):
+        figures.append((f"{held.item.members[0].mass:g} kg", f"{html.escape(held.item.name)}, grip {force:.3g} N"))
+    status = "OPTIMAL" if solution.status is Status.OPTIMAL else "CERTIFIED" if solution.ok else "NOT CERTIFIED"
+    badges = f'<span class="badge{"" if solution.ok else " bad"}">{status}</span>'
+    if verdict:
+        badges += f'<span class="badge{"" if verdict.startswith("HELD") else " bad"}">{html.escape(verdict)} in simulation</span>'
+    return badges + "".join(f'<div class="figure"><b>{value}</b><span>{name}</span></div>' for value, name in figures)
+
+
+def _binds(solution: Solution) -> str:
+    """The limits that bind for the longest time, for the headline."""
+    named = (f"<i>{html.escape(label.replace('_', ' '))} {share:.0%}</i>" for label, share in limiting_shares(solution)[:BINDING])
+    return "at its limit for: " + "".join(named)
+
+
+def write_preview(
+    path: str | Path, solution: Solution, simulated: Iterable[tuple[float, pin.SE3]] = (), verdict: str = ""
+) -> None:
+    """Writes the page of `preview_html`, whole or not at all."""
+    write_whole(Path(path), preview_html(solution, simulated, verdict).encode())
 
 
 def serve(page: str, port: int = 0) -> http.server.ThreadingHTTPServer:
@@ -121,57 +155,121 @@ def _command(command: object) -> str:
 
 
 class _Scene:
-    """Drawing commands of one solution."""
+    """Drawing commands of one solution, with what the page says about them.
+
+    Attributes:
+        legend: Name and colour of everything in the legend.
+        labels: Text and place in the world of every label.
+    """
 
     def __init__(self, solution: Solution) -> None:
         assert solution.trajectory is not None and solution.certificate is not None
         self.solution, self.trajectory, self.profile = solution, solution.trajectory, solution.certificate.profile
         self.assembly = assemble(solution.problem)
         self.data = self.assembly.arm.createData()
+        self.meshes = link_meshes(solution.problem.robot)
+        self.legend: list[tuple[str, int]] = []
+        self.labels: list[dict[str, object]] = []
         self.out: list[object] = []
 
     def draw(self, simulated: list[tuple[float, pin.SE3]]) -> list[object]:
+        """The commands, in order."""
         problem, duration = self.solution.problem, self.trajectory.duration
-        for body in self.assembly.bodies:
-            if body.joint == 0:
-                colour, opacity = (ARM, 1.0) if body.owner == "link" else (OBSTACLE, 0.45)
-                self._body(f"{body.owner}/{body.name}", body, body.placement, colour, opacity)
-            else:
-                colour = ITEM_COLOUR if body.owner == "item" else HAND if body.group in self._hand_links() else ARM
-                colour, opacity = (OBSTACLE, 0.45) if body.owner == "scene" else (colour, 1.0)
-                self._body(f"moving/{body.joint}/{body.name}", body, body.placement, colour, opacity)
+        self._links("moving", 1.0)
         for name, time in (("start", 0.0), ("goal", duration)):
             self._ghost(name, self.trajectory.position(time))
         if problem.holds:
-            self._swept_path()
-            for side in PADS if _pinched(problem) else ():
-                self._object(f"force/{side}/arrow", geometry.LineSegments(_line([[0, 0, 0], [0, 0, 1]]), _line_material(FORCE)))
-                self._object(f"force/{side}/cone", geometry.LineSegments(_line(self._friction_cone()), _line_material(CONE)))
+            self.legend.append((problem.holds[0].item.name, ITEM_COLOUR))
         if simulated:
-            held = problem.holds[0]
-            for k, shape in enumerate(held.item.shapes):
-                body = Body("", "item", "", 1, shape.placement, shape.geometry())
-                self._body(f"simulated/{k}", body, shape.placement, SIMULATED, 0.6)
+            self._simulated_item()
+        if problem.holds and _pinched(problem):
+            self._forces()
+        self._obstacles()
+        self._swept_path()
         self.out.append(commands.SetAnimation(self._animation(simulated), play=True, repetitions=1000))
-        self._camera()
+        self._view()
         return self.out
+
+    def _links(self, root: str, opacity: float) -> None:
+        """Arm, hand and item in their joints' frames: meshes of links that have any, the bodies that are checked of others."""
+        arm, hand = self.assembly.arm, self._hand_links()
+        for link, parts in self.meshes.items():
+            if not arm.existFrame(link):
+                continue
+            frame = arm.frames[arm.getFrameId(link)]
+            for k, (mesh, placement) in enumerate(parts):
+                colour = HAND if link in hand else ARM
+                self._mesh(f"{root}/{frame.parentJoint}/{link}_{k}", mesh, colour, opacity, frame.placement * placement)
+        for body in self.assembly.bodies:
+            if body.owner == "scene" or (body.owner == "link" and body.group in self.meshes):
+                continue
+            colour = ITEM_COLOUR if body.owner == "item" else HAND if body.group in hand else ARM
+            self._body(f"{root}/{body.joint}/{body.name}", body, body.placement, colour, opacity)
 
     def _hand_links(self) -> set[str]:
         return {link for gripper in self.solution.problem.robot.grippers.values() for link in gripper.links}
 
     def _ghost(self, name: str, q: Array) -> None:
+        """Hand and item where the motion begins or ends, with a label."""
         pin.forwardKinematics(self.assembly.arm, self.data, q)
+        hand = self._hand_links()
+        places = []
         for body in self.assembly.bodies:
-            if 0 < body.joint < self.assembly.arm.njoints:
-                self._body(f"{name}/{body.name}", body, self.data.oMi[body.joint] * body.placement, GHOST, 0.18)
+            if 0 < body.joint < self.assembly.arm.njoints and (body.owner == "item" or body.group in hand or not hand):
+                place = self.data.oMi[body.joint] * body.placement
+                self._body(f"{name}/{body.name}", body, place, GHOST, 0.3)
+                places.append(place.translation)
+        if places:
+            highest = max(places, key=lambda place: float(place[2]))
+            self.labels.append({"text": name, "at": [round(float(x), 4) for x in highest]})
+
+    def _obstacles(self) -> None:
+        """Obstacles, those of one group in one colour; large flat ones are solid, all others can be looked through."""
+        colours: dict[str, int] = {}
+        for body in self.assembly.bodies:
+            if body.owner != "scene":
+                continue
+            group = _group(body.group)
+            colour = colours.setdefault(group, OBSTACLES[len(colours) % len(OBSTACLES)])
+            body.geometry.computeLocalAABB()
+            low, high = (np.asarray(x).ravel() for x in (body.geometry.aabb_local.min_, body.geometry.aabb_local.max_))
+            size = np.sort(high - low)
+            path = f"scene/{body.name}" if body.joint == 0 else f"moving/{body.joint}/{body.name}"
+            self._body(path, body, body.placement, colour, 1.0 if size[0] < 0.1 * size[1] and size[1] > 0.5 else 0.5)
+        shown = list(colours.items())
+        self.legend += shown[:LISTED] + ([(f"and {len(shown) - LISTED} more", GHOST)] if len(shown) > LISTED else [])
+
+    def _simulated_item(self) -> None:
+        """The item as physics moved it, a little larger than the planned one."""
+        self.legend.append(("as simulated, drawn larger", SIMULATED))
+        for k, shape in enumerate(self.solution.problem.holds[0].item.shapes):
+            body = Body("", "item", "", 1, shape.placement, shape.geometry())
+            self._body(f"simulated/grown/{k}", body, shape.placement, SIMULATED, 0.4)
+        self.out.append(commands.SetTransform(np.diag([GROWN, GROWN, GROWN, 1.0]), _path("simulated/grown")))
+
+    def _forces(self) -> None:
+        """At each pad an arrow along z, scaled by the force, and its Coulomb cone."""
+        self.legend += [("force of a pad", FORCE), ("its friction cone", CONE)]
+        rim = FORCE_LENGTH * self.solution.problem.holds[0].grasp.friction
+        for side in PADS:
+            self._mesh(f"force/{side}/arrow", arrow(0.008), FORCE, 1.0)
+            self._mesh(f"force/{side}/cone", revolved([(0.0, 0.0), (rim, FORCE_LENGTH)]), CONE, 0.25, both_sides=True)
 
     def _swept_path(self) -> None:
-        frame = self.assembly.hold_frames[0]
+        """The way of the item's frame, or of the last link where nothing is held."""
         points = []
         for t in np.linspace(0, self.trajectory.duration, 80):
             pin.forwardKinematics(self.assembly.arm, self.data, self.trajectory.position(float(t)))
-            points.append((self.data.oMi[frame.joint] * frame.joint_T_grasp * frame.held.grasp_T_item).translation)
-        self._object("path", geometry.Line(_line(points), _line_material(ITEM_COLOUR)))
+            if self.assembly.hold_frames:
+                frame = self.assembly.hold_frames[0]
+                points.append((self.data.oMi[frame.joint] * frame.joint_T_grasp * frame.held.grasp_T_item).translation)
+            else:
+                points.append(self.data.oMi[self.assembly.arm.njoints - 1].translation.copy())
+        self.way = np.array(points)
+        apart = np.linalg.norm(np.diff(self.way, axis=0), axis=1) > 1e-5
+        if apart.sum() > 2:
+            self.legend.append(("its way", ITEM_COLOUR))
+            self._mesh("path", tube(self.way[np.concatenate([[True], apart])], 0.003), ITEM_COLOUR, 0.9)
 
     def _animation(self, simulated: list[tuple[float, pin.SE3]]) -> animation.Animation:
         clips = animation.Animation(default_framerate=FRAMES_PER_SECOND)
@@ -191,13 +289,6 @@ class _Scene:
         for t, pose in simulated[:: max(1, len(simulated) // 300)]:
             self._frame(clips, "simulated", t * FRAMES_PER_SECOND, pose)
         return clips
-
-    def _friction_cone(self) -> list[Array]:
-        """Segments of a pad's Coulomb cone along z, drawn to the length of one grip force."""
-        mu, angles = self.solution.problem.holds[0].grasp.friction, np.linspace(0, 2 * np.pi, 25)
-        rim = FORCE_LENGTH * np.stack([mu * np.cos(angles), mu * np.sin(angles), np.ones(25)], axis=1)
-        around = [p for pair in itertools.pairwise(rim) for p in pair]
-        return around + [p for k in range(0, 24, 6) for p in (np.zeros(3), rim[k])]
 
     def _force(self, clips: animation.Animation, k: float, t: float) -> None:
         """At each pad its Coulomb cone and its share of the certificate's force: ∓F along the closing axis plus half the load.
@@ -223,20 +314,52 @@ class _Scene:
 
     def _body(self, path: str, body: Body, placement: pin.SE3, colour: int, opacity: float) -> None:
         for k, (shape, offset) in enumerate(_shapes(body.geometry)):
-            material = geometry.MeshPhongMaterial(color=colour, opacity=opacity, transparent=opacity < 1.0)
-            self._object(f"{path}/{k}", geometry.Mesh(shape, material))
+            self._object(f"{path}/{k}", geometry.Mesh(shape, _material(colour, opacity)))
             self.out.append(commands.SetTransform((placement * offset).homogeneous, _path(f"{path}/{k}")))
+
+    def _mesh(
+        self, path: str, mesh: Mesh, colour: int, opacity: float, placement: pin.SE3 | None = None, both_sides: bool = False
+    ) -> None:
+        self._object(path, geometry.Mesh(_Smooth(mesh), _material(colour, opacity, both_sides)))
+        if placement is not None:
+            self.out.append(commands.SetTransform(placement.homogeneous, _path(path)))
 
     def _object(self, path: str, thing: object) -> None:
         self.out.append(commands.SetObject(thing, path=_path(path)))
 
-    def _camera(self) -> None:
-        eye = NodePath(("Cameras", "default", "rotated", "<object>"))
-        self.out.append(commands.SetProperty("position", [1.0, 0.75, 1.1], eye))
-        looked_at = pin.SE3(np.eye(3), np.array([0.3, 0.0, 0.25]))
-        self.out.append(commands.SetTransform(looked_at.homogeneous, NodePath(("Cameras", "default"))))
+    def _view(self) -> None:
+        """A camera that sees the whole way from outside, on a plain ground."""
+        base = self.assembly.arm.jointPlacements[1].translation if self.assembly.arm.njoints > 1 else np.zeros(3)
+        points = np.vstack([self.way, base, base + np.array([0.0, 0.0, 0.7])])
+        middle, radius = (points.min(axis=0) + points.max(axis=0)) / 2, float(np.ptp(points, axis=0).max()) / 2 + 0.25
+        outward = self.way.mean(axis=0) - base
+        outward[2] = 0.0
+        outward /= max(float(np.linalg.norm(outward)), 1e-9)
+        across = np.array([-outward[1], outward[0], 0.0])
+        eye = outward + 0.55 * across + np.array([0.0, 0.0, 0.75])
+        eye *= 2.9 * radius / np.linalg.norm(eye)
+        camera = NodePath(("Cameras", "default", "rotated", "<object>"))  # its y is up, and z the world's −y
+        self.out.append(commands.SetProperty("position", [float(eye[0]), float(eye[2]), float(-eye[1])], camera))
+        self.out.append(commands.SetTransform(pin.SE3(np.eye(3), middle).homogeneous, NodePath(("Cameras", "default"))))
         for key in ("top_color", "bottom_color"):
-            self.out.append(commands.SetProperty(key, [0.96, 0.97, 0.98], NodePath(("Background",))))
+            self.out.append(commands.SetProperty(key, [0.957, 0.965, 0.973], NodePath(("Background",))))
+        for helper in ("Grid", "Axes"):
+            self.out.append(commands.SetProperty("visible", False, NodePath((helper,))))
+        if not self.solution.problem.scene.obstacles:
+            ends = np.linspace(-1.0, 1.0, 9)
+            lines = [p for x in ends for p in ([x, -1, 0], [x, 1, 0], [-1, x, 0], [1, x, 0])]
+            self._object("ground", geometry.LineSegments(_line(lines), geometry.LineBasicMaterial(color=GRID)))
+
+
+def _group(name: str) -> str:
+    """The group of an obstacle: walls and floors of one tote, numbered parts of one thing, in words."""
+    words = name.split("_")
+    while len(words) > 1 and (words[-1] in PARTS or words[-1].isdecimal()):
+        words.pop()
+    return " ".join(words)
+
+
+PARTS = {"floor", "wall", "front", "back", "left", "right", "top", "bottom", "side", "middle", "upper", "lower"}
 
 
 def _pinched(problem: TransferProblem) -> bool:
@@ -251,16 +374,33 @@ class _Node:
         self.path = path
 
 
+class _Smooth(geometry.TriangularMeshGeometry):
+    """Triangles with our own normals, which meshcat would otherwise leave flat."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        super().__init__(mesh.points, mesh.faces)
+        self.normals = mesh.normals
+
+    def lower(self, object_data: object) -> object:
+        """The geometry as three.js reads it."""
+        lowered = super().lower(object_data)
+        lowered["data"]["attributes"]["normal"] = geometry.pack_numpy_array(self.normals.astype(np.float32).T)
+        return lowered
+
+
+def _material(colour: int, opacity: float, both_sides: bool = False) -> geometry.Material:
+    """A dull material; three.js draws the back of faces, too, where `side` is 2."""
+    return geometry.MeshPhongMaterial(
+        color=colour, opacity=opacity, transparent=opacity < 1.0, shininess=10, **({"side": 2} if both_sides else {})
+    )
+
+
 def _path(text: str) -> NodePath:
     return NodePath(("meshcat", *text.split("/")))
 
 
 def _line(points: object) -> geometry.PointsGeometry:
     return geometry.PointsGeometry(np.array(points, dtype=np.float32).T)
-
-
-def _line_material(colour: int) -> geometry.LineBasicMaterial:
-    return geometry.LineBasicMaterial(color=colour, linewidth=3)
 
 
 def _shapes(thing: coal.CollisionGeometry) -> list[tuple[geometry.Geometry, pin.SE3]]:
@@ -280,7 +420,7 @@ def _shapes(thing: coal.CollisionGeometry) -> list[tuple[geometry.Geometry, pin.
         case coal.ConvexBase():
             points = np.asarray(thing.points()).reshape(-1, 3)
             faces = [[t[0], t[1], t[2]] for t in (thing.polygons(k) for k in range(thing.num_polygons))]
-            return [(geometry.TriangularMeshGeometry(points, np.array(faces)), pin.SE3.Identity())]
+            return [(_Smooth(Mesh.of(points, np.array(faces))), pin.SE3.Identity())]
         case _:
             thing.computeLocalAABB()
             low, high = (np.asarray(x).ravel() for x in (thing.aabb_local.min_, thing.aabb_local.max_))
