@@ -1,18 +1,16 @@
 """A grasp planner's question: how fast could I move with each of these grips?  One warm planner, many grasps of one item."""
 
-from pathlib import Path
-
 import numpy as np
 
 import fastmove as fm
 
-problem = fm.load_problem(Path(__file__).parent.parent / "problems" / "book_to_tote.toml")
-problem = problem.with_(scene=fm.Scene(), limits="benchmark")  # in free space: arm and hold alone decide
+problem = fm.load_problem("book_to_tote")
+problem = problem.with_(scene=fm.Scene())  # in free space: arm and hold alone decide
 item, gripper, planner = problem.holds[0].item, problem.robot.gripper(), fm.Planner()
 
 print("pads beside the centre   grip   duration   bound    what limits it")
 for beside in (0.0, 0.015, 0.03, 0.05):
-    for force in (30.0, 60.0):
+    for force in (18.0, 36.0, 70.0):
         grasp = fm.Grasp(fm.pose((beside, 0.0, 0.085), (1, 0, 0, 0)), 0.5, np.array([force, force]))
         solution = planner.plan(problem.with_(holds=(fm.hold(gripper, item, grasp),)))
         verdict = f"{solution.duration:7.3f} s {solution.lower_bound:7.3f} s  " if solution.ok else "refused: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from dataclasses import dataclass, field
 
@@ -28,8 +29,7 @@ def certificate_lines(certificate: Certificate) -> list[str]:
             as_given.append(kind.replace("_", " "))
             continue
         flag, margin = " " if e.ok else "!", _quantity(e.margin, e.unit)
-        use = certificate.usage(kind)
-        share = f"{use:.1%}" if use < 9.995 else "> 999 %"
+        share = _share(certificate.usage(kind))
         lines.append(f"  {flag} {kind:<16} {share:>9} {margin:>18} {e.time_s:9.3f}  {e.where} ({e.proof})")
     if as_given:
         lines.append(f"    as given: {', '.join(as_given)}")
@@ -37,6 +37,11 @@ def certificate_lines(certificate: Certificate) -> list[str]:
         flag, said = (" ", "accepted") if name in certificate.accepted else ("!", "not accepted")
         lines.append(f"  {flag} not checked ({said}): {sentence}")
     return lines + [f"    assumes that {sentence}" for sentence in certificate.assumes]
+
+
+def _share(usage: float) -> str:
+    """Returns the use of a limit in percent."""
+    return f"{usage:.1%}" if usage < 9.995 else "> 999 %"
 
 
 def _quantity(value: float, unit: str) -> str:
@@ -130,6 +135,31 @@ class Certificate:
         return (
             f"Certificate({'ok' if self.ok else 'NOT OK'} in {len(self.kinds)} kinds; least margin: {kind} {entry.margin:.3g} "
             f"{entry.unit} of {entry.where} at {entry.time_s:.3f} s)"
+        )
+
+    def _repr_html_(self) -> str:
+        """The table as notebooks show it, with a bar for the use of each limit."""
+        rows = []
+        for kind, entry in self.kinds.items():
+            if entry.margin == math.inf or (kind in EQUALITIES and entry.ok):
+                continue
+            width, colour = 100 * min(max(self.usage(kind), 0.0), 1.0), "#17633f" if entry.ok else "#a3201b"
+            bar = f'<div style="width:{width:.0f}px;height:8px;background:{colour}"></div>'
+            cells = (
+                kind,
+                bar,
+                _share(self.usage(kind)),
+                _quantity(entry.margin, entry.unit),
+                f"{entry.time_s:.3f} s",
+                entry.where,
+                entry.proof,
+            )
+            rows.append("<tr>" + "".join(f"<td>{cell if cell is bar else html.escape(cell)}</td>" for cell in cells) + "</tr>")
+        names = ("limit", "", "of it", "to spare", "at", "where", "proof")
+        said = [*(f"not checked: {s}" for s in self.unchecked.values()), *(f"assumes that {s}" for s in self.assumes)]
+        return (
+            f"<b>certificate {'ok' if self.ok else 'NOT OK'}</b><table><tr>{''.join(f'<th>{name}</th>' for name in names)}</tr>"
+            f"{''.join(rows)}</table>{'<br>'.join(map(html.escape, said))}"
         )
 
     @property

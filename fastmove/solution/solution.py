@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -73,7 +74,12 @@ def explanation(solution: Solution) -> list[str]:
 
 
 def _more_grip(solution: Solution) -> list[str]:
-    """Returns a line that a stronger grip may be faster, where the hold limits the motion and hand and item could bear more."""
+    """Returns a line that a stronger grip may be faster, where the hold limits the motion and hand and item could bear more.
+
+    Where limits were priced, the price of the grip force says it.
+    """
+    if solution.prices:
+        return []
     binding = {label for label, _ in limiting_shares(solution)} & set(names_in("contact"))
     lines = []
     for held, force in zip(solution.problem.holds, solution.grip_force, strict=True):
@@ -238,6 +244,14 @@ class Solution:
         if self.certificate is None:
             return self.detail or self.status.value
         return "\n".join(explanation(self))
+
+    def _repr_html_(self) -> str:
+        """The solution as notebooks show it: what was found, what limits it, and the certificate's table."""
+        head = f"<b>{html.escape(self.problem.name)}</b>: {html.escape(self.status.value)}"
+        if self.certificate is None:
+            return f"{head}<br>{html.escape(self.detail)}"
+        times = f"{self.duration:.4f} s, lower bound {self.lower_bound:.4f} s, {self.duration / self.lower_bound:.3f} × that"
+        return f"{head}<br>{times}<pre>{html.escape(self.explain())}</pre>{self.certificate._repr_html_()}"
 
     def __str__(self) -> str:
         return screenful(self)

@@ -59,8 +59,9 @@ def plots(solution: Solution) -> list[dict[str, object]]:
     if len(profile.get("clearance_time", ())):
         least = np.minimum(_least(profile["clearance_time"], profile["clearance"], float(time[-1])), CLEARANCE_SHOWN)
         curve = {"name": "nearest pair", "colour": OTHER_COLOUR, "values": _rounded(least * 1e3), "scale": 0.0}
+        most = next(top for top in (5, 10, 20, CLEARANCE_SHOWN * 1e3) if top >= min(1e3 * least.max(), CLEARANCE_SHOWN * 1e3))
         drawn.append(
-            {"title": "distance to spare", "unit": "mm", "limit": 0.0, "mark": "0", "most": CLEARANCE_SHOWN * 1e3, "below": True,
+            {"title": "distance to spare", "unit": "mm", "limit": 0.0, "mark": "0", "most": most, "below": True,
              "binding": CLEARANCE_FROM * 1e3, "curves": [curve]}
         )  # fmt: skip
     return drawn

@@ -331,7 +331,7 @@ class _Scene:
         """A camera that sees the whole way from outside, on a plain ground."""
         base = self.assembly.arm.jointPlacements[1].translation if self.assembly.arm.njoints > 1 else np.zeros(3)
         points = np.vstack([self.way, base, base + np.array([0.0, 0.0, 0.7])])
-        middle, radius = (points.min(axis=0) + points.max(axis=0)) / 2, float(np.ptp(points, axis=0).max()) / 2 + 0.25
+        middle, radius = (points.min(axis=0) + points.max(axis=0)) / 2, float(np.ptp(points, axis=0).max()) / 2 + 0.35
         outward = self.way.mean(axis=0) - base
         outward[2] = 0.0
         outward /= max(float(np.linalg.norm(outward)), 1e-9)

@@ -187,3 +187,12 @@ def test_explain_says_what_plan_prints(book_solution: fm.Solution) -> None:
     for line in book_solution.explain().splitlines():
         assert line in str(book_solution)
     assert "of the 70 N that hand and item bear" in book_solution.explain()
+
+
+def test_notebooks_show_tables_without_markup_of_others(book_solution: fm.Solution) -> None:
+    shown = book_solution._repr_html_()
+    assert shown.count("<tr>") > 10 and "certificate ok" in shown and f"{book_solution.duration:.4f} s" in shown
+    from dataclasses import replace
+
+    assert "<b>x" not in replace(book_solution, problem=replace(book_solution.problem, name="<b>x"))._repr_html_()
+    assert "no transfer" in fm.Solution(book_solution.problem, fm.Status.NO_PATH, "nothing")._repr_html_()
