@@ -1,4 +1,4 @@
-"""A bag of marbles may be any of nine bodies: what certainty for all of them costs, and what a plan for one of them would risk."""
+"""A bag of marbles may be any of nine bodies: what holding all of them costs, and what a plan for one risks."""
 
 import fastmove as fm
 

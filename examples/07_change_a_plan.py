@@ -8,7 +8,7 @@ problem = fm.load_problem("heavy_jar").with_(scene=fm.Scene())
 solution = fm.plan(problem).raise_for_status()
 at = 0.25  # [s] ahead: by then the new motion must be there
 
-goal = np.array(problem.goal.configurations[0]) + [0.15, 0.05, 0, 0, 0, 0, 0]
+goal = problem.goal.configurations[0] + np.array([0.15, 0.05, 0, 0, 0, 0, 0])
 change = fm.replan(solution, at, goal=fm.Goal([goal]))
 print("a held stop" if change.stops else "a new motion", f"of {change.solution.duration:.3f} s from {at} s on")
 

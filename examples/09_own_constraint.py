@@ -28,8 +28,10 @@ fm.registries.constraints.add("behind_curtain", BehindCurtain)
 robot = fm.load_robot("panda")
 start, goal = np.array([-0.9, 0.2, 0, -2.0, 0, 2.2, 0.8]), np.array([0.9, 0.2, 0, -2.0, 0, 2.2, 0.8])
 for limit in (np.inf, 0.5, 0.42):
-    constraints = () if limit == np.inf else (BehindCurtain(limit),)
-    problem = fm.TransferProblem("curtain", robot, (), fm.Scene(), fm.State.rest(start), fm.Goal([goal]), "fer", constraints=constraints)  # fmt: skip
+    ends = fm.State.rest(start), fm.Goal([goal])
+    problem = fm.TransferProblem("curtain", robot, (), fm.Scene(), *ends, "fer")
+    if np.isfinite(limit):
+        problem = problem.with_(constraints=(BehindCurtain(limit),))
     solution = fm.plan(problem).raise_for_status()
     times = np.linspace(0, solution.duration, 200)
     farthest = max(fm.pose_at(problem, q, "tool").translation[0] for q in solution.trajectory.position(times))
