@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint robust same-answer riding basins fuzz descriptions pose-pairs same-bytes schema clean
+.PHONY: demo test test-slow lint docs pictures golden first-hour robust same-answer riding basins fuzz descriptions pose-pairs same-bytes schema clean
 
 demo: $(VENV)/ready
 	$(BIN)/fastmove plan problems/book_to_tote.toml --out book_to_tote.npz
@@ -51,6 +51,23 @@ pose-pairs: $(VENV)/ready
 # Whether a change of the code changed any plan: BEFORE=file of an earlier `make same-bytes` to compare with.
 same-bytes: $(VENV)/ready
 	$(BIN)/python tests/support/same_bytes.py $(if $(BEFORE),--against $(BEFORE),--out bytes.json)
+
+# The documentation, strict: docs/_build/html/index.html.
+docs: $(VENV)/ready
+	$(BIN)/python -m sphinx -W -E -q -b html docs docs/_build/html
+	@echo "docs: docs/_build/html/index.html"
+
+# The pictures of README and docs: the film of the book's transfer, and its preview (needs Chromium).
+pictures: $(VENV)/ready
+	$(BIN)/python tests/support/pictures.py --out docs/pictures
+
+# Commands, options and keys of JSON as they are, for `tests/structure/test_golden.py` to compare with.
+golden: $(VENV)/ready
+	$(BIN)/python -W ignore tests/support/golden.py
+
+# How long from nothing to the first preview, with a cold package cache: a clone into a temporary folder.
+first-hour:
+	sh tests/support/first_hour.sh
 
 # The JSON Schemas of problem and robot files, from their readers.
 schema: $(VENV)/ready

@@ -38,8 +38,8 @@ class Mesh:
     def of(points: Array, faces: Array) -> Mesh:
         """Builds a mesh with smooth normals from points (N, 3) and triangles (M, 3); edges beyond `CREASE` stay sharp.
 
-        The normal of a corner is the mean of the normals of all triangles at that point, weighted by their angles there (then it does
-        not matter how a face is cut), or its own triangle's where that turns by more from it than a crease.
+        The normal of a corner is the mean of the normals of all triangles at that point, weighted by their angles there (then it
+        does not matter how a face is cut), or its own triangle's where that turns by more from it than a crease.
         """
         corner = [points[faces[:, k]] for k in range(3)]
         across = np.cross(corner[1] - corner[0], corner[2] - corner[0])

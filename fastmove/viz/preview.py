@@ -3,8 +3,8 @@
 Drawn: arm (its visual meshes where they are installed), hand and item (moving), obstacles in a quiet colour for each group,
 ghosts of start and goal, the item's swept path, the contact force that the certificate computed in the friction cone of each pad
 (length in shares of the grip force), and, where a run was recorded, the simulated item around the planned one.  The page plays
-the motion by its own clock in trajectory time (`page/page.js`); nothing is served or fetched: a browser opens the file, or `serve`
-offers it on the loopback.
+the motion by its own clock in trajectory time (`page/page.js`); nothing is served or fetched: a browser opens the file, or
+`serve` offers it on the loopback.
 """
 
 from __future__ import annotations
