@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -187,7 +188,8 @@ def table(rows: Sequence[dict]) -> str:
     lines = [f"{'planner':<18} {'scene':<20} {'certified':>11} {'ΣT/Σb':>8} {'median':>8} {'plan p50':>9} {'p95':>9}"]
     for planner in dict.fromkeys(row["planner"] for row in rows):
         mine = [row for row in rows if row["planner"] == planner]
-        for scene in [*dict.fromkeys(row["scene"] for row in mine), "all"]:
+        scenes = list(dict.fromkeys(row["scene"] for row in mine))
+        for scene in [*(scenes if len(scenes) > 1 else []), "all"]:
             chosen = [row for row in mine if scene in ("all", row["scene"])]
             ok = [row for row in chosen if (row.get("certificate") or {}).get("ok")]
             line = f"{planner:<18} {scene:<20} {len(ok):>5} of {len(chosen):>3}"
@@ -199,7 +201,19 @@ def table(rows: Sequence[dict]) -> str:
     checked = [row["raw_hits"] for row in rows if "raw_hits" in row]
     if checked:
         lines.append(f"against the raw meshes, every 0.1 ms: {sum(checked)} hits in {len(checked)} motions")
-    return "\n".join([*lines, *_ratios(rows)])
+    about = "ΣT/Σb: sum of durations over the sum of their kinematic lower bounds; median: of the ratios; plan: planning time"
+    return "\n".join([*lines, about, *_reasons(rows), *_ratios(rows)])
+
+
+def _reasons(rows: Sequence[dict]) -> list[str]:
+    """Lines with each planner's most frequent reason for results that are not certified."""
+    lines = []
+    for planner in dict.fromkeys(row["planner"] for row in rows):
+        failed = [row for row in rows if row["planner"] == planner and not (row.get("certificate") or {}).get("ok")]
+        if failed:
+            (detail, count), *_ = Counter(str(row.get("detail") or row["status"]) for row in failed).most_common(1)
+            lines.append(f"{planner}: {len(failed)} not certified, {count} of them as: {detail}")
+    return lines
 
 
 def _ratios(rows: Sequence[dict]) -> list[str]:

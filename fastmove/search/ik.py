@@ -31,6 +31,8 @@ DAMPING = 1e-4  # Levenberg–Marquardt damping per unit of the largest error co
 CLOSE = 1e-10  # Largest error component below which a start counts as converged [m], [rad].
 DISTINCT = 0.3  # Difference of all joints up to which two solutions count as one [rad].
 SAME = 1e-4  # Difference of all joints up to which two solutions are one and the same [rad].
+LOOKED_AT = 8  # Number of samples of a region of which it is said how near the robot came.
+NEARNESS = 0.2  # Displacement that counts as much as an angle of 1 rad, when the nearest miss is looked for [m/rad].
 
 
 def pose_at(problem: TransferProblem, q: Array, of: str | None = None) -> pin.SE3:
@@ -90,7 +92,7 @@ def with_goal_configurations(problem: TransferProblem, seed: int = 0) -> Transfe
     rng = np.random.default_rng(seed)
     q = np.concatenate([some for goal in problem.goal.poses for some in GoalIk(problem, goal).along(goal.samples(), rng)])
     if len(q) == 0:
-        raise GoalOutOfReach("goal.poses", f"are out of reach: no configuration of {problem.robot.name} gets there")
+        raise GoalOutOfReach("goal.poses", f"are out of reach: {_missed(problem, problem.goal.poses, seed)}")
     q = _distinct(nearest_turns(problem, q, np.array(problem.start.q)), problem.robot.n_arm, SAME)
     return problem.with_(goal=replace(problem.goal, configurations=q))
 
@@ -112,7 +114,7 @@ def with_start_configurations(problem: TransferProblem, seed: int = 0) -> list[T
     rng, n, goal = np.random.default_rng(seed), problem.robot.n_arm, problem.goal
     found = np.concatenate([q for pose in problem.start.poses for q in GoalIk(problem, pose).along(pose.samples(), rng)])
     if len(found) == 0:
-        raise InputError("start.pose", f"is out of reach: no configuration of {problem.robot.name} gets there")
+        raise InputError("start.pose", f"is out of reach: {_missed(problem, problem.start.poses, seed)}")
     if not goal.poses:
         turns = [nearest_turns(problem, found, np.array(q)) for q in goal.configurations]
         return [problem.with_(start=problem.start.settled(q)) for q in _distinct(np.concatenate(turns), n, SAME)]
@@ -121,6 +123,22 @@ def with_start_configurations(problem: TransferProblem, seed: int = 0) -> list[T
     goals = np.array(with_goal_configurations(problem.with_(start=settled[0]), seed).goal.configurations)
     near = [replace(goal, configurations=nearest_turns(problem, goals, np.array(start.q))) for start in settled]
     return [problem.with_(start=start, goal=goal) for start, goal in zip(settled, near, strict=True)]
+
+
+def _missed(problem: TransferProblem, poses: tuple[GoalPose, ...], seed: int) -> str:
+    """Returns in words how near to out-of-reach poses the robot came, and to which of several."""
+    misses = []
+    for number, pose in enumerate(poses):
+        samples = pose.samples()
+        tried = samples[:: max(1, len(samples) // LOOKED_AT)]
+        starts = _starts(problem, np.random.default_rng(seed), STARTS)
+        misses.append((min(GoalIk(problem, pose).solver.miss(target, starts) for target in tried), number))
+    (distance, angle), number = min(misses)
+    which = f" (of pose {number + 1} of {len(poses)})" if len(poses) > 1 else ""
+    return (
+        f"no configuration of {problem.robot.name} gets there; the nearest that was found is {distance * 1e3:.0f} mm "
+        f"and {np.degrees(angle):.0f}° away{which}"
+    )
 
 
 def nearest_turns(problem: TransferProblem, q: Array, near: Array) -> Array:
@@ -257,6 +275,19 @@ class _Solver:
         """
         if len(q) == 0:
             return q
+        q = self._approach(target, q, steps)
+        twist, _ = self._error(target, q)
+        return q[np.abs(twist).max(axis=1) < 1e-8]
+
+    def miss(self, target: pin.SE3, q: Array) -> tuple[float, float]:
+        """Returns by how much starts (N, n) [rad] miss a pose at best: displacement [m] and angle [rad], of the nearest place."""
+        twist, _ = self._error(target, self._approach(target, q, STEPS))
+        distance, angle = (np.linalg.norm(part, axis=1) for part in (twist[:, :3], twist[:, 3:]))
+        best = int(np.argmin(distance + NEARNESS * angle))
+        return float(distance[best]), float(angle[best])
+
+    def _approach(self, target: pin.SE3, q: Array, steps: int) -> Array:
+        """Returns where starts (N, n) [rad] come after so many iterations."""
         eye = np.eye(6) * DAMPING
         for _ in range(steps):
             twist, jacobian = self._error(target, q)
@@ -267,8 +298,7 @@ class _Solver:
             step = np.einsum("nji,nj->ni", jacobian, np.linalg.solve(normal, twist[:, :, None])[:, :, 0])
             longest = np.abs(step).max(axis=1, keepdims=True)
             q = np.clip(q + step * np.minimum(1.0, 0.5 / np.maximum(longest, 1e-12)), self.low, self.high)
-        twist, _ = self._error(target, q)
-        return q[np.abs(twist).max(axis=1) < 1e-8]
+        return q
 
     def _error(self, target: pin.SE3, q: Array) -> tuple[Array, Array]:
         """Returns the errors to the target (N, 6), displacement [m] and rotation vector [rad] in the world, and the Jacobians.
