@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint docs pictures golden first-hour robust same-answer riding basins fuzz descriptions pose-pairs same-bytes schema clean
+.PHONY: demo test test-slow lint docs pictures golden first-hour wheels robust same-answer riding basins fuzz descriptions pose-pairs same-bytes schema clean
 
 demo: $(VENV)/ready
 	$(BIN)/fastmove plan problems/book_to_tote.toml --out book_to_tote.npz
@@ -68,6 +68,10 @@ golden: $(VENV)/ready
 # How long from nothing to the first preview, with a cold package cache: a clone into a temporary folder.
 first-hour:
 	sh tests/support/first_hour.sh
+
+# The wheel without extras, under every Python from 3.11 to 3.13 that is there (six minutes).
+wheels:
+	sh tests/support/wheel_smoke.sh
 
 # The JSON Schemas of problem and robot files, from their readers.
 schema: $(VENV)/ready

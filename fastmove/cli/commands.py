@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +83,14 @@ def plan_command(options: argparse.Namespace) -> int:
 
 
 def _check_page(path: str | None, option: str) -> None:
-    """Refuses a page that no browser would open as one, or a folder that is not there, before anything is planned."""
+    """Refuses a page that no browser would open as one, a folder or a package that is not there, before anything is planned."""
     if path is None:
         return
     if Path(path).suffix.lower() not in (".html", ".htm"):
         raise InputError(option, f"{path!r} does not end in .html")
     if not Path(path).resolve().parent.is_dir():
         raise InputError(option, f"the folder of {path!r} does not exist")
+    import_module("fastmove.viz.preview")  # or it says what to install
 
 
 def _keep(solution: Solution, options: argparse.Namespace) -> None:
