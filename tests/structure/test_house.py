@@ -130,7 +130,7 @@ def test_certifying_loads_no_casadi() -> None:
 def test_optional_packages_stay_outside() -> None:
     for name, path in FILES.items():
         found = {m.split(".")[0] for m in imports(path)} & OPTIONAL
-        assert found <= {"drivers.mujoco_model": {"mujoco"}, "viz.preview": {"meshcat"}, "bench.peers": {"toppra"}}.get(
+        assert found <= {"drivers.mujoco_model": {"mujoco"}, "viz.scene": {"meshcat"}, "bench.peers": {"toppra"}}.get(
             name, set()
         ), path
 
