@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from fastmove.execution.slip_test import Judgement as Judgement
     from fastmove.execution.slip_test import Verdict as Verdict
     from fastmove.execution.slip_test import judge_batch as judge_batch
+    from fastmove.execution.stops import Stop as Stop
+    from fastmove.execution.stops import StopTable as StopTable
+    from fastmove.execution.stops import stop_table as stop_table
     from fastmove.execution.stream import Event as Event
     from fastmove.execution.stream import Execution as Execution
     from fastmove.execution.stream import RunReport as RunReport
@@ -57,6 +60,7 @@ if TYPE_CHECKING:
     from fastmove.io.trajectory_file import load_trajectory as load_trajectory
     from fastmove.io.trajectory_file import save_trajectory as save_trajectory
     from fastmove.planner.batch import plan_batch as plan_batch
+    from fastmove.planner.grasp_ranking import RankedGrasp as RankedGrasp
     from fastmove.planner.grasp_ranking import plan_contacts as plan_contacts
     from fastmove.planner.grasp_ranking import rank_grasps as rank_grasps
     from fastmove.planner.options import Options as Options
@@ -123,6 +127,7 @@ _HOMES = {
     "StartInCollision StateOutsideLimits TrajectoryFileError UnknownName",
     "execution.run_transfer": "RunOutcome run_transfer",
     "execution.slip_test": "Judgement Verdict judge_batch",
+    "execution.stops": "Stop StopTable stop_table",
     "execution.stream": "Event Execution RunReport",
     "geometry.box_cover": "cover_heights cover_mesh cover_points depth_to_points",
     "geometry.pose_trajectory": "PoseTrajectory",
@@ -135,7 +140,7 @@ _HOMES = {
     "io.problem_file": "load_problem",
     "io.trajectory_file": "load_trajectory save_trajectory",
     "planner.batch": "plan_batch",
-    "planner.grasp_ranking": "plan_contacts rank_grasps",
+    "planner.grasp_ranking": "RankedGrasp plan_contacts rank_grasps",
     "planner.options": "Options",
     "planner.planner": "Planner plan",
     "planner.relaxation": "relaxation relaxations",

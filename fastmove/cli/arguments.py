@@ -31,6 +31,13 @@ def argument_parser() -> _Parser:
     plan.add_argument("--reference", action="store_true", help="also improve the motion by IPOPT, and say by how much")
     plan.add_argument("--nominal", action="store_true", help="for what is believed alone, without the set around it")
     plan.add_argument(
+        "--reserve",
+        type=_share,
+        default=0.0,
+        metavar="X",
+        help="keep this share of acceleration, torque and grip for slowing down",
+    )
+    plan.add_argument(
         "--contact", choices=(*registries.contacts.names(), "best"), help="how the item is held (default: as the problem says)"
     )
     plan.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="seed of the path search (default 0)")
@@ -67,6 +74,11 @@ def _add_others(commands: argparse._SubParsersAction[_Parser]) -> None:
     run.add_argument("--trajectory", metavar="T.npz", help="stream this trajectory, once certified, instead of planning")
     run.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="seed of the path search (default 0)")
     run.add_argument("--json", action="store_true", help="print one JSON object")
+
+    stops = _command(commands, "stops", "held stops of a motion, certified beforehand, an instant at least every 25 ms")
+    _add_problem(stops)
+    stops.add_argument("trajectory", metavar="T", nargs="?", help="trajectory; without one the problem is planned")
+    stops.add_argument("--json", action="store_true", help="print one JSON object")
 
     show = _command(commands, "describe", "what a problem asks for, and what will probably bind")
     _add_problem(show)
@@ -195,6 +207,17 @@ def _whole(least: int) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def _share(text: str) -> float:
+    """Reader of a share from 0 to below 0.9."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < 0.9:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share from 0 to below 0.9")
+    return value
 
 
 def _assignment(text: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from fastmove.geometry.poses import pose
 from fastmove.io.atomic_write import write_whole
 from fastmove.io.grasp_file import read_grasps
 from fastmove.io.problem_file import load_problem
-from fastmove.io.trajectory_file import load_trajectory, planned_for, save_trajectory
+from fastmove.io.trajectory_file import check_writable, load_trajectory, planned_for, save_trajectory
 from fastmove.planner.context import PlanningContext
 from fastmove.planner.grasp_ranking import plan_contacts, rank_grasps, ranking
 from fastmove.planner.options import Options
@@ -48,6 +49,8 @@ from fastmove.solution.solution import Solution, Status
 def plan_command(options: argparse.Namespace) -> int:
     """Plan one transfer, print and write what came of it.  Exit codes: 0 planned, 3 no certified transfer."""
     _check_page(options.preview, "--preview")
+    if options.out:
+        check_writable(options.out)
     asked = _problem(options)
     if options.contact not in (None, asked.holds[0].grasp.contact if asked.holds else "pinch"):
         return _plan_contacts(options)
@@ -55,7 +58,7 @@ def plan_command(options: argparse.Namespace) -> int:
         raise InputError("--reference", "solves among obstacles that stand still; here some move")
     stopped = None
     try:
-        solution = _planned(asked, options.seed, options.deadline, options.explain)
+        solution = _planned(asked, Options(options.seed, None, options.deadline, options.explain, options.reserve))
     except Interrupted as error:
         if not isinstance(error.solution, Solution):
             raise
@@ -107,7 +110,7 @@ def _keep(solution: Solution, options: argparse.Namespace) -> None:
 
 def _plan_contacts(options: argparse.Namespace) -> int:
     """Every way to hold the item that was asked for, the best first."""
-    asked = Options(seed=options.seed, deadline=options.deadline, explain=options.explain)
+    asked = Options(options.seed, None, options.deadline, options.explain, options.reserve)
     ranked = plan_contacts(_problem(options), options.contact, asked)
     best = ranked[0].solution
     notes = [
@@ -136,10 +139,10 @@ def _problem(options: argparse.Namespace) -> TransferProblem:
     return problem.nominal() if getattr(options, "nominal", False) else problem
 
 
-def _planned(problem: TransferProblem, seed: int, deadline: float | None = None, explain: bool = False) -> Solution:
+def _planned(problem: TransferProblem, options: Options) -> Solution:
     """A fresh plan, with a word on what is being done after two seconds."""
     with Progress(f"planning {problem.name}") as progress:
-        return Planner(Options(seed=seed, deadline=deadline, explain=explain, progress=progress.say)).plan(problem)
+        return Planner(replace(options, progress=progress.say)).plan(problem)
 
 
 def check_command(options: argparse.Namespace) -> int:
@@ -192,7 +195,7 @@ def run_command(options: argparse.Namespace) -> int:
 def _solution(problem: TransferProblem, trajectory_file: str | None, seed: int = 0) -> Solution:
     """The motion of this file with its certificate, or a fresh plan."""
     if not trajectory_file:
-        return _planned(problem, seed).raise_for_status()
+        return _planned(problem, Options(seed)).raise_for_status()
     trajectory = load_trajectory(trajectory_file, problem)
     if problem.start.open:
         problem = problem.with_(start=problem.start.settled(trajectory.position(0.0)))
@@ -229,6 +232,20 @@ def preview_command(options: argparse.Namespace) -> int:
         server.serve_forever()
     except KeyboardInterrupt:
         server.server_close()
+    return 0
+
+
+def stops_command(options: argparse.Namespace) -> int:
+    """Print the held stops of a motion."""
+    from fastmove.execution.stops import stop_table
+
+    problem = _problem(options)
+    table = stop_table(_solution(problem, options.trajectory))
+    if options.json:
+        keys = ("at", "time", "distance", "where")
+        print(_json(_head(problem) | {"stops": [{key: getattr(stop, key) for key in keys} for stop in table.stops]}))
+    else:
+        print(table)
     return 0
 
 

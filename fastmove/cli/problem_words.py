@@ -2,56 +2,60 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import Array
 from fastmove.certificate.certify import certify
-from fastmove.errors import FastMoveError
 from fastmove.geometry.shapes import Shape
 from fastmove.planner.context import PlanningContext
+from fastmove.planner.relaxation import FoundEnds, soonest_ends
 from fastmove.problem.grasp import HeldItem
 from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.limit_kinds import names_in
-from fastmove.search.ik import pose_at, with_goal_configurations, with_start_configurations
-from fastmove.search.time_bound import ARRIVING, joint_motions, lower_bound, quickest_first
+from fastmove.search.ik import pose_at
+from fastmove.search.time_bound import ARRIVING, joint_motions, lower_bound
 from fastmove.trajectory.piecewise_polynomial import quintic_hermite
 from fastmove.trajectory.trajectory import Phase, Trajectory
 
 SAMPLES = 60  # Number of intervals of the motion that is looked at.
 NEAR = 0.9  # Use of a limit from which it will probably bind [1].
-PAIRS = 200  # Number of pairs of configurations whose bounds are compared.
 LISTED = 6  # Number of obstacles that are named.
 
 
 def problem_words(problem: TransferProblem) -> str:
-    """Returns a text of some ten lines about a problem."""
+    """Returns a text of some ten lines about a problem.
+
+    Raises:
+        FastMoveError: An end is out of reach, or the grasp or the start cannot be as they are, as planning would say.
+    """
     lines = [f"{problem.name}: {problem.robot.name}, {problem.robot.n_arm} joints, limits {problem.limits}"]
     for held in problem.holds:
         lines += _held(problem, held)
     lines += _scene(problem)
-    try:
-        placed = _placed(problem)
-    except FastMoveError as error:
-        return "\n".join([*lines, f"  ends      {error}"])
-    return "\n".join([*lines, *_ends(placed, problem), *_outlook(placed)])
+    found = soonest_ends(problem)
+    return "\n".join([*lines, *_ends(found, problem), *_outlook(found.problem)])
 
 
 def _held(problem: TransferProblem, held: HeldItem) -> list[str]:
     """What is held, and how."""
-    item, most = held.item, held.grasp.grip_force[1]
+    item, most = held.item, min(float(held.gripper.force[1]), held.item.max_pinch_force)
     shapes = ", ".join(_size(shape) for shape in item.shapes[:3]) + (" …" if len(item.shapes) > 3 else "")
     centre = np.linalg.norm(held.grasp.tool_T_item.act(item.members[0].com))
     by = "per pad" if held.law.holder == "gripper" else "of vacuum"
     lines = [
         f"  item      {item.name}: {item.members[0].mass:g} kg, {shapes}; centre of mass {centre * 1e3:.0f} mm from the pads",
-        f"  grip      {most:g} N {by} of at most {held.gripper.force[1]:g} N, friction {held.grasp.friction:g}, "
+        f"  grip      {_range(held.grasp.grip_force)} N {by} of at most {most:g} N, friction {held.grasp.friction:g}, "
         f"{held.width * 1e3:.1f} mm wide",
     ]
     if len(held.bodies) > 1:
         lines.append(f"  may be    any of a set spanned by {len(held.bodies)} bodies; every limit holds for all of them")
     return lines
+
+
+def _range(force: Array) -> str:
+    """A grip force in words: one number, or from the least to the largest."""
+    return f"{force[1]:g}" if force[0] == force[1] else f"{force[0]:g} to {force[1]:g}"
 
 
 def _size(shape: Shape) -> str:
@@ -64,7 +68,9 @@ def _scene(problem: TransferProblem) -> list[str]:
     """What stands around."""
     names = [obstacle.name for obstacle in problem.scene.obstacles]
     shown = ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
-    lines = [f"  scene     {len(names)} obstacles: {shown}" if names else "  scene     nothing in it"]
+    lines = [
+        f"  scene     {len(names)} obstacle{'s' if len(names) > 1 else ''}: {shown}" if names else "  scene     nothing in it"
+    ]
     lines[0] += f"; at least {problem.clearance * 1e3:g} mm from everything"
     moving = [obstacle.name for obstacle in problem.scene.obstacles if obstacle.motion is not None]
     touched = [f"{c.obstacle} at {'both ends' if c.at == 'both' else f'the {c.at}'}" for c in problem.scene.allowed_contacts]
@@ -73,41 +79,25 @@ def _scene(problem: TransferProblem) -> list[str]:
     return lines
 
 
-def _placed(problem: TransferProblem) -> TransferProblem:
-    """The problem with the pair of configurations at its ends that has the least lower bound.
-
-    Raises:
-        GoalOutOfReach: No configuration is at an end's poses.
-    """
-    branches = with_start_configurations(problem, 0) if problem.start.open else (problem,)
-    if problem.goal.poses and not problem.start.open:
-        branches = (with_goal_configurations(problem, 0),)
-    pairs = [(branch, k) for branch in branches for k in range(len(branch.goal.configurations))]
-    ways = np.array([branch.goal.configurations[k] - branch.start.q for branch, k in pairs])
-    bounds = {
-        i: lower_bound(pairs[i][0].start, ways[i] + pairs[i][0].start.q, problem.limit_set).duration
-        for i in quickest_first(ways, problem.limit_set, PAIRS)
-    }
-    branch, first = pairs[min(bounds, key=lambda i: bounds[i])]
-    order = [first, *(k for k in range(len(branch.goal.configurations)) if k != first)]
-    return branch.with_(goal=replace(branch.goal, configurations=branch.goal.configurations[order]))
-
-
-def _ends(problem: TransferProblem, asked: TransferProblem) -> list[str]:
+def _ends(found: FoundEnds, asked: TransferProblem) -> list[str]:
     """Where the item or tool goes, whether both ends are free, and what holding it there takes."""
+    problem = found.problem
     start, goal = np.array(problem.start.q), np.array(problem.goal.configurations[0])
     there, here = (pose_at(problem, q) for q in (goal, start))
     far = float(np.linalg.norm(there.translation - here.translation))
     turn = float(np.degrees(np.linalg.norm(pin.log3(here.rotation.T @ there.rotation))))
     what = "item" if problem.holds else "tool"
     lines = [f"  way       the {what} goes {far * 1e3:.0f} mm as the crow flies and turns by {turn:.0f}°"]
-    number = len(problem.goal.configurations)
-    if asked.goal.poses or asked.start.open or number > 1:
-        lines.append(f"  goals     {number} configurations found" + (", of the start's poses, too" if asked.start.open else ""))
     checks = PlanningContext.of(problem).checks
-    for end, q in (("start", start), ("goal", goal)):
+    if not asked.start.open:
+        checks.start()  # what planning begins with, as where the item is in the hand
+    for end, q, count, free in (
+        ("start", start, found.starts, found.free_starts),
+        ("goal", goal, found.goals, found.free_goals),
+    ):
         refused = checks.refusal(q, goal if end == "start" else start, end)
-        use = "" if refused else f"free; at rest the hardest limit of torque and hold is used to {checks.static_use(q)[0]:.0%}"
+        which = f"{free} of {count} configurations free; the soonest" if count > 1 else "free;"
+        use = f"{which} at rest uses {checks.static_use(q)[0]:.0%} of the hardest limit of torque and hold" if not refused else ""
         lines.append(f"  {end:<9} {refused[1] if refused else use}")
     return lines
 
@@ -123,7 +113,7 @@ def _outlook(problem: TransferProblem) -> list[str]:
     q, v, a = (np.array(x) for x in zip(*(motion.at_time(float(t)) for t in times), strict=True))
     forces, widths = [float(h.grasp.grip_force[1]) for h in problem.holds], [h.width for h in problem.holds]
     trajectory = Trajectory((Phase(quintic_hermite(times, q, v, a), None, None, forces, widths),), problem.robot.joint_names)  # type: ignore[arg-type]
-    kinds = [*names_in("effort", "contact", "tolerance"), "clearance"]
+    kinds = ["torque", *names_in("contact", "tolerance"), "clearance"]  # no rates: this motion's jerk jumps as no plan's would
     certificate = certify(problem, trajectory, kinds)
     uses = {k: certificate.usage(k) for k in kinds if np.isfinite(certificate.kinds[k].margin)}
     hard = sorted((k for k in uses if uses[k] > NEAR), key=lambda k: -uses[k])

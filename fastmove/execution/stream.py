@@ -20,10 +20,13 @@ from fastmove.arrays import Array
 from fastmove.drivers.driver import Command, Driver
 from fastmove.dynamics.efforts import Dynamics
 from fastmove.errors import InputError
+from fastmove.execution.speed_change import Pace
+from fastmove.execution.stops import AT_GOAL, ON_PATH, CertifiedPath, Change, Stop, StopTable
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.goal import State
 from fastmove.problem.transfer import TransferProblem
 from fastmove.solution.solution import Solution
+from fastmove.trajectory.time_law import TimeLaw
 from fastmove.trajectory.trajectory import Trajectory
 
 TRACKING_MAX = 0.02  # joint error beyond which the arm is stopped [rad]
@@ -118,6 +121,14 @@ class Execution:
         self.dynamics = Dynamics(self.problem, assemble(self.problem))
         self.stream = self._sample(trajectory)
         self.cycle = 0  # index of the next command
+        self._follow(solution, 0.0)
+
+    def _follow(self, solution: Solution, begin: float) -> None:
+        """Takes a solution's motion, which begins at a time of the stream [s], for the path along which speed may change."""
+        self._solution = solution
+        self._path: CertifiedPath | None = None  # looked at when a change is asked for
+        self._law: TimeLaw | None = None
+        self._begin = begin
 
     def _sample(self, trajectory: Trajectory) -> _Stream:
         """Returns the commands of a trajectory at the driver's control cycle."""
@@ -151,6 +162,76 @@ class Execution:
                 "at", f"is {at:.4f} s; the next command not yet sent is at {self.now:.4f} s, two cycles ahead allowed"
             )
         self.stream = self._sample(self.stream.trajectory.splice(at, trajectory))
+        self._follow(solution, at)
+
+    def speed(self, target: float) -> bool:
+        """Changes the speed along the path: 1 is the motion's own, 0 a held stop, from which any speed above 0 goes on.
+
+        The change is certified and begins two cycles ahead, or as soon after as the limits leave room: a motion at its limits can
+        at first only go on.  It is computed here, in tens of milliseconds to some tenths of a second: between calls of `run`.  A
+        table of stops (`stop_table`) is computed beforehand, and `stop` looks it up.
+
+        Args:
+            target: speed along the path, 0 to 1.
+
+        Returns:
+            Whether a certified change was found; without one the motion goes on as it was.
+
+        Raises:
+            InputError: obstacles move, the target is outside 0 to 1, or the motion has ended.
+        """
+        if self._path is None:
+            self._path = CertifiedPath(self._solution)
+        resting = self.cycle >= len(self.stream.time)
+        at = self.stream.trajectory.duration if resting else self.now + LOOK_AHEAD * self.driver.cycle
+        pace = self._pace(min(at, self.stream.trajectory.duration))
+        if pace.place >= self._path.end - 1e-9 or (not resting and at >= self.stream.trajectory.duration):
+            raise InputError("speed", "cannot change any more: the motion is at its end")
+        change = self._path.stop(pace) if target == 0 else self._path.speed(pace, target)
+        if change is not None:
+            self._change(change, at, resting)
+        return change is not None
+
+    def stop(self, table: StopTable | None = None) -> Stop | None:
+        """Begins a held stop on the path, of a table computed beforehand or now.
+
+        Args:
+            table: stops of the motion that is streamed at its own speed (`stop_table` of its solution).
+
+        Returns:
+            The stop; None where none is certified: then only `driver.stop` is left.
+        """
+        if table is None or self._law is not None or self._begin != 0.0:
+            place = self._pace(self.now).place
+            if not self.speed(0.0) or self._law is None:
+                return None
+            return Stop(place, self._law.duration, float("nan"), ON_PATH, None)
+        stop = table.next(self.now + LOOK_AHEAD * self.driver.cycle)
+        if stop.change is None:
+            return stop if stop.where == AT_GOAL else None
+        self._change(stop.change, stop.at, resting=False)
+        return stop
+
+    def _change(self, change: Change, at: float, resting: bool) -> None:
+        """Follows a change of speed from a time of the stream on [s], or now where the arm rests."""
+        motion = change.solution.trajectory
+        assert motion is not None
+        if resting:
+            self.stream, self.cycle, at = self._sample(motion), 0, 0.0
+        else:
+            self.stream = self._sample(self.stream.trajectory.splice(at, motion))
+        self._law, self._begin = change.law, at
+
+    def _pace(self, at: float) -> Pace:
+        """Returns where on its path the motion is at a time of the stream [s], and how fast."""
+        since = at - self._begin
+        if self._law is None:
+            return Pace(since)
+        pieces, since = self._law.pieces, min(since, self._law.duration)
+        place, speed, change = (
+            float(x(since, "left")[0, 0]) for x in (pieces, pieces.derivative(), pieces.derivative().derivative())
+        )
+        return Pace(place, max(speed, 0.0), change)
 
     def state_at(self, at: float) -> State:
         """Returns the state that the arm will have, which is the start of a motion to splice in at that time.

@@ -105,6 +105,9 @@ def _named(path: Path) -> Path:
     if path.exists() or path.suffix or len(path.parts) != 1:
         return path
     names = known_problems()
+    beside = [f"{path.name}{ending}" for ending in (".toml", ".json") if Path(f"{path.name}{ending}").is_file()]
+    if beside and path.name not in names:
+        raise UnknownName("problem", f"{path.name!r} is no file and no shipped problem; did you mean {beside[0]!r}?")
     if path.name in names:
         return problems_folder() / f"{path.name}.toml"
     raise UnknownName("problem", f"{path.name!r} is no file and no shipped problem; known: {', '.join(names)}", path.name, names)

@@ -42,6 +42,20 @@ END_TOLERANCE = 1e-9  # Distance from the problem's ends that the certificate le
 ENDINGS = (".npz", ".csv", ".yaml", ".yml")
 
 
+def check_writable(path: str | Path) -> Path:
+    """Returns a path to which a trajectory can be written, as far as that can be known before.
+
+    Raises:
+        TrajectoryFileError: the ending is unknown, or the folder is not there.
+    """
+    path = Path(path)
+    if path.suffix not in ENDINGS:
+        raise TrajectoryFileError(str(path), f"has an unknown ending; allowed: {', '.join(ENDINGS)}")
+    if not path.resolve().parent.is_dir():
+        raise TrajectoryFileError(str(path), "cannot be written (its folder does not exist)")
+    return path
+
+
 def save_trajectory(path: str | Path, problem: TransferProblem, trajectory: Trajectory) -> None:
     """Writes a trajectory to an npz, CSV or YAML file, chosen by the ending of its name.
 
@@ -57,9 +71,7 @@ def save_trajectory(path: str | Path, problem: TransferProblem, trajectory: Traj
     Raises:
         TrajectoryFileError: the ending is unknown, or the file cannot be written.
     """
-    path = Path(path)
-    if path.suffix not in ENDINGS:
-        raise TrajectoryFileError(str(path), f"has an unknown ending; allowed: {', '.join(ENDINGS)}")
+    path = check_writable(path)
     samples = _samples(problem, trajectory, exact=path.suffix != ".npz", whole_ns=path.suffix in (".yaml", ".yml"))
     buffer = io.BytesIO()
     if path.suffix == ".npz":

@@ -65,6 +65,12 @@ class RankedGrasp:
         return min((kinds[k].margin for k in names_in("contact") if k in kinds), default=float("nan"))
 
     @property
+    def limited_by(self) -> str:
+        """What limits the motion for the longest time, in words; empty without a certified motion."""
+        shares = limiting_shares(self.solution) if self.solution is not None and self.solution.ok else []
+        return f"{shares[0][0]} ({shares[0][1]:.0%} of the time)" if shares else ""
+
+    @property
     def key(self) -> tuple[bool, float]:
         """Sort key that puts certified motions first, by duration, and the others after them, by lower bound."""
         return not np.isfinite(self.duration), self.duration if np.isfinite(self.duration) else self.lower_bound
@@ -96,9 +102,7 @@ def ranking(ranked: Sequence[RankedGrasp]) -> str:
         bound = f"{g.lower_bound:6.3f} s" if np.isfinite(g.lower_bound) else "       –"
         use = f"{g.static_use:8.0%}" if np.isfinite(g.static_use) else "       –"
         note = g.reason or ("not planned" if g.lower_bound < best else "cannot beat the best")
-        if g.solution is not None and g.solution.ok:
-            note = ", ".join(f"{label} ({share:.0%} of the time)" for label, share in limiting_shares(g.solution)[:1])
-        lines.append(f"{g.id:<20} {duration} {bound} {use}  {note}".rstrip())
+        lines.append(f"{g.id:<20} {duration} {bound} {use}  {g.limited_by or note}".rstrip())
     return "\n".join(lines)
 
 

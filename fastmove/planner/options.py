@@ -20,6 +20,8 @@ class Options:
         deadline: Time after which no new search is started, for this goal or another, except the first [s].  With a deadline the
             result is not deterministic.
         explain: Whether the limits are priced too, and a plan for the nominal values prices their uncertainty.
+        reserve: Share of acceleration, torque, torque rate and grip that a motion leaves unused, so that it can be slowed down in
+            flight wherever it is (`execution.stops`); the certificate is against the whole limits.
         progress: Function called with a few words whenever a new stage begins: goal, attempt, and the best duration so far.
     """
 
@@ -27,6 +29,7 @@ class Options:
     path_seeds: int | None = None
     deadline: float | None = None
     explain: bool = False
+    reserve: float = 0.0
     progress: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
 
     def __getstate__(self) -> dict[str, object]:
@@ -38,5 +41,7 @@ class Options:
             raise InputError(
                 "options", f"have seed {self.seed} and path_seeds {self.path_seeds}; whole numbers from 0 are needed"
             )
+        if not 0 <= self.reserve < 0.9:
+            raise InputError("options.reserve", f"is {self.reserve}; allowed: 0 to below 0.9")
         if self.deadline is not None and not self.deadline > 0:
             raise InputError("options.deadline", f"is {self.deadline} s; it must be positive")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fastmove.arrays import Array
+from fastmove.certificate.certify import certify
 from fastmove.errors import GoalOutOfReach, Interrupted
 from fastmove.io.problem_file import load_problem
 from fastmove.optim.merit import PROVEN
@@ -17,11 +18,13 @@ from fastmove.planner.goal_planner import GoalPlanner
 from fastmove.planner.goal_search import Search
 from fastmove.planner.options import Options
 from fastmove.planner.sensitivity import with_prices
+from fastmove.problem.limit_edit import with_reserve
 from fastmove.problem.transfer import TransferProblem
 from fastmove.search.goal_refinement import nearer_ends
 from fastmove.search.ik import with_goal_configurations, with_start_configurations
 from fastmove.search.time_bound import lower_bound, quickest_first
 from fastmove.solution.solution import GoalTally, Solution, Status
+from fastmove.trajectory.trajectory import Trajectory
 
 GOALS_SOLVED = 4  # Number of a region's goals after which no further one is solved, once there is a certified motion.
 GOALS_FAILED = 8  # Number of a region's goals that may fail before the others are left untried.
@@ -62,6 +65,8 @@ class Planner:
             InputError: The start is one of the goals, so that there is nothing to move, or violates a path constraint.
             Interrupted: Ctrl-C was pressed; the error holds the fastest certified solution so far.
         """
+        if self.options.reserve > 0:
+            return self._with_reserve(problem)
         begin = time.perf_counter()
         best: list[Solution] = []
         try:
@@ -74,6 +79,18 @@ class Planner:
         except KeyboardInterrupt:
             certified = [solution for solution in best if solution.ok]
             raise Interrupted(min(certified, key=lambda solution: solution.duration, default=None)) from None
+
+    def _with_reserve(self, problem: TransferProblem) -> Solution:
+        """Plans with a share of the limits kept back, and certifies the motion against the whole of them."""
+        share = self.options.reserve
+        less = Planner(replace(self.options, reserve=0.0)).plan(with_reserve(problem, share))
+        if not less.ok or less.trajectory is None:
+            return replace(less, problem=problem, detail=f"{less.detail or less.status.value} (with a reserve of {share:.0%})")
+        problem = problem.with_(start=less.problem.start, goal=less.problem.goal)
+        phases = (replace(phase, grip_force=phase.grip_force / (1 - share)) for phase in less.trajectory.phases)
+        trajectory = Trajectory(tuple(phases), less.trajectory.joint_names)
+        solution = Solution.of(problem, trajectory, certify(problem, trajectory), less.lower_bound, less.timings)
+        return replace(solution, seed=less.seed, goals=less.goals)
 
     def _explained(self, solution: Solution) -> Solution:
         """Returns the solution with the prices of its limits and the duration for the nominal values, where these can be had."""
@@ -158,7 +175,7 @@ class _Run:
                 self.contexts[0].checks.grasp()
             bounds = self._bounds()
         best: Solution | None = None
-        tally, refusals = GoalTally(len(bounds)), []
+        tally, refusals = GoalTally(len(bounds), starts=len(self.branches)), []
         for number, (bound, k, branch) in enumerate(bounds):
             if self._enough(best, bound, tally) or (best is not None and self._late()):
                 break
@@ -168,7 +185,8 @@ class _Run:
                 refusals.append((k, branch, reason))
                 tally = replace(tally, refused=tally.refused + 1)
                 continue
-            named = f"goal {number + 1} of {len(bounds)}, " if len(bounds) > 1 else ""
+            what = "goal" if len(self.branches) == 1 else "pair of start and goal"
+            named = f"{what} {number + 1} of {len(bounds)}, " if len(bounds) > 1 else ""
             solution = self._between(branch, np.array(self.branches[branch].goal.configurations[k]), named)
             tally = replace(tally, solved=tally.solved + 1, least=min(tally.least, bound))
             if best is None or (solution.ok and (not best.ok or solution.duration < best.duration)):

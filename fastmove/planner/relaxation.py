@@ -8,7 +8,7 @@ relative to the limit's value is suggested.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,12 +16,15 @@ from fastmove.errors import FastMoveError
 from fastmove.planner.context import PlanningContext
 from fastmove.problem.limit_edit import Limit, changed, limits_of
 from fastmove.problem.transfer import TransferProblem
+from fastmove.search.ik import with_goal_configurations, with_start_configurations
+from fastmove.search.time_bound import lower_bound, quickest_first
 
 LOOSER = 10.0  # Maximum factor by which a limit is loosened.
 BISECTIONS = 24  # Number of bisections of a limit.
 MARGIN = 1.002  # Ratio of the suggested change to the least one.
 # Kinds of limits that are loosened, besides the joints' position ranges.
 CHECKED = ("torque", "grip_force", "friction", "mass", "lever", "tilt", "upright", "clearance", "release_opening")
+PAIRS = 300  # Number of pairs of configurations whose lower bounds are compared.
 POSITION_SCALE = 1.0  # Size to which changes of a joint's range are compared [rad].
 
 
@@ -78,6 +81,58 @@ def frees(problem: TransferProblem) -> bool:
     return any(checks.refusal(np.array(q)) is None for q in problem.goal.configurations)
 
 
+@dataclass(frozen=True)
+class FoundEnds:
+    """Configurations at the ends of a problem.
+
+    Attributes:
+        problem: The problem with the pair that is soonest by its lower bound, free ones before others; its goal comes first.
+        starts: Number of configurations at the start.
+        free_starts: Number of these at which nothing is in the way and the item is held.
+        goals: Number of configurations at the goal.
+        free_goals: Number of these at which nothing is in the way and the item is held.
+    """
+
+    problem: TransferProblem
+    starts: int
+    free_starts: int
+    goals: int
+    free_goals: int
+
+
+def soonest_ends(problem: TransferProblem, seed: int = 0) -> FoundEnds:
+    """Finds configurations at both ends, and those from which and to which a motion is soonest.
+
+    Raises:
+        FastMoveError: A pose is out of reach.
+    """
+    branches: list[TransferProblem] = [problem]
+    if problem.start.open:
+        branches = with_start_configurations(problem, seed)
+    elif problem.goal.poses:
+        branches = [with_goal_configurations(problem, seed)]
+    checks = PlanningContext.of(branches[0]).checks
+    free_starts = [checks.refusal(np.array(b.start.q), np.array(b.goal.configurations[0]), "start") is None for b in branches]
+    first = np.array(branches[0].start.q)
+    free_goals = [checks.refusal(np.array(q), first) is None for q in branches[0].goal.configurations]
+    pairs = [(b, k) for b in range(len(branches)) for k in range(len(branches[b].goal.configurations))]
+    ways = np.array([branches[b].goal.configurations[k] - branches[b].start.q for b, k in pairs])
+    limits = problem.limit_set
+
+    def rank(i: int) -> tuple[bool, float]:
+        b, k = pairs[i]
+        goal = np.array(branches[b].goal.configurations[k])
+        free = free_starts[b] and free_goals[min(k, len(free_goals) - 1)]
+        return not free, lower_bound(branches[b].start, goal, limits).duration
+
+    free_first = sorted(quickest_first(ways, limits, PAIRS), key=rank)
+    b, k = pairs[free_first[0]]
+    order = [k, *(other for other in range(len(branches[b].goal.configurations)) if other != k)]
+    goal = replace(branches[b].goal, configurations=branches[b].goal.configurations[order])
+    counts = len(branches), sum(free_starts), len(free_goals), sum(free_goals)
+    return FoundEnds(branches[b].with_(goal=goal), *counts)
+
+
 def relaxation(problem: TransferProblem) -> Relaxation | None:
     """Returns the smallest change of a single limit that frees the ends; None where `relaxations` has none."""
     return next(iter(relaxations(problem)), None)
@@ -86,10 +141,18 @@ def relaxation(problem: TransferProblem) -> Relaxation | None:
 def relaxations(problem: TransferProblem) -> list[Relaxation]:
     """Returns the changes of single limits that free the ends, the smallest first.
 
+    Of ends given by poses it is the pair of configurations that is soonest, free ones before others.
+
     Returns:
-        Empty where the ends are free already, no single change frees them, or an end has poses without configurations.
+        Empty where the ends are free already, no single change frees them, or a pose is out of reach.
     """
-    if problem.start.open or len(problem.goal.configurations) == 0 or frees(problem):
+    if problem.start.open or len(problem.goal.configurations) == 0:
+        try:
+            problem = soonest_ends(problem).problem
+        except FastMoveError:
+            return []
+        problem = problem.with_(goal=replace(problem.goal, configurations=problem.goal.configurations[:1]))
+    if frees(problem):
         return []
     found = []
     for limit in [*(x for x in limits_of(problem) if x.kind in CHECKED), *_positions(problem)]:

@@ -112,6 +112,15 @@ def changed(problem: TransferProblem, limit: Limit, value: float) -> TransferPro
     return problem.with_(holds=(_with_hold(problem.holds[0], kind, value), *problem.holds[1:]))
 
 
+def with_reserve(problem: TransferProblem, share: float) -> TransferProblem:
+    """Builds the problem with a share of acceleration, torque, torque rate and grip kept back, for slowing down in flight."""
+    fields = ("acceleration", "effort", "effort_rate")
+    scaled = {field: readonly((1 - share) * getattr(problem.limit_set, field)) for field in fields}
+    less = _with_limits(problem, **scaled)
+    holds = [_with_hold(held, "grip_force", (1 - share) * float(held.grasp.grip_force[1])) for held in problem.holds]
+    return less.with_(holds=tuple(holds))
+
+
 def _with_joint_limit(problem: TransferProblem, limit: Limit, value: float) -> TransferProblem:
     limit_set = problem.limit_set
     joint = problem.robot.joint_names.index(limit.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ import pinocchio as pin
 from fastmove.arrays import Array
 from fastmove.collision.checker import Collision
 from fastmove.collision.query_types import Ends
-from fastmove.errors import GraspInvalid, InputError
+from fastmove.errors import GraspInvalid, InputError, Remark
 from fastmove.multibody.assembly import assemble, hand_overlaps
 from fastmove.multibody.open_hand import OpenHandCheck
 from fastmove.problem.goal import Goal, State
@@ -63,11 +64,21 @@ def retarget(problem: TransferProblem, robot: RobotModel, limits: str | None = N
 def _in_gripper(held: HeldItem, robot: RobotModel) -> HeldItem:
     """Returns the grasp in the robot's own gripper: as deep as its hand allows, with a grip force that item and gripper bear.
 
+    Whatever becomes other than it was asked for is said in a remark.
+
     Raises:
-        GraspInvalid: The gripper cannot hold the item in this grasp.
+        GraspInvalid: The gripper cannot hold the item in this grasp, or grips harder than was asked for and nobody said what the
+            item bears.
     """
-    gripper, item, (low, high) = robot.gripper(), held.item, held.grasp.grip_force
+    gripper, item, asked = robot.gripper(), held.item, held.grasp.grip_force
+    low, high = asked
     if high < gripper.force[0]:  # the gripper cannot grip so gently: use what the item bears
+        if not np.isfinite(item.max_pinch_force):
+            raise GraspInvalid(
+                "grasp.grip_force",
+                f"is at most {high:g} N; the gripper of {robot.name} gives at least {gripper.force[0]:g} N, and the item's "
+                "max_pinch_force does not say that it bears that",
+            )
         high = min(item.max_pinch_force, float(gripper.force[1]))
     if high < gripper.force[0]:
         raise GraspInvalid(
@@ -75,6 +86,8 @@ def _in_gripper(held: HeldItem, robot: RobotModel) -> HeldItem:
             f"{item.name} bears {item.max_pinch_force:g} N; the gripper of {robot.name} gives at least {gripper.force[0]:g} N",
         )
     force = np.clip([low, high], gripper.force[0], gripper.force[1])
+    if not np.array_equal(force, asked):
+        warnings.warn(Remark(f"grip force for {robot.name}: {_range(force)} N instead of {_range(asked)} N"), stacklevel=3)
     for back in np.arange(0.0, BACK_MAX, BACK_STEP):
         tool_T_item = pin.SE3(np.eye(3), np.array([0.0, 0.0, back])) * held.grasp.tool_T_item
         try:
@@ -84,8 +97,16 @@ def _in_gripper(held: HeldItem, robot: RobotModel) -> HeldItem:
                 raise
             break  # the finger pads no longer touch the item
         if _clear_of_hand(robot, candidate):
+            if back > 0:
+                moved = f"{item.name} lies {1e3 * back:.0f} mm farther from the hand, which has no room for it where it was"
+                warnings.warn(Remark(f"grasp for {robot.name}: {moved}"), stacklevel=3)
             return candidate
     raise GraspInvalid("grasp.tool_T_item", f"the hand of {robot.name} has no room for {item.name} at this grasp")
+
+
+def _range(force: Array) -> str:
+    """Returns a range of forces in words."""
+    return f"{force[0]:g}" if force[0] == force[1] else f"{force[0]:g} to {force[1]:g}"
 
 
 def _clear_of_hand(robot: RobotModel, held: HeldItem) -> bool:

@@ -15,6 +15,7 @@ from fastmove.solution.binding import binding_intervals
 from fastmove.solution.smoothness import Smoothness
 from fastmove.trajectory.trajectory import Trajectory
 
+LEAST_SHOWN = 0.005  # Share of the time from which on a limit is named.
 SHOWN = 8  # Number of limits that are named with their shares, and of prices.
 
 
@@ -65,20 +66,20 @@ def screenful(solution: Solution) -> str:
 def explanation(solution: Solution) -> list[str]:
     """Returns lines about what limits a motion, for how much of its time, and, where that was asked for, what a second costs."""
     lines = ["what limits it (share of the time at the limit):"]
-    lines += [f"  {share:5.0%}  {label}" for label, share in limiting_shares(solution)[:SHOWN]]
+    lines += [f"  {share:5.0%}  {label}" for label, share in limiting_shares(solution)[:SHOWN] if share >= LEAST_SHOWN]
     if solution.prices:
         lines += ["what a second costs:", *(f"  {price}" for price in solution.prices[:SHOWN])]
     elif "explain" in solution.timings:
-        lines.append("what a second costs: not said, since this motion is not a converged optimum")
+        lines.append("what a second costs: not known; the motion is certified, but has not settled enough to price its limits")
     return [*lines, *robustness(solution), *_more_grip(solution)]
 
 
 def _more_grip(solution: Solution) -> list[str]:
     """Returns a line that a stronger grip may be faster, where the hold limits the motion and hand and item could bear more.
 
-    Where limits were priced, the price of the grip force says it.
+    Where limits were priced and the grip force has no price, more of it would buy nothing.
     """
-    if solution.prices:
+    if solution.prices and not any(price.limit.kind == "grip_force" for price in solution.prices):  # type: ignore[attr-defined]
         return []
     binding = {label for label, _ in limiting_shares(solution)} & set(names_in("contact"))
     lines = []
@@ -125,6 +126,7 @@ class GoalTally:
         slower: Number never solved because their lower bound is not below the best duration.
         left: Number never solved although they might be faster.
         least: Least lower bound of those that were solved or left [s].
+        starts: Number of configurations in which the motion may begin; with several all counts are of pairs of start and goal.
     """
 
     total: int
@@ -133,6 +135,7 @@ class GoalTally:
     slower: int = 0
     left: int = 0
     least: float = float("inf")
+    starts: int = 1
 
     def closed(self, duration: float, bounds: list[float]) -> GoalTally:
         """Returns the tally with the goals counted that are neither solved nor refused.
@@ -145,9 +148,14 @@ class GoalTally:
         left = [b for b in rest if not b >= duration]
         return replace(self, slower=len(rest) - len(left), left=len(left), least=min([self.least, *left]))
 
+    @property
+    def what(self) -> str:
+        """What is counted, in words."""
+        return "goal configurations" if self.starts == 1 else "pairs of start and goal configurations"
+
     def __str__(self) -> str:
         return (
-            f"{self.total} goal configurations: {self.solved} solved, {self.refused} not free or holdable, "
+            f"{self.total} {self.what}: {self.solved} solved, {self.refused} not free or holdable, "
             f"{self.slower} that cannot be faster, {self.left} left untried"
         )
 

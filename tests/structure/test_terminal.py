@@ -138,8 +138,8 @@ def test_describe_says_where_there_is_no_way(tmp_path: Path, capsys: pytest.Capt
     )
     assert goal != text
     (tmp_path / "far.toml").write_text(goal)
-    assert main(["describe", str(tmp_path / "far.toml")]) == 0
-    assert "out of reach" in capsys.readouterr().out
+    assert main(["describe", str(tmp_path / "far.toml")]) == 2
+    assert re.search(r"out of reach: .* nearest that was found is \d+ mm and \d+° away", capsys.readouterr().err)
 
 
 def test_json_says_refusals_names_and_paths(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,6 +52,7 @@ def json_text() -> str:
             "plan": ["plan", PROBLEM, "--out", motion],
             "check": ["check", PROBLEM, motion],
             "run": ["run", PROBLEM, "--trajectory", motion, "--driver", "kinematic"],
+            "stops": ["stops", PROBLEM, motion],
             "describe": ["describe", PROBLEM],
             "rank": ["rank", "book_to_tote", str(folder / "grasps.json"), "--most", "1", "--limits", "benchmark"],
             "ik": ["ik", PROBLEM, "--position", "0.5", "0.0", "0.3", "--quaternion", "1", "0", "0", "0", "--of", "tool"],

@@ -1,0 +1,140 @@
+"""Running a motion along its path at another speed: the time law s(t), and the motion q(s(t)) that it makes.
+
+With ′ for derivatives along the path (in its own time s) the chain rule gives
+
+    q̇ = q′ ṡ        q̈ = q″ ṡ² + q′ s̈        q⃛ = q‴ ṡ³ + 3 q″ ṡ s̈ + q′ s⃛.
+
+A law is a cubic on every piece, so s⃛ is constant there, and a polynomial path run by it is again a polynomial: of degree 15 for
+a path of degree 5.  Nothing is sampled or fitted.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fastmove.arrays import Array
+from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial
+from fastmove.trajectory.trajectory import Phase, Trajectory
+
+BISECTIONS = 60  # Number of bisections by which a time is found at which the path is at a breakpoint.
+LEAST_PIECE = 1e-7  # Pieces shorter than this are left to their neighbours [s].
+
+
+@dataclass(frozen=True)
+class TimeLaw:
+    """The place s(t) on a path, as time in the path's own motion, that is passed at time t.
+
+    Attributes:
+        pieces: s(t) [s], piecewise cubic, continuous in s, ṡ and s̈; s never falls.
+    """
+
+    pieces: PiecewisePolynomial = field(repr=False)
+
+    @staticmethod
+    def of(place: float, speed: float, change: float, steps: list[tuple[float, float]]) -> TimeLaw:
+        """Builds the law that begins at a place with ṡ and s̈, and has a constant s⃛ on each step.
+
+        Args:
+            place: s at the beginning [s].
+            speed: ṡ at the beginning [1].
+            change: s̈ at the beginning [1/s].
+            steps: Duration [s] and s⃛ [1/s²] of every step.
+        """
+        rows, times = [], [0.0]
+        for width, third in steps:
+            rows.append([place, speed, change / 2, third / 6])
+            times.append(times[-1] + width)
+            place += width * (speed + width * (change / 2 + width * third / 6))
+            speed += width * (change + width * third / 2)
+            change += width * third
+        return TimeLaw(PiecewisePolynomial(np.array(times), np.array(rows)[:, :, None]))
+
+    @property
+    def duration(self) -> float:
+        """Time that the law takes [s]."""
+        return self.pieces.duration
+
+    @property
+    def first(self) -> float:
+        """Place at which it begins [s]."""
+        return float(self.pieces(0.0)[0, 0])
+
+    @property
+    def speed_at_end(self) -> float:
+        """ṡ at its end [1]."""
+        return float(self.pieces.derivative()(self.duration, "left")[0, 0])
+
+    @property
+    def last(self) -> float:
+        """Place at which it ends [s]."""
+        return float(self.pieces(self.duration, "left")[0, 0])
+
+
+def along(trajectory: Trajectory, law: TimeLaw) -> Trajectory:
+    """Returns the motion q(s(t)) of a path, which is another motion's, run by a law; exact up to rounding.
+
+    Grip forces and openings are those of the phase in which the path is.
+    """
+    path, times = trajectory.motion(), _breaks(trajectory.motion(), law.pieces)
+    middle = (times[:-1] + times[1:]) / 2
+    piece = np.searchsorted(law.pieces.times, middle, side="right") - 1
+    place = law.pieces(middle)[:, 0]
+    span = np.clip(np.searchsorted(path.times, place, side="right") - 1, 0, len(path.times) - 2)
+    since = times[:-1] - law.pieces.times[piece]
+    s = _shifted_rows(law.pieces.coefficients[piece], since)[
+        :, :, 0
+    ]  # (m, 4): s and its Taylor coefficients at each piece's begin
+    q = _shifted_rows(path.coefficients[span], s[:, 0] - path.times[span])
+    coefficients = _composed(q, s[:, 1:])
+    phase = trajectory.phase_at(place)
+    cuts = [0, *(np.flatnonzero(np.diff(phase)) + 1), len(phase)]
+    phases = []
+    for a, b in itertools.pairwise(cuts):
+        old = trajectory.phases[int(phase[a])]
+        motion = PiecewisePolynomial(times[a : b + 1] - times[a], coefficients[a:b])
+        phases.append(Phase(motion, None, None, old.grip_force, old.opening))
+    return Trajectory(tuple(phases), trajectory.joint_names)
+
+
+def _breaks(path: PiecewisePolynomial, law: PiecewisePolynomial) -> Array:
+    """The times (m + 1,) at which a piece of the law begins or the path is at a breakpoint, pieces of no length left out."""
+    first, last = float(law(0.0)[0, 0]), float(law(law.times[-1], "left")[0, 0])
+    inner = path.times[(path.times > first) & (path.times < last)]
+    low, high = np.full(len(inner), law.times[0]), np.full(len(inner), law.times[-1])
+    for _ in range(BISECTIONS if len(inner) else 0):
+        middle = (low + high) / 2
+        before = law(middle)[:, 0] < inner
+        low, high = np.where(before, middle, low), np.where(before, high, middle)
+    times = np.union1d(law.times, high)
+    keep = np.concatenate([[True], np.diff(times) > LEAST_PIECE])
+    keep[-1] = True
+    times = times[keep]
+    return times if len(times) < 3 or times[-1] - times[-2] > LEAST_PIECE else np.delete(times, -2)
+
+
+def _shifted_rows(coefficients: Array, by: Array) -> Array:
+    """Taylor coefficients (m, d + 1, n) of polynomials (m, d + 1, n) about points that lie by (m,) further on."""
+    degree = coefficients.shape[1] - 1
+    shifted = np.array(coefficients)
+    for lowest in range(degree):  # Horner's scheme, once for each derivative
+        for k in range(degree - 1, lowest - 1, -1):
+            shifted[:, k] += by[:, None] * shifted[:, k + 1]
+    return shifted
+
+
+def _composed(q: Array, step: Array) -> Array:
+    """Coefficients (m, 3 d + 1, n) of q(δ(t)) for polynomials q (m, d + 1, n) and δ = Σ_k step[:, k] t^(k + 1), step (m, 3)."""
+    pieces, degree = len(q), q.shape[1] - 1
+    composed = np.zeros((pieces, 3 * degree + 1, q.shape[2]))
+    composed[:, 0] = q[:, 0]
+    power = np.ones((pieces, 1))
+    for k in range(1, degree + 1):
+        longer = np.zeros((pieces, power.shape[1] + 3))
+        for j in range(3):
+            longer[:, j + 1 : j + 1 + power.shape[1]] += power * step[:, j : j + 1]
+        power = longer
+        composed[:, : power.shape[1]] += power[:, :, None] * q[:, k, None, :]
+    return composed
