@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint docs pictures golden first-hour wheels robust same-answer riding basins fuzz descriptions pose-pairs same-bytes schema clean
+.PHONY: demo test test-slow lint docs pictures golden first-hour wheels robust same-answer riding flight basins fuzz descriptions pose-pairs same-bytes schema clean
 
 demo: $(VENV)/ready
 	$(BIN)/fastmove plan problems/book_to_tote.toml --out book_to_tote.npz
@@ -28,6 +28,10 @@ same-answer: $(VENV)/ready
 # 200 plans that ride the limit of the hold, in physics (resumes; half an hour on one core).
 riding: $(VENV)/ready
 	$(BIN)/python tests/support/riding.py --out riding.jsonl
+
+# Held stops and speed commands in flight: certified, in physics, beside the joints' own brake (resumes; half an hour on one core).
+flight: $(VENV)/ready
+	$(BIN)/python -W ignore tests/support/flight.py --out flight.jsonl
 
 # How far plans are above the best of many runs: the shipped problems with four ends each (resumes; an hour and a half), and 40 hard
 # problems where MBM=folder of MotionBenchMaker problems (resumes; ten minutes).
