@@ -166,8 +166,8 @@ def table(rows: list[dict[str, Any]]) -> str:
             f"  {held}; full certificates not ok: {swept}",
             f"  the joints' own brake: {alone} s, asks more than the grip has in {throws:.0%} of instants",
             f"  table / plan, CPU: worst {max(row['table_s'] / row['plan_s'] for row in mine):.2f}",
-            f"  {given} speed commands, {changed} changed the speed, {violations} violations, {sum(arrived)} of {len(arrived)} runs "
-            f"arrived; a command costs {percentiles(1e3 * command)} ms",
+            f"  {given} speed commands, {changed} changed the speed, {violations} violations, {sum(arrived)} of {len(arrived)} "
+            f"runs arrived; a command costs {percentiles(1e3 * command)} ms",
         ]
     return "\n".join(lines)
 
