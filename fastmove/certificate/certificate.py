@@ -47,7 +47,7 @@ def _share(usage: float) -> str:
 def _quantity(value: float, unit: str) -> str:
     """Returns a quantity as people read it: lengths in mm, pure numbers without a unit."""
     scale, shown = {"m": (1e3, "mm"), "1": (1.0, "")}.get(unit, (1.0, unit))
-    return f"{scale * value:.4g} {shown}"
+    return f"{scale * value:.3g} {shown}"
 
 
 def certificate_json(certificate: Certificate) -> dict[str, object]:

@@ -192,6 +192,14 @@ class Execution:
             self._change(change, at, resting)
         return change is not None
 
+    def pause(self) -> bool:
+        """Begins a held stop on the path; see `speed`."""
+        return self.speed(0.0)
+
+    def resume(self, target: float = 1.0) -> bool:
+        """Goes on along the path at a speed; see `speed`."""
+        return self.speed(target)
+
     def stop(self, table: StopTable | None = None) -> Stop | None:
         """Begins a held stop on the path, of a table computed beforehand or now.
 

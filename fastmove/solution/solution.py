@@ -71,7 +71,15 @@ def explanation(solution: Solution) -> list[str]:
         lines += ["what a second costs:", *(f"  {price}" for price in solution.prices[:SHOWN])]
     elif "explain" in solution.timings:
         lines.append("what a second costs: not known; the motion is certified, but has not settled enough to price its limits")
-    return [*lines, *robustness(solution), *_more_grip(solution)]
+    return [*lines, *robustness(solution), *_more_grip(solution), *_nothing_uncertain(solution)]
+
+
+def _nothing_uncertain(solution: Solution) -> list[str]:
+    """Returns a line that the hold is used up for an item taken to be exactly as given, where that is so."""
+    binding = {label for label, _ in limiting_shares(solution)} & set(names_in("contact"))
+    if not binding or solution.problem.uncertain:
+        return []
+    return ["mass, centre of mass, friction and grip count as exactly given; [uncertainty] says by how much they may be off"]
 
 
 def _more_grip(solution: Solution) -> list[str]:

@@ -40,7 +40,7 @@ PARTS = {"floor", "wall", "front", "back", "left", "right", "top", "bottom", "si
 FORCE_LENGTH = 0.12  # [m] drawn for a force of one grip force
 GROWN = 1.02  # The simulated item is drawn larger by this, since two surfaces in one place flicker.
 PADS = {"left": 1.0, "right": -1.0}  # on the +y and −y side of the item
-LISTED = 6  # Number of groups of obstacles in the legend.
+LISTED = 8  # Number of groups of obstacles in the legend.
 
 
 @dataclass(frozen=True)
