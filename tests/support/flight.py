@@ -27,7 +27,7 @@ from fastmove.trajectory.trajectory import Phase
 RESERVES = (0.0, 0.1)
 SPEEDS = (0.0, 0.05, 0.3, 1.0)
 SWEPT = 10  # Every tenth stop gets the full certificate, distances included.
-BEGUN = 0.99  # Speed below which slowing has begun.
+BEGUN = 0.999  # Speed below which slowing has begun.
 BRAKE_SAMPLES = 40
 
 
