@@ -120,8 +120,9 @@ class Collision:
         placement = frame.joint_T_grasp * frame.held.grasp_T_item
         points = hull @ placement.rotation.T + placement.translation
         origin = points @ frames.rotation[0, frame.joint].T + frames.origin[0, frame.joint]
-        floor = {k: min(float(self.required[k]), self.distance(k, placed, 0)) for k in pairs}
-        return FadingContact(frozenset(pairs), frame.joint, points, origin, floor, far_apart(points, FADE_POINTS))
+        among, floor = np.zeros(len(self.pairs), dtype=bool), np.zeros(len(self.pairs))
+        among[pairs], floor[pairs] = True, [min(float(self.required[k]), self.distance(k, placed, 0)) for k in pairs]
+        return FadingContact(among, frame.joint, points, origin, floor, far_apart(points, FADE_POINTS))
 
     def travel(self, q: Array, ends: Ends) -> float:
         """Largest displacement of any item point at q (n,) from the nearest end with an allowed contact [m]; inf without one."""
@@ -151,7 +152,7 @@ class Collision:
         contacts = self.query(q[None], ends, CONTACT_DEPTH, time=None if time is None else np.array([time]))
         rows = []
         for k, margin, distance in zip(contacts.pair, contacts.margin, contacts.distance, strict=True):
-            allowed = any(int(k) in fade.pairs for fade in ends.fades)
+            allowed = k < len(self.pairs) and any(fade.pairs[k] for fade in ends.fades)
             worst = min(float(margin), float(distance) + CONTACT_DEPTH) if allowed else float(margin)
             if worst < -1e-12:
                 rows.append(TooNear(worst, *self.names(int(k)), float(distance), *self._asked(int(k))))

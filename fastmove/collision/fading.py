@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.collision.query_types import Ends, FadingEvaluation, NearPairs
+from fastmove.collision.query_types import Ends, FadingContact, FadingEvaluation, NearPairs
 from fastmove.dynamics.kinematics import Kinematics, Placements
 from fastmove.problem.scene import FADE_DISTANCE
 
@@ -36,19 +36,17 @@ def required_distances(
     weight = np.ones(len(sample))
     slope = np.zeros((len(sample), kinematics.n))
     for fade in ends.fades:
-        rows = np.nonzero([int(k) in fade.pairs for k in pair])[0]
+        rows = np.nonzero(fade.pairs[pair])[0]
         if len(rows) == 0:
             continue
-        which = sample[rows]
+        which, at = np.unique(sample[rows], return_inverse=True)
         rotation, origin = frames.rotation[which, fade.joint], frames.origin[which, fade.joint]
         points = np.einsum("cij,kj->cki", rotation, fade.points) + origin[:, None]
-        moved = points - fade.origin
-        length = np.linalg.norm(moved, axis=2)
+        moved, length = _displaced(fade, points)
         worst = np.argmax(length, axis=1)
-        every = np.arange(len(rows))
-        longest = length[every, worst]
-        floor = np.array([fade.floor[int(k)] for k in pair[rows]])
-        full = required_of[pair[rows]]
+        each = np.arange(len(which))
+        longest = length[each, worst][at]
+        floor, full = fade.floor[pair[rows]], required_of[pair[rows]]
         wanted = floor + (full - floor) * np.minimum(1.0, longest / INNER_FADE)
         lower = wanted < required[rows]
         required[rows[lower]] = wanted[lower]
@@ -57,9 +55,8 @@ def required_distances(
         )
         weight[rows[lower]] = np.minimum(INNER_FADE / np.maximum(longest[lower], 1e-9), FADE_WEIGHT_MAX)
         if gradients:
-            unit = moved[every, worst] / np.maximum(longest, 1e-12)[:, None]
-            joint = np.full(len(rows), fade.joint)
-            rate = kinematics.point_gradient(frames, which, joint, points[every, worst], unit)
+            unit = moved[each, worst] / np.maximum(length[each, worst], 1e-12)[:, None]
+            rate = kinematics.point_gradient(frames, which, np.full(len(which), fade.joint), points[each, worst], unit)[at]
             rate *= ((full - floor) / INNER_FADE * (longest < INNER_FADE))[:, None]
             slope[rows[lower]] = rate[lower]
     return required, slope, weight, padding_scale
@@ -82,39 +79,55 @@ def fading(
         The contacts that fade; None if there is none.
     """
     parts: list[tuple[Array, ...]] = []
-    samples: list[int] = []
-    displacements, slopes = [], []
+    sites: list[tuple[Array, ...]] = []
+    count = 0
     for fade in ends.fades:
-        touching = np.nonzero([int(k) in fade.pairs for k in near_pairs.pair])[0]
-        for sample in np.unique(near_pairs.sample[touching]):
-            points = fade.points @ frames.rotation[sample, fade.joint].T + frames.origin[sample, fade.joint]
-            moved = points - fade.origin
-            length = np.linalg.norm(moved, axis=1)
-            here = touching[near_pairs.sample[touching] == sample]
-            floor, full = np.array([fade.floor[int(k)] for k in near_pairs.pair[here]]), required[near_pairs.pair[here]]
-            steep = (full - floor) / INNER_FADE
-            # Contacts whose required distance is set by another end, or not faded, are left out.
-            own = np.abs(near_pairs.required[here] - floor - steep * length.max()) < 1e-12
-            if length.max() >= INNER_FADE or not np.any(own):
-                continue
-            chosen = np.unique(np.append(fade.spread_points, int(np.argmax(length))))
-            chosen = np.append(chosen, np.full(len(fade.spread_points) + 1 - len(chosen), chosen[0]))
-            every = np.repeat(chosen, 3)
-            turned = kinematics.point_gradient(
-                frames,
-                np.full(len(every), sample),
-                np.full(len(every), fade.joint),
-                points[every],
-                np.tile(np.eye(3), (len(chosen), 1)),
-            )
-            parts.append((here[own], np.full(int(own.sum()), len(samples)), floor[own], steep[own]))
-            samples.append(int(sample))
-            displacements.append(moved[chosen])
-            slopes.append(turned.reshape(len(chosen), 3, -1))
-    if not parts:
+        touching = np.nonzero(fade.pairs[near_pairs.pair])[0]
+        samples, at = np.unique(near_pairs.sample[touching], return_inverse=True)
+        rotation, origin = frames.rotation[samples, fade.joint], frames.origin[samples, fade.joint]
+        points = fade.points @ rotation.transpose(0, 2, 1) + origin[:, None]
+        moved, length = _displaced(fade, points)
+        worst = np.argmax(length, axis=1)
+        longest, pair = length[np.arange(len(samples)), worst][at], near_pairs.pair[touching]
+        floor, steep = fade.floor[pair], (required[pair] - fade.floor[pair]) / INNER_FADE
+        # Contacts whose required distance is set by another end, or not faded, are left out.
+        own = np.abs(near_pairs.required[touching] - floor - steep * longest) < 1e-12
+        own = np.nonzero(own & (longest < INNER_FADE))[0]
+        own = own[np.argsort(at[own], kind="stable")]
+        used, site = np.unique(at[own], return_inverse=True)
+        parts.append((touching[own], count + site, floor[own], steep[own]))
+        each, chosen = used[:, None], _spread(fade.spread_points, worst[used])
+        sites.append(
+            (samples[used], moved[each, chosen], _turned(kinematics, frames, fade.joint, samples[used], points[each, chosen]))
+        )
+        count += len(used)
+    if count == 0:
         return None
     row, site, floor, steep = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return FadingEvaluation(row, site, gradient[row], floor, steep, np.array(samples), np.array(displacements), np.array(slopes))
+    return FadingEvaluation(row, site, gradient[row], floor, steep, *(np.concatenate(part) for part in zip(*sites, strict=True)))
+
+
+def _displaced(fade: FadingContact, points: Array) -> tuple[Array, Array]:
+    """Displacements (S, K, 3) from the end of item points (S, K, 3), and their lengths (S, K) [m]."""
+    moved = points - fade.origin
+    return moved, np.sqrt(np.add.reduce(moved * moved, axis=2))
+
+
+def _spread(spread: Array, worst: Array) -> Array:
+    """Indices (S, F + 1) of points that lie far apart (F,) and of the one that moved most (S,), the first again if it is one."""
+    spread = np.sort(spread)
+    chosen = np.sort(np.column_stack([np.tile(spread, (len(worst), 1)), worst]), axis=1)
+    chosen[np.isin(worst, spread)] = np.append(spread, spread[0])
+    return chosen
+
+
+def _turned(kinematics: Kinematics, frames: Placements, joint: int, samples: Array, points: Array) -> Array:
+    """Jacobians (S, K, 3, n) of points (S, K, 3) that a joint carries at configurations (S,) [m/rad]."""
+    count = points.shape[1] * 3
+    every, axes = np.repeat(samples, count), np.tile(np.eye(3), (len(samples) * points.shape[1], 1))
+    flat = np.repeat(points.reshape(-1, 3), 3, axis=0)
+    turned = kinematics.point_gradient(frames, every, np.full(len(every), joint), flat, axes)
+    return turned.reshape(*points.shape, kinematics.n)
 
 
 def far_apart(points: Array, count: int) -> Array:

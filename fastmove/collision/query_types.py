@@ -133,19 +133,19 @@ class FadingContact:
     clearance.  The planner uses 9 mm for the 10 mm (`fading.INNER_FADE`).
 
     Attributes:
-        pairs: Pairs of a shape of the item and a shape of the obstacle.
+        pairs: (P,) whether each pair is one of a shape of the item and a shape of the obstacle.
         joint: Joint that carries the item.
         points: (K, 3) the item's hull points in the joint's frame [m].
         origin: (K, 3) the same points in the world at that end [m].
-        floor: d0 of each pair [m].
+        floor: (P,) d0 of these pairs, 0 of all others [m].
         spread_points: (F,) indices of some points that lie far apart.
     """
 
-    pairs: frozenset[int]
+    pairs: Array
     joint: int
     points: Array
     origin: Array
-    floor: dict[int, float]
+    floor: Array
     spread_points: Array
 
 
