@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -58,13 +59,26 @@ class ConeContact:
 
     def share(self, wrench: Array, grip_force: object) -> Array:
         """Largest share V_i (...,), at least 0, of wrenches (..., 6) [N, Nm] at grip forces that broadcast to (...) [N]."""
-        worst = np.zeros(wrench.shape[:-1])
-        for a, b in self.shares:
-            worst = np.maximum(worst, np.linalg.norm(wrench @ a.T, axis=-1) + wrench @ b)
-        return np.asarray(worst / grip_force)
+        if not self.shares:
+            return np.asarray(np.zeros(wrench.shape[:-1]) / grip_force)
+        forces, loads = self._stacked
+        lengths = _lengths((wrench @ forces).reshape(*wrench.shape[:-1], len(self.shares), -1))
+        return np.asarray(np.maximum((lengths + wrench @ loads).max(axis=-1), 0.0) / grip_force)
+
+    @cached_property
+    def _stacked(self) -> tuple[Array, Array]:
+        """Transposes of all A_i, with rows of zeros up to the same number of each, and of all b_i."""
+        most = max(len(a) for a, _ in self.shares)
+        forces = np.concatenate([np.pad(a, ((0, most - len(a)), (0, 0))) for a, _ in self.shares])
+        return forces.T, np.stack([b for _, b in self.shares], axis=1)
 
     def score(self, wrench: Array, grip_force: object) -> Array:
         """Score S (...,) of wrenches (..., 6) [N, Nm] at grip forces that broadcast to (...) [N]."""
-        lin = np.linalg.norm(wrench @ self.linear.T, axis=-1)
-        couples = np.linalg.norm(wrench @ self.couples.T, axis=-1)
+        lin = _lengths(wrench @ self.linear.T)
+        couples = _lengths(wrench @ self.couples.T)
         return np.asarray(np.hypot(lin, couples + np.abs(wrench @ self.normal)) / grip_force)
+
+
+def _lengths(vectors: Array) -> Array:
+    """Lengths (...,) of vectors (..., k), as `np.linalg.norm` without checks that take most of its time where they are few."""
+    return np.asarray(np.sqrt(np.add.reduce(vectors * vectors, axis=-1)))
