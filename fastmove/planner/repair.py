@@ -17,7 +17,7 @@ from fastmove.contact.wrench_cone import UTILISATION_MAX
 from fastmove.optim.margins import LIMIT_BACKOFF
 from fastmove.optim.merit import Iterate
 from fastmove.optim.samples import ConstraintGrid
-from fastmove.optim.transcription import Transcription
+from fastmove.optim.transcription import MotionValues, Transcription
 from fastmove.planner.candidate import Candidate
 from fastmove.planner.context import PlanningContext, timed
 from fastmove.trajectory.trajectory import Phase, Trajectory
@@ -32,6 +32,7 @@ BESIDE_FAILURE = 0.006  # Time by which new samples reach beyond either end of a
 POINTS = 7  # Number of new samples for each failing interval.
 COARSE = 4e-3  # Step of the coarse time grid on which a duration is determined [s].
 FINE = 1e-3  # Step of the fine time grid on which a duration is determined [s].
+BUSY = 0.9  # Utilisation on the coarse grid above which the fine grid is looked at on either side.
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,8 @@ class CertifiedRepair:
     def _dense_duration(self, point: Iterate, transcription: Transcription, backoff: float) -> float:
         """Returns the smallest duration [s] at which the motion satisfies all limits on a fine grid, and speed limits everywhere.
 
-        A coarse grid comes first: where no effort on it is beyond 90 % of its limit, none on a finer grid would be at its limit.
+        A coarse grid comes first: where no effort on it is beyond 90 % of its limit, none on a finer grid would be at its limit
+        between two of its places.
 
         Args:
             point: The motion.
@@ -119,13 +121,14 @@ class CertifiedRepair:
         speed = np.maximum(np.abs(extremes.low), np.abs(extremes.high)) / strict.velocity
         least_ratio = 1.0 if transcription.moving else 0.0  # Where obstacles move the motion may be waiting: it gets no faster.
         fastest = point.duration * max(float(speed.max()), least_ratio)
-        for step in (COARSE, FINE):
-            dense = ConstraintGrid.dense(transcription.basis, transcription.with_rate, int(np.ceil(point.duration / step)))
-            values = strict.flow(dense, strict.points(point.free, point.duration), point.duration)
-            fastest = max(fastest, strict.shortest(values))
-            if strict.effort_utilisation(values) < 0.9:
-                break
-        return fastest
+        points = strict.points(point.free, point.duration)
+        dense = ConstraintGrid.dense(transcription.basis, transcription.with_rate, int(np.ceil(point.duration / COARSE)))
+        values = strict.flow(dense, points, point.duration)
+        fastest = max(fastest, strict.shortest(values))
+        if strict.effort_utilisation(values) < BUSY:
+            return fastest
+        finer = _finer(dense, strict, values, int(np.ceil(point.duration / FINE)))
+        return max(fastest, strict.shortest(strict.flow(finer, points, point.duration)))
 
     def _hot_spots(self, point: Iterate, transcription: Transcription) -> Array:
         """Returns the parameters s (K,) where torque, hold or path constraints ask for a longer duration, and just beside.
@@ -172,6 +175,27 @@ class CertifiedRepair:
         wrench = efforts.total[:, :, transcription.n + 6 * hold : transcription.n + 6 * hold + 6]
         peak = float(held.contact_model.utilisation(wrench, high).max())
         return float(np.clip(high * peak / UTILISATION_MAX * (1 + 1e-3), low, high))
+
+
+def _finer(dense: ConstraintGrid, transcription: Transcription, values: MotionValues, count: int) -> ConstraintGrid:
+    """Returns a uniform grid of `count` intervals, but only where a uniform coarser one finds efforts near their limits.
+
+    Args:
+        dense: Coarser grid.
+        transcription: Transcription of a motion.
+        values: Values of the motion on the coarser grid.
+        count: Number of intervals.
+    """
+    use, s = transcription.effort_shares(values.efforts.total), np.linspace(0, 1, count + 1)
+    if transcription.path is not None and values.path is not None:
+        use = np.maximum(use, transcription.path.utilisations(values.path))
+    left = np.clip(np.searchsorted(dense.effort, s, side="right") - 1, 0, len(dense.effort) - 2)
+    near = lambda use: s[(np.maximum(use[left], use[left + 1]) > BUSY) | (s == 0)]  # noqa: E731 (one place at least)
+    rate = None
+    if values.rate is not None:
+        # the rates at the grid's places come after those at either side of the breakpoints
+        rate = near((np.abs(sum(values.rate)) / transcription.rate_max).max(axis=(1, 2))[-len(dense.effort) :])
+    return ConstraintGrid(dense.basis, near(use), np.zeros(0), rate)
 
 
 def _missing(certificate: Certificate, duration: float, at_rest: bool, stated: list[str]) -> tuple[Array, Array]:
