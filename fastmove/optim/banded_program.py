@@ -158,10 +158,10 @@ class BandedProgram:
         self._constraints.append(
             _Constraints(
                 np.asarray(site),
-                np.broadcast_to(lifted, (count, k, lifted.shape[-1])),
-                np.broadcast_to(border, (count, k, self.border)),
+                _full(lifted, (count, k, lifted.shape[-1])),
+                _full(border, (count, k, self.border)),
                 np.asarray(own),
-                np.broadcast_to(own_value, (count, k, own.shape[1])),
+                _full(own_value, (count, k, own.shape[1])),
                 np.asarray(offset),
             )
         )
@@ -222,28 +222,32 @@ class BandedProgram:
         h, rows, columns, places, values = np.zeros(count), [], [], [], []
         begun = 0
         for c in self._constraints:
-            k = c.bound.shape[1]
-            row = first_row[begun : begun + len(c.site), None] + np.arange(k)
-            begun += len(c.site)
+            size, k = c.bound.shape
+            row = first_row[begun : begun + size, None] + np.arange(k)
+            begun += size
             h[row] = c.bound
             m, r = c.lifted.shape[2], c.own.shape[1]
             y_at, y_count, l_at = (sites[c.site, j][:, None] for j in (4, 5, 6))
             own = rank[c.own]
-            column = np.hstack([y_at + np.arange(m), np.broadcast_to(ny + np.arange(nu), (len(c.site), nu)), ny + nu + own])
-            place = np.hstack(
-                [np.broadcast_to(np.arange(m), (len(c.site), m)), y_count + np.arange(nu), y_count + nu + own - l_at]
-            )
-            value = -np.concatenate([c.lifted, c.border, c.own_value], axis=2)
-            there = value != 0
-            shape = (len(c.site), k, m + nu + r)
-            rows.append(np.broadcast_to(row[:, :, None], shape)[there])
-            columns.append(np.broadcast_to(column[:, None], shape)[there])
-            places.append(np.broadcast_to(place[:, None], shape)[there])
-            values.append(value[there])
+            column, place = np.empty((size, m + nu + r), dtype=np.int64), np.empty((size, m + nu + r), dtype=np.int64)
+            column[:, :m], column[:, m : m + nu], column[:, m + nu :] = y_at + np.arange(m), ny + np.arange(nu), ny + nu + own
+            place[:, :m], place[:, m : m + nu] = np.arange(m), y_count + np.arange(nu)
+            place[:, m + nu :] = y_count + nu + own - l_at
+            value = np.concatenate([c.lifted, c.border, c.own_value], axis=2)
+            cone, line, at = np.nonzero(value)
+            rows.append(row[cone, line])
+            columns.append(column[cone, at])
+            places.append(place[cone, at])
+            values.append(-value[cone, line, at])
         every = np.concatenate(rows)
         entry = np.argsort(every, kind="stable")
         at = _starts(np.bincount(every, minlength=count))
         return h, at, (np.concatenate(columns)[entry], np.concatenate(places)[entry], np.concatenate(values)[entry])
+
+
+def _full(values: Array, shape: tuple[int, ...]) -> Array:
+    """Values of this shape, broadcast where they have another."""
+    return values if values.shape == shape else np.broadcast_to(values, shape)
 
 
 def _quads(which: Array, span: Array) -> Array:

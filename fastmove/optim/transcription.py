@@ -12,6 +12,7 @@ of a `ConstraintGrid`, then checked between them by the certificate.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.optimize import brentq
@@ -62,6 +63,18 @@ class MotionValues:
     rate: tuple[Array, Array, Array] | None
     static: Array
     path: PathValues | None = None
+
+    @cached_property
+    def peaks(self) -> tuple[float, float, float]:
+        """Largest velocity, acceleration and jerk, divided by their limits."""
+        return float(np.abs(self.speed).max()), float(np.abs(self.acceleration).max()), float(np.abs(self.jerk).max())
+
+    @cached_property
+    def scaled(self) -> tuple[Array, Array, Array]:
+        """Efforts by their power of 1/T, gravity, viscous and the rest, at the samples that bound the duration."""
+        good = self.static <= STATIC_MAX
+        g, c, d = (x[good] for x in (self.efforts.gravity, self.efforts.viscous, self.efforts.total))
+        return g, c, d - g - c
 
 
 class Transcription:
@@ -248,15 +261,9 @@ class Transcription:
             flow: Values of the motion.
             ratio: Factor ρ on its speed.
         """
-        worst = max(
-            float(np.abs(flow.speed).max()) * ratio,
-            float(np.abs(flow.acceleration).max()) * ratio**2,
-            float(np.abs(flow.jerk).max()) * ratio**3,
-        )
-        good = flow.static <= STATIC_MAX
-        efforts = flow.efforts
-        g, c, d = (x[good] for x in (efforts.gravity, efforts.viscous, efforts.total))
-        worst = max(worst, float(self.effort_shares(g + c * ratio + (d - g - c) * ratio**2).max(initial=0.0)))
+        worst = max(peak * ratio ** (k + 1) for k, peak in enumerate(flow.peaks))
+        g, c, d = flow.scaled
+        worst = max(worst, float(self.effort_shares(g + c * ratio + d * ratio**2).max(initial=0.0)))
         if flow.rate is not None:
             g, c, d = flow.rate
             worst = max(worst, float((np.abs(g * ratio + c * ratio**2 + d * ratio**3) / self.rate_max).max()))
@@ -284,11 +291,7 @@ class Transcription:
         Rest to rest only.  Without damping torque is affine and S convex in 1/T², so the feasible durations are an
         interval [T*, ∞); the root is bracketed from the kinematic bound upwards.
         """
-        fastest = flow.duration * max(
-            float(np.abs(flow.speed).max()),
-            float(np.abs(flow.acceleration).max()) ** 0.5,
-            float(np.abs(flow.jerk).max()) ** (1 / 3),
-        )
+        fastest = flow.duration * max(peak ** (1 / (k + 1)) for k, peak in enumerate(flow.peaks))
         high = flow.duration / fastest
         if self.utilisation(flow, high) <= 1 + 1e-9:
             return fastest
