@@ -162,17 +162,25 @@ class GoalPlanner:
         )
         return candidate.number > 0 or waits or float(point.flow.static.max()) > STATIC_MAX
 
-    def finished(self, candidate: Candidate) -> tuple[Trajectory, Certificate]:
+    def finished(self, candidate: Candidate, rival: float = np.inf) -> tuple[Trajectory, Certificate] | None:
         """Finishes a candidate: refines it where that may help, stretches and certifies it.
 
         A motion from a moving start that fails is solved again on finer breakpoints: a start at several limits at once may need
         them in any case.
 
+        Args:
+            candidate: Candidate to begin with.
+            rival: Duration of the fastest certified motion [s]; one that is not faster once it is refined goes no further, as
+                stretching and repair take no time off.
+
         Returns:
-            The motion and its certificate, which need not be ok.
+            The motion and its certificate, which need not be ok; None where it is not faster than its rival.
         """
         slowed = self.guesses.knots is not self.bound or self.solver.moving
-        result = self.certified(BasisRefinement(self.solver, self.fine, slowed).refined(candidate))
+        refined = BasisRefinement(self.solver, self.fine, slowed).refined(candidate)
+        if refined.duration >= rival:
+            return None
+        result = self.certified(refined)
         if not result[1].ok and not self.problem.start.at_rest:
             finer = self._refound(candidate.number, candidate.transcription.basis)
             result = self.certified(finer) if finer is not None else result

@@ -179,9 +179,11 @@ class Search:
     def _finish(self, candidate: Candidate) -> None:
         """Finishes a candidate and keeps the motion if it is certified and the fastest."""
         self.report(f"finishing a motion of about {candidate.duration:.3g} s")
-        self.last = self.goal_planner.finished(candidate)
-        if self.last[1].ok and (self.best is None or self.last[0].duration < self.best[0].duration):
-            self.best = self.last
+        finished = self.goal_planner.finished(candidate, np.inf if self.best is None else self.best[0].duration)
+        if finished is not None:
+            self.last = finished
+            if finished[1].ok and (self.best is None or finished[0].duration < self.best[0].duration):
+                self.best = finished
 
 
 def _called(number: int) -> str:

@@ -26,7 +26,9 @@ def test_attempts_through_corridors_end_alike(goal_planner: GoalPlanner) -> None
         assert partial_solve is not None
         candidate = goal_planner.candidate(partial_solve)
         assert candidate is not None
-        motion, certificate = goal_planner.finished(candidate)
+        finished = goal_planner.finished(candidate)
+        assert finished is not None
+        motion, certificate = finished
         assert certificate.ok
         durations.append(motion.duration)
     assert max(durations) < 1.05 * min(durations)

@@ -61,9 +61,11 @@ class Counting:
     def is_reorientable(self) -> bool:
         return True
 
-    def finished(self, candidate: SimpleNamespace) -> tuple[SimpleNamespace, SimpleNamespace]:
+    def finished(self, candidate: SimpleNamespace, rival: float) -> tuple[SimpleNamespace, SimpleNamespace] | None:
         self.done.append(candidate.duration)
         duration = self.finished_at.get(candidate.duration, candidate.duration)
+        if duration >= rival:
+            return None
         return SimpleNamespace(duration=duration), SimpleNamespace(ok=True)
 
 
@@ -85,6 +87,11 @@ def test_a_duration_found_twice_by_different_motions_is_not_the_same() -> None:
 
 def test_a_rival_is_finished_too_and_the_faster_one_kept() -> None:
     planner = Counting(True, dict.fromkeys(range(9), 3.0) | {1: 1.50, 2: 1.52, 3: 1.60}, {1.50: 1.45, 1.52: 1.40})
+    assert found(planner) == 1.40 and planner.done == [1.50, 1.52]
+
+
+def test_a_rival_that_is_not_faster_once_refined_is_dropped() -> None:
+    planner = Counting(True, dict.fromkeys(range(9), 3.0) | {1: 1.50, 2: 1.52, 3: 1.60}, {1.50: 1.40, 1.52: 1.45})
     assert found(planner) == 1.40 and planner.done == [1.50, 1.52]
 
 
