@@ -113,11 +113,11 @@ def _displaced(fade: FadingContact, points: Array) -> tuple[Array, Array]:
     return moved, np.sqrt(np.add.reduce(moved * moved, axis=2))
 
 
-def _spread(spread: Array, worst: Array) -> Array:
+def _spread(apart: Array, worst: Array) -> Array:
     """Indices (S, F + 1) of points that lie far apart (F,) and of the one that moved most (S,), the first again if it is one."""
-    spread = np.sort(spread)
-    chosen = np.sort(np.column_stack([np.tile(spread, (len(worst), 1)), worst]), axis=1)
-    chosen[np.isin(worst, spread)] = np.append(spread, spread[0])
+    apart = np.sort(apart)
+    chosen = np.sort(np.column_stack([np.tile(apart, (len(worst), 1)), worst]), axis=1)
+    chosen[np.isin(worst, apart)] = np.append(apart, apart[0])
     return chosen
 
 

@@ -27,9 +27,9 @@ from fastmove.dynamics.load_usage import LoadUtilisation
 from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory
 
-STEP = 0.002  # Distance of places on the path [s].
+PLACE_STEP = 0.002  # Distance of places on the path [s].
 SPEEDS = 21  # Number of speeds from 0 to 1.
-INSIDE = 0.99  # Share of the limits of joints and torques that is used.
+USED = 0.99  # Share of the limits of joints and torques that is used.
 HELD = 0.999  # Share of the hold and of what the items tolerate that is used.
 MOST = 60.0  # Largest magnitude of s̈ [1/s].
 BISECTIONS = 12  # Number of bisections of the interval that the hold leaves.
@@ -58,7 +58,7 @@ class SpeedWindow:
 def speed_window(problem: TransferProblem, dynamics: Dynamics, trajectory: Trajectory) -> SpeedWindow:
     """Computes the window of a motion's path."""
     limits, n = problem.limit_set, problem.robot.n_arm
-    place = np.linspace(0.0, trajectory.duration, max(2, round(trajectory.duration / STEP)) + 1)
+    place = np.linspace(0.0, trajectory.duration, max(2, round(trajectory.duration / PLACE_STEP)) + 1)
     q, v, a, j = (trajectory.motion(k)(place) for k in range(4))
     zero = np.zeros_like(q)
     full, lean = dynamics.efforts(q, v, a), dynamics.efforts(q, zero, v)
@@ -67,9 +67,9 @@ def speed_window(problem: TransferProblem, dynamics: Dynamics, trajectory: Traje
     speed = np.linspace(0.0, 1.0, SPEEDS)
     still = speed**2 * square[..., None] + speed * damping[..., None] + rest[..., None]  # (K, members, rows, M)
     low, high = np.full((len(place), SPEEDS), -MOST), np.full((len(place), SPEEDS), MOST)
-    low, high = _narrowed(low, high, a[..., None] * speed**2, v, INSIDE * limits.acceleration)
+    low, high = _narrowed(low, high, a[..., None] * speed**2, v, USED * limits.acceleration)
     for member in range(still.shape[1]):
-        low, high = _narrowed(low, high, still[:, member, :n], mass[:, member, :n], INSIDE * limits.effort)
+        low, high = _narrowed(low, high, still[:, member, :n], mass[:, member, :n], USED * limits.effort)
     low, high = _held(LoadUtilisation(problem), still, mass, low, high)
     slopes = [np.gradient(x, place, axis=0) for x in (square, damping, rest, mass)]
     low, high, third = _thirds(
@@ -120,12 +120,12 @@ def _thirds(
     v, a, j = motion
     square, damping, _, mass = (x[:, :, :n] for x in efforts)
     square_, damping_, rest_, mass_ = (x[:, :, :n] for x in slopes)
-    rows = [(j[..., None] * speed**3, 3 * a[..., None] * speed, v, INSIDE * limits.jerk)]
+    rows = [(j[..., None] * speed**3, 3 * a[..., None] * speed, v, USED * limits.jerk)]
     if np.any(np.isfinite(limits.effort_rate)):
         for m in range(square.shape[1]):
             fixed = speed * (square_[:, m, :, None] * speed**2 + damping_[:, m, :, None] * speed + rest_[:, m, :, None])
             slope = speed * mass_[:, m, :, None] + 2 * speed * square[:, m, :, None] + damping[:, m, :, None]
-            rows.append((fixed, slope, mass[:, m], INSIDE * limits.effort_rate))
+            rows.append((fixed, slope, mass[:, m], USED * limits.effort_rate))
     third = np.full(low.shape, np.inf)
     for fixed, slope, lead, limit in rows:
         room = limit[:, None] - np.abs(fixed)  # left for s̈ and s⃛ where they do the worst

@@ -39,7 +39,7 @@ class Pace:
     change: float = 0.0
 
 
-def laws(window: SpeedWindow, pace: Pace, target: float) -> Iterator[TimeLaw]:
+def speed_laws(window: SpeedWindow, pace: Pace, target: float) -> Iterator[TimeLaw]:
     """Yields laws from a pace to a target speed with s̈ = 0, the quickest first; none where the path ends before.
 
     Args:

@@ -11,7 +11,7 @@ from fastmove.certificate.along_path import certify_along
 from fastmove.dynamics.efforts import Dynamics
 from fastmove.dynamics.speed_window import SpeedWindow, speed_window
 from fastmove.errors import FastMoveError, InputError
-from fastmove.execution.speed_change import Pace, laws
+from fastmove.execution.speed_change import Pace, speed_laws
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.goal import Goal, State
 from fastmove.search.ik import pose_at
@@ -71,7 +71,7 @@ class CertifiedPath:
 
     def stop(self, pace: Pace) -> Change | None:
         """Returns the quickest certified held stop on the path; None where none was found that ends before it."""
-        for law in laws(self.window, pace, 0.0):
+        for law in speed_laws(self.window, pace, 0.0):
             change = self._certified(law, stops=True)
             if change is not None:
                 return change
@@ -86,7 +86,7 @@ class CertifiedPath:
         """
         if not 0 < target <= 1:
             raise InputError("speed", f"is {target}; allowed: above 0, to 1 (0 is a stop)")
-        for law in laws(self.window, pace, target):
+        for law in speed_laws(self.window, pace, target):
             change = self._certified(_kept_up(law, self.end), stops=False)
             if change is not None:
                 return change

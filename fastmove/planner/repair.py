@@ -190,7 +190,7 @@ def _finer(dense: ConstraintGrid, transcription: Transcription, values: MotionVa
     if transcription.path is not None and values.path is not None:
         use = np.maximum(use, transcription.path.utilisations(values.path))
     left = np.clip(np.searchsorted(dense.effort, s, side="right") - 1, 0, len(dense.effort) - 2)
-    near = lambda use: s[(np.maximum(use[left], use[left + 1]) > BUSY) | (s == 0)]  # noqa: E731 (one place at least)
+    near = lambda x: s[(np.maximum(x[left], x[left + 1]) > BUSY) | (s == 0)]  # noqa: E731 (one place at least)
     rate = None
     if values.rate is not None:
         # the rates at the grid's places come after those at either side of the breakpoints

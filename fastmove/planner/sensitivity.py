@@ -70,7 +70,7 @@ class Price:
 
 
 def prices(solution: Solution, step: float = PRICE_STEP) -> list[Price]:
-    """Returns the prices of all limits that bind, first the one that saves most where it is looser.
+    """Returns the prices of all limits that bind, the highest first.
 
     Args:
         solution: Solution with a certified motion.
@@ -102,9 +102,7 @@ def prices(solution: Solution, step: float = PRICE_STEP) -> list[Price]:
         slopes = [_slope(place, point, level, limit, side * step) for side in (1.0, -1.0)]
         if max(abs(s) for s in slopes) * limit.value * step > NOTHING * solution.duration:
             priced.append(Price(limit, *slopes))
-    return sorted(
-        priced, key=lambda p: (np.isnan(p.looser), p.seconds(step), -abs(np.nan_to_num(p.seconds(-step))))
-    )  # most saved
+    return sorted(priced, key=lambda p: (np.isnan(p.tighter), -abs(p.seconds(-step))))  # known prices first
 
 
 def _candidates(problem: TransferProblem, solution: Solution) -> list[Limit]:

@@ -16,6 +16,7 @@ from fastmove.solution.smoothness import Smoothness
 from fastmove.trajectory.trajectory import Trajectory
 
 LEAST_SHOWN = 0.005  # Share of the time from which on a limit is named.
+LOOSER = 0.05  # Share by which limits are looser, by whose saving prices are listed.
 SHOWN = 8  # Number of limits that are named with their shares, and of prices.
 
 
@@ -68,7 +69,8 @@ def explanation(solution: Solution) -> list[str]:
     lines = ["what limits it (share of the time at the limit):"]
     lines += [f"  {share:5.0%}  {label}" for label, share in limiting_shares(solution)[:SHOWN] if share >= LEAST_SHOWN]
     if solution.prices:
-        lines += ["what a second costs:", *(f"  {price}" for price in solution.prices[:SHOWN])]
+        most_saved = sorted(solution.prices, key=lambda price: price.seconds(LOOSER))  # type: ignore[attr-defined]
+        lines += ["what a second costs:", *(f"  {price}" for price in most_saved[:SHOWN])]
     elif "explain" in solution.timings:
         lines.append("what a second costs: not known; the motion is certified, but has not settled enough to price its limits")
     return [*lines, *robustness(solution), *_more_grip(solution), *_nothing_uncertain(solution)]

@@ -33,7 +33,7 @@ except ImportError as error:  # pragma: no cover
 
 FRAMES_PER_SECOND = 100
 ARM, HAND, ITEM_COLOUR, SIMULATED, GHOST = 0xE4E7EB, 0x52606D, 0xE8833A, 0x2E9E6B, 0x9AA5B1
-FORCE, CONE, GRID = 0xC0262B, 0x3F6FB5, 0xD0D6DC
+FORCE, CONE, GROUND = 0xC0262B, 0x3F6FB5, 0xD0D6DC
 # Quiet colours of obstacles, by group: none is near the item's orange, the simulated green or the arm's grey.
 OBSTACLES = (0xDDD6C8, 0x8FA9C4, 0xB7A3C0, 0xA3B59A, 0xC7A7A0, 0x8FB3B0, 0xB0B3C9, 0xBDB27F)
 PARTS = {"floor", "wall", "front", "back", "left", "right", "top", "bottom", "side", "middle", "upper", "lower"}
@@ -272,7 +272,7 @@ class _Scene:
         if not self.solution.problem.scene.obstacles:
             ends = np.linspace(-1.0, 1.0, 9)
             lines = [p for x in ends for p in ([x, -1, 0], [x, 1, 0], [-1, x, 0], [1, x, 0])]
-            self._object("ground", geometry.LineSegments(_line(lines), geometry.LineBasicMaterial(color=GRID)))
+            self._object("ground", geometry.LineSegments(_line(lines), geometry.LineBasicMaterial(color=GROUND)))
 
 
 def _group(name: str) -> str:

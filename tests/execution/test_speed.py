@@ -10,7 +10,7 @@ from fastmove.certificate.along_path import GEOMETRIC, certify_along
 from fastmove.drivers.driver import Command
 from fastmove.dynamics.efforts import Dynamics
 from fastmove.dynamics.load_usage import LoadUtilisation
-from fastmove.execution.speed_change import Pace, laws
+from fastmove.execution.speed_change import Pace, speed_laws
 from fastmove.execution.stops import AT_GOAL, ON_PATH, CertifiedPath
 from fastmove.multibody.assembly import assemble
 from fastmove.trajectory.time_law import TimeLaw, along
@@ -73,7 +73,7 @@ def test_laws_begin_and_arrive_as_asked_and_never_go_back(path: CertifiedPath) -
     rng, found = np.random.default_rng(1), 0
     for _ in range(12):
         place, speed, target = rng.uniform(0.02, 0.6 * path.end), rng.choice([1.0, 0.6, 0.0]), rng.choice([0.0, 0.3, 1.0])
-        for law in laws(path.window, Pace(place, speed), target):
+        for law in speed_laws(path.window, Pace(place, speed), target):
             found += 1
             slope = law.pieces.derivative()
             speeds = slope(np.linspace(0, law.duration, 500), "left")[:, 0]

@@ -151,7 +151,7 @@ def test_physics_agrees_about_what_passes(panda: fm.RobotModel) -> None:
 
 
 def test_the_preview_moves_what_moves(panda: fm.RobotModel) -> None:
-    viewer = pytest.importorskip("fastmove.viz.preview")
+    viewer = pytest.importorskip("fastmove.viz.scene")
     motion = straight_by((1.0, 0.0, 0.5), (1.0, 1.0, 0.5), 0.0, 1.0)
     solution = fm.plan(held_arm(panda, box("cart", (0.1, 0.1, 0.1), motion))).raise_for_status()
     (play,) = (c for c in viewer._Scene(solution).draw([]) if hasattr(c, "animation"))

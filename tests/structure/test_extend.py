@@ -97,7 +97,7 @@ def test_a_constraint_is_planned_certified_reported_and_drawn(tmp_path: Path) ->
     assert "above_line" in str(solution)
     page = tmp_path / "preview.html"
     fm.write_preview(page, solution)
-    assert "above line / limit" in page.read_text()
+    assert '"title": "above line"' in page.read_text()
 
 
 def test_a_constraint_that_an_end_misses_is_named() -> None:
@@ -191,7 +191,7 @@ def test_a_limit_kind_stands_in_limit_sets_and_is_a_limit_like_others(tmp_path: 
     assert fm.plan(faster).raise_for_status().duration < 0.9 * solution.duration
     page = tmp_path / "preview.html"
     fm.write_preview(page, solution)
-    assert "tool speed / limit" in page.read_text()
+    assert '"title": "tool speed"' in page.read_text()
 
 
 def test_a_limit_kind_is_read_from_a_robot_file(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_a_contact_model_is_planned_certified_reported_and_drawn(tmp_path: Path)
     assert not weaker.ok and weaker.worst()[0] == "hold"
     page = tmp_path / "preview.html"
     fm.write_preview(page, solution)
-    assert "hold: S / 0.9" in page.read_text()
+    assert '"title": "hold: friction S' in page.read_text()
     with pytest.raises(fm.InputError, match="soft_pinch, which is not simulated"):
         fm.run_transfer(solution)
 

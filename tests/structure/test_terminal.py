@@ -25,6 +25,7 @@ def on_terminal(*arguments: str, until: bytes = b"\0", keys: bytes = b"", **vari
     """Exit code and everything that a command writes to a terminal of its own; keys are typed once a text has appeared."""
     child, terminal = pty.fork()
     if child == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored, and inherited so, where the tests run in the background
         os.execve(COMMAND[0], [*COMMAND, *arguments], {**os.environ, "TERM": "xterm", "NO_COLOR": "", **variables})
     written, deadline = b"", time.monotonic() + 200
     while time.monotonic() < deadline:
@@ -79,15 +80,19 @@ def test_without_a_terminal_a_plain_line_comes_now_and_then() -> None:
     assert "\r" not in result.stderr and len(lines) < 60 and "\x1b" not in result.stdout
 
 
-def test_interrupting_from_python_keeps_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupting_from_python_keeps_the_best() -> None:
     """Ctrl-C after the first certified motion: the error is a KeyboardInterrupt that holds it."""
 
     def stop(text: str) -> None:
         if "so far" in text:
             signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt) as stopped:
-        fm.plan("book_to_tote", fm.Options(progress=stop))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt) as stopped:
+            fm.plan("book_to_tote", fm.Options(progress=stop))
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert isinstance(stopped.value, fm.Interrupted) and stopped.value.solution.ok
 
 
