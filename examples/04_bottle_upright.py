@@ -12,7 +12,6 @@ ways = {
     "however it likes": fm.Tolerance(),
     "leaning by 5°": fm.Tolerance(upright=np.radians(5.0)),
     "open: its surface leans by 12°": fm.Tolerance(tilt=np.radians(12.0)),  # the hand then tilts with the acceleration
-    "both, 5° and 12°": fm.Tolerance(tilt=np.radians(12.0), upright=np.radians(5.0)),
 }
 print("carried                         duration   what limits it for the longest time")
 for words, tolerates in ways.items():

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import functools
 import os
 import re
 import subprocess
@@ -29,6 +30,7 @@ PLANNING = {"dynamics", "collision", "search", "optim", "planner", "reference", 
 OPTIONAL = {"mujoco", "dask", "toppra", "drake", "ompl", "meshcat"}
 
 
+@functools.cache
 def imports(path: Path) -> set[str]:
     """Names of modules that a file imports when it runs (not those for type checkers only)."""
     found: set[str] = set()
@@ -62,6 +64,7 @@ def inside(path: Path) -> set[str]:
     return {name.removeprefix("fastmove.") for name in imports(path) if name.startswith("fastmove.")}
 
 
+@functools.cache
 def reachable(name: str) -> set[str]:
     seen, todo = set(), [name]
     while todo:

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from fastmove.cli.arguments import argument_parser
 from fastmove.cli.main import main
+from fastmove.geometry.poses import pose_dict
+from fastmove.io.problem_file import load_problem
 
 FOLDER = Path(__file__).parents[1] / "structure" / "golden"
-GRASP = {"id": "own", "tool_T_item": {"position": [0, 0, 0.085], "quaternion_xyzw": [1, 0, 0, 0]}}
 PROBLEM = "heavy_jar"
 SPARSE = {"goals", "prices", "binding"}  # lists and tables that a plan may leave empty
 
@@ -46,7 +47,8 @@ def json_text() -> str:
     """Every key of the JSON of every command that prints one object about a problem, and of a refusal."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "grasps.json").write_text(json.dumps([GRASP]))
+        own = pose_dict(load_problem(PROBLEM).holds[0].grasp.tool_T_item)
+        (folder / "grasps.json").write_text(json.dumps([{"id": "own", "tool_T_item": own}]))
         motion = str(folder / "t.npz")
         asked = {
             "plan": ["plan", PROBLEM, "--out", motion],
@@ -54,7 +56,7 @@ def json_text() -> str:
             "run": ["run", PROBLEM, "--trajectory", motion, "--driver", "kinematic"],
             "stops": ["stops", PROBLEM, motion],
             "describe": ["describe", PROBLEM],
-            "rank": ["rank", "book_to_tote", str(folder / "grasps.json"), "--most", "1", "--limits", "benchmark"],
+            "rank": ["rank", PROBLEM, str(folder / "grasps.json"), "--most", "1"],
             "ik": ["ik", PROBLEM, "--position", "0.5", "0.0", "0.3", "--quaternion", "1", "0", "0", "0", "--of", "tool"],
             "robots": ["robots"],
             "a refusal": ["plan", "no_such_problem"],
