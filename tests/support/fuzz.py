@@ -250,8 +250,11 @@ watched = False
 
 
 def _opened(event: str, arguments: tuple[Any, ...]) -> None:
-    if watched and event == "open" and isinstance(arguments[0], str | bytes):
-        OPENED.append(str(Path(arguments[0].decode() if isinstance(arguments[0], bytes) else arguments[0]).absolute()))
+    if not watched or event != "open" or not isinstance(arguments[0], str | bytes):
+        return
+    name = arguments[0].decode() if isinstance(arguments[0], bytes) else arguments[0]
+    if not name.startswith("<"):  # as "<string>", where Python looks for the line of a warning in text that is no file
+        OPENED.append(str(Path(name).absolute()))
 
 
 def elsewhere(folder: Path) -> str:
