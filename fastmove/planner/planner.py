@@ -81,16 +81,16 @@ class Planner:
             raise Interrupted(min(certified, key=lambda solution: solution.duration, default=None)) from None
 
     def _with_reserve(self, problem: TransferProblem) -> Solution:
-        """Plans with a share of the limits kept back, and certifies the motion against the whole of them."""
+        """Plans with a share of the limits kept back; the solution is one of the whole problem."""
         share = self.options.reserve
-        less = Planner(replace(self.options, reserve=0.0)).plan(with_reserve(problem, share))
-        if not less.ok or less.trajectory is None:
+        try:
+            less = Planner(replace(self.options, reserve=0.0)).plan(with_reserve(problem, share))
+        except Interrupted as stopped:
+            kept = stopped.solution
+            raise Interrupted(_without_reserve(problem, kept, share) if isinstance(kept, Solution) else None) from None
+        if not less.ok:
             return replace(less, problem=problem, detail=f"{less.detail or less.status.value} (with a reserve of {share:.0%})")
-        problem = problem.with_(start=less.problem.start, goal=less.problem.goal)
-        phases = (replace(phase, grip_force=phase.grip_force / (1 - share)) for phase in less.trajectory.phases)
-        trajectory = Trajectory(tuple(phases), less.trajectory.joint_names)
-        solution = Solution.of(problem, trajectory, certify(problem, trajectory), less.lower_bound, less.timings)
-        return replace(solution, seed=less.seed, goals=less.goals)
+        return _without_reserve(problem, less, share)
 
     def _explained(self, solution: Solution) -> Solution:
         """Returns the solution with the prices of its limits and the duration for the nominal values, where these can be had."""
@@ -105,6 +105,21 @@ class Planner:
             solution = replace(solution, nominal_duration=nominal.duration)
         took = time.perf_counter() - begin
         return replace(solution, timings=solution.timings | {"explain": took, "total": solution.timings["total"] + took})
+
+
+def _without_reserve(problem: TransferProblem, less: Solution, share: float) -> Solution:
+    """Returns the certified solution of a problem with a reserve as one of the whole problem.
+
+    The grip is as strong as was asked for, the certificate and the lower bound are against the whole limits; prices are those of the
+    limits less the reserve.
+    """
+    assert less.trajectory is not None
+    problem = problem.with_(start=less.problem.start, goal=less.problem.goal)
+    phases = (replace(phase, grip_force=phase.grip_force / (1 - share)) for phase in less.trajectory.phases)
+    trajectory = Trajectory(tuple(phases), less.trajectory.joint_names)
+    bound = min(lower_bound(problem.start, np.array(q), problem.limit_set).duration for q in problem.goal.configurations)
+    whole = Solution.of(problem, trajectory, certify(problem, trajectory), bound, less.timings)
+    return replace(whole, seed=less.seed, goals=less.goals, prices=less.prices, nominal_duration=less.nominal_duration)
 
 
 def plan(problem: TransferProblem | str | Path, options: Options | None = None) -> Solution:

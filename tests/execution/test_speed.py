@@ -203,6 +203,7 @@ def test_a_reserve_leaves_its_share_and_makes_slowing_quicker() -> None:
     for kind in ("acceleration", "torque", "torque_rate", "hold", "pad_share"):
         assert kept.certificate.profile[kind].max() <= 0.9 + 5e-3, kind
     assert kept.duration < 1.12 * whole.duration and kept.grip_force == whole.grip_force
+    assert kept.lower_bound == whole.lower_bound  # of the arm as it is, not of one with less acceleration
     longest = [max(stop.time for stop in fm.stop_table(s).stops if stop.where == ON_PATH) for s in (whole, kept)]
     assert longest[1] < longest[0]
     with pytest.raises(fm.InputError, match="reserve"):
