@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.robot.limit_kinds import names_in
+from fastmove.robot.limit_kinds import names_in, shown_unit
 
 EQUALITIES = ("continuity", "start", "goal", "grip_force")  # Kinds that say that something is as given, not how near a limit.
 LEAST_DISTANCES = (*names_in("distance"), "release")  # Kinds whose margin is a distance beyond the least that is allowed.
@@ -21,16 +21,13 @@ def certificate_lines(certificate: Certificate) -> list[str]:
     Kinds that only say that something is as given are one line while they are kept.
     """
     lines = [f"  certificate {'ok' if certificate.ok else 'NOT OK'}:    of the limit         to spare     at [s]  where (proof)"]
-    as_given = []
-    for kind, e in certificate.kinds.items():
-        if e.margin == float("inf"):
-            continue  # nothing to limit
-        if kind in EQUALITIES and e.ok:
-            as_given.append(kind.replace("_", " "))
-            continue
+    shown = certificate.shown
+    for kind in shown:
+        e = certificate.kinds[kind]
         flag, margin = " " if e.ok else "!", _quantity(e.margin, e.unit)
         share = _share(certificate.usage(kind))
         lines.append(f"  {flag} {kind:<16} {share:>9} {margin:>18} {e.time_s:9.3f}  {e.where} ({e.proof})")
+    as_given = [kind.replace("_", " ") for kind in EQUALITIES if kind in certificate.kinds and kind not in shown]
     if as_given:
         lines.append(f"    as given: {', '.join(as_given)}")
     for name, sentence in certificate.unchecked.items():
@@ -46,7 +43,7 @@ def _share(usage: float) -> str:
 
 def _quantity(value: float, unit: str) -> str:
     """Returns a quantity as people read it: lengths in mm, pure numbers without a unit."""
-    scale, shown = {"m": (1e3, "mm"), "1": (1.0, "")}.get(unit, (1.0, unit))
+    scale, shown = shown_unit(unit)
     return f"{scale * value:.3g} {shown}"
 
 
@@ -140,9 +137,8 @@ class Certificate:
     def _repr_html_(self) -> str:
         """The table as notebooks show it, with a bar for the use of each limit."""
         rows = []
-        for kind, entry in self.kinds.items():
-            if entry.margin == math.inf or (kind in EQUALITIES and entry.ok):
-                continue
+        for kind in self.shown:
+            entry = self.kinds[kind]
             width, colour = 100 * min(max(self.usage(kind), 0.0), 1.0), "#17633f" if entry.ok else "#a3201b"
             bar = f'<div style="width:{width:.0f}px;height:8px;background:{colour}"></div>'
             cells = (
@@ -167,6 +163,12 @@ class Certificate:
         """Whether at least one kind was checked, all that were are kept, and nothing is unchecked that was not accepted."""
         kept = bool(self.kinds) and all(entry.ok for entry in self.kinds.values())
         return kept and set(self.unchecked) <= set(self.accepted)
+
+    @property
+    def shown(self) -> list[str]:
+        """Names of the kinds that tables show: those that limit anything, and say more than that something is as given."""
+        kinds = self.kinds.items()
+        return [kind for kind, entry in kinds if entry.margin < math.inf and not (kind in EQUALITIES and entry.ok)]
 
     def usage(self, kind: str) -> float:
         """Returns how much of a limit of a kind is used at worst, 1 = at the limit.

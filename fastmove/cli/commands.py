@@ -58,7 +58,7 @@ def plan_command(options: argparse.Namespace) -> int:
         raise InputError("--reference", "solves among obstacles that stand still; here some move")
     stopped = None
     try:
-        solution = _planned(asked, Options(options.seed, None, options.deadline, options.explain, options.reserve))
+        solution = _planned(asked, _wanted(options))
     except Interrupted as error:
         if not isinstance(error.solution, Solution):
             raise
@@ -110,8 +110,7 @@ def _keep(solution: Solution, options: argparse.Namespace) -> None:
 
 def _plan_contacts(options: argparse.Namespace) -> int:
     """Every way to hold the item that was asked for, the best first."""
-    asked = Options(options.seed, None, options.deadline, options.explain, options.reserve)
-    ranked = plan_contacts(_problem(options), options.contact, asked)
+    ranked = plan_contacts(_problem(options), options.contact, _wanted(options))
     best = ranked[0].solution
     notes = [
         f"{law.name} is unverified: no simulated {law.holder} has judged this model"
@@ -137,6 +136,11 @@ def _problem(options: argparse.Namespace) -> TransferProblem:
     else:
         problem = load_problem(options.problem, options.limits)
     return problem.nominal() if getattr(options, "nominal", False) else problem
+
+
+def _wanted(options: argparse.Namespace) -> Options:
+    """The planner's options of `plan`."""
+    return Options(seed=options.seed, deadline=options.deadline, explain=options.explain, reserve=options.reserve)
 
 
 def _planned(problem: TransferProblem, options: Options) -> Solution:

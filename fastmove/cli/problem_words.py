@@ -5,16 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pinocchio as pin
 
-from fastmove.arrays import Array
 from fastmove.certificate.certify import certify
 from fastmove.geometry.shapes import Shape
 from fastmove.planner.context import PlanningContext
 from fastmove.planner.relaxation import FoundEnds, soonest_ends
-from fastmove.problem.grasp import HeldItem
+from fastmove.problem.grasp import HeldItem, force_words
 from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.limit_kinds import names_in
 from fastmove.search.ik import pose_at
-from fastmove.search.time_bound import ARRIVING, joint_motions, lower_bound
+from fastmove.search.time_bound import ARRIVING, joint_motions, lower_bound, sampled
 from fastmove.trajectory.piecewise_polynomial import quintic_hermite
 from fastmove.trajectory.trajectory import Phase, Trajectory
 
@@ -39,23 +38,18 @@ def problem_words(problem: TransferProblem) -> str:
 
 def _held(problem: TransferProblem, held: HeldItem) -> list[str]:
     """What is held, and how."""
-    item, most = held.item, min(float(held.gripper.force[1]), held.item.max_pinch_force)
+    item = held.item
     shapes = ", ".join(_size(shape) for shape in item.shapes[:3]) + (" …" if len(item.shapes) > 3 else "")
     centre = np.linalg.norm(held.grasp.tool_T_item.act(item.members[0].com))
     by = "per pad" if held.law.holder == "gripper" else "of vacuum"
     lines = [
         f"  item      {item.name}: {item.members[0].mass:g} kg, {shapes}; centre of mass {centre * 1e3:.0f} mm from the pads",
-        f"  grip      {_range(held.grasp.grip_force)} N {by} of at most {most:g} N, friction {held.grasp.friction:g}, "
-        f"{held.width * 1e3:.1f} mm wide",
+        f"  grip      {force_words(held.grasp.grip_force)} N {by} of at most {held.most_grip:g} N, "
+        f"friction {held.grasp.friction:g}, {held.width * 1e3:.1f} mm wide",
     ]
     if len(held.bodies) > 1:
         lines.append(f"  may be    any of a set spanned by {len(held.bodies)} bodies; every limit holds for all of them")
     return lines
-
-
-def _range(force: Array) -> str:
-    """A grip force in words: one number, or from the least to the largest."""
-    return f"{force[1]:g}" if force[0] == force[1] else f"{force[0]:g} to {force[1]:g}"
 
 
 def _size(shape: Shape) -> str:
@@ -110,7 +104,7 @@ def _outlook(problem: TransferProblem) -> list[str]:
     lines = [f"  bound     no motion of this arm is faster than {bound.duration:.3f} s, since {joint} alone takes that long"]
     motion = joint_motions(problem.start, goal, limits.velocity, limits.acceleration, limits.jerk, ARRIVING)
     times = np.linspace(0, motion.duration, SAMPLES + 1)
-    q, v, a = (np.array(x) for x in zip(*(motion.at_time(float(t)) for t in times), strict=True))
+    q, v, a = sampled(motion, times)
     forces, widths = [float(h.grasp.grip_force[1]) for h in problem.holds], [h.width for h in problem.holds]
     trajectory = Trajectory((Phase(quintic_hermite(times, q, v, a), None, None, forces, widths),), problem.robot.joint_names)  # type: ignore[arg-type]
     kinds = ["torque", *names_in("contact", "tolerance"), "clearance"]  # no rates: this motion's jerk jumps as no plan's would

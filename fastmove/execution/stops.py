@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
+from fastmove.arrays import Array
 from fastmove.certificate.along_path import certify_along
 from fastmove.dynamics.efforts import Dynamics
-from fastmove.dynamics.speed_window import SpeedWindow, speed_window
+from fastmove.dynamics.kinematics import Kinematics
+from fastmove.dynamics.speed_window import speed_window
 from fastmove.errors import FastMoveError, InputError
-from fastmove.execution.speed_change import Pace, speed_laws
-from fastmove.multibody.assembly import assemble
+from fastmove.execution.speed_change import Edges, looks_at, speed_laws
+from fastmove.multibody.assembly import assemble, goal_frame
 from fastmove.problem.goal import Goal, State
-from fastmove.search.ik import pose_at
 from fastmove.solution.solution import Solution
-from fastmove.trajectory.time_law import TimeLaw, along
+from fastmove.trajectory.time_law import Pace, TimeLaw
 
 ON_PATH, AT_GOAL, UNKNOWN = "on the path", "at the goal", "not known"
 EVERY = 0.025  # Distance of the instants of a table of stops [s].
@@ -54,24 +56,36 @@ class CertifiedPath:
         if solution.problem.scene.moving:
             raise InputError("obstacles", "move; a path among them is certified for its own times only")
         self.solution, self.trajectory, self.certificate = solution, solution.trajectory, solution.certificate
-        self._window: SpeedWindow | None = None
 
     @property
     def end(self) -> float:
         """Place at which the path ends [s]."""
         return self.trajectory.duration
 
-    @property
-    def window(self) -> SpeedWindow:
-        """The window of its speed, computed when it is first asked for."""
-        if self._window is None:
-            problem = self.solution.problem
-            self._window = speed_window(problem, Dynamics(problem, assemble(problem)), self.trajectory)
-        return self._window
+    @cached_property
+    def looks(self) -> list[Edges]:
+        """The window of its speed as laws look at it."""
+        problem = self.solution.problem
+        return looks_at(speed_window(problem, Dynamics(problem, assemble(problem)), self.trajectory))
+
+    @cached_property
+    def way(self) -> tuple[Array, Array]:
+        """Places (K,) on the path [s], and the way (K,) of item or tool until there [m]."""
+        assembly, problem = assemble(self.solution.problem), self.solution.problem
+        places = np.linspace(0.0, self.end, max(2, int(np.ceil(self.end / LENGTH_STEP)) + 1))
+        _, points, _ = Kinematics(assembly.arm).frame(
+            self.trajectory.position(places), *goal_frame(assembly, problem.robot, None)
+        )
+        steps = np.linalg.norm(np.diff(points, axis=0), axis=1)
+        return places, np.concatenate([[0.0], np.cumsum(steps)])
+
+    def length(self, first: float, last: float) -> float:
+        """Returns the length of the way of item or tool between two places [m]."""
+        return float(np.diff(np.interp([first, last], *self.way))[0])
 
     def stop(self, pace: Pace) -> Change | None:
         """Returns the quickest certified held stop on the path; None where none was found that ends before it."""
-        for law in speed_laws(self.window, pace, 0.0):
+        for law in speed_laws(self.looks, pace, 0.0):
             change = self._certified(law, stops=True)
             if change is not None:
                 return change
@@ -86,7 +100,7 @@ class CertifiedPath:
         """
         if not 0 < target <= 1:
             raise InputError("speed", f"is {target}; allowed: above 0, to 1 (0 is a stop)")
-        for law in speed_laws(self.window, pace, target):
+        for law in speed_laws(self.looks, pace, target):
             change = self._certified(_kept_up(law, self.end), stops=False)
             if change is not None:
                 return change
@@ -94,13 +108,14 @@ class CertifiedPath:
 
     def _certified(self, law: TimeLaw, stops: bool) -> Change | None:
         """The change that this law makes; None where its certificate is not ok."""
-        old, motion = self.solution.problem, along(self.trajectory, law)
-        q, v, a = (motion.sample(0.0, order) for order in range(3))
-        last = motion.position(motion.duration)[None]
+        old, pace = self.solution.problem, law.pace(0.0)
+        q, slope, curve = (self.trajectory.sample(pace.place, order) for order in range(3))
+        start = State(q, slope * pace.speed, curve * pace.speed**2 + slope * pace.change)
+        last = self.trajectory.position(law.last)[None]
         goal = Goal(last, opens_hand=False) if stops else replace(old.goal, configurations=last)
         scene = replace(old.scene, corridors=()) if stops else old.scene
         try:
-            problem = old.with_(start=State(q, v, a), goal=goal, scene=scene)
+            problem = old.with_(start=start, goal=goal, scene=scene)
             motion, certificate = certify_along(problem, self.trajectory, self.certificate, law)
         except FastMoveError:  # a state that no longer can brake, at the edge of a limit
             return None
@@ -114,7 +129,7 @@ def _kept_up(law: TimeLaw, end: float) -> TimeLaw:
 
     Where the path ends before the speed is reached, s̈ is not 0 there; the path is at rest, so that the motion is all the same.
     """
-    pieces, speed, left = law.pieces, law.speed_at_end, end - law.last
+    pieces, speed, left = law.pieces, law.pace(law.duration).speed, end - law.last
     if left <= NEAR_END or speed <= 0:
         return law
     row = np.array([[[law.last], [speed], [0.0], [0.0]]])
@@ -183,14 +198,7 @@ def _stop(path: CertifiedPath, at: float) -> Stop:
     """The stop that is asked for at an instant."""
     change = path.stop(Pace(at)) if at < path.end - NEAR_END else None
     if change is not None:
-        return Stop(at, change.law.duration, _length(path, at, change.law.last), ON_PATH, change)
+        return Stop(at, change.law.duration, path.length(at, change.law.last), ON_PATH, change)
     if path.end - at <= HORIZON:
-        return Stop(at, path.end - at, _length(path, at, path.end), AT_GOAL)
+        return Stop(at, path.end - at, path.length(at, path.end), AT_GOAL)
     return Stop(at, float("nan"), float("nan"), UNKNOWN)
-
-
-def _length(path: CertifiedPath, first: float, last: float) -> float:
-    """Length of the way of item or tool between two places of a path [m]."""
-    places = np.linspace(first, last, max(2, int(np.ceil((last - first) / LENGTH_STEP)) + 1))
-    points = np.array([pose_at(path.solution.problem, q).translation for q in path.trajectory.position(places)])
-    return float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum())

@@ -11,7 +11,7 @@ import gc
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -20,13 +20,12 @@ from fastmove.arrays import Array
 from fastmove.drivers.driver import Command, Driver
 from fastmove.dynamics.efforts import Dynamics
 from fastmove.errors import InputError
-from fastmove.execution.speed_change import Pace
 from fastmove.execution.stops import AT_GOAL, ON_PATH, CertifiedPath, Change, Stop, StopTable
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.goal import State
 from fastmove.problem.transfer import TransferProblem
 from fastmove.solution.solution import Solution
-from fastmove.trajectory.time_law import TimeLaw
+from fastmove.trajectory.time_law import Pace, TimeLaw
 from fastmove.trajectory.trajectory import Trajectory
 
 TRACKING_MAX = 0.02  # joint error beyond which the arm is stopped [rad]
@@ -235,11 +234,8 @@ class Execution:
         since = at - self._begin
         if self._law is None:
             return Pace(since)
-        pieces, since = self._law.pieces, min(since, self._law.duration)
-        place, speed, change = (
-            float(x(since, "left")[0, 0]) for x in (pieces, pieces.derivative(), pieces.derivative().derivative())
-        )
-        return Pace(place, max(speed, 0.0), change)
+        pace = self._law.pace(since)
+        return replace(pace, speed=max(pace.speed, 0.0))
 
     def state_at(self, at: float) -> State:
         """Returns the state that the arm will have, which is the start of a motion to splice in at that time.

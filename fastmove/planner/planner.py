@@ -21,8 +21,8 @@ from fastmove.planner.sensitivity import with_prices
 from fastmove.problem.limit_edit import with_reserve
 from fastmove.problem.transfer import TransferProblem
 from fastmove.search.goal_refinement import nearer_ends
-from fastmove.search.ik import with_goal_configurations, with_start_configurations
-from fastmove.search.time_bound import lower_bound, quickest_first
+from fastmove.search.ik import soonest_pairs, with_configurations
+from fastmove.search.time_bound import lower_bound
 from fastmove.solution.solution import GoalTally, Solution, Status
 from fastmove.trajectory.trajectory import Trajectory
 
@@ -110,14 +110,14 @@ class Planner:
 def _without_reserve(problem: TransferProblem, less: Solution, share: float) -> Solution:
     """Returns the certified solution of a problem with a reserve as one of the whole problem.
 
-    The grip is as strong as was asked for, the certificate and the lower bound are against the whole limits; prices are those of the
-    limits less the reserve.
+    The grip is as strong as was asked for, the certificate and the lower bound are against the whole limits; prices are those of
+    the limits less the reserve.
     """
     assert less.trajectory is not None
+    bound = soonest_pairs(with_configurations(problem, less.seed), PAIRS)[0][0]
     problem = problem.with_(start=less.problem.start, goal=less.problem.goal)
     phases = (replace(phase, grip_force=phase.grip_force / (1 - share)) for phase in less.trajectory.phases)
     trajectory = Trajectory(tuple(phases), less.trajectory.joint_names)
-    bound = min(lower_bound(problem.start, np.array(q), problem.limit_set).duration for q in problem.goal.configurations)
     whole = Solution.of(problem, trajectory, certify(problem, trajectory), bound, less.timings)
     return replace(whole, seed=less.seed, goals=less.goals, prices=less.prices, nominal_duration=less.nominal_duration)
 
@@ -161,12 +161,7 @@ class _Run:
     def __post_init__(self) -> None:
         self.begin = time.perf_counter()
         with timed(self.timings, "set_up"):
-            if self.problem.start.open:
-                self.branches = with_start_configurations(self.problem, self.options.seed)
-            elif self.problem.goal.poses:
-                self.branches = [with_goal_configurations(self.problem, self.options.seed)]
-            else:
-                self.branches = [self.problem]
+            self.branches = with_configurations(self.problem, self.options.seed)
             self.contexts = {0: PlanningContext.of(self.branches[0], self.timings)}
         self.limits = self.problem.limit_set
 
@@ -188,7 +183,7 @@ class _Run:
             else:
                 self.contexts[0].checks.shapes()
                 self.contexts[0].checks.grasp()
-            bounds = self._bounds()
+            bounds = soonest_pairs(self.branches, PAIRS)
         best: Solution | None = None
         tally, refusals = GoalTally(len(bounds), starts=len(self.branches)), []
         for number, (bound, k, branch) in enumerate(bounds):
@@ -222,17 +217,6 @@ class _Run:
             best.problem, status, best.detail, best.trajectory, best.certificate, tally.least, best.grip_force,
             self.options.seed, dict(self.timings), tally,
         )  # fmt: skip
-
-    def _bounds(self) -> list[tuple[float, int, int]]:
-        """Returns lower bound [s], number of goal and number of branch of all pairs that are worth a look, the least first."""
-        pairs = [(i, j) for i, problem in enumerate(self.branches) for j in range(len(problem.goal.configurations))]
-        if len(self.branches) > 1:
-            ways = np.concatenate([problem.goal.configurations - problem.start.q for problem in self.branches])
-            pairs = [pairs[k] for k in quickest_first(ways, self.limits, PAIRS)]
-        return sorted(
-            (lower_bound(self.branches[i].start, np.array(self.branches[i].goal.configurations[j]), self.limits).duration, j, i)
-            for i, j in pairs
-        )
 
     def _refusal(self, branch: int, k: int) -> tuple[Status, str] | None:
         """Returns why nothing can move from a branch's start to its goal of this number; None where something may."""

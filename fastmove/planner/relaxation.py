@@ -16,8 +16,8 @@ from fastmove.errors import FastMoveError
 from fastmove.planner.context import PlanningContext
 from fastmove.problem.limit_edit import Limit, changed, limits_of
 from fastmove.problem.transfer import TransferProblem
-from fastmove.search.ik import with_goal_configurations, with_start_configurations
-from fastmove.search.time_bound import lower_bound, quickest_first
+from fastmove.robot.limit_kinds import shown_unit
+from fastmove.search.ik import soonest_pairs, with_configurations
 
 LOOSER = 10.0  # Maximum factor by which a limit is loosened.
 BISECTIONS = 24  # Number of bisections of a limit.
@@ -56,15 +56,10 @@ class Relaxation:
         return changed(problem, self.limit, self.limit.value + share * (self.value - self.limit.value))
 
     def __str__(self) -> str:
-        scale, unit = _shown(self.limit.unit)
+        scale, unit = shown_unit(self.limit.unit)
         before, after = self.limit.value * scale, self.value * scale
         digits = next((n for n in range(4, 16) if f"{before:.{n}g}" != f"{after:.{n}g}"), 4)  # so many that they differ
         return f"{self.limit} {before:.{digits}g} → {after:.{digits}g} {unit}".rstrip()
-
-
-def _shown(unit: str) -> tuple[float, str]:
-    """Returns the factor and the unit with which a value is shown."""
-    return {"m": (1e3, "mm"), "1": (1.0, "")}.get(unit, (1.0, unit))
 
 
 def frees(problem: TransferProblem) -> bool:
@@ -106,31 +101,16 @@ def soonest_ends(problem: TransferProblem, seed: int = 0) -> FoundEnds:
     Raises:
         FastMoveError: A pose is out of reach.
     """
-    branches: list[TransferProblem] = [problem]
-    if problem.start.open:
-        branches = with_start_configurations(problem, seed)
-    elif problem.goal.poses:
-        branches = [with_goal_configurations(problem, seed)]
-    checks = PlanningContext.of(branches[0]).checks
+    branches = with_configurations(problem, seed)
+    checks, first = PlanningContext.of(branches[0]).checks, branches[0]
     free_starts = [checks.refusal(np.array(b.start.q), np.array(b.goal.configurations[0]), "start") is None for b in branches]
-    first = np.array(branches[0].start.q)
-    free_goals = [checks.refusal(np.array(q), first) is None for q in branches[0].goal.configurations]
-    pairs = [(b, k) for b in range(len(branches)) for k in range(len(branches[b].goal.configurations))]
-    ways = np.array([branches[b].goal.configurations[k] - branches[b].start.q for b, k in pairs])
-    limits = problem.limit_set
-
-    def rank(i: int) -> tuple[bool, float]:
-        b, k = pairs[i]
-        goal = np.array(branches[b].goal.configurations[k])
-        free = free_starts[b] and free_goals[min(k, len(free_goals) - 1)]
-        return not free, lower_bound(branches[b].start, goal, limits).duration
-
-    free_first = sorted(quickest_first(ways, limits, PAIRS), key=rank)
-    b, k = pairs[free_first[0]]
-    order = [k, *(other for other in range(len(branches[b].goal.configurations)) if other != k)]
-    goal = replace(branches[b].goal, configurations=branches[b].goal.configurations[order])
+    free_goals = [checks.refusal(np.array(q), np.array(first.start.q)) is None for q in first.goal.configurations]
+    pairs = soonest_pairs(branches, PAIRS)
+    _, k, b = next((pair for pair in pairs if free_starts[pair[2]] and free_goals[pair[1]]), pairs[0])
+    goal, soonest = branches[b].goal, np.array(branches[b].goal.configurations[k])
+    configurations = np.vstack([soonest, np.delete(goal.configurations, k, axis=0)])
     counts = len(branches), sum(free_starts), len(free_goals), sum(free_goals)
-    return FoundEnds(branches[b].with_(goal=goal), *counts)
+    return FoundEnds(branches[b].with_(goal=replace(goal, configurations=configurations)), *counts)
 
 
 def relaxation(problem: TransferProblem) -> Relaxation | None:
@@ -193,9 +173,7 @@ def _least(problem: TransferProblem, limit: Limit) -> float | None:
     if limit.kind == "friction":
         loose = min(loose, 2.0)
     if limit.kind == "grip_force":
-        held = problem.holds[0]
-        bears = held.item.max_pinch_force / (1 + held.uncertainty.grip_force)
-        loose = min(loose, float(held.gripper.force[1]), bears)
+        loose = min(loose, problem.holds[0].most_grip)
     if not _free_at(problem, limit, loose):
         return None
     for _ in range(BISECTIONS):

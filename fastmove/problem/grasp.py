@@ -147,6 +147,11 @@ class HeldItem:
         return self.realised_grip_ratio * (1 - self.uncertainty.grip_force)
 
     @property
+    def most_grip(self) -> float:
+        """Largest grip force per pad that the hand gives and, within its uncertainty, the item bears [N]."""
+        return min(float(self.gripper.force[1]), self.item.max_pinch_force / (1 + self.uncertainty.grip_force))
+
+    @property
     def tilt(self) -> float:
         """Largest angle between the grasped faces and the pads [rad]; 0 where patches are given."""
         return max((patch.tilt for patch in self.patches), default=0.0)
@@ -259,6 +264,11 @@ def _pinched(gripper: Gripper, item: Item, grasp: Grasp) -> Touch:
         )
     middle = (patches[0].center + patches[1].center) / 2
     return Touch(patches, width, pin.SE3(np.eye(3), np.array([middle[0], 0.0, middle[1]])))
+
+
+def force_words(force: Array) -> str:
+    """Returns a range of grip forces (2,) [N] in words: one number, or from the least to the largest."""
+    return f"{force[1]:g}" if force[0] == force[1] else f"{force[0]:g} to {force[1]:g}"
 
 
 def _check_opposite(patches: tuple[Patch, ...]) -> None:

@@ -63,6 +63,11 @@ KINDS = (
 )  # fmt: skip
 
 
+def shown_unit(unit: str) -> tuple[float, str]:
+    """Returns the factor and the unit with which a value is shown to people: lengths in mm, pure numbers without a unit."""
+    return {"m": (1e3, "mm"), "1": (1.0, "")}.get(unit, (1.0, unit))
+
+
 def kinds_in(*groups: str) -> tuple[LimitKind, ...]:
     """Returns the limit kinds of the given groups, in the order of `KINDS`."""
     return tuple(kind for kind in KINDS if kind.group in groups)

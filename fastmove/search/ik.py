@@ -18,6 +18,7 @@ from fastmove.errors import GoalOutOfReach, InputError
 from fastmove.multibody.assembly import assemble, goal_frame
 from fastmove.problem.goal import GoalPose
 from fastmove.problem.transfer import TransferProblem
+from fastmove.search.time_bound import lower_bound, quickest_first
 
 STARTS = 96  # Number of random starts for one pose.
 FRESH = 12  # Number of new random starts at every further sample of a region.
@@ -123,6 +124,35 @@ def with_start_configurations(problem: TransferProblem, seed: int = 0) -> list[T
     goals = np.array(with_goal_configurations(problem.with_(start=settled[0]), seed).goal.configurations)
     near = [replace(goal, configurations=nearest_turns(problem, goals, np.array(start.q))) for start in settled]
     return [problem.with_(start=start, goal=goal) for start, goal in zip(settled, near, strict=True)]
+
+
+def with_configurations(problem: TransferProblem, seed: int = 0) -> list[TransferProblem]:
+    """Returns the problem once for every configuration in which it may begin, each with configurations at its goals.
+
+    Raises:
+        InputError: No configuration of the robot is at the start poses.
+        GoalOutOfReach: No configuration of the robot is anywhere in the goal's regions.
+    """
+    if problem.start.open:
+        return with_start_configurations(problem, seed)
+    return [with_goal_configurations(problem, seed) if problem.goal.poses else problem]
+
+
+def soonest_pairs(branches: list[TransferProblem], most: int) -> list[tuple[float, int, int]]:
+    """Returns lower bound [s], number of goal and number of branch of pairs of start and goal, the least bound first.
+
+    Args:
+        branches: The problem with each configuration in which it may begin.
+        most: Number of pairs with the shortest ways that are looked at where there are several branches.
+    """
+    limits = branches[0].limit_set
+    pairs = [(i, j) for i, problem in enumerate(branches) for j in range(len(problem.goal.configurations))]
+    if len(branches) > 1:
+        ways = np.concatenate([problem.goal.configurations - problem.start.q for problem in branches])
+        pairs = [pairs[k] for k in quickest_first(ways, limits, most)]
+    return sorted(
+        (lower_bound(branches[i].start, np.array(branches[i].goal.configurations[j]), limits).duration, j, i) for i, j in pairs
+    )
 
 
 def _missed(problem: TransferProblem, poses: tuple[GoalPose, ...], seed: int) -> str:

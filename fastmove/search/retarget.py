@@ -15,7 +15,7 @@ from fastmove.errors import GraspInvalid, InputError, Remark
 from fastmove.multibody.assembly import assemble, hand_overlaps
 from fastmove.multibody.open_hand import OpenHandCheck
 from fastmove.problem.goal import Goal, State
-from fastmove.problem.grasp import HeldItem, hold
+from fastmove.problem.grasp import HeldItem, force_words, hold
 from fastmove.problem.scene import Scene
 from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.model import RobotModel
@@ -87,7 +87,9 @@ def _in_gripper(held: HeldItem, robot: RobotModel) -> HeldItem:
         )
     force = np.clip([low, high], gripper.force[0], gripper.force[1])
     if not np.array_equal(force, asked):
-        warnings.warn(Remark(f"grip force for {robot.name}: {_range(force)} N instead of {_range(asked)} N"), stacklevel=3)
+        warnings.warn(
+            Remark(f"grip force for {robot.name}: {force_words(force)} N instead of {force_words(asked)} N"), stacklevel=3
+        )
     for back in np.arange(0.0, BACK_MAX, BACK_STEP):
         tool_T_item = pin.SE3(np.eye(3), np.array([0.0, 0.0, back])) * held.grasp.tool_T_item
         try:
@@ -102,11 +104,6 @@ def _in_gripper(held: HeldItem, robot: RobotModel) -> HeldItem:
                 warnings.warn(Remark(f"grasp for {robot.name}: {moved}"), stacklevel=3)
             return candidate
     raise GraspInvalid("grasp.tool_T_item", f"the hand of {robot.name} has no room for {item.name} at this grasp")
-
-
-def _range(force: Array) -> str:
-    """Returns a range of forces in words."""
-    return f"{force[0]:g}" if force[0] == force[1] else f"{force[0]:g} to {force[1]:g}"
 
 
 def _clear_of_hand(robot: RobotModel, held: HeldItem) -> bool:

@@ -122,8 +122,21 @@ def _solved(request: ruckig.InputParameter, where: str, problem: str) -> ruckig.
     return trajectory
 
 
+def sampled(motion: ruckig.Trajectory, times: Array) -> tuple[Array, Array, Array]:
+    """Returns positions, velocities and accelerations (N, n) of a motion at times (N,) [s]."""
+    states = [motion.at_time(float(t)) for t in times]
+    q, v, a = (np.array([state[k] for state in states]) for k in range(3))
+    return q, v, a
+
+
 def braking(start: State, limits: LimitSet, share: float) -> Array:
-    """Returns the configuration (n,) [rad] in which the joints come to rest when all brake to stop at the same time.
+    """Returns the configuration (n,) [rad] in which the joints come to rest; see `braking_motion`."""
+    motion = braking_motion(start, limits, share)
+    return np.array(motion.at_time(motion.duration)[0])
+
+
+def braking_motion(start: State, limits: LimitSet, share: float) -> ruckig.Trajectory:
+    """Returns the motion in which all joints brake to stop at the same time, whatever is in the hand.
 
     Args:
         start: State from which the joints brake.
@@ -135,5 +148,4 @@ def braking(start: State, limits: LimitSet, share: float) -> Array:
     """
     request = _to_rest(start, share * limits.acceleration, share * limits.jerk)
     request.control_interface = ruckig.ControlInterface.Velocity
-    trajectory = _solved(request, "start", "cannot be brought to rest")
-    return np.array(trajectory.at_time(trajectory.duration)[0])
+    return _solved(request, "start", "cannot be brought to rest")

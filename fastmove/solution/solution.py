@@ -66,39 +66,33 @@ def screenful(solution: Solution) -> str:
 
 def explanation(solution: Solution) -> list[str]:
     """Returns lines about what limits a motion, for how much of its time, and, where that was asked for, what a second costs."""
+    shares = limiting_shares(solution)
     lines = ["what limits it (share of the time at the limit):"]
-    lines += [f"  {share:5.0%}  {label}" for label, share in limiting_shares(solution)[:SHOWN] if share >= LEAST_SHOWN]
+    lines += [f"  {share:5.0%}  {label}" for label, share in shares[:SHOWN] if share >= LEAST_SHOWN]
     if solution.prices:
         most_saved = sorted(solution.prices, key=lambda price: price.seconds(LOOSER))  # type: ignore[attr-defined]
         lines += ["what a second costs:", *(f"  {price}" for price in most_saved[:SHOWN])]
     elif "explain" in solution.timings:
         lines.append("what a second costs: not known; the motion is certified, but has not settled enough to price its limits")
-    return [*lines, *robustness(solution), *_more_grip(solution), *_nothing_uncertain(solution)]
+    lines += robustness(solution)
+    return lines + (_of_the_hold(solution) if {label for label, _ in shares} & set(names_in("contact")) else [])
 
 
-def _nothing_uncertain(solution: Solution) -> list[str]:
-    """Returns a line that the hold is used up for an item taken to be exactly as given, where that is so."""
-    binding = {label for label, _ in limiting_shares(solution)} & set(names_in("contact"))
-    if not binding or solution.problem.uncertain:
-        return []
-    return ["mass, centre of mass, friction and grip count as exactly given; [uncertainty] says by how much they may be off"]
-
-
-def _more_grip(solution: Solution) -> list[str]:
-    """Returns a line that a stronger grip may be faster, where the hold limits the motion and hand and item could bear more.
+def _of_the_hold(solution: Solution) -> list[str]:
+    """Returns lines about a hold that limits a motion: grip that hand and item could bear besides, and facts taken to be exact.
 
     Where limits were priced and the grip force has no price, more of it would buy nothing.
     """
-    if solution.prices and not any(price.limit.kind == "grip_force" for price in solution.prices):  # type: ignore[attr-defined]
-        return []
-    binding = {label for label, _ in limiting_shares(solution)} & set(names_in("contact"))
     lines = []
-    for held, force in zip(solution.problem.holds, solution.grip_force, strict=True):
-        most = min(float(held.gripper.force[1]), held.item.max_pinch_force / (1 + held.uncertainty.grip_force))
-        if binding and force < 0.99 * most:
-            lines.append(
-                f"the hold limits it: {force:.3g} N of the {most:.3g} N that hand and item bear are used; more may be faster"
-            )
+    if not solution.prices or any(price.limit.kind == "grip_force" for price in solution.prices):  # type: ignore[attr-defined]
+        for held, force in zip(solution.problem.holds, solution.grip_force, strict=True):
+            if force < 0.99 * held.most_grip:
+                most = f"the {held.most_grip:.3g} N that hand and item bear"
+                lines.append(f"the hold limits it: {force:.3g} N of {most} are used; more may be faster")
+    if not solution.problem.uncertain:
+        lines.append(
+            "mass, centre of mass, friction and grip count as exactly given; [uncertainty] says by how much they may be off"
+        )
     return lines
 
 

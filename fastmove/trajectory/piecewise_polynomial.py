@@ -159,6 +159,16 @@ def _real_roots(c: list[float]) -> list[float]:
     return [t / c[0], c[2] / t] if t else [0.0]
 
 
+def shifted(coefficients: Array, by: Array) -> Array:
+    """Returns the ascending coefficients (m, degree + 1, n) of p(t + by) from those of polynomials p(t), by (m,)."""
+    degree = coefficients.shape[1] - 1
+    result = np.array(coefficients)
+    for lowest in range(degree):  # Horner's scheme, once for each derivative
+        for k in range(degree - 1, lowest - 1, -1):
+            result[:, k] += by[:, None] * result[:, k + 1]
+    return result
+
+
 def quintic_hermite(times: Array, q: Array, v: Array, a: Array) -> PiecewisePolynomial:
     """Returns the piecewise quintic that has given positions, velocities and accelerations at given times; it is C².
 

@@ -16,11 +16,34 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial
+from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial, shifted
 from fastmove.trajectory.trajectory import Phase, Trajectory
 
 BISECTIONS = 60  # Number of bisections by which a time is found at which the path is at a breakpoint.
 LEAST_PIECE = 1e-7  # Pieces shorter than this are left to their neighbours [s].
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Where a motion is on its path, and how fast it goes along it.
+
+    Attributes:
+        place: s [s].
+        speed: ṡ [1], 1 = the motion's own speed.
+        change: s̈ [1/s].
+    """
+
+    place: float
+    speed: float = 1.0
+    change: float = 0.0
+
+    def after(self, width: float, third: float) -> Pace:
+        """Returns the pace after a step of this duration [s] with a constant s⃛ [1/s²]."""
+        return Pace(
+            self.place + width * (self.speed + width * (self.change / 2 + width * third / 6)),
+            self.speed + width * (self.change + width * third / 2),
+            self.change + width * third,
+        )
 
 
 @dataclass(frozen=True)
@@ -34,22 +57,18 @@ class TimeLaw:
     pieces: PiecewisePolynomial = field(repr=False)
 
     @staticmethod
-    def of(place: float, speed: float, change: float, steps: list[tuple[float, float]]) -> TimeLaw:
-        """Builds the law that begins at a place with ṡ and s̈, and has a constant s⃛ on each step.
+    def of(pace: Pace, steps: list[tuple[float, float]]) -> TimeLaw:
+        """Builds the law that begins at a pace, and has a constant s⃛ on each step.
 
         Args:
-            place: s at the beginning [s].
-            speed: ṡ at the beginning [1].
-            change: s̈ at the beginning [1/s].
+            pace: Pace at the beginning.
             steps: Duration [s] and s⃛ [1/s²] of every step.
         """
         rows, times = [], [0.0]
         for width, third in steps:
-            rows.append([place, speed, change / 2, third / 6])
+            rows.append([pace.place, pace.speed, pace.change / 2, third / 6])
             times.append(times[-1] + width)
-            place += width * (speed + width * (change / 2 + width * third / 6))
-            speed += width * (change + width * third / 2)
-            change += width * third
+            pace = pace.after(width, third)
         return TimeLaw(PiecewisePolynomial(np.array(times), np.array(rows)[:, :, None]))
 
     @property
@@ -57,20 +76,17 @@ class TimeLaw:
         """Time that the law takes [s]."""
         return self.pieces.duration
 
-    @property
-    def first(self) -> float:
-        """Place at which it begins [s]."""
-        return float(self.pieces(0.0)[0, 0])
-
-    @property
-    def speed_at_end(self) -> float:
-        """ṡ at its end [1]."""
-        return float(self.pieces.derivative()(self.duration, "left")[0, 0])
+    def pace(self, t: float) -> Pace:
+        """Returns the pace at a time [s], that of its beginning or end before and after."""
+        piece = int(np.clip(np.searchsorted(self.pieces.times, t) - 1, 0, len(self.pieces.times) - 2))
+        place, speed, half, sixth = (float(c) for c in self.pieces.coefficients[piece, :, 0])
+        since = min(max(t, 0.0), self.duration) - float(self.pieces.times[piece])
+        return Pace(place, speed, 2 * half).after(since, 6 * sixth)
 
     @property
     def last(self) -> float:
         """Place at which it ends [s]."""
-        return float(self.pieces(self.duration, "left")[0, 0])
+        return self.pace(self.duration).place
 
 
 def along(trajectory: Trajectory, law: TimeLaw) -> Trajectory:
@@ -84,10 +100,8 @@ def along(trajectory: Trajectory, law: TimeLaw) -> Trajectory:
     place = law.pieces(middle)[:, 0]
     span = np.clip(np.searchsorted(path.times, place, side="right") - 1, 0, len(path.times) - 2)
     since = times[:-1] - law.pieces.times[piece]
-    s = _shifted_rows(law.pieces.coefficients[piece], since)[
-        :, :, 0
-    ]  # (m, 4): s and its Taylor coefficients at each piece's begin
-    q = _shifted_rows(path.coefficients[span], s[:, 0] - path.times[span])
+    s = shifted(law.pieces.coefficients[piece], since)[:, :, 0]  # (m, 4): Taylor coefficients of s where each piece begins
+    q = shifted(path.coefficients[span], s[:, 0] - path.times[span])
     coefficients = _composed(q, s[:, 1:])
     phase = trajectory.phase_at(place)
     cuts = [0, *(np.flatnonzero(np.diff(phase)) + 1), len(phase)]
@@ -113,16 +127,6 @@ def _breaks(path: PiecewisePolynomial, law: PiecewisePolynomial) -> Array:
     keep[-1] = True
     times = times[keep]
     return times if len(times) < 3 or times[-1] - times[-2] > LEAST_PIECE else np.delete(times, -2)
-
-
-def _shifted_rows(coefficients: Array, by: Array) -> Array:
-    """Taylor coefficients (m, d + 1, n) of polynomials (m, d + 1, n) about points that lie by (m,) further on."""
-    degree = coefficients.shape[1] - 1
-    shifted = np.array(coefficients)
-    for lowest in range(degree):  # Horner's scheme, once for each derivative
-        for k in range(degree - 1, lowest - 1, -1):
-            shifted[:, k] += by[:, None] * shifted[:, k + 1]
-    return shifted
 
 
 def _composed(q: Array, step: Array) -> Array:

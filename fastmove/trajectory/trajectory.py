@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import comb
 
 import numpy as np
 
 from fastmove.arrays import Array, readonly
 from fastmove.errors import TrajectoryFileError
 from fastmove.trajectory.bspline import SplineBasis
-from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial
+from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial, shifted
 
 JOIN_TOLERANCE = 1e-9  # Maximum jump between phases, of position [rad], velocity [rad/s] and acceleration [rad/s²].
 
@@ -209,16 +208,6 @@ def _rest(phase: Phase, at: float) -> Phase:
     times = phase.motion.times - phase.motion.times[0]
     first = int(np.searchsorted(times, at + 1e-9)) - 1
     pieces = np.array(phase.motion.coefficients[first:])
-    pieces[0] = _shifted(pieces[0], at - times[first])
+    pieces[:1] = shifted(pieces[:1], np.array([at - times[first]]))
     motion = PiecewisePolynomial(np.concatenate([[0.0], times[first + 1 :] - at]), pieces)
     return Phase(motion, None, None, phase.grip_force, phase.opening)
-
-
-def _shifted(coefficients: Array, by: float) -> Array:
-    """Returns the ascending coefficients (degree + 1, n) of p(t + by) from those of p(t)."""
-    degree = len(coefficients) - 1
-    shifted = np.zeros_like(coefficients)
-    for k in range(degree + 1):
-        for j in range(k, degree + 1):
-            shifted[k] += comb(j, k) * by ** (j - k) * coefficients[j]
-    return shifted

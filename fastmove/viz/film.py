@@ -30,6 +30,7 @@ RATE = 25  # Frames a second.
 SLOWER = 2.0  # How many times slower than the arm a film runs.
 REST = 0.6  # Time for which the last frame stands [s].
 SIZE = (960, 600)  # Pixels of an MP4; a GIF has half as many in either direction.
+BUDGET = 4000  # Time of the page's own clock after which a browser has drawn it [ms].
 TIMEOUT = 600.0  # Longest time for which a browser may draw [s].
 
 
@@ -61,6 +62,23 @@ def browser() -> str | None:
     return next((found for name in BROWSERS if (found := shutil.which(name))), None)
 
 
+def opened(page: Path, size: tuple[int, int], *wanted: str) -> subprocess.CompletedProcess[str]:
+    """Opens a page in a headless Chromium, which draws without a graphics card and asks nothing of the network.
+
+    Args:
+        page: The page; the browser keeps its profile beside it.
+        size: Width and height of the window [pixels].
+        wanted: What is wanted of it, as options of Chromium: `--dump-dom`, `--screenshot=FILE`.
+    """
+    command = [
+        str(browser()), "--headless=new", "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader",
+        "--enable-unsafe-swiftshader", "--disable-quic", "--no-first-run", "--disable-background-networking",
+        "--disable-component-update", "--disable-sync", "--hide-scrollbars", f"--user-data-dir={page.parent}/profile",
+        f"--window-size={size[0]},{size[1]}", f"--virtual-time-budget={BUDGET}", *wanted, f"file://{page}",
+    ]  # fmt: skip
+    return subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+
+
 def _drawn(solution: Solution, count: int, width: int, height: int) -> list[Image.Image]:
     """The pictures of a motion at evenly spaced times."""
     command = browser()
@@ -68,13 +86,9 @@ def _drawn(solution: Solution, count: int, width: int, height: int) -> list[Imag
         raise InputError("--record", f"needs a browser to draw with, one of {', '.join(BROWSERS)} (Debian: apt install chromium)")
     page = preview_html(solution, frames=(count, width, height))
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "film.html").write_text(page)
-        arguments = [
-            command, "--headless=new", "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
-            f"--user-data-dir={folder}/profile", f"--window-size={width},{height}", "--virtual-time-budget=2000", "--dump-dom",
-            f"file://{folder}/film.html",
-        ]  # fmt: skip
-        result = subprocess.run(arguments, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+        file = Path(folder) / "film.html"
+        file.write_text(page)
+        result = opened(file, (width, height), "--dump-dom")
     found = re.findall(r"data:image/jpeg;base64,([A-Za-z0-9+/=]+)", result.stdout)
     if len(found) != count:
         reason = result.stderr.strip()[-200:] or "no reason given"

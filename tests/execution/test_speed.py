@@ -4,16 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from flight import Recorder, held_motion
 
 import fastmove as fm
 from fastmove.certificate.along_path import GEOMETRIC, certify_along
-from fastmove.drivers.driver import Command
 from fastmove.dynamics.efforts import Dynamics
 from fastmove.dynamics.load_usage import LoadUtilisation
-from fastmove.execution.speed_change import Pace, speed_laws
+from fastmove.dynamics.speed_window import speed_window
+from fastmove.execution.speed_change import speed_laws
 from fastmove.execution.stops import AT_GOAL, ON_PATH, CertifiedPath
 from fastmove.multibody.assembly import assemble
-from fastmove.trajectory.time_law import TimeLaw, along
+from fastmove.trajectory.time_law import Pace, TimeLaw, along
 
 NAMES = ("heavy_jar", "open_cup")
 
@@ -39,7 +40,8 @@ def test_a_path_run_by_a_law_is_the_path_at_its_places(solution: fm.Solution) ->
     trajectory = solution.trajectory
     for _ in range(5):
         begin = rng.uniform(0.05, 0.3)
-        law = TimeLaw.of(begin, rng.uniform(0.4, 1.0), rng.uniform(-0.5, 0.2), [(0.03, rng.uniform(-9, 9)) for _ in range(8)])
+        pace = Pace(begin, rng.uniform(0.4, 1.0), rng.uniform(-0.5, 0.2))
+        law = TimeLaw.of(pace, [(0.03, rng.uniform(-9, 9)) for _ in range(8)])
         motion, t = along(trajectory, law), np.linspace(1e-6, law.duration - 1e-6, 211)
         s = [law.pieces(t)[:, 0]]
         derivative = law.pieces
@@ -55,10 +57,11 @@ def test_a_path_run_by_a_law_is_the_path_at_its_places(solution: fm.Solution) ->
         assert np.median(np.abs(motion.jerk(t) - jerk)) < 1e-7  # but for the sides of jumps
 
 
-def test_the_window_is_inside_every_limit(solution: fm.Solution, path: CertifiedPath) -> None:
+def test_the_window_is_inside_every_limit(solution: fm.Solution) -> None:
     """At its edges accelerations, torques, hold and tolerances, computed afresh, are within their limits."""
-    problem, window, rng = solution.problem, path.window, np.random.default_rng(0)
+    problem, rng = solution.problem, np.random.default_rng(0)
     dynamics, loads = Dynamics(problem, assemble(problem)), LoadUtilisation(problem)
+    window = speed_window(problem, dynamics, solution.trajectory)
     k, m = rng.integers(1, len(window.place) - 1, 300), rng.integers(0, len(window.speed), 300)
     q, v, a = (solution.trajectory.sample(window.place[k], order) for order in range(3))
     speed = window.speed[m][:, None]
@@ -78,11 +81,15 @@ def test_laws_begin_and_arrive_as_asked_and_never_go_back(path: CertifiedPath) -
     rng, found = np.random.default_rng(1), 0
     for _ in range(12):
         place, speed, target = rng.uniform(0.02, 0.6 * path.end), rng.choice([1.0, 0.6, 0.0]), rng.choice([0.0, 0.3, 1.0])
-        for law in speed_laws(path.window, Pace(place, speed), target):
+        for law in speed_laws(path.looks, Pace(place, speed), target):
             found += 1
             slope = law.pieces.derivative()
             speeds = slope(np.linspace(0, law.duration, 500), "left")[:, 0]
-            assert law.first == place and speeds[0] == pytest.approx(speed) and -1e-6 < speeds.min() <= speeds.max() < 1.002
+            assert (
+                law.pace(0.0).place == place
+                and speeds[0] == pytest.approx(speed)
+                and -1e-6 < speeds.min() <= speeds.max() < 1.002
+            )
             if target == 0 or law.last < path.end - 1e-9:  # else it came to the path's end, which is at rest, on the way
                 assert speeds[-1] == pytest.approx(target, abs=1e-6)
                 assert abs(slope.derivative()(law.duration, "left")[0, 0]) < 1e-6
@@ -101,8 +108,7 @@ def test_stops_of_a_table_are_certified_from_scratch_and_cover_the_motion(soluti
         assert motion.certificate.ok and set(GEOMETRIC) <= set(motion.certificate.kinds)
         last = motion.trajectory
         assert np.abs(last.velocity(last.duration)).max() < 1e-6 and np.abs(last.acceleration(last.duration)).max() < 1e-4
-        whole = solution.trajectory.splice(stop.at, last)
-        held = solution.problem.with_(goal=fm.Goal(last.position(last.duration)[None], opens_hand=False))
+        held, whole = held_motion(solution, stop)
         again = fm.certify(held, whole, [kind.name for kind in held.limit_kinds if kind.name != "release"])
         assert again.ok, (stop, again)
         assert 0 < stop.distance < 3 and table.next(stop.at - 1e-3) is stop
@@ -113,22 +119,7 @@ def test_an_item_is_held_through_stops(solution: fm.Solution, table: fm.StopTabl
     pytest.importorskip("mujoco", reason="mujoco is not installed")
     on_path = [stop for stop in table.stops if stop.where == ON_PATH]
     for stop in on_path[::6]:
-        last = stop.change.solution.trajectory
-        whole = solution.trajectory.splice(stop.at, last)
-        held = solution.problem.with_(goal=fm.Goal(last.position(last.duration)[None], opens_hand=False))
-        assert fm.judge.judge(held, whole).verdict is fm.Verdict.HELD, stop
-
-
-class Recorder(fm.drivers.KinematicDriver):
-    """A driver that keeps every command."""
-
-    def __init__(self, problem: fm.TransferProblem) -> None:
-        super().__init__(problem)
-        self.commands: list[Command] = []
-
-    def send(self, command: Command) -> None:
-        self.commands.append(command)
-        super().send(command)
+        assert fm.judge.judge(*held_motion(solution, stop)).verdict is fm.Verdict.HELD, stop
 
 
 def test_random_speeds_pauses_and_resumes_stay_inside_every_limit(solution: fm.Solution) -> None:
@@ -175,7 +166,7 @@ def test_a_stop_of_the_table_is_begun_at_once_and_ends_held(solution: fm.Solutio
 
 def test_what_may_not_be_run_at_another_speed_is_refused(solution: fm.Solution) -> None:
     problem, trajectory, certificate = solution.problem, solution.trajectory, solution.certificate
-    law = TimeLaw.of(0.1, 1.0, 0.0, [(0.05, 0.0)])
+    law = TimeLaw.of(Pace(0.1), [(0.05, 0.0)])
     moving = fm.load_problem("bulb_past_a_carton")
     with pytest.raises(fm.InputError, match="obstacles: move"):
         certify_along(problem.with_(scene=moving.scene), trajectory, certificate, law)
@@ -190,7 +181,7 @@ def test_what_may_not_be_run_at_another_speed_is_refused(solution: fm.Solution) 
 def test_a_law_that_brakes_too_hard_is_found_out(solution: fm.Solution) -> None:
     """An attack: the certificate does not believe who proposes a law."""
     trajectory = solution.trajectory
-    hard = TimeLaw.of(0.2, 1.0, 0.0, [(0.02, -2500.0), (0.02, 2500.0)])
+    hard = TimeLaw.of(Pace(0.2), [(0.02, -2500.0), (0.02, 2500.0)])
     q, v, a = (along(trajectory, hard).sample(0.0, k) for k in range(3))
     last = trajectory.position(hard.last)
     problem = solution.problem.with_(start=fm.State(q, v, a), goal=fm.Goal(last[None], opens_hand=False))

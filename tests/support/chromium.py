@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from html import unescape
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fastmove.viz.film import browser
+from fastmove.viz.film import browser, opened
 
 FAULTS = Path(__file__).parent / "page_faults.js"
 drawn = pytest.mark.skipif(browser() is None, reason="no Chromium on this machine (Debian: apt-get install chromium)")
@@ -19,13 +18,9 @@ drawn = pytest.mark.skipif(browser() is None, reason="no Chromium on this machin
 
 def chromium(page: Path, size: tuple[int, int], *wanted: str) -> str:
     """What Chromium writes when it opens a page in a window of this size [pixels]."""
-    command = [
-        str(browser()), "--headless=new", "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader",
-        "--enable-unsafe-swiftshader", "--disable-quic", "--no-first-run", "--disable-background-networking",
-        "--disable-component-update", "--disable-sync", "--hide-scrollbars", f"--user-data-dir={page.parent}/profile",
-        f"--window-size={size[0]},{size[1]}", "--virtual-time-budget=4000", *wanted, f"file://{page}",
-    ]  # fmt: skip
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=240).stdout
+    result = opened(page, size, *wanted)
+    result.check_returncode()
+    return result.stdout
 
 
 def picture(page: Path, size: tuple[int, int], file: Path) -> np.ndarray:

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import ruckig
 
 import fastmove as fm
 from fastmove.certificate.hold import UTILISATION_LIMIT
 from fastmove.execution.stops import AT_GOAL, ON_PATH, UNKNOWN, Stop, stop_table
+from fastmove.search.time_bound import braking_motion, sampled
 from fastmove.trajectory.piecewise_polynomial import quintic_hermite
 from fastmove.trajectory.trajectory import Phase
 
@@ -40,21 +40,15 @@ def held_motion(solution: fm.Solution, stop: Stop) -> tuple[fm.TransferProblem, 
 
 def brake(solution: fm.Solution, at: float) -> dict[str, Any]:
     """The brake of the joints alone: each as fast as its acceleration and jerk allow, whatever is in the hand."""
-    problem, limits = solution.problem, solution.problem.limit_set
-    state = [solution.trajectory.sample(at, order) for order in range(3)]
-    request = ruckig.InputParameter(problem.robot.n_arm)
-    request.control_interface = ruckig.ControlInterface.Velocity
-    request.current_position, request.current_velocity, request.current_acceleration = (x.tolist() for x in state)
-    request.max_velocity, request.max_acceleration, request.max_jerk = (
-        x.tolist() for x in (limits.velocity, limits.acceleration, limits.jerk)
-    )
-    motion = ruckig.Trajectory(problem.robot.n_arm)
-    ruckig.Ruckig(problem.robot.n_arm).calculate(request, motion)
+    problem = solution.problem
+    start = fm.State(*(solution.trajectory.sample(at, order) for order in range(3)))
+    motion = braking_motion(start, problem.limit_set, 1.0)
     if motion.duration < 1e-3:
         return {"time": 0.0, "throws": False}
     times = np.linspace(0, motion.duration, BRAKE_SAMPLES + 1)
-    q, v, a = (np.array(x) for x in zip(*(motion.at_time(float(t)) for t in times), strict=True))
-    phase = Phase(quintic_hermite(times, q, v, a), None, None, solution.grip_force, [h.width for h in problem.holds])
+    phase = Phase(
+        quintic_hermite(times, *sampled(motion, times)), None, None, solution.grip_force, [h.width for h in problem.holds]
+    )
     kinds = fm.certify(problem, fm.Trajectory((phase,), problem.robot.joint_names), ["hold", "pad_share"]).kinds
     return {"time": motion.duration, "throws": max(1 - e.normalised for e in kinds.values()) * UTILISATION_LIMIT > 1}
 
