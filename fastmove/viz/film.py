@@ -62,7 +62,7 @@ def browser() -> str | None:
     return next((found for name in BROWSERS if (found := shutil.which(name))), None)
 
 
-def opened(page: Path, size: tuple[int, int], *wanted: str) -> subprocess.CompletedProcess[str]:
+def open_page(page: Path, size: tuple[int, int], *wanted: str) -> subprocess.CompletedProcess[str]:
     """Opens a page in a headless Chromium, which draws without a graphics card and asks nothing of the network.
 
     Args:
@@ -88,7 +88,7 @@ def _drawn(solution: Solution, count: int, width: int, height: int) -> list[Imag
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "film.html"
         file.write_text(page)
-        result = opened(file, (width, height), "--dump-dom")
+        result = open_page(file, (width, height), "--dump-dom")
     found = re.findall(r"data:image/jpeg;base64,([A-Za-z0-9+/=]+)", result.stdout)
     if len(found) != count:
         reason = result.stderr.strip()[-200:] or "no reason given"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastmove.viz.film import browser, opened
+from fastmove.viz.film import browser, open_page
 
 FAULTS = Path(__file__).parent / "page_faults.js"
 drawn = pytest.mark.skipif(browser() is None, reason="no Chromium on this machine (Debian: apt-get install chromium)")
@@ -18,7 +18,7 @@ drawn = pytest.mark.skipif(browser() is None, reason="no Chromium on this machin
 
 def chromium(page: Path, size: tuple[int, int], *wanted: str) -> str:
     """What Chromium writes when it opens a page in a window of this size [pixels]."""
-    result = opened(page, size, *wanted)
+    result = open_page(page, size, *wanted)
     result.check_returncode()
     return result.stdout
 
