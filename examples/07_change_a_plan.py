@@ -17,5 +17,5 @@ with fm.drivers.KinematicDriver(problem) as driver:
     execution.splice(at, change.solution.raise_for_status())
     report = execution.run()
 print(f"{report.event.value}; {report.cycles} commands, the whole motion {at + change.solution.duration:.3f} s")
-joined = execution.stream.trajectory
+joined = execution.trajectory
 print(f"jump where they join: {np.abs(joined.velocity(at + 1e-9) - joined.velocity(at - 1e-9)).max():.1e} rad/s")

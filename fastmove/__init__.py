@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     from fastmove.errors import StateOutsideLimits as StateOutsideLimits
     from fastmove.errors import TrajectoryFileError as TrajectoryFileError
     from fastmove.errors import UnknownName as UnknownName
+    from fastmove.execution.events import Event as Event
+    from fastmove.execution.events import FlightEvent as FlightEvent
+    from fastmove.execution.events import RunReport as RunReport
+    from fastmove.execution.flight_log import FlightLog as FlightLog
+    from fastmove.execution.flight_log import load_log as load_log
     from fastmove.execution.run_transfer import RunOutcome as RunOutcome
     from fastmove.execution.run_transfer import run_transfer as run_transfer
     from fastmove.execution.slip_test import Judgement as Judgement
@@ -42,9 +47,8 @@ if TYPE_CHECKING:
     from fastmove.execution.stops import Stop as Stop
     from fastmove.execution.stops import StopTable as StopTable
     from fastmove.execution.stops import stop_table as stop_table
-    from fastmove.execution.stream import Event as Event
     from fastmove.execution.stream import Execution as Execution
-    from fastmove.execution.stream import RunReport as RunReport
+    from fastmove.execution.stream import Reply as Reply
     from fastmove.geometry.box_cover import cover_heights as cover_heights
     from fastmove.geometry.box_cover import cover_mesh as cover_mesh
     from fastmove.geometry.box_cover import cover_points as cover_points
@@ -125,10 +129,12 @@ _HOMES = {
     "contact.patch": "Patch disc_patch line_patch plane_patch",
     "errors": "DriverFailed FastMoveError GoalOutOfReach GraspInvalid InputError Interrupted MissingPackage NoTransferFound "
     "StartInCollision StateOutsideLimits TrajectoryFileError UnknownName",
+    "execution.flight_log": "FlightLog load_log",
     "execution.run_transfer": "RunOutcome run_transfer",
     "execution.slip_test": "Judgement Verdict judge_batch",
     "execution.stops": "Stop StopTable stop_table",
-    "execution.stream": "Event Execution RunReport",
+    "execution.events": "Event FlightEvent RunReport",
+    "execution.stream": "Execution Reply",
     "geometry.box_cover": "cover_heights cover_mesh cover_points depth_to_points",
     "geometry.pose_trajectory": "PoseTrajectory",
     "geometry.poses": "pose",

@@ -7,6 +7,7 @@ composed here, not taken from whoever proposes the law.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from fastmove.certificate.certificate import Certificate
@@ -17,6 +18,8 @@ from fastmove.trajectory.time_law import TimeLaw, along
 from fastmove.trajectory.trajectory import Trajectory
 
 GEOMETRIC = ("clearance", "allowed_contact", "corridor", "grasp", "release")  # Kinds that the places alone decide.
+ENDS = ("continuity", "start", "goal")  # Kinds that every motion has of its own.
+SCENE, LOAD = "scene", "load"  # What may change in flight.
 
 
 def certify_along(
@@ -38,18 +41,41 @@ def certify_along(
     """
     if problem.scene.moving:
         raise InputError("obstacles", "move; a path among them is certified for its own times only")
-    if not certificate.ok or not set(GEOMETRIC) <= set(certificate.kinds):
-        raise InputError("certificate", "is not ok for every kind of limit; only certified paths are run at another speed")
+    if not all(kind in certificate.kinds and certificate.kinds[kind].ok for kind in GEOMETRIC) or certificate.not_seen:
+        raise InputError("certificate", "is not ok for every kind of distance; only certified paths are run at another speed")
     motion = along(path, law)
-    kinds = [kind.name for kind in problem.limit_kinds if kind.name not in GEOMETRIC]
-    own = certify(problem, motion, kinds)
-    of_path = {
-        kind: replace(certificate.kinds[kind], proof=f"{certificate.kinds[kind].proof}, of the path") for kind in GEOMETRIC
-    }
-    return motion, replace(
+    own = certify(problem, motion, [kind.name for kind in problem.limit_kinds if kind.name not in GEOMETRIC])
+    return motion, _inherited(problem, own, certificate, "of the path")
+
+
+def certify_rest(problem: TransferProblem, rest: Trajectory, certificate: Certificate, changed: Collection[str]) -> Certificate:
+    """Recompute what a change may have touched, for the rest of a certified motion.
+
+    Args:
+        problem: The problem from where the rest begins, with what has changed.
+        rest: The rest of the motion.
+        certificate: Certificate of a motion of which it is the rest, or of whose path it runs along.
+        changed: `SCENE` where obstacles or the item's place in the hand have changed, `LOAD` where what is carried or how it is
+            gripped; both where either may have.
+
+    Raises:
+        InputError: What is inherited is not ok in the certificate.
+    """
+    names = [kind.name for kind in problem.limit_kinds]
+    again = [name for name in names if name in ENDS or (SCENE if name in GEOMETRIC else LOAD) in changed]
+    lacking = [name for name in names if name not in again and not (name in certificate.kinds and certificate.kinds[name].ok)]
+    if lacking or certificate.not_seen:
+        raise InputError("certificate", f"is not ok for {', '.join(lacking) or 'what it could not see'}, which is inherited")
+    return _inherited(problem, certify(problem, rest, again), certificate, "of the motion before")
+
+
+def _inherited(problem: TransferProblem, own: Certificate, certificate: Certificate, whose: str) -> Certificate:
+    """A certificate completed by the kinds of another one, whose proofs say so."""
+    others = {name: replace(e, proof=f"{e.proof}, {whose}") for name, e in certificate.kinds.items() if name not in own.kinds}
+    return replace(
         own,
-        kinds={kind.name: own.kinds.get(kind.name) or of_path[kind.name] for kind in problem.limit_kinds},
+        kinds={kind.name: own.kinds.get(kind.name) or others[kind.name] for kind in problem.limit_kinds},
         assumes=tuple(dict.fromkeys((*own.assumes, *certificate.assumes))),
-        unchecked=certificate.unchecked,
-        accepted=certificate.accepted,
+        unchecked=certificate.unchecked | own.unchecked,
+        accepted=tuple(dict.fromkeys((*certificate.accepted, *own.accepted))),
     )

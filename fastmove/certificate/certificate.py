@@ -161,8 +161,12 @@ class Certificate:
     @property
     def ok(self) -> bool:
         """Whether at least one kind was checked, all that were are kept, and nothing is unchecked that was not accepted."""
-        kept = bool(self.kinds) and all(entry.ok for entry in self.kinds.values())
-        return kept and set(self.unchecked) <= set(self.accepted)
+        return bool(self.kinds) and all(entry.ok for entry in self.kinds.values()) and not self.not_seen
+
+    @property
+    def not_seen(self) -> list[str]:
+        """Names of what is unchecked and was not accepted."""
+        return [name for name in self.unchecked if name not in self.accepted]
 
     @property
     def shown(self) -> list[str]:

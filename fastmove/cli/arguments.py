@@ -73,12 +73,21 @@ def _add_others(commands: argparse._SubParsersAction[_Parser]) -> None:
     run.add_argument("--preview", metavar="P.html", help="write a preview with the simulated item beside the planned one")
     run.add_argument("--trajectory", metavar="T.npz", help="stream this trajectory, once certified, instead of planning")
     run.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="seed of the path search (default 0)")
+    run.add_argument("--log", metavar="FILE", help="write every command and reading (npz), for fastmove replay")
     run.add_argument("--json", action="store_true", help="print one JSON object")
 
     stops = _command(commands, "stops", "held stops of a motion, certified beforehand, an instant at least every 25 ms")
     _add_problem(stops)
     stops.add_argument("trajectory", metavar="T", nargs="?", help="trajectory; without one the problem is planned")
     stops.add_argument("--json", action="store_true", help="print one JSON object")
+
+    replay = _command(commands, "replay", "what a run sent, read and decided, from its log")
+    replay.add_argument("log", metavar="LOG", help="log of a run (fastmove run --log, Execution.log)")
+    replay.add_argument(
+        "problem", metavar="PROBLEM", nargs="?", help="its problem, for --html; without one it is found by its name"
+    )
+    replay.add_argument("--html", metavar="FILE", help="draw the run as it was sent, beside what was planned")
+    replay.add_argument("--json", action="store_true", help="print one JSON object")
 
     show = _command(commands, "describe", "what a problem asks for, and what will probably bind")
     _add_problem(show)

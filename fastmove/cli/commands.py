@@ -22,6 +22,7 @@ from fastmove.cli.colour import painted
 from fastmove.cli.problem_words import problem_words
 from fastmove.cli.progress import Progress
 from fastmove.errors import DriverFailed, InputError, Interrupted, did_you_mean
+from fastmove.execution.flight_log import FlightLog, load_log
 from fastmove.geometry.poses import pose
 from fastmove.io.atomic_write import write_whole
 from fastmove.io.grasp_file import read_grasps
@@ -32,11 +33,12 @@ from fastmove.planner.grasp_ranking import plan_contacts, rank_grasps, ranking
 from fastmove.planner.options import Options
 from fastmove.planner.planner import Planner
 from fastmove.planner.relaxation import remedy
-from fastmove.problem.describe import describe
+from fastmove.problem.describe import describe, problem_sha256
 from fastmove.problem.goal import TOOL, GoalPose
 from fastmove.problem.scene import ITEM
 from fastmove.problem.transfer import TransferProblem
 from fastmove.reference.improve import reference
+from fastmove.resources import known_problems
 from fastmove.robot.draft import draft_robot
 from fastmove.robot.shipped import known_robots, load_robot
 from fastmove.search.ik import ik
@@ -181,6 +183,8 @@ def run_command(options: argparse.Namespace) -> int:
     if not solution.ok and solution.certificate is not None:
         raise InputError(options.trajectory, f"is not certified: {solution.detail}; only certified motions run")
     outcome = run_transfer(solution, options.driver)
+    if options.log and outcome.log is not None:
+        outcome.log.save(options.log)
     if options.preview:
         from fastmove.viz.preview import write_preview
 
@@ -251,6 +255,32 @@ def stops_command(options: argparse.Namespace) -> int:
     else:
         print(table)
     return 0
+
+
+def replay_command(options: argparse.Namespace) -> int:
+    """Say what a run sent, read and decided, and draw it."""
+    _check_page(options.html, "--html")
+    log = load_log(options.log)
+    if options.json:
+        print(_json(log.as_json()))
+    else:
+        print(painted(str(log)))
+    if options.html:
+        from fastmove.viz.flight import flight_html
+
+        problem = load_problem(options.problem) if options.problem else _flown(log)
+        write_whole(Path(options.html), flight_html(log, problem).encode())
+        print(options.html)
+    return 0
+
+
+def _flown(log: FlightLog) -> TransferProblem:
+    """The shipped problem that a log is of."""
+    for name in known_problems():
+        problem = load_problem(name)
+        if problem_sha256(problem) == log.problem_sha256:
+            return problem
+    raise InputError("problem", f"{log.problem!r} is no shipped problem; name its file: fastmove replay LOG PROBLEM --html FILE")
 
 
 def rank_command(options: argparse.Namespace) -> int:

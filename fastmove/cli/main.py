@@ -41,7 +41,7 @@ def _run(options: Namespace) -> int:
         commands = import_module("fastmove.cli.commands")  # only now: --help and --version need none of it
         return int(getattr(commands, f"{options.command}_command")(options))
     except FastMoveError as error:
-        file = Path(getattr(options, "problem", "")).name  # what is found after reading does not name it
+        file = Path(getattr(options, "problem", None) or "").name  # what is found after reading does not name it
         place = f"{file}: " if file and isinstance(error, InputError) and file not in str(error) else ""
         _refused(options, f"{place}{error}", error.exit_code)
         return error.exit_code

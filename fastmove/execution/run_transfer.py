@@ -10,8 +10,10 @@ import pinocchio as pin
 from fastmove import registries
 from fastmove.arrays import Array
 from fastmove.drivers.driver import PhysicsDriver
+from fastmove.execution.events import RunReport
+from fastmove.execution.flight_log import FlightLog
 from fastmove.execution.slip_test import Judgement, Verdict, judge, verdict_of, worst_of
-from fastmove.execution.stream import Execution, RunReport, announce_payload
+from fastmove.execution.stream import Execution, announce_payload
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.transfer import TransferProblem
 from fastmove.solution.solution import Solution
@@ -29,6 +31,7 @@ class RunOutcome:
             rollouts of the same motion (see `judge`); None without physics.
         placed: distance of the released item from its goal pose [m]; None without physics or if it was not released.
         placed_turn: angle of the released item from its goal pose [rad]; None without physics or if it was not released.
+        log: log of the streaming loop.
         item_poses: (time [s], pose of the simulated item's frame in the world), every 10 ms until rest after the release.
     """
 
@@ -39,6 +42,7 @@ class RunOutcome:
     placed: float | None = None
     placed_turn: float | None = None
     item_poses: tuple[tuple[float, pin.SE3], ...] = field(default=(), repr=False)
+    log: FlightLog | None = field(default=None, repr=False)
 
     @property
     def verdict(self) -> Verdict | None:
@@ -111,18 +115,19 @@ def run_transfer(solution: Solution, driver: str = "mujoco") -> RunOutcome:
     along = None if trajectory is None else trajectory.position(np.linspace(0, solution.duration, 20))
     with registries.drivers.get(name)(problem, address, along) as hardware:
         announce_payload(hardware, problem)
-        report = Execution(hardware, solution).run()
+        execution = Execution(hardware, solution)
+        report, log = execution.run(), execution.log()
         if not isinstance(hardware, PhysicsDriver) or trajectory is None:
-            return RunOutcome(problem.name, name, report)
+            return RunOutcome(problem.name, name, report, log=log)
         streamed = _streamed(problem, hardware, report.tracking)
         if not report.ok:
-            return RunOutcome(problem.name, name, report, streamed)
+            return RunOutcome(problem.name, name, report, streamed, log=log)
         hardware.release()
         poses = tuple(hardware.recorded)
         error = _item_at(problem, trajectory.position(solution.duration)).actInv(hardware.item_in_world())
         placed, turned = float(np.linalg.norm(error.translation)), float(np.linalg.norm(pin.log3(error.rotation)))
     judged = judge(problem, trajectory, measure=False)
-    return RunOutcome(problem.name, name, report, worst_of([streamed, judged]), placed, turned, poses)
+    return RunOutcome(problem.name, name, report, worst_of([streamed, judged]), placed, turned, poses, log)
 
 
 def _streamed(problem: TransferProblem, driver: PhysicsDriver, tracking: float) -> Judgement:

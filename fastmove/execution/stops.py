@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Collection
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.certificate.along_path import certify_along
+from fastmove.certificate.along_path import GEOMETRIC, SCENE, certify_along
+from fastmove.certificate.certify import certify
 from fastmove.dynamics.efforts import Dynamics
 from fastmove.dynamics.kinematics import Kinematics
 from fastmove.dynamics.speed_window import speed_window
@@ -17,6 +20,7 @@ from fastmove.errors import FastMoveError, InputError
 from fastmove.execution.speed_change import Edges, looks_at, speed_laws
 from fastmove.multibody.assembly import assemble, goal_frame
 from fastmove.problem.goal import Goal, State
+from fastmove.problem.transfer import TransferProblem
 from fastmove.solution.solution import Solution
 from fastmove.trajectory.time_law import Pace, TimeLaw
 
@@ -55,7 +59,26 @@ class CertifiedPath:
             raise InputError("solution", "is not certified; only certified paths are run at another speed")
         if solution.problem.scene.moving:
             raise InputError("obstacles", "move; a path among them is certified for its own times only")
-        self.solution, self.trajectory, self.certificate = solution, solution.trajectory, solution.certificate
+        self.problem, self.trajectory, self.certificate = solution.problem, solution.trajectory, solution.certificate
+
+    def under(self, problem: TransferProblem, changed: Collection[str]) -> CertifiedPath:
+        """Returns the same path in the problem as it is now.
+
+        Args:
+            problem: the problem with what is carried, and what stands around, now.
+            changed: what has changed (see `certify_rest`); where the scene has, distances are computed again.
+
+        Raises:
+            InputError: Not all distances are kept any more.
+        """
+        path = copy(self)
+        path.problem = problem
+        path.__dict__.pop("looks", None)
+        if SCENE in changed:
+            path.certificate = certify(problem, self.trajectory, GEOMETRIC)
+            if not path.certificate.ok:
+                raise InputError("path", "is not free any more")
+        return path
 
     @property
     def end(self) -> float:
@@ -65,13 +88,12 @@ class CertifiedPath:
     @cached_property
     def looks(self) -> list[Edges]:
         """The window of its speed as laws look at it."""
-        problem = self.solution.problem
-        return looks_at(speed_window(problem, Dynamics(problem, assemble(problem)), self.trajectory))
+        return looks_at(speed_window(self.problem, Dynamics(self.problem, assemble(self.problem)), self.trajectory))
 
     @cached_property
     def way(self) -> tuple[Array, Array]:
         """Places (K,) on the path [s], and the way (K,) of item or tool until there [m]."""
-        assembly, problem = assemble(self.solution.problem), self.solution.problem
+        assembly, problem = assemble(self.problem), self.problem
         places = np.linspace(0.0, self.end, max(2, int(np.ceil(self.end / LENGTH_STEP)) + 1))
         _, points, _ = Kinematics(assembly.arm).frame(
             self.trajectory.position(places), *goal_frame(assembly, problem.robot, None)
@@ -108,7 +130,7 @@ class CertifiedPath:
 
     def _certified(self, law: TimeLaw, stops: bool) -> Change | None:
         """The change that this law makes; None where its certificate is not ok."""
-        old, pace = self.solution.problem, law.pace(0.0)
+        old, pace = self.problem, law.pace(0.0)
         q, slope, curve = (self.trajectory.sample(pace.place, order) for order in range(3))
         start = State(q, slope * pace.speed, curve * pace.speed**2 + slope * pace.change)
         last = self.trajectory.position(law.last)[None]

@@ -1,250 +1,146 @@
-"""Streaming a certified motion to a driver; it meets planning and drivers in this room.
+"""Streaming a certified motion to a driver, and changing it in flight; it meets planning and drivers in this room.
 
 Commands are sampled from the spline at the driver's own control cycle (never blended), with the feed-forward torque of the
 dynamics.  The loop never raises: when a driver raises, stalls or goes silent, the arm does not follow, or the grip is lost, the
 run ends in `driver.stop()` and a named event; the item stays held.
+
+A run is streamed by `run`, in the caller's thread and with everything else between its calls (simulations), or by `start`, in a
+thread of its own beside a planning process, with everything else at any time.
 """
 
 from __future__ import annotations
 
-import gc
+import contextlib
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
 
 import numpy as np
+import pinocchio as pin
 
 from fastmove.arrays import Array
-from fastmove.drivers.driver import Command, Driver
-from fastmove.dynamics.efforts import Dynamics
+from fastmove.drivers.driver import Driver
 from fastmove.errors import InputError
-from fastmove.execution.stops import AT_GOAL, ON_PATH, CertifiedPath, Change, Stop, StopTable
-from fastmove.multibody.assembly import assemble
-from fastmove.problem.goal import State
+from fastmove.execution.answers import Answer, FlightPlanner
+from fastmove.execution.command_stream import CommandStream, first_cycle
+from fastmove.execution.events import Event, FlightEvent, RunReport
+from fastmove.execution.flight_log import ROWS, FlightLog
+from fastmove.execution.loop import Loop, Splice
+from fastmove.execution.planning_process import PlanningProcess, Request, answers
+from fastmove.execution.update import Update
+from fastmove.planner.options import Options
+from fastmove.problem.describe import problem_sha256
+from fastmove.problem.goal import Goal, State
+from fastmove.problem.scene import Scene
 from fastmove.problem.transfer import TransferProblem
 from fastmove.solution.solution import Solution
-from fastmove.trajectory.time_law import Pace, TimeLaw
 from fastmove.trajectory.trajectory import Trajectory
 
-TRACKING_MAX = 0.02  # joint error beyond which the arm is stopped [rad]
-STALL = 0.25  # duration of the driver's calls in a cycle beyond which it counts as stalled [s]
-SILENT_CYCLES = 5  # number of cycles with the same reading from which the driver counts as silent
-LATE = 1e-3  # delay beyond which a cycle counts as late [s]
-SPIN = 2e-3  # time before a command is due for which the loop spins instead of sleeping [s]
-STOPS = 3  # number of attempts to stop the arm while interrupts keep coming
 LOOK_AHEAD = 2  # least number of cycles between the next command and a splice
+TRIES = 3  # number of times that a request is asked for whose answers come too late
+AT_START = 5e-3  # distance of a joint from the start of the motion beyond which nothing is sent [rad]
+OLDEST = 0.5  # default of the oldest scene that is planned with [s]
+BAD = (Event.REFUSED, Event.NOTHING_FOUND, Event.NO_STOP, Event.PLANNER_LOST)  # answers that change nothing for the better
 
 
-class Event(Enum):
-    """The ways in which a run can end; the value is the sentence to show."""
-
-    DONE = "the motion was streamed to its end"
-    DRIVER_RAISED = "the driver raised an error; arm stopped, item held"
-    DRIVER_STALLED = "the driver took too long to answer; arm stopped, item held"
-    DRIVER_SILENT = "the driver's readings stood still; arm stopped, item held"
-    NOT_FOLLOWING = "a joint was too far from its command; arm stopped, item held"
-    INTERRUPTED = "the run was interrupted; arm stopped, item held"
-    GRIP_LOST = "the gripper no longer reports its grip; arm stopped, item held as far as it is"
-
-
-@dataclass(frozen=True)
-class RunReport:
-    """The report of one streamed run.
+class Reply:
+    """The reply to one request: its answers, as they come.
 
     Attributes:
-        event: how the run ended.
-        detail: when and why it ended early; empty if it did not.
-        cycles: number of commands sent.
-        late: number of cycles that were more than 1 ms late (real time only).
-        tracking: largest joint error [rad].
-        command_us: median time that one cycle takes before the command is sent [µs].
+        request: the request.
+        answers: answers so far, in their order.
+        tries: how often it was asked.
     """
 
-    event: Event
-    detail: str
-    cycles: int
-    late: int
-    tracking: float
-    command_us: float
+    def __init__(self, request: Request) -> None:
+        self.request, self.tries = request, 1
+        self.answers: list[FlightEvent] = []
+        self._done = threading.Event()
+
+    @property
+    def done(self) -> bool:
+        """Whether no more answers follow."""
+        return self._done.is_set()
 
     @property
     def ok(self) -> bool:
-        """Whether the motion was streamed to its end."""
-        return self.event is Event.DONE
+        """Whether the last answer is what was asked for, or that nothing need change; waits for it."""
+        return self.wait().event not in BAD
 
+    def wait(self, timeout: float | None = None) -> FlightEvent:
+        """Waits for the last answer and returns it.
 
-@dataclass
-class _Stream:
-    """The commands of one trajectory at the driver's control cycle; row k is sent in cycle k.
+        Args:
+            timeout: longest time to wait [s]; None = as long as it takes.
 
-    Attributes:
-        trajectory: the motion that was sampled.
-        time: (N,) times [s].
-        q: (N, n) configurations [rad].
-        v: (N, n) velocities [rad/s].
-        a: (N, n) accelerations [rad/s²].
-        effort: (N, n) feed-forward torques [Nm].
-        grip: (N, holds) grip forces per pad [N].
-    """
+        Raises:
+            TimeoutError: it did not come.
+        """
+        if not self._done.wait(timeout):
+            raise TimeoutError(f"no last answer within {timeout} s")
+        return self.answers[-1]
 
-    trajectory: Trajectory
-    time: Array
-    q: Array
-    v: Array
-    a: Array
-    effort: Array
-    grip: Array
-
-    def command(self, k: int) -> Command:
-        """Returns the command of cycle k."""
-        return Command(self.q[k], self.v[k], self.a[k], self.effort[k], self.grip[k])
+    def add(self, answer: FlightEvent, last: bool) -> None:
+        """Adds an answer."""
+        self.answers.append(answer)
+        if last:
+            self._done.set()
 
 
 class Execution:
-    """The execution of a certified solution on a driver.
+    """The execution of a certified solution on a driver; use it as a context manager to change the motion in flight.
 
     Args:
         driver: connected driver that the commands go to.
         solution: certified solution.
-        realtime: pace the loop by the wall clock; otherwise it runs as fast as the driver answers (simulations).
+        realtime: pace the loop by the wall clock; otherwise it runs as fast as the driver answers (simulations).  `start` always
+            does.
+        options: options of planning in flight.
 
     Raises:
         InputError: the solution is not certified for every kind of limit, or was planned without regard to the hold.
     """
 
-    def __init__(self, driver: Driver, solution: Solution, realtime: bool = False) -> None:
-        trajectory = _certified(solution)
-        self.driver, self.problem, self.realtime = driver, solution.problem, realtime
-        self.dynamics = Dynamics(self.problem, assemble(self.problem))
-        self.stream = self._sample(trajectory)
-        self.cycle = 0  # index of the next command
-        self._follow(solution, 0.0)
+    def __init__(self, driver: Driver, solution: Solution, realtime: bool = False, options: Options | None = None) -> None:
+        _certified(solution)
+        self.driver, self.problem, self.solution, self.options = driver, solution.problem, solution, options
+        self.planner = FlightPlanner(solution, driver.cycle, options)
+        self.loop = Loop(driver, self.planner.courses[0].commands(driver.cycle), realtime)
+        self.loop.missed = self._missed
+        self._replies: dict[int, Reply] = {}
+        self._stops: dict[int, list[Splice]] = {}
+        self._process: PlanningProcess | None = None
+        self._thread: threading.Thread | None = None
+        self._ended: RunReport | None = None
 
-    def _follow(self, solution: Solution, begin: float) -> None:
-        """Takes a solution's motion, which begins at a time of the stream [s], for the path along which speed may change."""
-        self._solution = solution
-        self._path: CertifiedPath | None = None  # looked at when a change is asked for
-        self._law: TimeLaw | None = None
-        self._begin = begin
+    # -- the run --------------------------------------------------------------------------------------------------
 
-    def _sample(self, trajectory: Trajectory) -> _Stream:
-        """Returns the commands of a trajectory at the driver's control cycle."""
-        cycle = self.driver.cycle
-        time_ = np.minimum(np.arange(int(np.ceil(trajectory.duration / cycle - 1e-9)) + 1) * cycle, trajectory.duration)
-        q, v, a = (trajectory.motion(k)(time_) for k in range(3))
-        effort = self.dynamics.torques(q, v, a)
-        forces = np.array([phase.grip_force for phase in trajectory.phases]).reshape(len(trajectory.phases), -1)
-        grip = forces[trajectory.phase_at(time_)]
-        return _Stream(trajectory, time_, q, v, a, effort, grip)
+    @property
+    def stream(self) -> CommandStream:
+        """Commands of the present course."""
+        return self.loop.stream
+
+    @property
+    def cycle(self) -> int:
+        """Index of the next command in it."""
+        return self.loop.cycle
 
     @property
     def now(self) -> float:
-        """Time of the next command in the present trajectory [s]."""
-        return self.cycle * self.driver.cycle
+        """Time of the next command in the present course [s]."""
+        return self.loop.now
 
-    def splice(self, at: float, solution: Solution) -> None:
-        """Follows the present trajectory until a given time and then another solution's, joined in q, v and a.
+    @property
+    def events(self) -> tuple[FlightEvent, ...]:
+        """What has happened so far."""
+        return tuple(self.loop.events)
 
-        Args:
-            at: time in the present trajectory, at least two cycles ahead [s].
-            solution: certified solution whose motion begins there.
-
-        Raises:
-            InputError: the solution may not be streamed (see `Execution`), the time is too near, or the two motions do not join
-                within 1e-9.
-        """
-        trajectory = _certified(solution)
-        if at < self.now + LOOK_AHEAD * self.driver.cycle:
-            raise InputError(
-                "at", f"is {at:.4f} s; the next command not yet sent is at {self.now:.4f} s, two cycles ahead allowed"
-            )
-        self.stream = self._sample(self.stream.trajectory.splice(at, trajectory))
-        self._follow(solution, at)
-
-    def speed(self, target: float) -> bool:
-        """Changes the speed along the path: 1 is the motion's own, 0 a held stop, from which any speed above 0 goes on.
-
-        The change is certified and begins two cycles ahead, or as soon after as the limits leave room: a motion at its limits can
-        at first only go on.  It is computed here, in tens of milliseconds to some tenths of a second: between calls of `run`.  A
-        table of stops (`stop_table`) is computed beforehand, and `stop` looks it up.
-
-        Args:
-            target: speed along the path, 0 to 1.
-
-        Returns:
-            Whether a certified change was found; without one the motion goes on as it was.
-
-        Raises:
-            InputError: obstacles move, the target is outside 0 to 1, or the motion has ended.
-        """
-        if self._path is None:
-            self._path = CertifiedPath(self._solution)
-        resting = self.cycle >= len(self.stream.time)
-        at = self.stream.trajectory.duration if resting else self.now + LOOK_AHEAD * self.driver.cycle
-        pace = self._pace(min(at, self.stream.trajectory.duration))
-        if pace.place >= self._path.end - 1e-9 or (not resting and at >= self.stream.trajectory.duration):
-            raise InputError("speed", "cannot change any more: the motion is at its end")
-        change = self._path.stop(pace) if target == 0 else self._path.speed(pace, target)
-        if change is not None:
-            self._change(change, at, resting)
-        return change is not None
-
-    def pause(self) -> bool:
-        """Begins a held stop on the path; see `speed`."""
-        return self.speed(0.0)
-
-    def resume(self, target: float = 1.0) -> bool:
-        """Goes on along the path at a speed; see `speed`."""
-        return self.speed(target)
-
-    def stop(self, table: StopTable | None = None) -> Stop | None:
-        """Begins a held stop on the path, of a table computed beforehand or now.
-
-        Args:
-            table: stops of the motion that is streamed at its own speed (`stop_table` of its solution).
-
-        Returns:
-            The stop; None where none is certified: then only `driver.stop` is left.
-        """
-        if table is None or self._law is not None or self._begin != 0.0:
-            place = self._pace(self.now).place
-            if not self.speed(0.0) or self._law is None:
-                return None
-            return Stop(place, self._law.duration, float("nan"), ON_PATH, None)
-        stop = table.next(self.now + LOOK_AHEAD * self.driver.cycle)
-        if stop.change is None:
-            return stop if stop.where == AT_GOAL else None
-        self._change(stop.change, stop.at, resting=False)
-        return stop
-
-    def _change(self, change: Change, at: float, resting: bool) -> None:
-        """Follows a change of speed from a time of the stream on [s], or now where the arm rests."""
-        motion = change.solution.trajectory
-        assert motion is not None
-        if resting:
-            self.stream, self.cycle, at = self._sample(motion), 0, 0.0
-        else:
-            self.stream = self._sample(self.stream.trajectory.splice(at, motion))
-        self._law, self._begin = change.law, at
-
-    def _pace(self, at: float) -> Pace:
-        """Returns where on its path the motion is at a time of the stream [s], and how fast."""
-        since = at - self._begin
-        if self._law is None:
-            return Pace(since)
-        pace = self._law.pace(since)
-        return replace(pace, speed=max(pace.speed, 0.0))
-
-    def state_at(self, at: float) -> State:
-        """Returns the state that the arm will have, which is the start of a motion to splice in at that time.
-
-        Args:
-            at: time in the present trajectory [s].
-        """
-        q, v, a = (self.stream.trajectory.sample(at, order) for order in range(3))
-        return State(q, v, a)
+    @property
+    def report(self) -> RunReport | None:
+        """Report of the run, or of the last call of `run`; None while what `start` began runs."""
+        return self._ended
 
     def run(self, cycles: int | None = None) -> RunReport:
         """Streams to the end of the motion, or for some cycles; never raises, the report says what happened.
@@ -252,96 +148,293 @@ class Execution:
         Args:
             cycles: number of cycles to stream; default all that are left.
         """
-        first = self.cycle
-        try:
-            with _no_garbage_collection():
-                return self._run(cycles)
-        except KeyboardInterrupt:  # raised between two statements of the loop, not inside a call of the driver
-            self._stop()
-            return RunReport(Event.INTERRUPTED, f"at {self.now:.3f} s", self.cycle - first, 0, float("nan"), 0.0)
+        first, events = self.loop.sent, len(self.loop.events)
+        event, detail, cost = Event.NOT_READY, self._not_ready() if first == 0 else "", 0.0
+        if not detail:
+            event, detail, cost = self.loop.run(cycles)
+        happened = tuple(self.loop.events[events:])
+        self._ended = RunReport(event, detail, self.loop.sent - first, self.loop.late, self.loop.worst, cost, happened)
+        return self._ended
 
-    def _run(self, cycles: int | None) -> RunReport:
-        """Streams as `run` does; raises KeyboardInterrupt where one comes outside the calls of the driver."""
-        costs: list[float] = []
-        worst, late, silent, last = 0.0, 0, 0, -1
-        event, detail = Event.DONE, ""
-        begin, first = time.perf_counter(), self.cycle
-        stop_at = None if cycles is None else self.cycle + cycles
-        while self.cycle < len(self.stream.time) and self.cycle != stop_at:
-            try:
-                if self.realtime:
-                    late += self._wait(begin + (self.cycle - first) * self.driver.cycle)
-                started = time.perf_counter()
-                reading = self.driver.read()
-                # hardware may report the state before or after the cycle of the last command
-                around = self.stream.q[max(self.cycle - 1, 0) : self.cycle + 1]
-                off = float(np.abs(reading.q - around).max(axis=1).min())
-                cycles_now, gripping = int(reading.cycles), bool(reading.gripping)
-                command = self.stream.command(self.cycle)
-                before = time.perf_counter()
-                self.driver.send(command)
-                after = time.perf_counter()
-            except KeyboardInterrupt:
-                event, detail = Event.INTERRUPTED, f"at {self.now:.3f} s"
-                break
-            except Exception as error:
-                event, detail = Event.DRIVER_RAISED, f"{type(error).__name__}: {error}"
-                break
-            self.cycle += 1
-            worst = max(worst, off)
-            silent = silent + 1 if cycles_now == last else 0
-            last = cycles_now
-            costs.append(before - started)
-            event = self._trouble(after - started, silent, off, gripping)
-            if event is not Event.DONE:
-                detail = f"at {self.now:.3f} s, joint error {off * 1e3:.1f} mrad"
-                break
-        if event is not Event.DONE:
-            self._stop()
-        median = float(np.median(costs)) * 1e6 if costs else 0.0
-        return RunReport(event, detail, self.cycle - first, late, worst, median)
+    def start(self) -> None:
+        """Begins to stream in a thread of its own, at the driver's cycle by the wall clock, and returns at once.
 
-    def _trouble(self, took: float, silent: int, off: float, gripping: bool) -> Event:
-        """Returns what is wrong after a cycle, or `Event.DONE` if nothing is.
+        The planning process is started first, unless that is done (`with`).
+
+        Raises:
+            InputError: the run has begun.
+            DriverFailed: the planning process does not start.
+        """
+        if self._thread is not None or self.loop.sent:
+            raise InputError("execution", "has begun; one execution is one run")
+        self._prepare()
+        self.loop.realtime = self.loop.waits = True
+        self._thread = threading.Thread(target=self.run, name="fastmove streaming", daemon=True)
+        self._thread.start()
+
+    def wait(self, timeout: float | None = None) -> RunReport:
+        """Waits until the run is over, which it then also is where the arm rests and nothing is being planned.
 
         Args:
-            took: duration of the driver's calls [s].
-            silent: number of cycles with the same reading.
-            off: joint error [rad].
-            gripping: whether the hand reports its grip.
+            timeout: longest time to wait [s]; None = as long as it takes.
+
+        Raises:
+            InputError: `start` was not called.
+            TimeoutError: the run goes on.
         """
-        if took > STALL:
-            return Event.DRIVER_STALLED
-        if silent >= SILENT_CYCLES:
-            return Event.DRIVER_SILENT
-        if not off <= TRACKING_MAX:
-            return Event.NOT_FOLLOWING
-        return Event.DONE if gripping else Event.GRIP_LOST
+        if self._thread is None:
+            raise InputError("execution", "was not started; `run` streams in this thread")
+        self.loop.ending = True
+        self._thread.join(timeout)
+        if self._ended is None:
+            raise TimeoutError(f"the run goes on after {timeout} s")
+        return self._ended
 
-    def _wait(self, due: float) -> int:
-        """Waits until a cycle is due; returns 1 if it is more than 1 ms late, else 0.
+    def __enter__(self) -> Self:
+        self._prepare()
+        return self
 
-        It sleeps and then spins for the last 2 ms, since sleep alone wakes late.
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._thread is not None and self._ended is None:
+            if kind is not None:
+                self.stop()
+            with contextlib.suppress(TimeoutError):
+                self.wait()
+        if self._process is not None:
+            self._process.close()
+            self._process = None
+
+    def _prepare(self) -> None:
+        """Starts the planning process, and waits until it is warm and knows the stops."""
+        if self._process is None:
+            self._process = PlanningProcess(self.solution, self.driver.cycle, self.options, self._heard, self._lost)
+
+    def _not_ready(self) -> str:
+        """Why the hardware is not as the motion assumes; empty if it is, or cannot be asked."""
+        try:
+            off = np.abs(self.driver.read().q - self.stream.q[0])
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+        joint = int(np.argmax(off))
+        if not off[joint] <= AT_START:
+            name = self.problem.robot.joint_names[joint]
+            return f"{name} is {off[joint]:.3g} rad from the start of the motion; allowed: {AT_START:g}; move it there first"
+        return ""
+
+    def log(self) -> FlightLog:
+        """Returns the log of the run so far: every command and reading, events, and the motions that were followed."""
+        loop, problem = self.loop, self.problem
+        rows = list(loop.log)
+        streams, n, holds = dict(loop.streams), problem.robot.n_arm, len(problem.holds)
+        sent = {key: np.array([getattr(streams[number], key)[row] for _, number, row, _, _ in rows]) for key in ROWS}
+        shapes = dict.fromkeys(ROWS, n) | {"grip": holds}
+        return FlightLog(
+            problem.name,
+            problem_sha256(problem),
+            problem.robot.joint_names,
+            self.driver.cycle,
+            np.array([row[0] for row in rows]),
+            np.array([row[1] for row in rows], dtype=int),
+            **{key: value.reshape(len(rows), shapes[key]) for key, value in sent.items()},
+            read=np.array([row[3] for row in rows]).reshape(len(rows), n),
+            gripping=np.array([row[4] for row in rows], dtype=bool),
+            events=self.events,
+            courses={k: t.motion() for k, t in self.courses().items() if k in streams},
+            ended=None if self._ended is None else self._ended.event,
+        )
+
+    # -- requests -------------------------------------------------------------------------------------------------
+
+    def speed(self, target: float) -> Reply:
+        """Asks for another speed along the path: 1 is the motion's own, 0 a held stop, from which any speed above 0 goes on.
+
+        The change is certified, and begins as soon as the limits leave room: a motion at its limits can at first only go on.
+
+        Args:
+            target: speed along the path, 0 to 1.
+
+        Raises:
+            InputError: the target is outside 0 to 1.
         """
-        left = due - time.perf_counter()
-        if left < -LATE:
-            return 1
-        if left > SPIN:
-            time.sleep(left - SPIN)
-        while time.perf_counter() < due:
-            pass
-        return int(time.perf_counter() - due > LATE)
+        if not 0 <= target <= 1:
+            raise InputError("speed", f"is {target}; allowed: 0 (a held stop) to 1 (the motion's own)")
+        return self._ask(speed=float(target))
 
-    def _stop(self) -> None:
-        """Stops the driver, whatever it raises."""
-        for _ in range(STOPS):
-            try:
-                self.driver.stop()
-            except KeyboardInterrupt:  # after a further interrupt, stopping the arm still comes first
-                continue
-            except Exception:  # nothing more can be done here with a driver that cannot stop
+    def pause(self) -> Reply:
+        """Asks for a held stop on the path; see `speed`."""
+        return self.speed(0.0)
+
+    def resume(self, target: float = 1.0) -> Reply:
+        """Asks to go on along the path at a speed; see `speed`."""
+        return self.speed(target)
+
+    def stop(self) -> Reply:
+        """Asks for a held stop, with which the run ends."""
+        self.loop.ending = True
+        return self.speed(0.0)
+
+    def replan(
+        self,
+        *,
+        scene: Scene | None = None,
+        goal: Goal | None = None,
+        mass: float | None = None,
+        com: Array | None = None,
+        item_shift: pin.SE3 | None = None,
+        friction: float | None = None,
+        grip_ratio: float | None = None,
+        deadline: float = 0.1,
+        seen: float | None = None,
+        oldest: float = OLDEST,
+    ) -> Reply:
+        """Says what is otherwise than believed: the motion goes on while it is right, else a new motion or a held stop begins.
+
+        A new motion is joined in motion within the deadline; where none is found by then the arm stops, holding, and the new
+        motion is planned from there.
+
+        Args:
+            scene: the scene as it is now, in which obstacles move by a clock that begins when it was seen.
+            goal: where the motion may end now.
+            mass: measured mass of the first held item [kg].
+            com: (3,) its measured centre of mass in the item frame [m].
+            item_shift: pose of the item in the hand now, in its own frame as it was.
+            friction: Coulomb coefficient between pads and item as it is now.
+            grip_ratio: share of the commanded grip force that is there.
+            deadline: time within which a new motion is to begin [s].
+            seen: when that was seen, by `time.perf_counter()` [s]; None = now.
+            oldest: age beyond which it is refused [s].
+
+        Raises:
+            InputError: nothing is said, or it is too old.
+        """
+        age = 0.0 if seen is None else time.perf_counter() - seen
+        if not 0 <= age <= oldest:
+            raise InputError("seen", f"was {age:.3g} s ago; allowed: {oldest:g} s; look again, or allow more (oldest)")
+        update = Update(scene, goal, mass, com, item_shift, friction, grip_ratio, self.now - age)
+        if not update.what:
+            raise InputError(
+                "replan", "says nothing that has changed; say scene, goal, mass, com, item_shift, friction or grip_ratio"
+            )
+        if goal is not None:
+            self.loop.ends_at_goal = False
+        return self._ask(update=update, deadline=deadline)
+
+    def splice(self, at: float, solution: Solution) -> Reply:
+        """Follows the present course until a given time and then another solution's motion, joined in q, v and a.
+
+        Args:
+            at: time in the present course, at least two cycles ahead [s].
+            solution: certified solution whose motion begins there.
+
+        Raises:
+            InputError: the solution may not be streamed (see `Execution`), the time is too near, or (before `start`) motions do
+                not join within 1e-9.
+        """
+        _certified(solution)
+        if at < self.now + LOOK_AHEAD * self.driver.cycle:
+            raise InputError(
+                "at", f"is {at:.4f} s; the next command not yet sent is at {self.now:.4f} s, two cycles ahead allowed"
+            )
+        return self._ask(solution=solution, at=at)
+
+    def state_at(self, at: float) -> State:
+        """Returns the state that the arm will have, which is the start of a motion to splice in at that time.
+
+        Args:
+            at: time in the present course [s], before `start`.
+        """
+        return self.planner.courses[self.loop.number].state(at)
+
+    @property
+    def trajectory(self) -> Trajectory:
+        """The motion of the present course, from its first command on."""
+        return self.courses()[self.loop.number]
+
+    def courses(self) -> dict[int, Trajectory]:
+        """Returns the motion of every course so far, by its number; only the first where the planning process was lost."""
+        known = {number: course.trajectory for number, course in self.planner.courses.items()}
+        return known | (self._process.courses() if self._process is not None else {})
+
+    def _ask(self, **what: object) -> Reply:
+        """Asks the planner, here or in its process."""
+        loop, started = self.loop, self._thread is not None
+        if not started and "speed" in what:
+            what = {**what, "at": self.now + LOOK_AHEAD * self.driver.cycle}
+        request = Request(len(self._replies), loop.number, self.now, time.perf_counter(), started, **what)  # type: ignore[arg-type]
+        reply = self._replies[request.number] = Reply(request)
+        loop.pending += 1
+        if not started:
+            for answer in answers(self.planner, request, 0.0):
+                self._heard(request.number, answer)
+        elif not (request.speed == 0 and self._stop_known(request.number)):
+            self._send(reply, request)
+        return reply
+
+    def _send(self, reply: Reply, request: Request) -> None:
+        """Sends a request to the planning process; without one, a known stop is all that there is."""
+        if self._process is None or not self._process.ask(request):
+            if request.update is not None and self._stop_known(request.number):
                 return
+            self._heard(request.number, Answer(Event.PLANNER_LOST, request.base))
+
+    def _stop_known(self, number: int) -> bool:
+        """Begins the next stop of the present course that is known, for a request; returns whether there is one."""
+        ahead = self.loop.cycle + LOOK_AHEAD
+        splice = next((s for s in self._stops.get(self.loop.number, []) if s.first >= ahead), None)
+        if splice is None or self.loop.resting:
+            return False
+        self.loop.take(replace(splice, request=number))
+        self._answered(number, FlightEvent(self.loop.since_start, splice.event, splice.detail, number), last=True)
+        return True
+
+    def _answered(self, number: int, event: FlightEvent, last: bool) -> None:
+        """Notes an answer to a request."""
+        reply = self._replies[number]
+        if last and not reply.done:
+            self.loop.pending -= 1
+        reply.add(event, last)
+
+    def _heard(self, number: int, answer: Answer) -> None:
+        """Takes an answer of the planner."""
+        splice = self._splice_of(number, answer)
+        if number < 0:
+            assert splice is not None
+            self._stops.setdefault(answer.base, []).append(splice)
             return
+        event = FlightEvent(self.loop.since_start, answer.event, answer.detail, number)
+        if splice is not None:
+            self.loop.take(splice)
+        else:
+            self.loop.events.append(event)
+        if answer.event is Event.NO_STOP:
+            self.loop.halted = answer.detail
+        self._answered(number, event, answer.last)
+
+    def _splice_of(self, number: int, answer: Answer) -> Splice | None:
+        """What the loop is to follow after an answer; None if nothing else than before."""
+        if answer.commands is None:
+            return None
+        first = -1 if answer.rests else first_cycle(answer.at, self.driver.cycle)
+        return Splice(
+            answer.base, first, answer.number, answer.commands, answer.event, answer.detail, number, answer.ends_at_goal
+        )
+
+    def _missed(self, splice: Splice) -> None:
+        """Asks again for what came too late."""
+        reply = self._replies.get(splice.request)
+        if reply is None or reply.tries >= TRIES or self._process is None:
+            return
+        reply.tries += 1
+        again = replace(reply.request, base=self.loop.number, now=self.now, stamp=time.perf_counter(), at=float("nan"))
+        if not (again.speed == 0 and self._stop_known(again.number)):
+            threading.Thread(target=self._send, args=(reply, again), daemon=True).start()
+
+    def _lost(self) -> None:
+        """Notes that the planning process has ended by itself; what it owed is answered by that."""
+        self.loop.say(Event.PLANNER_LOST)
+        for number, reply in list(self._replies.items()):
+            if not reply.done:
+                self._heard(number, Answer(Event.PLANNER_LOST, self.loop.number))
 
 
 def _certified(solution: Solution) -> Trajectory:
@@ -354,18 +447,6 @@ def _certified(solution: Solution) -> Trajectory:
     if solution.problem.holds and not solution.problem.hold_active:
         raise InputError("solution", "was planned without regard to the hold; only motions that hold the item are streamed")
     return solution.trajectory
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Suspends garbage collection, since a full one after planning stops the interpreter for tens of milliseconds."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def announce_payload(driver: Driver, problem: TransferProblem) -> None:

@@ -78,25 +78,40 @@ def replan(
         InputError: The solution has no motion, `at` is outside it, or a corridor of the start is not left yet.
     """
     begin = time.perf_counter()
+    problem, trajectory = problem_ahead(solution, at, scene, goal), solution.trajectory
+    assert trajectory is not None
+    new_solution = warm_started(problem, trajectory, at)
+    if new_solution is None:
+        new_solution = searched(problem, options)
+    stops = new_solution is None
+    if stops:
+        new_solution = stopped(problem, options)
+    if new_solution is None:
+        new_solution = Solution(problem, Status.NO_PATH, "neither a motion to the goal nor a stop could be certified")
+    timings = new_solution.timings | {"total": time.perf_counter() - begin}
+    return Replan(replace(new_solution, timings=timings), stops)
+
+
+def problem_ahead(solution: Solution, at: float, scene: Scene | None = None, goal: Goal | None = None) -> TransferProblem:
+    """Builds the problem from where a motion will be at a time.
+
+    Args:
+        solution: Solution with the motion.
+        at: Time in it [s].
+        scene: Scene as it is now, in which obstacles move by the clock of the motion; None means unchanged.
+        goal: Goal as it is now; None means the configuration at which the motion ends.
+
+    Raises:
+        InputError: The solution has no motion, `at` is outside it, or a corridor of the start is not left yet.
+    """
     if solution.trajectory is None:
         raise InputError("solution", f"has no motion to leave ({solution.detail or solution.status.value})")
     if not 0 < at <= solution.duration - LEAST_LEFT:
         raise InputError("at", f"is {at} s; allowed: inside the motion, above 0 to {solution.duration - LEAST_LEFT:.3f} s")
     old, trajectory = solution.problem, solution.trajectory
     q, v, a = (trajectory.sample(at, order) for order in range(3))
-    start = State(q, v, a)
     scene_from_there = _corridors_left(solution, at, scene or old.scene).after(at)
-    problem = old.with_(start=start, scene=scene_from_there, goal=goal or _same_goal(old, trajectory))
-    new_solution = _warm(problem, trajectory, at)
-    if new_solution is None:
-        new_solution = _cold(problem, options)
-    stops = new_solution is None
-    if stops:
-        new_solution = _stopped(problem, options)
-    if new_solution is None:
-        new_solution = Solution(problem, Status.NO_PATH, "neither a motion to the goal nor a stop could be certified")
-    timings = new_solution.timings | {"total": time.perf_counter() - begin}
-    return Replan(replace(new_solution, timings=timings), stops)
+    return old.with_(start=State(q, v, a), scene=scene_from_there, goal=goal or _same_goal(old, trajectory))
 
 
 def _same_goal(old: TransferProblem, trajectory: Trajectory) -> Goal:
@@ -152,7 +167,7 @@ def _nearest_goal(problem: TransferProblem, end: Array) -> TransferProblem:
     return problem.with_(goal=replace(problem.goal, configurations=nearest[None]))
 
 
-def _warm(problem: TransferProblem, trajectory: Trajectory, at: float) -> Solution | None:
+def warm_started(problem: TransferProblem, trajectory: Trajectory, at: float) -> Solution | None:
     """Plans with the remaining old motion as the initial guess; None where that leads to no certified motion.
 
     Args:
@@ -232,7 +247,7 @@ def _remaining_control_points(
     return np.asarray(np.linalg.lstsq(matrix[:, 3:-3], target - matrix @ fixed, rcond=None)[0])
 
 
-def _cold(problem: TransferProblem, options: Options | None) -> Solution | None:
+def searched(problem: TransferProblem, options: Options | None) -> Solution | None:
     """Plans from the moving start as usual; None where no motion is certified."""
     try:
         solution = Planner(options).plan(problem)
@@ -241,7 +256,7 @@ def _cold(problem: TransferProblem, options: Options | None) -> Solution | None:
     return solution if solution.ok else None
 
 
-def _stopped(problem: TransferProblem, options: Options | None) -> Solution | None:
+def stopped(problem: TransferProblem, options: Options | None) -> Solution | None:
     """Plans a certified stop, to where the joints come to rest when all brake with a share of their limits; None where none is.
 
     The first share for which a few subproblems give a certified stop is taken, else the first for which the usual plan does.
@@ -250,7 +265,7 @@ def _stopped(problem: TransferProblem, options: Options | None) -> Solution | No
         problem: Problem from the moving start.
         options: Options of the planner.
     """
-    for plan_stop in (_braked, lambda stop: _cold(stop, options)):
+    for plan_stop in (_braked, lambda stop: searched(stop, options)):
         for share in BRAKES:
             try:
                 rest = braking(problem.start, problem.limit_set, share)

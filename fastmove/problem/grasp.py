@@ -208,6 +208,16 @@ class HeldItem:
             realised_grip_ratio=grip_ratio,
         )
 
+    def weakened(self, ratio: float) -> HeldItem:
+        """Returns the same held item where only this share of a commanded grip force is there."""
+        if not 0 < ratio <= 1:
+            raise InputError("grip_ratio", f"is {ratio}; allowed: above 0, to 1")
+        guaranteed = ratio * (1 - self.uncertainty.grip_force)
+        model = self.law.model(
+            Touch(self.patches, self.width, self.tool_T_grasp), self.friction, guaranteed, self.item.tolerates.swing
+        )
+        return replace(self, contact_model=model, realised_grip_ratio=ratio)
+
     def inertia(self, member: Inertial) -> pin.Inertia:
         """Converts a member of the item to a pinocchio inertia in the grasp frame."""
         return self.grasp_T_item.act(member.spatial())

@@ -218,11 +218,9 @@ class Solution:
         detail = ""
         if not certificate.ok:
             kind, entry = certificate.worst()
-            unseen = [said for name, said in certificate.unchecked.items() if name not in certificate.accepted]
-            if entry.ok and unseen:
-                return Solution(
-                    problem, Status.NOT_CERTIFIED, unseen[0], trajectory, certificate, lower_bound, timings=timings or {}
-                )
+            if entry.ok and certificate.not_seen:
+                said = certificate.unchecked[certificate.not_seen[0]]
+                return Solution(problem, Status.NOT_CERTIFIED, said, trajectory, certificate, lower_bound, timings=timings or {})
             detail = f"{kind} of {entry.where} at {entry.time_s:.3f} s misses its limit by {-entry.margin:.3g} {entry.unit}"
         forces = tuple(float(f) for f in trajectory.phases[0].grip_force)
         status = Status.CERTIFIED if certificate.ok else Status.NOT_CERTIFIED

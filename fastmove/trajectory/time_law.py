@@ -83,6 +83,14 @@ class TimeLaw:
         since = min(max(t, 0.0), self.duration) - float(self.pieces.times[piece])
         return Pace(place, speed, 2 * half).after(since, 6 * sixth)
 
+    def after(self, since: float) -> TimeLaw:
+        """Returns the law from a time [s] on."""
+        times = self.pieces.times
+        first = int(np.clip(np.searchsorted(times, since, side="right") - 1, 0, len(times) - 2))
+        rows = np.array(self.pieces.coefficients[first:])
+        rows[:1] = shifted(rows[:1], np.array([since - times[first]]))
+        return TimeLaw(PiecewisePolynomial(np.concatenate([[0.0], times[first + 1 :] - since]), rows))
+
     @property
     def last(self) -> float:
         """Place at which it ends [s]."""

@@ -20,7 +20,7 @@ from fastmove.errors import InputError
 from fastmove.io.atomic_write import write_whole
 from fastmove.solution.solution import Solution, Status, limiting_shares
 from fastmove.viz.plot_data import joint_colours, plots, time_axis, wrench_in_cone
-from fastmove.viz.scene import drawing
+from fastmove.viz.scene import Overlay, drawing
 
 SLOW = 1.5  # Motions shorter than this are played at half speed at first [s].
 PAGE = Path(__file__).parent / "page"
@@ -32,6 +32,7 @@ def preview_html(
     simulated: Iterable[tuple[float, pin.SE3]] = (),
     verdict: str = "",
     frames: tuple[int, int, int] | None = None,
+    overlay: Overlay | None = None,
 ) -> str:
     """The preview of a solution as one page.
 
@@ -40,6 +41,7 @@ def preview_html(
         simulated: (time [s], pose of the item's frame in the world) of a recorded run.
         verdict: What physics said of that run, for the headline.
         frames: Number, width and height [pixels] of pictures that the page leaves behind instead of playing (for a film).
+        overlay: What is drawn and said besides.
 
     Raises:
         InputError: the solution has no motion.
@@ -47,7 +49,7 @@ def preview_html(
     if solution.trajectory is None or solution.certificate is None:
         raise InputError("solution", "has no motion to draw")
     recorded = list(simulated)
-    scene = drawing(solution, recorded)
+    scene = drawing(solution, recorded, overlay)
     motion = {
         "duration": solution.duration,
         "end": max([solution.duration, *(time for time, _ in recorded[-1:])]),
@@ -62,10 +64,10 @@ def preview_html(
     parts = {
         "title": html.escape(solution.problem.name),
         "style": (PAGE / "page.css").read_text(),
-        "figures": _figures(solution, verdict),
+        "figures": _figures(solution, verdict, overlay or Overlay()),
         "binds": _binds(solution),
         "legend": "".join(f'<li><i style="background:#{c:06x}"></i>{html.escape(name)}</li>' for name, c in scene.legend),
-        "text": html.escape(str(solution)),
+        "text": html.escape(overlay.text if overlay is not None else str(solution)),
         "library": scene.library,
         "drawing": scene.script,
         "motion": json.dumps(motion).replace("<", "\\u003c"),
@@ -76,14 +78,17 @@ def preview_html(
     return pieces[0] + "".join(parts[name] + rest for name, _, rest in (piece.partition("}}") for piece in pieces[1:]))
 
 
-def _figures(solution: Solution, verdict: str) -> str:
+def _figures(solution: Solution, verdict: str, overlay: Overlay) -> str:
     """Duration, bound and verdicts, for the headline."""
     bound, ratio = solution.lower_bound, solution.duration / solution.lower_bound
-    figures = [(f"{solution.duration:.3f} s", "duration"), (f"{bound:.3f} s", f"lower bound, {ratio:.2f} × that")]
+    figures = [(f"{solution.duration:.3f} s", "duration"), *overlay.figures]
+    if bound == bound:
+        figures.append((f"{bound:.3f} s", f"lower bound, {ratio:.2f} × that"))
     for held, force in zip(solution.problem.holds, solution.grip_force, strict=True):
         figures.append((f"{held.item.members[0].mass:g} kg", f"{html.escape(held.item.name)}, grip {force:.3g} N"))
     status = "OPTIMAL" if solution.status is Status.OPTIMAL else "CERTIFIED" if solution.ok else "NOT CERTIFIED"
-    badges = f'<span class="badge{"" if solution.ok else " bad"}">{status}</span>'
+    good = "" if solution.ok or overlay.badge else " bad"
+    badges = f'<span class="badge{good}">{html.escape(overlay.badge or status)}</span>'
     if verdict:
         badges += f'<span class="badge{"" if verdict.startswith("HELD") else " bad"}">{html.escape(verdict)} in simulation</span>'
     return badges + "".join(f'<div class="figure"><b>{value}</b><span>{name}</span></div>' for value, name in figures)

@@ -36,6 +36,7 @@ ARM, HAND, ITEM_COLOUR, SIMULATED, GHOST = 0xE4E7EB, 0x52606D, 0xE8833A, 0x2E9E6
 FORCE, CONE, GROUND = 0xC0262B, 0x3F6FB5, 0xD0D6DC
 # Quiet colours of obstacles, by group: none is near the item's orange, the simulated green or the arm's grey.
 OBSTACLES = (0xDDD6C8, 0x8FA9C4, 0xB7A3C0, 0xA3B59A, 0xC7A7A0, 0x8FB3B0, 0xB0B3C9, 0xBDB27F)
+WAYS, MARKED, MARK = (0x7B8794, 0x3F6FB5, 0x8A5BB0), 0xC0262B, 0.009  # Colours of other ways and marks; radius of a mark [m].
 PARTS = {"floor", "wall", "front", "back", "left", "right", "top", "bottom", "side", "middle", "upper", "lower"}
 FORCE_LENGTH = 0.12  # [m] drawn for a force of one grip force
 GROWN = 1.02  # The simulated item is drawn larger by this, since two surfaces in one place flicker.
@@ -60,14 +61,34 @@ class Drawing:
     labels: tuple[dict[str, object], ...]
 
 
-def drawing(solution: Solution, simulated: list[tuple[float, pin.SE3]]) -> Drawing:
+@dataclass(frozen=True)
+class Overlay:
+    """What is drawn besides a motion: ways that were not, or not wholly, followed, and places where something happened.
+
+    Attributes:
+        ways: Name and configurations (K, n) [rad] of each way.
+        marks: Label and configuration (n,) [rad] of each place.
+        badge: A word for the headline, instead of what the certificate says.
+        figures: Value and name of further figures of the headline.
+        text: What to read below the plots, instead of the solution's own text.
+    """
+
+    ways: tuple[tuple[str, Array], ...] = ()
+    marks: tuple[tuple[str, Array], ...] = ()
+    badge: str = ""
+    figures: tuple[tuple[str, str], ...] = ()
+    text: str = ""
+
+
+def drawing(solution: Solution, simulated: list[tuple[float, pin.SE3]], overlay: Overlay | None = None) -> Drawing:
     """Draws a solution.
 
     Args:
         solution: Solution with a motion and its certificate.
         simulated: (time [s], pose of the item's frame in the world) of a recorded run.
+        overlay: What is drawn besides.
     """
-    scene = _Scene(solution)
+    scene = _Scene(solution, overlay or Overlay())
     script = "\n".join(_command(command) for command in scene.draw(simulated))
     library = (Path(zmqserver.VIEWER_ROOT) / "main.min.js").read_text()
     return Drawing(library, script, tuple(scene.legend), tuple(scene.labels))
@@ -86,8 +107,9 @@ class _Scene:
         labels: Text and place in the world of every label.
     """
 
-    def __init__(self, solution: Solution) -> None:
+    def __init__(self, solution: Solution, overlay: Overlay) -> None:
         assert solution.trajectory is not None and solution.certificate is not None
+        self.overlay = overlay
         self.solution, self.trajectory, self.profile = solution, solution.trajectory, solution.certificate.profile
         self.assembly = assemble(solution.problem)
         self.data = self.assembly.arm.createData()
@@ -110,6 +132,7 @@ class _Scene:
             self._forces()
         self._obstacles()
         self._swept_path()
+        self._overlaid()
         self.out.append(commands.SetAnimation(self._animation(simulated), play=True, repetitions=1000))
         self._view()
         return self.out
@@ -181,19 +204,37 @@ class _Scene:
 
     def _swept_path(self) -> None:
         """The way of the item's frame, or of the last link where nothing is held."""
+        self.way = self._points(self.trajectory.position(np.linspace(0, self.trajectory.duration, 80)))
+        self._tube("path", "its way", self.way, ITEM_COLOUR)
+
+    def _overlaid(self) -> None:
+        """Other ways, and places where something happened."""
+        for k, (name, q) in enumerate(self.overlay.ways):
+            self._tube(f"other/{k}", name, self._points(q), WAYS[k % len(WAYS)])
+        for k, (text, q) in enumerate(self.overlay.marks):
+            (place,) = self._points(q[None])
+            body = Body("", "item", "", 1, pin.SE3(np.eye(3), place), coal.Sphere(MARK))
+            self._body(f"marks/{k}", body, body.placement, MARKED, 1.0)
+            self.labels.append({"text": text, "at": [round(float(x), 4) for x in place]})
+
+    def _points(self, configurations: Array) -> Array:
+        """Where (K, 3) the item's frame is, or the last link where nothing is held, at configurations (K, n)."""
         points = []
-        for t in np.linspace(0, self.trajectory.duration, 80):
-            pin.forwardKinematics(self.assembly.arm, self.data, self.trajectory.position(float(t)))
+        for q in configurations:
+            pin.forwardKinematics(self.assembly.arm, self.data, q)
             if self.assembly.hold_frames:
                 frame = self.assembly.hold_frames[0]
                 points.append((self.data.oMi[frame.joint] * frame.joint_T_grasp * frame.held.grasp_T_item).translation)
             else:
                 points.append(self.data.oMi[self.assembly.arm.njoints - 1].translation.copy())
-        self.way = np.array(points)
-        apart = np.linalg.norm(np.diff(self.way, axis=0), axis=1) > 1e-5
+        return np.array(points)
+
+    def _tube(self, path: str, name: str, way: Array, colour: int) -> None:
+        """A way (K, 3) as a tube, with its name in the legend; nothing where it hardly moves."""
+        apart = np.linalg.norm(np.diff(way, axis=0), axis=1) > 1e-5
         if apart.sum() > 2:
-            self.legend.append(("its way", ITEM_COLOUR))
-            self._mesh("path", tube(self.way[np.concatenate([[True], apart])], 0.003), ITEM_COLOUR, 0.9)
+            self.legend.append((name, colour))
+            self._mesh(path, tube(way[np.concatenate([[True], apart])], 0.003), colour, 0.9)
 
     def _animation(self, simulated: list[tuple[float, pin.SE3]]) -> animation.Animation:
         clips = animation.Animation(default_framerate=FRAMES_PER_SECOND)

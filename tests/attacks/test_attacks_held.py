@@ -19,7 +19,8 @@ from fastmove.certificate.certify import certify
 from fastmove.certificate.clearance import ContinuousCollisionCheck
 from fastmove.drivers.kinematic import KinematicDriver
 from fastmove.errors import InputError
-from fastmove.execution.stream import Event, Execution
+from fastmove.execution.events import Event
+from fastmove.execution.stream import Execution
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
 from fastmove.io.trajectory_file import load_trajectory, save_trajectory
@@ -290,7 +291,7 @@ def interrupted_at(execution: Execution, number: int) -> Event:
 
 
 def test_an_interrupt_anywhere_in_the_loop_stops_the_arm(simple: TransferProblem, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fastmove.execution.stream.STALL", np.inf)  # a busy machine is no stall here
+    monkeypatch.setattr("fastmove.execution.loop.STALL", np.inf)  # a busy machine is no stall here
     slow = line(simple, 3.0, [40.0])
     solution = Solution.of(simple, slow, certify(simple, slow), 0.0)
     for number in range(1, 60):
@@ -299,7 +300,7 @@ def test_an_interrupt_anywhere_in_the_loop_stops_the_arm(simple: TransferProblem
 
 
 def test_a_second_interrupt_does_not_keep_the_arm_from_stopping(simple: TransferProblem, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fastmove.execution.stream.STALL", np.inf)
+    monkeypatch.setattr("fastmove.execution.loop.STALL", np.inf)
 
     class Slow(KinematicDriver):
         tries = 0

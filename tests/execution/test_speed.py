@@ -131,16 +131,12 @@ def test_random_speeds_pauses_and_resumes_stay_inside_every_limit(solution: fm.S
             execution, changed = fm.Execution(driver, solution), 0
             for _ in range(6):
                 execution.run(int(rng.integers(20, 150)))
-                if execution.cycle >= len(execution.stream.time) - 3 and driver.commands[-1].v.any():
+                if execution.cycle >= len(execution.stream) - 3 and driver.commands[-1].v.any():
                     break
-                target = float(rng.choice([0.0, 0.05, 0.3, 1.0]))
-                try:
-                    changed += execution.speed(target)
-                except fm.InputError:
-                    break  # it has arrived
+                changed += execution.speed(float(rng.choice([0.0, 0.05, 0.3, 1.0]))).ok
             if np.abs(execution.stream.q[-1] - solution.trajectory.position(solution.duration)).max() > 1e-9:
                 execution.run()
-                assert execution.speed(1.0)
+                assert execution.speed(1.0).ok
             report = execution.run()
             assert report.ok and changed > 0
             q, v, a = (np.array([getattr(c, key) for c in driver.commands]) for key in ("q", "v", "a"))
@@ -151,17 +147,15 @@ def test_random_speeds_pauses_and_resumes_stay_inside_every_limit(solution: fm.S
         assert np.all(np.abs(np.diff(a, axis=0)) <= 1.01 * cycle * limits.jerk + 1e-6)
 
 
-def test_a_stop_of_the_table_is_begun_at_once_and_ends_held(solution: fm.Solution, table: fm.StopTable) -> None:
-    with Recorder(solution.problem) as driver:
-        execution = fm.Execution(driver, solution)
-        execution.run(200)
-        stop = execution.stop(table)
-        assert stop is not None and stop.at >= 0.2 and execution.run().ok
-    ended = driver.commands[-1]
-    assert np.abs(ended.v).max() < 1e-6
-    place = solution.duration if stop.where == AT_GOAL else stop.change.law.last
-    assert np.abs(ended.q - solution.trajectory.position(place)).max() < 1e-9
-    assert execution.speed(1.0) and execution.run().ok  # and on it goes
+def test_a_stop_ends_the_run_and_a_pause_does_not(solution: fm.Solution) -> None:
+    for asked, event in (("pause", fm.Event.DONE), ("stop", fm.Event.STOPPED)):
+        with Recorder(solution.problem) as driver:
+            execution = fm.Execution(driver, solution)
+            execution.run(200)
+            assert getattr(execution, asked)().ok and execution.run().event is event
+        ended = driver.commands[-1]
+        assert np.abs(ended.v).max() < 1e-6 and np.abs(ended.q - solution.trajectory.position(solution.duration)).max() > 0.05
+    assert execution.resume().ok and execution.run().ok  # and on it goes
 
 
 def test_what_may_not_be_run_at_another_speed_is_refused(solution: fm.Solution) -> None:

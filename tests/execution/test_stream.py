@@ -13,7 +13,8 @@ import fastmove as fm
 from fastmove.cli.main import main
 from fastmove.drivers.driver import Command, Reading
 from fastmove.drivers.kinematic import KinematicDriver
-from fastmove.execution.stream import Event, Execution
+from fastmove.execution.events import Event
+from fastmove.execution.stream import Execution
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,363 @@
+"""Answers to what is asked for in flight: another speed, a held stop, or what to do about a change that perception reports.
+
+To a change the answers are, in this order: the motion is still right and goes on; a held stop, certified for what is there now,
+which is begun only if nothing better comes before; a new motion, joined in motion by the deadline or from the rest that the stop
+leads to.  The same code answers in the planning process while the arm moves, and in the caller's own process between its calls.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+
+from fastmove.certificate.along_path import certify_rest
+from fastmove.errors import FastMoveError, Interrupted
+from fastmove.execution.command_stream import CommandStream
+from fastmove.execution.course import Course
+from fastmove.execution.events import Event
+from fastmove.execution.stops import EVERY, CertifiedPath, Change
+from fastmove.execution.update import Update
+from fastmove.planner.options import Options
+from fastmove.planner.planner import Planner
+from fastmove.planner.replanning import problem_ahead, warm_started
+from fastmove.problem.transfer import TransferProblem
+from fastmove.solution.solution import Solution, Status
+
+LEAD = 0.025  # Time from computing an answer to its first command: it is sampled, sent and picked up [s].
+LEAST_PLANNING = 0.03  # Time left before a deadline below which no plan is begun [s].
+WARM_UP = 3.0  # Time that warming up may take [s].
+RESTING = 2e-3  # Last part of a motion that stands for the rest that it leads to [s].
+PATIENCE = 20.0  # Time that planning from rest may take [s].
+SLOWER = (
+    0.8,
+    0.6,
+    0.4,
+    0.2,
+)  # Speeds along the path that are tried, in this order, with an item that is otherwise than believed.
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer to a request.
+
+    Attributes:
+        event: what it is.
+        base: number of the course that it leaves.
+        at: time at which it leaves it [s].
+        number: number of the course that begins then; −1 if none does.
+        course: that course; None if none does.
+        commands: its commands from the first cycle at or after `at` on; all of them from rest.
+        detail: in words.
+        last: whether no more answers follow.
+        ends_at_goal: whether that course ends at the goal, not in a stop.
+        rests: whether it begins from the rest at the end of the base.
+    """
+
+    event: Event
+    base: int
+    at: float = 0.0
+    number: int = -1
+    course: Course | None = field(default=None, repr=False)
+    commands: CommandStream | None = field(default=None, repr=False)
+    detail: str = ""
+    last: bool = True
+    ends_at_goal: bool = True
+    rests: bool = False
+
+
+class FlightPlanner:
+    """The planner of one run: it knows the courses so far, by number, and answers what is asked for on one of them.
+
+    Args:
+        solution: certified solution that the run begins with.
+        cycle: control cycle of the driver [s].
+        options: options of the planner.
+    """
+
+    def __init__(self, solution: Solution, cycle: float, options: Options | None = None) -> None:
+        self.cycle, self.options = cycle, options
+        self.courses = {0: Course.of(solution)}
+        self.tables: dict[int, list[tuple[float, Change | None]]] = {}
+
+    def warm_up(self) -> None:
+        """Plans once, so that all that is compiled or loaded at first use is there when it is needed."""
+        course = self.courses[0]
+        goal = replace(course.goal, poses=(), configurations=course.state(0.4 * course.duration).q[None])
+        self._from_motion(course, 0.3 * course.duration, lambda: -WARM_UP, Update(goal=goal))
+
+    # -- another speed --------------------------------------------------------------------------------------------
+
+    def speed(self, base: int, at: float, target: float) -> Answer:
+        """Answers a request for another speed along the path, 0 to 1, from a time on [s]."""
+        try:
+            course = self.courses[base].at_speed(at, target)
+        except FastMoveError as error:
+            return Answer(Event.REFUSED, base, at, detail=str(error))
+        if course is None:
+            return Answer(Event.NOTHING_FOUND, base, at, detail=f"no change to speed {target:g} from {at:.3f} s is certified")
+        if target == 0:
+            return self._new(Event.HELD_STOP, base, at, replace(course, paused=True), f"from {at:.3f} s")
+        return self._new(Event.SPEED, base, at, course, f"to {target:.0%}")
+
+    def turn(self, base: int, at: float, solution: Solution) -> Answer:
+        """Answers a request to leave a course, at a time [s], for a certified solution that begins in its state then.
+
+        Raises:
+            TrajectoryFileError: the two motions do not join within 1e-9.
+        """
+        return self._new(Event.NEW_MOTION, base, at, self.courses[base].turned_to(solution, at))
+
+    def stops(self, base: int) -> Iterator[Answer]:
+        """Yields the held stops of a course, an instant after the other; each is to be begun at its time or not at all."""
+        course, table = self.courses[base], self.tables.setdefault(base, [])
+        if course.path is None:
+            return
+        for at in course.instants(EVERY):
+            change = course.path.stop(course.pace(at))
+            table.append((at, change))
+            if change is not None:
+                stopping = replace(course.changed(change, at), paused=True)
+                yield self._new(Event.HELD_STOP, base, at, stopping, f"from {at:.3f} s")
+
+    # -- changes --------------------------------------------------------------------------------------------------
+
+    def answers(self, base: int, clock: Callable[[], float], update: Update, deadline: float) -> Iterator[Answer]:
+        """Yields answers to a change that perception reports.
+
+        Args:
+            base: number of the course that is followed.
+            clock: the present time of that course [s].
+            update: what has changed.
+            deadline: time within which a new motion is to begin [s].
+        """
+        course, asked = self.courses[base], clock()
+        try:
+            update.applied(course.problem, course.begin)
+        except FastMoveError as error:
+            yield Answer(Event.REFUSED, base, detail=str(error))
+            return
+        if update.goal is None and (kept := self._kept(course, clock() + LEAD, update)) is not None:
+            yield from self._goes_on(base, kept, clock, update)
+        elif course.rests(asked):
+            yield from self._from_rest(base, course, update)
+        elif update.of_item:
+            yield from self._slower(base, course, clock, update)
+        else:
+            yield from self._around(base, course, clock, asked + deadline, update)
+
+    def _goes_on(self, base: int, kept: Course, clock: Callable[[], float], update: Update) -> Iterator[Answer]:
+        """Answers that a course is still right; from a stop that nobody asked for it goes on then."""
+        if not kept.rests(clock() + LEAD):
+            yield self._new(Event.KEPT, base, max(clock() + LEAD, kept.begin), kept, last=kept.ends_at_goal or kept.paused)
+            base = max(self.courses)
+        else:
+            self.courses[base] = kept
+            yield Answer(Event.KEPT, base, detail="at rest", last=kept.ends_at_goal or kept.paused)
+        if not (kept.ends_at_goal or kept.paused):
+            yield from self._from_rest(base, kept, replace(update, seen=update.seen - kept.begin))
+
+    def _around(self, base: int, course: Course, clock: Callable[[], float], late: float, update: Update) -> Iterator[Answer]:
+        """Answers for a scene or goal that has changed: a new motion by `late` [s], else a stop and a new motion from there."""
+        stop = self._stop(base, course, clock, late, update)
+        if stop is not None:
+            yield replace(stop, last=False)
+        at = min(late, course.duration if stop is None else stop.at)
+        new = self._from_motion(course, at, clock, update)
+        if new is not None:
+            yield self._new(Event.NEW_MOTION, base, at, new)
+        elif stop is not None and stop.course is not None:
+            yield from self._from_rest(stop.number, stop.course, update)
+        elif update.scene is None:  # The motion is certified as it is, only not what is wanted: it goes on to its end.
+            yield from self._from_rest(base, course, update)
+        else:
+            said = f"{update.what} changed; no stop from {clock():.3f} s on is certified"
+            yield Answer(Event.NO_STOP, base, clock(), detail=said)
+
+    def _new(self, event: Event, base: int, at: float, course: Course, detail: str = "", last: bool = True) -> Answer:
+        """The answer that a new course begins."""
+        number = max(self.courses) + 1
+        self.courses[number] = course
+        resting = self.courses[base].rests(at) if base in self.courses else False
+        commands = course.commands(self.cycle, 0.0 if resting else at)
+        return Answer(event, base, at, number, course, commands, detail, last, course.ends_at_goal, resting)
+
+    def _kept(self, course: Course, at: float, update: Update) -> Course | None:
+        """The same motion from a time on, certified for what is there now; None where it is not right any more."""
+        part, since = course.part, max(at - course.begin, 0.0)
+        assert part.trajectory is not None and part.certificate is not None
+        if course.rests(at):
+            since = part.duration - RESTING
+        try:
+            believed = replace(part, problem=update.applied(part.problem, course.begin))
+            try:
+                problem = problem_ahead(believed, since)
+            except FastMoveError:  # A corridor of the start is not left yet: all of the part has to be right.
+                problem, since = believed.problem, 0.0
+            certificate = certify_rest(problem, part.trajectory.after(since), part.certificate, update.changed)
+        except FastMoveError:
+            return None
+        if not certificate.ok:
+            return None
+        kept, begin = Solution.of(problem, part.trajectory.after(since), certificate, float("nan")), course.begin + since
+        if course.law is not None:  # Its path goes on beyond the end of a stop.
+            return replace(course, part=kept, begin=begin, law=course.law.after(since), path=self._path(course, update))
+        fresh = Course.of(kept, course.goal, course.arrives)
+        return replace(fresh, trajectory=course.trajectory, begin=begin, paused=course.paused)
+
+    @staticmethod
+    def _path(course: Course, update: Update) -> CertifiedPath | None:
+        """The path of a course in the problem as it is now; None where it is not free any more."""
+        try:
+            path = course.path
+            return None if path is None else path.under(update.applied(path.problem, course.begin), update.changed)
+        except FastMoveError:
+            return None
+
+    def _stop(self, base: int, course: Course, clock: Callable[[], float], late: float, update: Update) -> Answer | None:
+        """A held stop that is certified for what is there now: one as late as planning takes, else the soonest."""
+        for least in (late, None):
+            at, change = self._tabled(course, base, clock() + LEAD if least is None else least)
+            certified = None if change is None else self._still(change, at, update)
+            if certified is not None and at > clock():
+                return self._new(Event.HELD_STOP, base, at, course.changed(certified, at), f"from {at:.3f} s")
+        return None
+
+    def _tabled(self, course: Course, base: int, least: float) -> tuple[float, Change | None]:
+        """The first known stop from a time on [s], from the table or computed."""
+        for at, change in self.tables.get(base, []):
+            if at >= least and change is not None:
+                return at, change
+        if self.tables.get(base) or course.path is None or least >= course.duration:
+            return least, None
+        return least, course.path.stop(course.pace(least))
+
+    @staticmethod
+    def _still(change: Change, at: float, update: Update) -> Change | None:
+        """A stop certified again for what is there now; None where it is not ok."""
+        old = change.solution
+        assert old.trajectory is not None and old.certificate is not None
+        if not update.changed:
+            return change
+        try:
+            problem = update.applied(old.problem, at)
+            scene = replace(problem.scene, corridors=())
+            problem = problem.with_(scene=scene)
+            certificate = certify_rest(problem, old.trajectory, old.certificate, update.changed)
+        except FastMoveError:
+            return None
+        return Change(Solution.of(problem, old.trajectory, certificate, float("nan")), change.law) if certificate.ok else None
+
+    def _slower(self, base: int, course: Course, clock: Callable[[], float], update: Update) -> Iterator[Answer]:
+        """Answers for an item that is otherwise than believed: the next stop at once, then the same path as fast as it bears.
+
+        The stop is begun whether or not it is certified with that item: the motion is not, and asks for more.  Whether it is, is
+        said afterwards.
+        """
+        at, change = self._tabled(course, base, clock() + LEAD)
+        if change is None:
+            said = f"{update.what} changed; no stop from {at:.3f} s on is certified"
+            yield Answer(Event.NO_STOP, base, at, detail=said)
+            return
+        stop = self._new(Event.UNSURE_STOP, base, at, course.changed(change, at), f"from {at:.3f} s, {update.what} changed")
+        yield replace(stop, last=False)
+        certified = self._still(change, at, update)
+        if certified is not None:
+            stop = replace(stop, course=course.changed(certified, at))
+            yield Answer(Event.CERTIFIED, base, at, detail="the stop, for what is there now", last=False)
+        assert stop.course is not None
+        yield from self._from_rest(stop.number, stop.course, update)
+
+    def _from_motion(self, course: Course, at: float, clock: Callable[[], float], update: Update) -> Course | None:
+        """The course that leaves this one at a time for a new motion; None where none is found until then."""
+        seconds = at - LEAD - clock()
+        if seconds < LEAST_PLANNING or course.rests(at):
+            return None
+        part, since = course.part, at - course.begin
+        try:
+            believed = replace(part, problem=update.applied(part.problem, course.begin))
+            goal = update.goal or (None if course.ends_at_goal else course.goal)
+            problem, old = problem_ahead(believed, since, goal=goal), part.trajectory
+        except FastMoveError:
+            return None
+        assert old is not None
+        new = within(seconds, lambda: warm_started(problem, old, since) or planned(problem, self.options))
+        return course.turned_to(new, at) if new is not None and new.ok else None
+
+    def _from_rest(self, base: int, course: Course, update: Update) -> Iterator[Answer]:
+        """Answers with a motion from where a course comes to rest: on along its path, else a new one."""
+        if update.goal is None and course.arrives and not course.ends_at_goal:
+            path = self._path(course, update)
+            for target in (1.0, *SLOWER) if path is not None and update.of_item else (1.0,) if path is not None else ():
+                on = course.at_speed(course.duration, target, path)
+                if on is not None:
+                    yield self._new(Event.SPEED, base, course.duration, on, f"to {target:.0%}, from rest")
+                    return
+        problem = self._at_rest(course, update)
+        new = None if isinstance(problem, str) else within(PATIENCE, lambda: planned(problem, self.options))
+        if new is None or not new.ok:
+            said = problem if isinstance(problem, str) else "no time was left" if new is None else new.detail or new.status.value
+            yield Answer(Event.NOTHING_FOUND, base, course.duration, detail=said)
+        else:
+            yield self._new(Event.NEW_MOTION, base, course.duration, course.turned_to(new, course.duration), "from rest")
+
+    @staticmethod
+    def _at_rest(course: Course, update: Update) -> TransferProblem | str:
+        """The problem from where a course comes to rest, or why there is none."""
+        try:
+            believed = update.applied(course.problem, course.begin)
+            if believed.scene.moving:  # Where obstacles are when planning has ended is not known.
+                return "obstacles move, and where they are when planning has ended is not known"
+            scene = replace(believed.scene, corridors=tuple(c for c in believed.scene.corridors if c.at != "start"))
+            return believed.with_(start=course.state(course.duration), scene=scene, goal=update.goal or course.goal)
+        except FastMoveError as error:
+            return str(error)
+
+
+_planning = threading.local()
+
+
+def interrupt(*_: object) -> None:
+    """Handler of signals that end planning with what has been found so far."""
+    if getattr(_planning, "now", False):
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _limited(seconds: float) -> Iterator[None]:
+    """Raises KeyboardInterrupt after some time [s], where `interrupt` handles the alarm (in the planning process)."""
+    armed = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGALRM) is interrupt
+    _planning.now = armed
+    try:
+        if armed:
+            signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3))
+        yield
+    finally:
+        _planning.now = False
+        if armed:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+
+
+def within(seconds: float, work: Callable[[], Solution | None]) -> Solution | None:
+    """Returns the solution that `work` finds within a time [s], or the best that it had found by then; None without one.
+
+    The time is kept in the planning process only; elsewhere `work` takes what it takes.
+    """
+    try:
+        with _limited(seconds):
+            solution = work()
+    except Interrupted as stopped:
+        return stopped.solution if isinstance(stopped.solution, Solution) else None
+    except KeyboardInterrupt:
+        return None
+    return solution
+
+
+def planned(problem: TransferProblem, options: Options | None) -> Solution:
+    """Plans as usual; what is wrong with the problem is the solution's detail."""
+    try:
+        return Planner(options).plan(problem)
+    except FastMoveError as error:
+        return Solution(problem, Status.REFUSED, str(error))

@@ -1,0 +1,282 @@
+"""The streaming loop: one command a cycle, and nothing else that could make it wait or raise.
+
+What is to be followed next is prepared elsewhere and handed over as a `Splice`; the loop takes it when its cycle comes.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from fastmove.arrays import Array
+from fastmove.drivers.driver import Driver
+from fastmove.execution.command_stream import CommandStream
+from fastmove.execution.events import Event, FlightEvent
+
+TRACKING_MAX = 0.02  # joint error beyond which the arm is stopped [rad]
+STALL = 0.25  # duration of the driver's calls in a cycle beyond which it counts as stalled [s]
+SILENT_CYCLES = 5  # number of cycles with the same reading from which the driver counts as silent
+LATE = 1e-3  # delay beyond which a cycle counts as late [s]
+SPIN = 3e-4  # time before a command is due for which the loop spins instead of sleeping [s]
+STOPS = 3  # number of attempts to stop the arm while interrupts keep coming
+WATCHED, MANY_LATE = 100, 5  # of so many cycles, so many late ones are said at once
+SAID_AGAIN = 1000  # number of cycles after which that is said again
+SWITCH = 1e-4  # time after which another thread of the interpreter gives way while the loop runs [s]
+
+
+@dataclass(frozen=True)
+class Splice:
+    """What is to be followed from a cycle of a course on.
+
+    Attributes:
+        base: number of the course that is left.
+        first: cycle of that course with which its commands begin; −1 = from rest, as soon as the arm rests.
+        number: number of the course that begins.
+        tail: commands from then on.
+        event: what it is.
+        detail: in words.
+        request: number of the request that it answers.
+        ends_at_goal: whether the run is over when it is.
+    """
+
+    base: int
+    first: int
+    number: int
+    tail: CommandStream
+    event: Event
+    detail: str = ""
+    request: int = -1
+    ends_at_goal: bool = True
+
+
+class Loop:
+    """The streaming loop of one run.
+
+    Args:
+        driver: connected driver.
+        stream: commands of the first course, number 0.
+        realtime: pace the loop by the wall clock; otherwise it runs as fast as the driver answers.
+
+    Attributes:
+        stream: commands of the present course.
+        number: its number.
+        cycle: index of the next command in it; at its length or beyond, the arm rests.
+        waits: whether the loop keeps the arm at rest, and itself running, where a course ends short of its goal.
+        pending: number of requests that are being answered, for which it waits on anyway.
+        ending: whether the run is over as soon as the arm rests and nothing is pending.
+        halted: why the driver has to stop the arm at once; empty if it has not.
+        events: what has happened.
+        log: for every cycle: time [s], number of the course, cycle, joints read [rad], whether the hand gripped.
+        streams: commands of every course that was followed, by number.
+        late: number of late cycles.
+        missed: called, from the loop, with a splice whose cycle was over when it came.
+    """
+
+    def __init__(self, driver: Driver, stream: CommandStream, realtime: bool) -> None:
+        self.driver, self.stream, self.realtime = driver, stream, realtime
+        self.number, self.cycle, self.ends_at_goal = 0, 0, True
+        self.waits = self.ending = False
+        self.pending, self.halted = 0, ""
+        self.events: list[FlightEvent] = []
+        self.log: list[tuple[float, int, int, Array, bool]] = []
+        self.streams = {0: stream}
+        self.late, self.worst, self.sent = 0, 0.0, 0
+        self.missed: Callable[[Splice], None] = lambda splice: None
+        self._splices: dict[int, Splice] = {}
+        self._begin, self._rested, self._due = time.perf_counter(), -1, 0.0
+        self._lates: list[int] = []
+        self._said = -1
+
+    @property
+    def now(self) -> float:
+        """Time of the next command in the present course [s]."""
+        return self.cycle * self.driver.cycle
+
+    @property
+    def resting(self) -> bool:
+        """Whether all commands of the present course are sent."""
+        return self.cycle >= len(self.stream)
+
+    @property
+    def since_start(self) -> float:
+        """Time since streaming began [s]: of the clock in real time, else of the commands sent."""
+        return time.perf_counter() - self._begin if self.realtime else self.sent * self.driver.cycle
+
+    def say(self, event: Event, detail: str = "", request: int = -1) -> None:
+        """Notes an event."""
+        self.events.append(FlightEvent(self.since_start, event, detail, request))
+
+    def take(self, splice: Splice) -> None:
+        """Takes what is to be followed; a later one that leaves the same course replaces an earlier one."""
+        self._splices[splice.base] = splice
+
+    def forget(self) -> None:
+        """Forgets what was to be followed and has not begun."""
+        self._splices.clear()
+
+    def _switch(self) -> None:
+        """Begins what is to be followed, when its cycle has come."""
+        splice = self._splices.get(self.number)
+        if splice is None or (splice.first > self.cycle) or (splice.first < 0 and not self.resting):
+            return
+        self._splices.pop(self.number, None)
+        if 0 <= splice.first < self.cycle and not (self.resting and splice.first >= len(self.stream)):
+            self.say(Event.TOO_LATE, splice.detail, splice.request)
+            self.missed(splice)
+            return
+        if splice.first < 0 or self.resting:
+            self.stream, self.cycle = splice.tail, 0
+        else:
+            self.stream = self.stream.joined(splice.first, splice.tail)
+        self.number, self.ends_at_goal = splice.number, splice.ends_at_goal
+        self.streams[self.number] = self.stream
+        self.say(splice.event, splice.detail, splice.request)
+
+    def run(self, cycles: int | None = None) -> tuple[Event, str, float]:
+        """Streams to the end, or for some cycles; never raises.
+
+        Args:
+            cycles: number of cycles to stream; default all that are left.
+
+        Returns:
+            How it ended, when and why, and the median time that a cycle takes before its command is sent [µs].
+        """
+        costs: list[float] = []
+        if not self.sent:
+            self._begin = time.perf_counter()
+            if self.waits:
+                self.say(Event.STARTED)
+        self._due = time.perf_counter()
+        try:
+            with _undisturbed():
+                event, detail = self._run(cycles, costs)
+        except KeyboardInterrupt:  # raised between two statements of the loop, not inside a call of the driver
+            event, detail = Event.INTERRUPTED, f"at {self.now:.3f} s"
+        if event not in (Event.DONE, Event.STOPPED):
+            self.stop_driver()
+        return event, detail, float(np.median(costs)) * 1e6 if costs else 0.0
+
+    def _run(self, cycles: int | None, costs: list[float]) -> tuple[Event, str]:
+        """Streams as `run` does; raises KeyboardInterrupt where one comes outside the calls of the driver."""
+        silent, last, until = 0, -1, None if cycles is None else self.sent + cycles
+        while self.sent != until:
+            self._switch()
+            if self.halted:
+                return Event.NO_STOP, self.halted
+            if self.resting and self._over():
+                break
+            row = min(self.cycle, len(self.stream) - 1)
+            try:
+                if self.realtime:
+                    self._wait()
+                started = time.perf_counter()
+                reading = self.driver.read()
+                # hardware may report the state before or after the cycle of the last command
+                around = self.stream.q[max(row - 1, 0) : row + 1]
+                off = float(np.abs(reading.q - around).max(axis=1).min())
+                cycles_now, gripping = int(reading.cycles), bool(reading.gripping)
+                command = self.stream.command(row)
+                before = time.perf_counter()
+                self.driver.send(command)
+                after = time.perf_counter()
+            except KeyboardInterrupt:
+                return Event.INTERRUPTED, f"at {self.now:.3f} s"
+            except Exception as error:
+                return Event.DRIVER_RAISED, f"{type(error).__name__}: {error}"
+            self.log.append((started - self._begin, self.number, row, reading.q, gripping))
+            self.cycle += 1
+            self.sent += 1
+            self.worst = max(self.worst, off)
+            silent = silent + 1 if cycles_now == last else 0
+            last = cycles_now
+            costs.append(before - started)
+            event = _trouble(after - started, silent, off, gripping)
+            if event is not Event.DONE:
+                return event, f"at {self.now:.3f} s, joint error {off * 1e3:.1f} mrad"
+        return Event.STOPPED if self.ending and not self.ends_at_goal else Event.DONE, ""
+
+    def _over(self) -> bool:
+        """Whether the run is over, the arm being at rest; where it waits on, that is said once."""
+        if not self.waits or self.ends_at_goal or (self.ending and not self.pending):
+            return True
+        if self._rested != self.number:
+            self._rested = self.number
+            self.say(Event.RESTING)
+        return False
+
+    def _wait(self) -> None:
+        """Waits until the next cycle is due; a late one is not caught up with, since nobody follows a burst of commands.
+
+        It sleeps and then spins, since sleep alone wakes late.
+        """
+        left = self._due - time.perf_counter()
+        if left > SPIN:
+            time.sleep(left - SPIN)
+        while (now := time.perf_counter()) < self._due:
+            pass
+        if now - self._due > LATE:
+            self._lateness()
+            self._due = now
+        self._due += self.driver.cycle
+
+    def _lateness(self) -> None:
+        """Counts a late cycle; says so where there are many, once in `SAID_AGAIN` cycles."""
+        self.late += 1
+        self._lates = [*self._lates[-MANY_LATE + 1 :], self.sent]
+        many = len(self._lates) == MANY_LATE and self.sent - self._lates[0] < WATCHED
+        if many and (self._said < 0 or self.sent - self._said > SAID_AGAIN):
+            self._said = self.sent
+            self.say(Event.CYCLES_LATE, f"{self.late} of {self.sent + 1} cycles so far were more than 1 ms late")
+
+    def stop_driver(self) -> None:
+        """Stops the driver, whatever it raises."""
+        for _ in range(STOPS):
+            try:
+                self.driver.stop()
+            except KeyboardInterrupt:  # after a further interrupt, stopping the arm still comes first
+                continue
+            except Exception:  # nothing more can be done here with a driver that cannot stop
+                return
+            return
+
+
+def _trouble(took: float, silent: int, off: float, gripping: bool) -> Event:
+    """Returns what is wrong after a cycle, or `Event.DONE` if nothing is.
+
+    Args:
+        took: duration of the driver's calls [s].
+        silent: number of cycles with the same reading.
+        off: joint error [rad].
+        gripping: whether the hand reports its grip.
+    """
+    if took > STALL:
+        return Event.DRIVER_STALLED
+    if silent >= SILENT_CYCLES:
+        return Event.DRIVER_SILENT
+    if not off <= TRACKING_MAX:
+        return Event.NOT_FOLLOWING
+    return Event.DONE if gripping else Event.GRIP_LOST
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Keeps the interpreter from stopping the loop.
+
+    A full garbage collection after planning takes tens of milliseconds, and another thread that computes gives way only after the
+    interpreter's switch interval, 5 ms unless it is told otherwise.
+    """
+    collects, interval = gc.isenabled(), sys.getswitchinterval()
+    gc.disable()
+    sys.setswitchinterval(SWITCH)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
+        if collects:
+            gc.enable()

@@ -1,0 +1,94 @@
+"""What perception says in flight: what is otherwise than it was believed when the motion was planned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pinocchio as pin
+
+from fastmove.arrays import Array
+from fastmove.certificate.along_path import LOAD, SCENE
+from fastmove.errors import InputError
+from fastmove.problem.goal import Goal
+from fastmove.problem.grasp import HeldItem, hold
+from fastmove.problem.item import Inertial
+from fastmove.problem.scene import Scene
+from fastmove.problem.transfer import TransferProblem
+
+SAID = ("scene", "goal", "mass", "com", "item_shift", "friction", "grip_ratio")  # What an update may say.
+
+
+@dataclass(frozen=True)
+class Update:
+    """What is otherwise than it was believed; None = as before.
+
+    Attributes:
+        scene: the scene as it is now, in which obstacles move by a clock that begins at `seen`.
+        goal: where the motion may end now.
+        mass: measured mass of the first held item [kg].
+        com: (3,) its measured centre of mass, in the item frame [m].
+        item_shift: how it has moved in the hand: pose of the item now, in the item frame as it was.
+        friction: Coulomb coefficient between pads and item as it is now.
+        grip_ratio: share of the commanded grip force that is there.
+        seen: time of the run at which the scene's clock begins [s].
+    """
+
+    scene: Scene | None = None
+    goal: Goal | None = None
+    mass: float | None = None
+    com: Array | None = None
+    item_shift: pin.SE3 | None = None
+    friction: float | None = None
+    grip_ratio: float | None = None
+    seen: float = 0.0
+
+    @property
+    def of_item(self) -> bool:
+        """Whether it says anything about the item or how it is held."""
+        return any(value is not None for value in (self.mass, self.com, self.item_shift, self.friction, self.grip_ratio))
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """What a certificate has to look at again (see `certify_rest`)."""
+        scene = self.scene is not None or self.item_shift is not None
+        return ((SCENE,) if scene else ()) + ((LOAD,) if self.of_item else ())
+
+    @property
+    def what(self) -> str:
+        """Names of what has changed, for messages."""
+        return ", ".join(key.replace("_", " ") for key in SAID if getattr(self, key) is not None)
+
+    def applied(self, problem: TransferProblem, begin: float) -> TransferProblem:
+        """Builds the problem as it is now, but for the goal.
+
+        Args:
+            problem: problem as it was believed to be.
+            begin: time of the run at which its motion begins [s].
+
+        Raises:
+            InputError: nothing is held, nothing is said, or no such problem can be (or a subclass).
+        """
+        if not self.what:
+            raise InputError("update", f"says nothing; it may say {', '.join(SAID)}")
+        if self.of_item:
+            if not problem.holds:
+                raise InputError("update", f"is of the held item ({self.what}), and nothing is held")
+            problem = problem.with_(holds=(self._held(problem.holds[0]), *problem.holds[1:]))
+        return problem if self.scene is None else problem.with_(scene=self.scene.after(begin - self.seen))
+
+    def _held(self, held: HeldItem) -> HeldItem:
+        """The item as it is held now; where it has shifted, the pads touch it where they find it now."""
+        item, grasp = held.item, held.grasp
+        if self.mass is not None or self.com is not None:
+            first = item.members[0]
+            factor = 1.0 if self.mass is None else self.mass / first.mass
+            shift = np.zeros(3) if self.com is None else np.asarray(self.com, dtype=float) - first.com
+            members = tuple(Inertial(b.mass * factor, b.com + shift, b.inertia * factor) for b in item.members)
+            item = replace(item, members=members)
+        if self.item_shift is not None:
+            grasp = replace(grasp, tool_T_item=grasp.tool_T_item * self.item_shift)
+        if self.friction is not None:
+            grasp = replace(grasp, friction=self.friction)
+        new = hold(held.gripper, item, grasp, held.uncertainty)
+        return new if self.grip_ratio is None else new.weakened(self.grip_ratio)

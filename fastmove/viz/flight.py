@@ -1,0 +1,82 @@
+"""Preview of a run from its log: the motion as it was sent, beside the one that was planned, and where something happened."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastmove.certificate.certify import certify
+from fastmove.errors import InputError
+from fastmove.execution.events import Event
+from fastmove.execution.flight_log import FlightLog
+from fastmove.problem.describe import problem_sha256
+from fastmove.problem.goal import Goal, State
+from fastmove.problem.transfer import TransferProblem
+from fastmove.solution.solution import Solution
+from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial, quintic_hermite
+from fastmove.trajectory.trajectory import Phase, Trajectory
+from fastmove.viz.preview import preview_html
+from fastmove.viz.scene import Overlay
+
+PIECES = 800  # Largest number of pieces through which the motion is drawn as it was sent.
+WAY = 60  # Number of points of a way.
+OF_ENDS = ("continuity", "jerk", "start", "goal", "release", "grasp", "corridor", "allowed_contact")  # Not of what was sampled.
+MARKS = {
+    Event.HELD_STOP: "held stop", Event.UNSURE_STOP: "stop", Event.NEW_MOTION: "new motion joins", Event.SPEED: "other speed",
+}  # fmt: skip
+
+
+def flight_html(log: FlightLog, problem: TransferProblem) -> str:
+    """Draws a run as one page.
+
+    Args:
+        log: Log of the run.
+        problem: The problem that it began with.
+
+    Raises:
+        InputError: The log is of another problem, or nothing was sent.
+    """
+    if log.problem_sha256 != problem_sha256(problem):
+        raise InputError("problem", f"{problem.name} is not what was flown ({log.problem}, or it has been changed since)")
+    if len(log.q) < 2:
+        raise InputError("log", "has fewer than two commands; there is nothing to draw")
+    return preview_html(as_sent(log, problem), overlay=_overlay(log))
+
+
+def as_sent(log: FlightLog, problem: TransferProblem) -> Solution:
+    """Returns the commands of a run as a motion through them, with the use of the limits of the problem as it was planned."""
+    rows = np.unique(np.append(np.arange(0, len(log.q), max(1, -(-len(log.q) // PIECES))), len(log.q) - 1))
+    times = rows * log.cycle
+    motion = quintic_hermite(times, log.q[rows], log.v[rows], log.a[rows])
+    phase = Phase(motion, None, None, log.grip[0], np.array([held.width for held in problem.holds]))
+    trajectory = Trajectory((phase,), log.joint_names)
+    sent = problem.with_(start=State(log.q[0], log.v[0], log.a[0]), goal=Goal(log.q[-1:], opens_hand=False))
+    kinds = [kind.name for kind in sent.limit_kinds if kind.name not in OF_ENDS]
+    return Solution.of(sent, trajectory, certify(sent, trajectory, kinds), float("nan"))
+
+
+def _overlay(log: FlightLog) -> Overlay:
+    """The rest of every motion that was left, and the places where something began."""
+    ways, order = [], list(dict.fromkeys(int(number) for number in log.course))
+    for number in order[:-1]:
+        left = int(np.flatnonzero(log.course == number)[-1])
+        motion = log.courses.get(number)
+        since = _reached(log, motion, left)
+        if motion is not None and since < motion.duration - log.cycle:
+            what = "as planned at first" if number == 0 else "as planned then"
+            ways.append((f"{what}, left at {log.time[left]:.2f} s", motion(np.linspace(since, motion.duration, WAY))))
+    marks = [
+        (f"{MARKS[event.event]}, {event.time:.2f} s", log.q[min(int(np.searchsorted(log.time, event.time)), len(log.q) - 1)])
+        for event in log.events
+        if event.event in MARKS
+    ]
+    ended = "it runs" if log.ended is None else log.ended.name.replace("_", " ")
+    figures = ((str(len(log.q)), "commands"), (f"{1e3 * log.tracking:.2f} mrad", "farthest from its command"))
+    return Overlay(tuple(ways), tuple(marks), f"AS SENT: {ended}", figures, str(log))
+
+
+def _reached(log: FlightLog, motion: PiecewisePolynomial | None, row: int) -> float:
+    """The time of a motion [s] at which it is where it was when this command was sent."""
+    if motion is None:
+        return 0.0
+    times = np.arange(0.0, motion.duration + log.cycle / 2, log.cycle)
+    return float(times[np.argmin(np.abs(motion(times) - log.q[row]).max(axis=1))])

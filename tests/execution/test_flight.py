@@ -1,0 +1,193 @@
+"""Changes in flight: what is answered, what is joined and when, the planning process, and the log of it all."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pinocchio as pin
+import pytest
+from flight import Recorder
+
+import fastmove as fm
+from fastmove.certificate.certify import certify
+from fastmove.cli.main import main
+from fastmove.drivers.driver import Reading
+from fastmove.execution.answers import Answer, FlightPlanner
+from fastmove.execution.command_stream import CommandStream
+from fastmove.execution.events import Event
+from fastmove.execution.loop import Loop, Splice
+from fastmove.execution.update import Update
+from fastmove.multibody.assembly import assemble
+
+AT = 0.25  # time at which something changes [s]
+
+
+@pytest.fixture(scope="module")
+def solution() -> fm.Solution:
+    return fm.plan("heavy_jar", fm.Options(reserve=0.1)).raise_for_status()
+
+
+@pytest.fixture(scope="module")
+def planner(solution: fm.Solution) -> FlightPlanner:
+    planner = FlightPlanner(solution, 1e-3)
+    assert len(list(planner.stops(0))) > 15
+    return planner
+
+
+def ball(solution: fm.Solution, at: float, radius: float = 0.03) -> fm.Scene:
+    """The scene with a ball where the item will be at a time."""
+    problem = solution.problem
+    assembly = assemble(problem)
+    data, frame = assembly.arm.createData(), assembly.hold_frames[0]
+    pin.forwardKinematics(assembly.arm, data, solution.trajectory.position(at))
+    place = (data.oMi[frame.joint] * frame.joint_T_grasp).translation
+    return problem.scene.changed(
+        add=[fm.Obstacle("ball", fm.Shape("sphere", radius=radius, placement=pin.SE3(np.eye(3), place)))]
+    )
+
+
+def answered(planner: FlightPlanner, update: Update, at: float = AT) -> list[Answer]:
+    """All answers to an update, each new course certified from scratch unless it says that it is not."""
+    answers = list(planner.answers(0, lambda: at, update, 0.1))
+    assert [answer.last for answer in answers] == [False] * (len(answers) - 1) + [True]
+    for answer in answers:
+        if answer.course is not None and answer.event is not Event.UNSURE_STOP:
+            part = answer.course.part
+            # a corridor of the start is one of the path's own start, from where it is inherited
+            kinds = [kind.name for kind in part.problem.limit_kinds if kind.name not in ("release", "corridor")]
+            again = certify(part.problem, part.trajectory, kinds)
+            assert part.certificate.ok and again.ok, (answer, again)
+    return answers
+
+
+def test_what_is_still_right_goes_on(planner: FlightPlanner, solution: fm.Solution) -> None:
+    mass = solution.problem.holds[0].item.members[0].mass
+    for update in (Update(scene=solution.problem.scene), Update(mass=1.01 * mass), Update(grip_ratio=0.97)):
+        (answer,) = answered(planner, update)
+        assert answer.event is Event.KEPT and answer.ends_at_goal
+        times = np.linspace(0, solution.duration, 50)
+        assert np.abs(answer.course.trajectory.position(times) - solution.trajectory.position(times)).max() < 1e-12
+
+
+def test_an_obstacle_in_the_way_is_answered_by_a_stop_before_it(planner: FlightPlanner, solution: fm.Solution) -> None:
+    scene = ball(solution, solution.duration)
+    first, *_, last = answered(planner, Update(scene=scene, seen=AT))
+    assert first.event is Event.HELD_STOP and first.at >= AT and not first.ends_at_goal
+    assert last.event in (Event.NEW_MOTION, Event.NOTHING_FOUND)
+    # where nothing that is certified ends before it, that is said, and nothing is begun
+    (answer,) = answered(planner, Update(scene=ball(solution, AT + 0.05), seen=AT))
+    assert answer.event is Event.NO_STOP and answer.course is None and "no stop" in answer.detail
+
+
+def test_a_heavier_item_is_stopped_at_once_and_carried_on_as_it_bears(planner: FlightPlanner, solution: fm.Solution) -> None:
+    mass = solution.problem.holds[0].item.members[0].mass
+    first, *_, last = answered(planner, Update(mass=1.15 * mass))
+    assert first.event is Event.UNSURE_STOP and first.at - AT < 0.06
+    assert last.event is Event.SPEED and last.ends_at_goal and last.course.problem.holds[0].item.members[0].mass == 1.15 * mass
+    effort = last.commands.effort[0]  # at rest: what holds the arm up carries the item as it is now
+    assert np.abs(effort - planner.courses[last.base].commands(1e-3).effort[-1]).max() > 0.1
+    (refused,) = answered(planner, Update(mass=50.0))
+    assert refused.event is Event.REFUSED and "kg" in refused.detail
+
+
+def test_a_law_from_later_on_is_the_rest_of_it(planner: FlightPlanner) -> None:
+    law = next(answer.course.law for answer in planner.stops(0))
+    for since in np.linspace(0, 0.9 * law.duration, 7):
+        rest = law.after(since)
+        for t in np.linspace(0, law.duration - since, 5):
+            one, other = law.pace(since + t), rest.pace(t)
+            assert np.allclose([one.place, one.speed, one.change], [other.place, other.speed, other.change], atol=1e-9)
+
+
+def stream(values: np.ndarray) -> CommandStream:
+    column = np.asarray(values, dtype=float)[:, None] * np.ones(7)
+    return CommandStream(column, 0 * column, 0 * column, 0 * column, np.zeros((len(column), 1)))
+
+
+def test_the_loop_takes_what_comes_in_time_and_says_what_does_not(solution: fm.Solution) -> None:
+    with fm.drivers.KinematicDriver(solution.problem) as driver:
+        driver._q = np.zeros(7)
+        loop, missed = Loop(driver, stream(np.arange(50) * 1e-4), realtime=False), []
+        loop.missed = missed.append
+        loop.run(10)
+        late = Splice(0, 5, 1, stream(np.zeros(3)), Event.NEW_MOTION)
+        loop.take(late)
+        loop.run(1)
+        assert missed == [late] and loop.events[-1].event is Event.TOO_LATE and loop.number == 0
+        loop.take(Splice(0, 20, 2, stream(np.full(30, 9e-3)), Event.NEW_MOTION))
+        loop.take(Splice(0, 15, 3, stream(14e-4 + np.arange(10) * 1e-4), Event.HELD_STOP, ends_at_goal=False))  # replaces it
+        loop.take(Splice(3, -1, 4, stream(np.full(5, 23e-4)), Event.NEW_MOTION))  # from the rest that it leads to
+        assert loop.run()[0] is Event.DONE and loop.number == 4
+        sent = np.array([command.q[0] for command in driver.sent])
+        assert len(sent) == 15 + 10 + 5 and np.abs(np.diff(sent)).max() < 2e-4
+        loop.halted = "no way out"
+        loop.cycle = 0
+        assert loop.run()[:2] == (Event.NO_STOP, "no way out") and driver.stopped
+
+
+def test_a_run_is_paused_changed_and_logged(solution: fm.Solution, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    problem = solution.problem
+    with Recorder(problem) as driver:
+        with fm.Execution(driver, solution) as run:
+            with pytest.raises(fm.InputError, match="nothing that has changed"):
+                run.replan()
+            run.start()
+            with pytest.raises(fm.InputError, match="one execution is one run"):
+                run.start()
+            time.sleep(0.2)
+            with pytest.raises(fm.InputError, match=r"look again"):
+                run.replan(scene=problem.scene, seen=time.perf_counter() - 1.0)
+            assert run.pause().wait(10).event is Event.HELD_STOP
+            while not run.loop.resting:
+                time.sleep(0.01)
+            assert run.replan(scene=problem.scene).wait(10).event is Event.KEPT  # a paused arm does not go on by itself
+            assert run.loop.resting and run.report is None
+            assert run.resume().ok
+            report = run.wait(20)
+            log = run.log()
+        assert report.event is Event.DONE and "held stop" in str(report)
+        q, v = (np.array([getattr(command, key) for command in driver.commands]) for key in ("q", "v"))
+    assert np.abs(q[-1] - solution.trajectory.position(solution.duration)).max() < 1e-9
+    assert np.abs(np.diff(q, axis=0) / driver.cycle - (v[1:] + v[:-1]) / 2).max() < 1e-6 * problem.limit_set.jerk.max()
+    np.testing.assert_array_equal(log.q, q)
+    log.save(tmp_path / "run.npz")
+    again = fm.load_log(tmp_path / "run.npz")
+    assert str(again) == str(log) and again.events == log.events and np.array_equal(again.effort, log.effort)
+    assert main(["replay", str(tmp_path / "run.npz"), "--html", str(tmp_path / "run.html")]) == 0
+    assert "a held stop begins" in capsys.readouterr().out and "as planned at first" in (tmp_path / "run.html").read_text()
+    (tmp_path / "half.npz").write_bytes((tmp_path / "run.npz").read_bytes()[:1000])
+    assert main(["replay", str(tmp_path / "half.npz")]) == 2 and "is no log of a run" in capsys.readouterr().err
+
+
+def test_without_the_planning_process_the_motion_goes_on_and_stops_stay(solution: fm.Solution) -> None:
+    with fm.drivers.KinematicDriver(solution.problem) as driver, fm.Execution(driver, solution) as run:
+        run.start()
+        os.kill(run._process.process.pid, signal.SIGKILL)
+        assert run.speed(0.5).wait(10).event is Event.PLANNER_LOST
+        while run.now < 0.2:
+            time.sleep(0.005)
+        assert run.stop().ok
+        assert run.wait(10).event is Event.STOPPED and not driver.stopped
+        assert np.abs(driver.sent[-1].v).max() < 1e-6
+
+
+def test_an_error_in_the_block_stops_the_arm_holding(solution: fm.Solution) -> None:
+    with fm.drivers.KinematicDriver(solution.problem) as driver:
+        with pytest.raises(ZeroDivisionError), fm.Execution(driver, solution) as run:
+            run.start()
+            time.sleep(0.2)
+            raise ZeroDivisionError
+        assert run.report.event is Event.STOPPED and np.abs(driver.sent[-1].v).max() < 1e-6
+
+
+def test_an_arm_that_is_elsewhere_is_sent_nothing(solution: fm.Solution) -> None:
+    class Elsewhere(fm.drivers.KinematicDriver):
+        def read(self) -> Reading:
+            reading = super().read()
+            return Reading(reading.cycles, reading.q + 0.01, reading.v, True)
+
+    with Elsewhere(solution.problem) as driver:
+        report = fm.Execution(driver, solution).run()
+    assert report.event is Event.NOT_READY and "move it there first" in report.detail and not driver.sent and not report.ok
