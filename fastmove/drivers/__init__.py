@@ -9,10 +9,18 @@ if TYPE_CHECKING:
     from fastmove.drivers.driver import Command as Command
     from fastmove.drivers.driver import Driver as Driver
     from fastmove.drivers.driver import Reading as Reading
+    from fastmove.drivers.imperfections import Imperfections as Imperfections
     from fastmove.drivers.kinematic import KinematicDriver as KinematicDriver
     from fastmove.drivers.mujoco import MujocoDriver as MujocoDriver
 
-_HOME = {"Command": "driver", "Driver": "driver", "Reading": "driver", "KinematicDriver": "kinematic", "MujocoDriver": "mujoco"}
+_HOME = {
+    "Command": "driver",
+    "Driver": "driver",
+    "Imperfections": "imperfections",
+    "KinematicDriver": "kinematic",
+    "MujocoDriver": "mujoco",
+    "Reading": "driver",
+}
 __all__ = sorted(_HOME)
 
 if not TYPE_CHECKING:

@@ -78,6 +78,14 @@ class Driver(ABC):
             inertia: (3, 3) rotational inertia about the centre of mass [kg m²].
         """
 
+    def carried(self) -> float | None:
+        """Returns the mass that the hardware believes it carries, read back from it [kg]; None where it cannot say."""
+        return None
+
+    def speed_scale(self) -> float | None:
+        """Returns the speed slider's position, 0 to 1, at which commands are followed; None where it cannot say."""
+        return None
+
     @abstractmethod
     def read(self) -> Reading:
         """Returns what the hardware reports now."""

@@ -30,14 +30,13 @@ class KinematicDriver(Driver):
     Attributes:
         sent: all commands since `connect`.
         stopped: whether `stop` was called since `connect`.
-        carried: mass told by `payload` [kg].
     """
 
     def __init__(self, problem: TransferProblem, cycle: float = 1e-3) -> None:
         self.cycle = cycle
         self._q, self._v = np.array(problem.start.q), np.array(problem.start.v)
         self.sent: list[Command] = []
-        self.stopped = False
+        self.stopped, self._mass = False, 0.0
 
     def connect(self) -> None:
         """Forgets earlier commands and calls of `stop`."""
@@ -45,8 +44,16 @@ class KinematicDriver(Driver):
         self.stopped = False
 
     def payload(self, mass: float, com: Array, inertia: Array) -> None:
-        """Keeps the mass that is carried."""
-        self.carried = mass
+        """Keeps the mass for `carried`."""
+        self._mass = mass
+
+    def carried(self) -> float:
+        """Returns the mass told by `payload` [kg], at first 0."""
+        return self._mass
+
+    def speed_scale(self) -> float:
+        """Returns 1: there is no speed slider."""
+        return 1.0
 
     def read(self) -> Reading:
         """Returns the last command, at first the start, as the present state; the grip always holds."""

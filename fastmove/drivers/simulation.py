@@ -121,6 +121,16 @@ class Simulation:
         """Sets the force with which each finger presses [N]; a negative one opens the hand."""
         self.data.ctrl[self.n :] = force
 
+    def limit_torque(self, share: float) -> None:
+        """Clips the servo's torques at a share of the robot's effort limits."""
+        if share != 1.0:
+            self.model.actuator_forcerange[: self.n] *= share
+
+    def saturated(self) -> bool:
+        """Returns whether a torque of the servo was clipped in the last step."""
+        torque, limit = self.data.actuator_force[: self.n], self.model.actuator_forcerange[: self.n, 1]
+        return bool(np.any((np.abs(torque) >= limit) & (limit > 0)))  # joints without a limit have the range 0
+
     def place(self, q: Array) -> None:
         """Resets the simulation: the arm at rest at q (n,) [rad], the item as the grasp says."""
         mujoco.mj_resetData(self.model, self.data)
@@ -295,6 +305,15 @@ class Simulation:
     def joints(self) -> Array:
         """Returns the present configuration (n,) [rad]."""
         return np.array(self.data.qpos[: self.n])
+
+    def velocities(self) -> Array:
+        """Returns the present joint velocities (n,) [rad/s]."""
+        return np.array(self.data.qvel[: self.n])
+
+    @property
+    def time(self) -> float:
+        """Time since `place` [s]."""
+        return float(self.data.time)
 
     def item_pose(self) -> Array:
         """Returns the item's pose in the grasp frame, (7,): displacement [m] and quaternion (w, x, y, z)."""
