@@ -106,7 +106,7 @@ shapes: Registry[Any] = Registry(  # `geometry.shape_types.ShapeType`
 drivers: Registry[Any] = Registry(  # called with (problem, address, configurations on the way), gives a `drivers.driver.Driver`
     "driver",
     "fastmove.drivers",
-    {"mujoco": "fastmove.drivers.mujoco:connect", "kinematic": "fastmove.drivers.kinematic:connect"},
+    {name: f"fastmove.drivers.{name}:connect" for name in ("mujoco", "controller", "kinematic")},
 )
 planners: Registry[Any] = Registry(  # called with a problem, gives a `solution.Solution`
     "planner",

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fastmove.drivers.controller import ControllerDriver as ControllerDriver
     from fastmove.drivers.driver import Command as Command
     from fastmove.drivers.driver import Driver as Driver
     from fastmove.drivers.driver import Reading as Reading
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Command": "driver",
+    "ControllerDriver": "controller",
     "Driver": "driver",
     "Imperfections": "imperfections",
     "KinematicDriver": "kinematic",

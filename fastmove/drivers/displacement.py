@@ -42,6 +42,12 @@ def farthest(reference: Array, poses: Array, points: Array) -> Array:
     return np.asarray(np.linalg.norm(now - there, axis=2).max(axis=1))
 
 
+def worst(reference: Array, poses: Array, points: Array) -> tuple[float, float, float]:
+    """Returns the largest displacement [m], rotation [rad] and displacement of the farthest point [m]; see `farthest`."""
+    slip, turn = displacements(reference, poses)
+    return float(slip.max()), float(turn.max()), float(farthest(reference, poses, points).max())
+
+
 def displacement(reference: Array, now: Array) -> tuple[float, float]:
     """Returns how far one item pose is displaced [m] and rotated [rad] from a reference pose.
 

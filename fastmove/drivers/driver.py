@@ -59,9 +59,12 @@ class Driver(ABC):
 
     Attributes:
         cycle: control cycle [s].
+        realtime: whether the hardware has a clock of its own, so that a command must come in every cycle of it, neither sooner
+            nor later; otherwise a command may be sent as soon as the one before has been taken.
     """
 
     cycle: float
+    realtime: bool = False
 
     @abstractmethod
     def connect(self) -> None:

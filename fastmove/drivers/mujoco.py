@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
 from fastmove.drivers.arrival import Arrival
 from fastmove.drivers.contact_record import MovedRecord, unwanted_contacts
-from fastmove.drivers.displacement import displacement, displacements, farthest
+from fastmove.drivers.displacement import displacement, worst
 from fastmove.drivers.driver import Command, PhysicsDriver, Reading
 from fastmove.drivers.encoders import Encoders
 from fastmove.drivers.imperfections import Imperfections, imperfections_of
@@ -73,8 +75,8 @@ class MujocoDriver(PhysicsDriver):
         self.start, self._end = np.array(problem.start.q), along[-1]
         self.imperfections = imperfections or Imperfections()
         self._share = self.imperfections.grip_factor * (the_held(truth).realised_grip_ratio if truth is not None else 1.0)
-        self._force = float(the_held(problem).grasp.grip_force[1])
-        self.simulation = Simulation(self.problem, self._force * self._share, along, step=step)
+        self.force = float(the_held(problem).grasp.grip_force[1])
+        self.simulation = Simulation(self.problem, self.force * self._share, along, step=step)
         self.simulation.limit_torque(self.imperfections.saturation)
         self.arrival = Arrival(self.imperfections, cycle, step)
         self._encoders = Encoders(self.imperfections)
@@ -95,9 +97,9 @@ class MujocoDriver(PhysicsDriver):
     def _begin(self) -> None:
         """Begins random numbers, records and the grip's lag anew, in the present state."""
         self._encoders.begin()
-        self._grip, self._moved = self._force * self._share, MovedRecord()
+        self._grip, self._moved = self.force * self._share, MovedRecord()
         self._measured = self._encoders.measured(self.simulation.joints(), self.simulation.velocities())
-        self.arrival.begin(self.still(self.start, np.array([self._force])))
+        self.arrival.begin(self.still(self.start, np.array([self.force])))
 
     def payload(self, mass: float, com: Array, inertia: Array) -> None:
         """Keeps the mass for `carried`; the feed-forward torque of every command includes the payload."""
@@ -120,26 +122,26 @@ class MujocoDriver(PhysicsDriver):
         self.follow(self.arrival.taken(command if self.arrival.arrived(command) else None))
         return command
 
-    def follow(self, command: Command, moving: bool = True) -> None:
+    def follow(self, command: Command, record: bool = True) -> None:
         """Advances the simulation by one control cycle under a command that has arrived.
 
         Args:
             command: command of this cycle.
-            moving: whether the motion has begun and is not over; otherwise nothing is recorded.
+            record: whether the motion has begun and is not over: otherwise time stands still for obstacles and records.
         """
         for k in range(self.substeps):
             now = self.cycles * self.cycle + k * self.simulation.step_size
             acting = self.arrival.acting(command)
             self._press(float(acting.grip_force[0]))
-            if moving:
+            if record:
                 self.simulation.at(now)
-            self._step(acting.q, acting.v, acting.effort, now if moving else None)
-            if not moving:
+            self._step(acting.q, acting.v, acting.effort, now if record else None)
+            if not record:
                 continue
             self._record()
             self._poses.append(self.simulation.item_pose())
             self.least_touching = min(self.least_touching, self.simulation.pads_in_touch())
-        self.cycles += moving
+        self.cycles += record
 
     def still(self, q: Array, grip_force: Array) -> Command:
         """Returns the command that keeps the arm at rest at a configuration, with the torque that it needs there.
@@ -162,7 +164,7 @@ class MujocoDriver(PhysicsDriver):
         for k in range(round(BRAKE / self.simulation.step_size)):
             t = k * self.simulation.step_size
             self._step(q + v * (t - t * t / (2 * BRAKE)), v * (1 - t / BRAKE), self.bias(), at)
-        self._hold(q + v * BRAKE / 2, STILL)
+        self.hold(q + v * BRAKE / 2, STILL)
 
     def contacts(self) -> list[tuple[float, str, str]]:
         """Returns the unwanted contacts since `connect`, until the hand opens (see `contact_record.unwanted_contacts`)."""
@@ -176,7 +178,7 @@ class MujocoDriver(PhysicsDriver):
         """
         q = self.simulation.joints()
         self.open()
-        self._hold(q, seconds)
+        self.hold(q, seconds)
 
     def open(self) -> None:
         """Begins to open the fingers."""
@@ -189,10 +191,13 @@ class MujocoDriver(PhysicsDriver):
 
     def worst_slip(self) -> tuple[float, float, float]:
         """Returns the item's largest displacement [m], rotation [rad] and displacement of its farthest point [m] in the hand."""
-        poses = np.array(self._poses)
-        slip, turn = displacements(self.reference, poses)
-        reach = farthest(self.reference, poses, self.problem.holds[0].hull_points)
-        return float(slip.max()), float(turn.max()), float(reach.max())
+        return worst(self.reference, np.array(self._poses), self.problem.holds[0].hull_points)
+
+    def account(self) -> dict[str, Any]:
+        """Returns what is known of the run, for a client elsewhere: item poses in the hand, records and counts."""
+        poses, moved, item = np.array(self._poses), self._moved, self.item_in_world()
+        counts = {"least_touching": self.least_touching, "saturated": self.saturated, "lost": self.arrival.lost}
+        return {"poses": poses, "moved": moved, "recorded": self.recorded, "item": item, **counts}
 
     def item_in_world(self) -> pin.SE3:
         """Returns the pose of the item's frame in the world."""
@@ -212,12 +217,18 @@ class MujocoDriver(PhysicsDriver):
         fingers = self.simulation.data.qpos[self.simulation.n : self.simulation.n + 2]
         return bool(np.all(np.abs(fingers) < GRIP_TRAVEL))
 
-    def _hold(self, q: Array, seconds: float) -> None:
-        """Keeps the arm at q (n,) [rad] for some seconds with the torque that it needs there."""
+    def hold(self, q: Array, seconds: float, record: bool = True) -> None:
+        """Keeps the arm at a configuration with the torque that it needs there, and the grip as it is.
+
+        Args:
+            q: (n,) configuration [rad].
+            seconds: for so long [s].
+            record: whether the item's poses are recorded, once the motion has begun.
+        """
         still = np.zeros_like(q)
         for _ in range(round(seconds / self.simulation.step_size)):
             self._step(q, still, self.bias() - self._item_pull())
-            if self.cycles:
+            if self.cycles and record:
                 self._record()
 
     def _press(self, force: float) -> None:

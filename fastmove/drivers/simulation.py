@@ -126,6 +126,16 @@ class Simulation:
         if share != 1.0:
             self.model.actuator_forcerange[: self.n] *= share
 
+    def torque(self, a: Array) -> Array:
+        """Returns the torque (n,) that arm and item need in the present state for accelerations (n,) [Nm].
+
+        The item is taken along: it does not move in the hand.
+        """
+        mass = np.zeros((self.model.nv, self.model.nv))
+        mujoco.mj_fullM(self.model, self.data, mass)
+        passive = self.model.dof_damping[: self.n] * self.data.qvel[: self.n]
+        return np.asarray(mass[: self.n, : self.n] @ a + self.data.qfrc_bias[: self.n] + passive)
+
     def saturated(self) -> bool:
         """Returns whether a torque of the servo was clipped in the last step."""
         torque, limit = self.data.actuator_force[: self.n], self.model.actuator_forcerange[: self.n, 1]

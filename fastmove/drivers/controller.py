@@ -1,0 +1,310 @@
+"""The driver `controller`: simulated hardware in a process of its own, in real time, as hardware behind a network is.
+
+The controller (`controller_process`) ticks whether commands come or not.  This client never waits for it in flight: `send` puts a
+command on the line, `read` takes the newest state from it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import pickle
+import select
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pinocchio as pin
+
+from fastmove.arrays import Array
+from fastmove.drivers.contact_record import unwanted_contacts
+from fastmove.drivers.displacement import worst
+from fastmove.drivers.driver import Command, PhysicsDriver, Reading
+from fastmove.drivers.imperfections import Imperfections, imperfections_of
+from fastmove.drivers.packets import Kind, Line, State, Status, command_packed
+from fastmove.errors import DriverFailed, InputError
+from fastmove.problem.transfer import TransferProblem
+
+WATCHDOG = 0.02  # default time without a command after which a moving arm is braked [s]
+STALE = 2  # age of the newest state, in cycles, from which on `read` waits for another
+READ_TIMEOUT = 0.01  # longest time that `read` waits [s]
+CALL_TIMEOUT = 5.0  # longest time that any other call waits for its answer [s]
+START_TIMEOUT = 60.0  # longest time in which the process starts and closes the hand [s]
+CLOSE_TIMEOUT = 2.0  # longest time in which the process brakes and ends by itself [s]
+
+WORDS = {
+    Status.STOPPED: "was stopped and takes no commands until it is connected to again",
+    Status.WATCHDOG: "braked by its watchdog, since commands stayed away, and takes none until it is connected to again",
+    Status.RELEASED: "has opened the hand and takes no commands until it is connected to again",
+}
+
+
+def connect(problem: TransferProblem, address: str = "", along: Array | None = None) -> ControllerDriver:
+    """Builds the driver `controller` for `registries.drivers`.
+
+    Args:
+        problem: transfer to simulate.
+        address: imperfections of the hardware, as `delay=0.001,lost=0.1` (see `Imperfections`); empty = perfect.
+        along: (N, n) configurations along the motion, see `MujocoDriver` [rad].
+    """
+    return ControllerDriver(problem, along=along, imperfections=imperfections_of(address))
+
+
+class ControllerDriver(PhysicsDriver):
+    """The client of a controller in a process of its own; commands must come in real time, one a cycle.
+
+    Args:
+        problem: transfer that the motion was planned for.
+        cycle: control cycle [s], a whole number of simulation steps.
+        step: simulation step [s].
+        along: (N, n) configurations along the motion, see `MujocoDriver` [rad].
+        imperfections: of servo, encoders, grip and the way of commands; default none.
+        truth: what is really there; default the problem.
+        watchdog: time without a command after which the controller brakes a moving arm by itself [s].
+        report: JSON file in which the controller says what became of arm and item as it ends, also where the client was killed.
+
+    Attributes:
+        state: newest state that came.
+
+    Raises:
+        InputError: the watchdog's time is out of range.
+    """
+
+    realtime = True
+
+    def __init__(
+        self,
+        problem: TransferProblem,
+        cycle: float = 1e-3,
+        step: float = 1e-3,
+        along: Array | None = None,
+        imperfections: Imperfections | None = None,
+        truth: TransferProblem | None = None,
+        watchdog: float = WATCHDOG,
+        report: str | os.PathLike[str] | None = None,
+    ) -> None:
+        if not 2 * cycle <= watchdog <= 1.0:
+            raise InputError("watchdog", f"is {watchdog}; allowed: two cycles, {2 * cycle:g}, to 1 s")
+        self.problem, self.truth, self.cycle = problem, truth or problem, cycle
+        self._step, self._along, self._faults = step, along, imperfections or Imperfections()
+        self._watchdog, self._report = watchdog, None if report is None else Path(report).absolute()
+        self._line: Line | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self.state: State | None = None
+        self._answers: list[tuple[Kind, bytes]] = []
+        self.recorded: list[tuple[float, pin.SE3]] = []
+        self.least_touching = -1
+
+    def connect(self) -> None:
+        """Starts the process if it does not run, closes the hand and waits for the first state.
+
+        Raises:
+            InputError: the problem cannot be simulated.
+            DriverFailed: the process does not start.
+        """
+        self.state = None
+        if self._line is not None:
+            self.settling = self._call("connect")
+        else:
+            self._start()
+            setup = (self.problem, None if self.truth is self.problem else self.truth, self.cycle, self._step, self._along)
+            self._live().call(Kind.CALL, *setup, self._faults, self._watchdog, self._report)
+            self.settling = self._answer("start", START_TIMEOUT)
+        self.state = None
+        self._await(lambda: self.state is not None, CALL_TIMEOUT)
+        self.recorded, self.least_touching = [], self.settling.touching
+
+    def payload(self, mass: float, com: Array, inertia: Array) -> None:
+        """Tells the controller what it carries; every command's feed-forward torque includes it."""
+        self._call("payload", float(mass), np.array(com), np.array(inertia))
+        tick = self._now().tick
+        self._await(lambda: self._now().tick > tick, CALL_TIMEOUT)
+
+    def carried(self) -> float:
+        """Returns the mass that the controller carries by its own account [kg], at first 0."""
+        self._receive()
+        return self._now().mass
+
+    def speed_scale(self) -> float:
+        """Returns 1: there is no speed slider."""
+        return 1.0
+
+    def status(self) -> Status:
+        """Returns what the controller is at."""
+        self._receive()
+        return self._now().status
+
+    @property
+    def process_id(self) -> int:
+        """Number of the controller's process; 0 where none runs."""
+        return 0 if self._process is None else self._process.pid
+
+    def late(self) -> int:
+        """Returns how many of the controller's ticks began late, by more than half a cycle."""
+        self._receive()
+        return self._now().late
+
+    def read(self) -> Reading:
+        """Returns the newest state, at once; only where that is two cycles old it waits up to 10 ms for another.
+
+        Raises:
+            DriverFailed: the controller is gone.
+        """
+        self._receive()
+        if self._age() > STALE * self.cycle:
+            self._await(lambda: self._age() <= STALE * self.cycle, READ_TIMEOUT, strict=False)
+        now = self._now()
+        return Reading(now.tick, now.q, now.v, now.gripping)
+
+    def send(self, command: Command) -> Command:
+        """Puts a command on the line, for the controller's next tick; it never waits.
+
+        Raises:
+            DriverFailed: the controller is gone, or takes no commands because of its watchdog, a stop or the open hand.
+        """
+        now = self._now()
+        if now.status in WORDS:
+            raise DriverFailed(f"the controller {WORDS[now.status]}")
+        if not self._live().send(Kind.COMMAND, command_packed(time.monotonic(), command)):
+            raise DriverFailed("the controller no longer takes commands from the line")
+        return command
+
+    def stop(self) -> None:
+        """Tells the controller to brake to rest and stay there, still gripping; it neither waits for that nor raises."""
+        with contextlib.suppress(Exception):
+            self._live().send(Kind.STOP)
+
+    def release(self, seconds: float = 0.6) -> None:
+        """Opens the fingers with the arm at rest, and waits for the item to come to rest.
+
+        Args:
+            seconds: time to wait [s].
+
+        Raises:
+            DriverFailed: the arm moves, or the controller is gone.
+        """
+        self._call("release", seconds, timeout=seconds + CALL_TIMEOUT)
+        self._account()
+
+    def worst_slip(self) -> tuple[float, float, float]:
+        """Returns the item's largest displacement [m], rotation [rad] and displacement of its farthest point [m] in the hand."""
+        poses = self._account()["poses"]
+        return worst(poses[0], poses, self.truth.holds[0].hull_points)
+
+    def item_in_world(self) -> pin.SE3:
+        """Returns the pose of the item's frame in the world."""
+        pose: pin.SE3 = self._account()["item"]
+        return pose
+
+    def contacts(self) -> list[tuple[float, str, str]]:
+        """Returns the unwanted contacts since `connect`, until the hand opens (see `contact_record.unwanted_contacts`)."""
+        goal = self.problem.goal.configurations[:1] if self._along is None else self._along[-1:]
+        ends = np.stack([self.problem.start.q, *(goal if len(goal) else [self.problem.start.q])])
+        return unwanted_contacts(self.truth, self._account()["moved"], ends)
+
+    def close(self) -> None:
+        """Lets the controller brake if the arm moves, write its report and end; the process is gone afterwards."""
+        atexit.unregister(self.close)
+        line, process, self._line, self._process = self._line, self._process, None, None
+        if line is not None:
+            line.close()
+        if process is None:
+            return
+        for end in (lambda: None, process.terminate, process.kill):
+            end()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(CLOSE_TIMEOUT)
+                return
+
+    # -- the line -----------------------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        """Starts the process, in a session of its own: a Ctrl-C here is not one there."""
+        if os.name != "posix":
+            raise DriverFailed("the driver `controller` needs a socket that a process inherits, as Linux and macOS have")
+        ours, theirs = socket.socketpair()
+        path = os.pathsep.join(str(Path(folder or ".").absolute()) for folder in sys.path)
+        command = [sys.executable, "-P", "-m", "fastmove.drivers.controller_process", str(theirs.fileno())]
+        with theirs:
+            self._process = subprocess.Popen(
+                command,
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                env={**os.environ, "PYTHONPATH": path},
+            )
+        self._line = Line(ours)
+        atexit.register(self.close)
+
+    def _live(self) -> Line:
+        """Returns the line; raises DriverFailed where there is none or the other end is gone."""
+        if self._line is None:
+            raise DriverFailed("the controller is not connected")
+        if self._line.ended:
+            code = None if self._process is None else self._process.poll()
+            raise DriverFailed(f"the controller's process has ended{'' if code is None else f', exit code {code}'}")
+        return self._line
+
+    def _now(self) -> State:
+        """Returns the newest state that came."""
+        if self.state is None:
+            raise DriverFailed("the controller is not connected")
+        return self.state
+
+    def _age(self) -> float:
+        """Returns the age of the newest state [s]."""
+        return time.monotonic() - self._now().stamp
+
+    def _receive(self) -> None:
+        """Takes all that has come."""
+        newest = None
+        line = self._live()
+        for kind, body in line.received():
+            if kind is Kind.STATE:
+                newest = body
+            else:
+                self._answers.append((kind, body))
+        line.flush()
+        if newest is not None:
+            self.state = State.unpacked(newest)
+
+    def _await(self, so: Callable[[], bool], timeout: float, strict: bool = True) -> None:
+        """Takes what comes until something is so; raises DriverFailed where it is not in time, or only returns if not strict."""
+        until = time.monotonic() + timeout
+        while not so():
+            left = until - time.monotonic()
+            if left <= 0:
+                if strict:
+                    raise DriverFailed(f"the controller did not answer within {timeout:g} s")
+                return
+            line = self._live()
+            select.select([line], [line] if line.waits else [], [], left)
+            self._receive()
+
+    def _call(self, name: str, *arguments: Any, timeout: float = CALL_TIMEOUT) -> Any:
+        """Calls for something by name, and returns the answer."""
+        self._answers.clear()
+        self._live().call(Kind.CALL, name, *arguments)
+        return self._answer(name, timeout)
+
+    def _answer(self, name: str, timeout: float) -> Any:
+        """Waits for an answer and returns it; raises what it says has failed."""
+        self._await(lambda: bool(self._answers), timeout)
+        kind, body = self._answers.pop(0)
+        content = pickle.loads(body)
+        if kind is Kind.FAILED:
+            wrong, sentence = content
+            raise InputError("", sentence) if wrong else DriverFailed(f"the controller refused {name}: {sentence}")
+        return content[0]
+
+    def _account(self) -> dict[str, Any]:
+        """Returns what the controller knows of the run (see `MujocoDriver.account`)."""
+        account: dict[str, Any] = self._call("account")
+        self.recorded, self.least_touching = account["recorded"], account["least_touching"]
+        return account
