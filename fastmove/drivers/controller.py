@@ -99,7 +99,7 @@ class ControllerDriver(PhysicsDriver):
         self.state: State | None = None
         self._answers: list[tuple[Kind, bytes]] = []
         self.recorded: list[tuple[float, pin.SE3]] = []
-        self.least_touching = -1
+        self.least_touching, self._looks = -1, 0
 
     def connect(self) -> None:
         """Starts the process if it does not run, closes the hand and waits for the first state.
@@ -118,7 +118,7 @@ class ControllerDriver(PhysicsDriver):
             self.settling = self._answer("start", START_TIMEOUT)
         self.state = None
         self._await(lambda: self.state is not None, CALL_TIMEOUT)
-        self.recorded, self.least_touching = [], self.settling.touching
+        self.recorded, self.least_touching, self._looks = [], self.settling.touching, 0
 
     def payload(self, mass: float, com: Array, inertia: Array) -> None:
         """Tells the controller what it carries; every command's feed-forward torque includes it."""
@@ -153,6 +153,9 @@ class ControllerDriver(PhysicsDriver):
     def read(self) -> Reading:
         """Returns the newest state, at once; only where that is two cycles old it waits up to 10 ms for another.
 
+        Its `cycles` counts ticks, and one more for every further look at a tick that is not old: a client that was late and makes
+        up for it looks often, and the controller is not silent for that.
+
         Raises:
             DriverFailed: the controller is gone.
         """
@@ -160,7 +163,9 @@ class ControllerDriver(PhysicsDriver):
         if self._age() > STALE * self.cycle:
             self._await(lambda: self._age() <= STALE * self.cycle, READ_TIMEOUT, strict=False)
         now = self._now()
-        return Reading(now.tick, now.q, now.v, now.gripping)
+        if self._age() <= STALE * self.cycle:
+            self._looks = max(now.tick, self._looks + 1)
+        return Reading(self._looks, now.q, now.v, now.gripping)
 
     def send(self, command: Command) -> Command:
         """Puts a command on the line, for the controller's next tick; it never waits.

@@ -85,7 +85,7 @@ class Controller:
         self.line, self.setup, self.hardware = line, setup, setup.hardware()
         self.cycle, self.n = setup.cycle, setup.problem.robot.n_arm
         self.leaving = ""  # why this process is about to end
-        self.late = 0
+        self.late = self.gaps = 0
         self._connect()
 
     def _connect(self) -> None:
@@ -181,6 +181,7 @@ class Controller:
             return
         else:
             self._missed += 1
+            self.gaps += 1
             if self._missed * self.cycle >= self.setup.watchdog - 1e-9:
                 self._brake(Status.WATCHDOG)
                 self._slow()
@@ -224,8 +225,9 @@ class Controller:
     def _state(self) -> State:
         """Returns what to tell the client."""
         reading, hardware = self.hardware.read(), self.hardware
-        mass, lost = hardware.carried(), hardware.arrival.lost
-        return State(self.tick, time.monotonic(), self.status, reading.gripping, self.late, lost, mass, reading.q, reading.v)
+        counts = (self.late, self.gaps, hardware.arrival.lost)
+        stamp, mass = time.monotonic(), hardware.carried()
+        return State(self.tick, stamp, self.status, reading.gripping, *counts, mass, reading.q, reading.v)
 
     def _write(self, path: Path) -> None:
         """Writes what became of arm and item; the file is there at once and whole."""
@@ -246,6 +248,7 @@ class Controller:
             "contacts": hardware.contacts(),
             "ticks": self.tick,
             "late_ticks": self.late,
+            "ticks_without_command": self.gaps,
             "lost_commands": hardware.arrival.lost,
         }
         beside = path.with_name(path.name + ".part")

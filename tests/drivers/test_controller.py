@@ -115,6 +115,22 @@ def test_the_watchdog_brakes_in_its_time_and_still_grips(driver: ControllerDrive
     stream(driver, commands[:3])
 
 
+def test_reading_often_is_not_silence_and_a_controller_that_hangs_is(driver: ControllerDriver) -> None:
+    """A client that was late reads many times within one tick; `cycles` stands still only where states stay away."""
+    often = [driver.read().cycles for _ in range(20)]
+    assert np.count_nonzero(np.diff(often)) > 15
+    os.kill(driver.process_id, signal.SIGSTOP)
+    try:
+        time.sleep(0.05)
+        driver.read()
+        begin = time.monotonic()
+        silent = [driver.read().cycles for _ in range(5)]
+        assert len(set(silent)) == 1 and time.monotonic() - begin < 0.25  # each waits 10 ms at most
+    finally:
+        os.kill(driver.process_id, signal.SIGCONT)
+    assert until(lambda: driver.read().cycles > silent[0])
+
+
 def test_no_commands_are_needed_at_rest(driver: ControllerDriver, commands: list[Command]) -> None:
     stream(driver, commands)
     tick = driver.read().cycles
@@ -216,7 +232,7 @@ def test_packets_arrive_whole_and_in_order() -> None:
 
     one, two = (Line(end) for end in socket.socketpair())
     big = bytes(300_000)  # more than goes at once
-    state = State(3, 1.5, Status.FOLLOWING, True, 2, 1, 0.5, np.arange(7.0), -np.arange(7.0))
+    state = State(3, 1.5, Status.FOLLOWING, True, 2, 5, 1, 0.5, np.arange(7.0), -np.arange(7.0))
     assert one.send(Kind.CALL, big)
     assert not one.send(Kind.STATE, state.packed())  # left out while so much waits
     came = []
@@ -225,9 +241,10 @@ def test_packets_arrive_whole_and_in_order() -> None:
         one.flush()
     assert came == [(Kind.CALL, big)] and not one.waits
     one.send(Kind.STATE, state.packed())
-    (kind, body), again = two.received()[0], None
+    kind, body = two.received()[0]
     again = State.unpacked(body)
-    assert kind is Kind.STATE and again.tick == 3 and again.status is Status.FOLLOWING and again.mass == 0.5
+    assert kind is Kind.STATE and again.tick == 3 and again.status is Status.FOLLOWING
+    assert (again.late, again.gaps, again.lost, again.mass) == (2, 5, 1, 0.5)
     np.testing.assert_array_equal(again.v, state.v)
     one.close()
     assert two.received() == [] and two.ended
