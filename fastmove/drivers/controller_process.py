@@ -85,13 +85,13 @@ class Controller:
         self.line, self.setup, self.hardware = line, setup, setup.hardware()
         self.cycle, self.n = setup.cycle, setup.problem.robot.n_arm
         self.leaving = ""  # why this process is about to end
-        self.late = self.gaps = 0
+        self.late = self.missed = 0
         self._connect()
 
     def _connect(self) -> None:
         """Closes the hand on the item, and waits for commands; every earlier motion and stop is forgotten."""
         self.hardware.connect()
-        self.status, self.tick, self._missed = Status.READY, 0, 0
+        self.status, self.tick, self._unheard = Status.READY, 0, 0
         self._reference = self.hardware.still(self.hardware.start, np.array([self.hardware.force]))
         self._braked: float | None = None  # time since the brake began [s]
         self._opened, self._open_for = 0.0, 0.0  # time since the hand began to open, and until the item counts as at rest [s]
@@ -173,16 +173,16 @@ class Controller:
     def _follow(self, newest: Command | None) -> None:
         """Follows the newest command, goes on by the last one, or begins to brake."""
         if newest is not None:
-            self.status, self._missed = Status.FOLLOWING, 0
+            self.status, self._unheard = Status.FOLLOWING, 0
             self._reference = self.hardware.arrival.taken(newest)
         elif _resting(self._reference):
             self.status = Status.READY
             self.hardware.follow(self._reference, record=False)
             return
         else:
-            self._missed += 1
-            self.gaps += 1
-            if self._missed * self.cycle >= self.setup.watchdog - 1e-9:
+            self._unheard += 1
+            self.missed += 1
+            if self._unheard * self.cycle >= self.setup.watchdog - 1e-9:
                 self._brake(Status.WATCHDOG)
                 self._slow()
                 return
@@ -225,7 +225,7 @@ class Controller:
     def _state(self) -> State:
         """Returns what to tell the client."""
         reading, hardware = self.hardware.read(), self.hardware
-        counts = (self.late, self.gaps, hardware.arrival.lost)
+        counts = (self.late, self.missed, hardware.arrival.lost)
         stamp, mass = time.monotonic(), hardware.carried()
         return State(self.tick, stamp, self.status, reading.gripping, *counts, mass, reading.q, reading.v)
 
@@ -248,7 +248,7 @@ class Controller:
             "contacts": hardware.contacts(),
             "ticks": self.tick,
             "late_ticks": self.late,
-            "ticks_without_command": self.gaps,
+            "ticks_without_command": self.missed,
             "lost_commands": hardware.arrival.lost,
         }
         beside = path.with_name(path.name + ".part")

@@ -54,7 +54,7 @@ class State:
         status: what it is at.
         gripping: whether the fingers are at the item.
         late: number of ticks that began late.
-        gaps: number of ticks in motion for which no command had come.
+        missed: number of ticks in motion for which no command had come.
         lost: number of commands that were lost on purpose.
         mass: mass that it was told it carries [kg].
         q: (n,) configuration [rad].
@@ -66,7 +66,7 @@ class State:
     status: Status
     gripping: bool
     late: int
-    gaps: int
+    missed: int
     lost: int
     mass: float
     q: Array
@@ -76,16 +76,16 @@ class State:
 
     def packed(self) -> bytes:
         """Returns the state as bytes."""
-        counts = (self.late, self.gaps, self.lost)
+        counts = (self.late, self.missed, self.lost)
         numbers = self._NUMBERS.pack(self.tick, self.stamp, self.status, self.gripping, *counts, self.mass)
         return numbers + np.concatenate([self.q, self.v]).tobytes()
 
     @classmethod
     def unpacked(cls, body: bytes) -> State:
         """Returns the state that bytes of `packed` say."""
-        tick, stamp, status, gripping, late, gaps, lost, mass = cls._NUMBERS.unpack_from(body)
+        tick, stamp, status, gripping, late, missed, lost, mass = cls._NUMBERS.unpack_from(body)
         q, v = np.frombuffer(body, offset=cls._NUMBERS.size).reshape(2, -1)
-        return cls(tick, stamp, Status(status), bool(gripping), late, gaps, lost, mass, q, v)
+        return cls(tick, stamp, Status(status), bool(gripping), late, missed, lost, mass, q, v)
 
 
 def command_packed(stamp: float, command: Command) -> bytes:

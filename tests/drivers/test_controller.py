@@ -244,7 +244,7 @@ def test_packets_arrive_whole_and_in_order() -> None:
     kind, body = two.received()[0]
     again = State.unpacked(body)
     assert kind is Kind.STATE and again.tick == 3 and again.status is Status.FOLLOWING
-    assert (again.late, again.gaps, again.lost, again.mass) == (2, 5, 1, 0.5)
+    assert (again.late, again.missed, again.lost, again.mass) == (2, 5, 1, 0.5)
     np.testing.assert_array_equal(again.v, state.v)
     one.close()
     assert two.received() == [] and two.ended
