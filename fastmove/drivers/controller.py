@@ -13,7 +13,6 @@ import pickle
 import select
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +22,7 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
+from fastmove.child_process import child_process
 from fastmove.drivers.contact_record import unwanted_contacts
 from fastmove.drivers.displacement import worst
 from fastmove.drivers.driver import Command, PhysicsDriver, Reading
@@ -230,20 +230,10 @@ class ControllerDriver(PhysicsDriver):
     # -- the line -----------------------------------------------------------------------------------------------------
 
     def _start(self) -> None:
-        """Starts the process, in a session of its own: a Ctrl-C here is not one there."""
-        if os.name != "posix":
-            raise DriverFailed("the driver `controller` needs a socket that a process inherits, as Linux and macOS have")
+        """Starts the process."""
         ours, theirs = socket.socketpair()
-        path = os.pathsep.join(str(Path(folder or ".").absolute()) for folder in sys.path)
-        command = [sys.executable, "-P", "-m", "fastmove.drivers.controller_process", str(theirs.fileno())]
         with theirs:
-            self._process = subprocess.Popen(
-                command,
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-                env={**os.environ, "PYTHONPATH": path},
-            )
+            self._process = child_process("fastmove.drivers.controller_process", theirs)
         self._line = Line(ours)
         atexit.register(self.close)
 

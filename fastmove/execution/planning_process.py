@@ -7,28 +7,24 @@ socket that nothing else has.  Between requests it computes the held stops of th
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
-from fastmove.errors import DriverFailed, FastMoveError
-from fastmove.execution.answers import Answer, FlightPlanner, interrupt
-from fastmove.execution.events import Event
+from fastmove.child_process import child_process
+from fastmove.errors import DriverFailed
+from fastmove.execution.answers import Answer, FlightPlanner
 from fastmove.execution.update import Update
 from fastmove.planner.options import Options
 from fastmove.solution.solution import Solution
 from fastmove.trajectory.trajectory import Trajectory
 
-NICE = 5  # by which the planning process gives way to the streaming loop
 START = 60.0  # longest time that the process may take to import and to warm up [s]
-SPEED_TAKES = 0.06  # time that an answer about the speed is believed to take at first [s]
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
@@ -105,11 +101,8 @@ class PlanningProcess:
         lost: Callable[[], None],
     ) -> None:
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-c", f"from {__name__} import main; main()", str(theirs.fileno())]
-        self.process = subprocess.Popen(
-            command, pass_fds=[theirs.fileno()], env={**ONE_THREAD, **os.environ}, start_new_session=True
-        )
-        theirs.close()
+        with theirs:
+            self.process = child_process("fastmove.execution.planning_main", theirs, **ONE_THREAD)
         self.connection = Connection(ours.detach())
         self.heard, self.lost = heard, lost
         self.tabled = threading.Event()  # set when the stops of the first course are known
@@ -171,67 +164,3 @@ class PlanningProcess:
             pass
         self.tabled.set()
         self.lost()
-
-
-class _Server:
-    """The planning process itself.
-
-    Args:
-        connection: connection to the run.
-    """
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection, self.takes, self.tabled = connection, SPEED_TAKES, False
-        solution, cycle, options = connection.recv()
-        self.planner = FlightPlanner(solution, cycle, options)
-        self.stops: Iterator[Answer] | None = self.planner.stops(0)
-
-    def serve(self) -> None:
-        """Answers until the connection ends; computes stops while nothing is asked."""
-        while True:
-            if not self.tabled or not self.connection.poll(0):
-                self._next_stop()
-            if self.connection.poll(0 if self.stops is not None else None):
-                self._answer(self.connection.recv())
-
-    def _next_stop(self) -> None:
-        """Computes and sends one more stop of the course that is followed."""
-        stop = next(self.stops, None) if self.stops is not None else None
-        if stop is not None:
-            self._send(-1, stop)
-            return
-        self.stops = None
-        if not self.tabled:
-            self.tabled = True
-            self.planner.warm_up()
-            self.connection.send("tabled")
-
-    def _send(self, number: int, answer: Answer) -> None:
-        """Sends an answer; the course itself stays here."""
-        self.connection.send((number, replace(answer, course=None)))
-
-    def _answer(self, what: object) -> None:
-        """Answers a request; stops of the course that it leads to are computed next."""
-        if not isinstance(what, Request):
-            self.connection.send({number: course.trajectory for number, course in self.planner.courses.items()})
-            return
-        begin, newest = time.perf_counter(), -1
-        try:
-            for answer in answers(self.planner, what, self.takes):
-                self._send(what.number, answer)
-                newest = max(newest, answer.number)
-        except FastMoveError as error:
-            self._send(what.number, Answer(Event.REFUSED, what.base, detail=str(error)))
-        if what.speed is not None:
-            self.takes = max(0.5 * self.takes, min(1.3 * (time.perf_counter() - begin), 1.0))
-        if newest >= 0:
-            self.stops = self.planner.stops(newest)
-
-
-def main() -> None:
-    """Runs the planning process on the socket whose number is the first argument."""
-    for number in (signal.SIGALRM, signal.SIGUSR1):
-        signal.signal(number, interrupt)
-    os.nice(NICE)
-    with Connection(int(sys.argv[1])) as connection, contextlib.suppress(EOFError, OSError):
-        _Server(connection).serve()

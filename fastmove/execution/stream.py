@@ -41,6 +41,8 @@ from fastmove.trajectory.trajectory import Trajectory
 LOOK_AHEAD = 2  # least number of cycles between the next command and a splice
 TRIES = 3  # number of times that a request is asked for whose answers come too late
 AT_START = 5e-3  # distance of a joint from the start of the motion beyond which nothing is sent [rad]
+PAYLOAD_OFF = 0.01  # share of the mass (of 1 kg, if it is less) by which the hardware may be wrong about it
+SLIDER_OFF = 1e-3  # distance of a speed slider from 100 % that is none
 OLDEST = 0.5  # default of the oldest scene that is planned with [s]
 BAD = (Event.REFUSED, Event.NOTHING_FOUND, Event.NO_STOP, Event.PLANNER_LOST)  # answers that change nothing for the better
 
@@ -95,19 +97,20 @@ class Execution:
     Args:
         driver: connected driver that the commands go to.
         solution: certified solution.
-        realtime: pace the loop by the wall clock; otherwise it runs as fast as the driver answers (simulations).  `start` always
-            does.
+        realtime: pace the loop by the wall clock; otherwise it runs as fast as the driver answers (simulations).  None = as the
+            driver needs it; `start` always does.
         options: options of planning in flight.
 
     Raises:
         InputError: the solution is not certified for every kind of limit, or was planned without regard to the hold.
     """
 
-    def __init__(self, driver: Driver, solution: Solution, realtime: bool = False, options: Options | None = None) -> None:
+    def __init__(self, driver: Driver, solution: Solution, realtime: bool | None = None, options: Options | None = None) -> None:
         _certified(solution)
         self.driver, self.problem, self.solution, self.options = driver, solution.problem, solution, options
         self.planner = FlightPlanner(solution, driver.cycle, options)
-        self.loop = Loop(driver, self.planner.courses[0].commands(driver.cycle), realtime)
+        commands = self.planner.courses[0].commands(driver.cycle)
+        self.loop = Loop(driver, commands, driver.realtime if realtime is None else realtime)
         self.loop.missed = self._missed
         self._replies: dict[int, Reply] = {}
         self._stops: dict[int, list[Splice]] = {}
@@ -212,13 +215,25 @@ class Execution:
     def _not_ready(self) -> str:
         """Why the hardware is not as the motion assumes; empty if it is, or cannot be asked."""
         try:
-            off = np.abs(self.driver.read().q - self.stream.q[0])
+            off, scale, carried = (
+                np.abs(self.driver.read().q - self.stream.q[0]),
+                self.driver.speed_scale(),
+                self.driver.carried(),
+            )
+            mass = sum(held.item.members[0].mass for held in self.problem.holds[:1])
+            if carried is not None and abs(carried - mass) > PAYLOAD_OFF * max(mass, 1.0):
+                announce_payload(self.driver, self.problem)
+                carried = self.driver.carried()
         except Exception as error:
             return f"{type(error).__name__}: {error}"
         joint = int(np.argmax(off))
         if not off[joint] <= AT_START:
             name = self.problem.robot.joint_names[joint]
             return f"{name} is {off[joint]:.3g} rad from the start of the motion; allowed: {AT_START:g}; move it there first"
+        if scale is not None and abs(scale - 1) > SLIDER_OFF:
+            return f"the speed slider is at {scale:.0%}; the motion is planned for 100 %; set it there"
+        if carried is not None and abs(carried - mass) > PAYLOAD_OFF * max(mass, 1.0):
+            return f"the hardware believes that it carries {carried:g} kg; it is {mass:g} kg; set the payload"
         return ""
 
     def log(self) -> FlightLog:
@@ -454,8 +469,10 @@ def announce_payload(driver: Driver, problem: TransferProblem) -> None:
 
     Args:
         driver: driver to tell.
-        problem: transfer; nothing is told if it holds no item.
+        problem: transfer; a mass of 0 is told if it holds no item.
     """
+    if not problem.holds:
+        driver.payload(0.0, np.zeros(3), np.zeros((3, 3)))
     for held in problem.holds[:1]:
         member = held.item.members[0]
         body = held.tool_T_grasp.act(held.inertia(member))
