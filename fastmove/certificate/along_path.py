@@ -1,8 +1,8 @@
 """Certificate of a certified path that is run by another time law.
 
 What depends on the path alone is inherited: where the scene stands still the arm passes the same places, so distances,
-corridors and ends are those of the path.  All that depends on speed is computed again from the composed motion: q(s(t)) is
-composed here, not taken from whoever proposes the law.
+corridors and ends are those of the path; where obstacles move all is computed again.  All that depends on speed is computed
+again from the composed motion: q(s(t)) is composed here, not taken from whoever proposes the law.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def certify_along(
     """Compose the motion of a path by a law, and recompute its margins.
 
     Args:
-        problem: The problem that the composed motion should solve: from its state at the law's begin to where it ends.
+        problem: The problem that the composed motion should solve: from its state at the law's begin to where it ends; obstacles
+            move by a clock that begins there.
         path: The certified motion whose path is run.
         certificate: Its certificate, of the same arm, hand, item and scene.
         law: The law.
@@ -37,13 +38,13 @@ def certify_along(
         The composed motion and its certificate.
 
     Raises:
-        InputError: Obstacles move (where they are when the arm passes is not what was certified), or the path is not certified.
+        InputError: The path is not certified.
     """
-    if problem.scene.moving:
-        raise InputError("obstacles", "move; a path among them is certified for its own times only")
     if not all(kind in certificate.kinds and certificate.kinds[kind].ok for kind in GEOMETRIC) or certificate.not_seen:
         raise InputError("certificate", "is not ok for every kind of distance; only certified paths are run at another speed")
     motion = along(path, law)
+    if problem.scene.moving:  # Where obstacles are when the arm passes is not what was certified.
+        return motion, certify(problem, motion)
     own = certify(problem, motion, [kind.name for kind in problem.limit_kinds if kind.name not in GEOMETRIC])
     return motion, _inherited(problem, own, certificate, "of the path")
 

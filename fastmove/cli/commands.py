@@ -250,7 +250,7 @@ def stops_command(options: argparse.Namespace) -> int:
     problem = _problem(options)
     table = stop_table(_solution(problem, options.trajectory))
     if options.json:
-        keys = ("at", "time", "distance", "where")
+        keys = ("at", "begins", "time", "distance", "where")
         print(_json(_head(problem) | {"stops": [{key: getattr(stop, key) for key in keys} for stop in table.stops]}))
     else:
         print(table)

@@ -90,17 +90,27 @@ class FlightPlanner:
 
     # -- another speed --------------------------------------------------------------------------------------------
 
-    def speed(self, base: int, at: float, target: float) -> Answer:
-        """Answers a request for another speed along the path, 0 to 1, from a time on [s]."""
+    def speed(self, base: int, at: float, target: float) -> Iterator[Answer]:
+        """Yields the answer to a request for another speed along the path, 0 to 1, from a time on [s].
+
+        From the rest that a stop off the path led to, the way is planned anew.
+        """
+        course = self.courses[base]
+        if target > 0 and course.rests(at) and course.law is None and not course.arrives:
+            yield from self._from_rest(base, course, Update())
+            return
         try:
-            course = self.courses[base].at_speed(at, target)
+            changed = course.at_speed(at, target)
         except FastMoveError as error:
-            return Answer(Event.REFUSED, base, at, detail=str(error))
-        if course is None:
-            return Answer(Event.NOTHING_FOUND, base, at, detail=f"no change to speed {target:g} from {at:.3f} s is certified")
-        if target == 0:
-            return self._new(Event.HELD_STOP, base, at, replace(course, paused=True), f"from {at:.3f} s")
-        return self._new(Event.SPEED, base, at, course, f"to {target:.0%}")
+            yield Answer(Event.REFUSED, base, at, detail=str(error))
+            return
+        if changed is None:
+            said = f"no change to speed {target:g} from {at:.3f} s is certified"
+            yield Answer(Event.NOTHING_FOUND, base, at, detail=said)
+        elif target == 0:
+            yield self._new(Event.HELD_STOP, base, at, replace(changed, paused=True), f"from {at:.3f} s")
+        else:
+            yield self._new(Event.SPEED, base, at, changed, f"to {target:.0%}")
 
     def turn(self, base: int, at: float, solution: Solution) -> Answer:
         """Answers a request to leave a course, at a time [s], for a certified solution that begins in its state then.
@@ -116,7 +126,7 @@ class FlightPlanner:
         if course.path is None:
             return
         for at in course.instants(EVERY):
-            change = course.path.stop(course.pace(at))
+            change = course.path.stop(course.pace(at), course.scene_at(at))
             table.append((at, change))
             if change is not None:
                 stopping = replace(course.changed(change, at), paused=True)
@@ -230,9 +240,9 @@ class FlightPlanner:
         for at, change in self.tables.get(base, []):
             if at >= least and change is not None:
                 return at, change
-        if self.tables.get(base) or course.path is None or least >= course.duration:
+        if self.tables.get(base) or course.path is None or course.rests(least):
             return least, None
-        return least, course.path.stop(course.pace(least))
+        return least, course.path.stop(course.pace(least), course.scene_at(least))
 
     @staticmethod
     def _still(change: Change, at: float, update: Update) -> Change | None:
@@ -307,7 +317,7 @@ class FlightPlanner:
     def _at_rest(course: Course, update: Update) -> TransferProblem | str:
         """The problem from where a course comes to rest, or why there is none."""
         try:
-            believed = update.applied(course.problem, course.begin)
+            believed = update.applied(course.problem, course.begin) if update.what else course.problem
             if believed.scene.moving:  # Where obstacles are when planning has ended is not known.
                 return "obstacles move, and where they are when planning has ended is not known"
             scene = replace(believed.scene, corridors=tuple(c for c in believed.scene.corridors if c.at != "start"))

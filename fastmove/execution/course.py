@@ -14,6 +14,7 @@ from fastmove.execution.command_stream import CommandStream, sampled_commands
 from fastmove.execution.stops import NEAR_END, CertifiedPath, Change
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.goal import Goal, State
+from fastmove.problem.scene import Scene
 from fastmove.problem.transfer import TransferProblem
 from fastmove.solution.solution import Solution
 from fastmove.trajectory.time_law import Pace, TimeLaw
@@ -29,7 +30,7 @@ class Course:
         part: its last part as a certified solution, from `begin` on.
         begin: time at which that part begins [s].
         goal: where it was to end when it was planned; a stop ends elsewhere.
-        path: path that the part runs along; None where obstacles move.
+        path: path that the part runs along; None where it is not free any more.
         law: law by which it does, as time on the path over time from `begin` on; None = by its own times.
         arrives: whether the path ends at the goal.
         paused: whether it ends in a stop that was asked for, from which nothing goes on by itself.
@@ -54,8 +55,7 @@ class Course:
             arrives: whether it does.
         """
         assert solution.trajectory is not None
-        path = None if solution.problem.scene.moving else CertifiedPath(solution)
-        return Course(solution.trajectory, solution, 0.0, goal or solution.problem.goal, path, None, arrives)
+        return Course(solution.trajectory, solution, 0.0, goal or solution.problem.goal, CertifiedPath(solution), None, arrives)
 
     @property
     def duration(self) -> float:
@@ -104,13 +104,15 @@ class Course:
         return replace(fresh, trajectory=self.trajectory.splice(at, fresh.trajectory), begin=at)
 
     def changed(self, change: Change, at: float, path: CertifiedPath | None = None) -> Course:
-        """Returns the course that runs on along its path at another speed.
+        """Returns the course that runs on along its path at another speed, or stops off it.
 
         Args:
             change: the change of speed, from the pace at that time.
             at: time at which it begins [s].
             path: the same path with what is carried now; None = as before.
         """
+        if change.law is None:
+            return self.turned_to(change.solution, at, arrives=False)
         tail = change.solution.trajectory
         assert tail is not None
         begin, whole = (0.0, tail) if self.rests(at) else (at, self.trajectory.splice(at, tail))
@@ -126,19 +128,26 @@ class Course:
             path: the same path with what is carried now; None = as before.
 
         Raises:
-            InputError: obstacles move, the target is outside 0 to 1, or the motion is at its end.
+            InputError: the path is not free any more, the target is outside 0 to 1, the motion is at its end, or it rests among
+                obstacles that move.
         """
         path = path or self.path
         if path is None:
-            said = (
-                "obstacles move, for whose times alone it is certified" if self.problem.scene.moving else "something has changed"
+            raise InputError("path", "is not free any more, since something has changed; replan")
+        if self.rests(at) and self.problem.scene.moving:
+            raise InputError(
+                "obstacles", "move; from a rest among them, which lasts as long as it lasts, only a new plan goes on"
             )
-            raise InputError("path", f"is run at no other speed, since {said}; replan")
         pace = self.pace(at)
         if pace.place >= path.end - NEAR_END:
             raise InputError("speed", "cannot change any more: the motion is at its end")
-        change = path.stop(pace) if target == 0 else path.speed(pace, target)
+        scene = self.scene_at(at)
+        change = path.stop(pace, scene) if target == 0 else path.speed(pace, target, scene)
         return None if change is None else self.changed(change, at, path)
+
+    def scene_at(self, at: float) -> Scene:
+        """Returns the scene on a clock that begins at a time [s]."""
+        return self.problem.scene.after(min(at, self.duration) - self.begin)
 
     def instants(self, every: float) -> Iterator[float]:
         """Yields the instants of a table of stops, from `begin` to before the end [s]."""

@@ -75,7 +75,7 @@ def answers(planner: FlightPlanner, request: Request, takes: float) -> Iterator[
         yield planner.turn(request.base, request.at, request.solution)
     elif request.speed is not None:
         at = request.at if request.at == request.at else request.clock() + takes
-        yield planner.speed(request.base, at, request.speed)
+        yield from planner.speed(request.base, at, request.speed)
 
 
 class PlanningProcess:

@@ -18,6 +18,7 @@ from fastmove.robot.joint_limits import LimitSet
 
 ALONE = ruckig.Synchronization.No  # Every joint moves as fast as it can.
 ARRIVING = ruckig.Synchronization.Time  # All joints arrive at the same time.
+CLOSE = 1e-5  # Distance of switching times that are the same one [s].
 STRAIGHT = ruckig.Synchronization.Phase  # The joints move on a straight line in joint space.
 
 
@@ -129,23 +130,32 @@ def sampled(motion: ruckig.Trajectory, times: Array) -> tuple[Array, Array, Arra
     return q, v, a
 
 
+def switching_times(motion: ruckig.Trajectory) -> Array:
+    """Returns the times (K,) at which the jerk of any joint switches, from 0 to the duration [s]; between them q is cubic."""
+    steps = [np.cumsum([0.0, *profile.brake.t, *profile.t, *profile.accel.t]) for profile in motion.profiles[0]]
+    times = np.unique(np.concatenate([[0.0, motion.duration], *steps]))
+    times = times[(times >= 0) & (times < motion.duration - CLOSE)]
+    return np.append(times[np.concatenate([[True], np.diff(times) > CLOSE])], motion.duration)
+
+
 def braking(start: State, limits: LimitSet, share: float) -> Array:
     """Returns the configuration (n,) [rad] in which the joints come to rest; see `braking_motion`."""
     motion = braking_motion(start, limits, share)
     return np.array(motion.at_time(motion.duration)[0])
 
 
-def braking_motion(start: State, limits: LimitSet, share: float) -> ruckig.Trajectory:
+def braking_motion(start: State, limits: LimitSet, share: float, jerk: float | None = None) -> ruckig.Trajectory:
     """Returns the motion in which all joints brake to stop at the same time, whatever is in the hand.
 
     Args:
         start: State from which the joints brake.
         limits: Limits of the joints.
-        share: Share of the acceleration and jerk limits that may be used.
+        share: Share of the acceleration limits that may be used.
+        jerk: Share of the jerk limits that may be used; None = the same.
 
     Raises:
         InputError: A joint cannot be brought to rest.
     """
-    request = _to_rest(start, share * limits.acceleration, share * limits.jerk)
+    request = _to_rest(start, share * limits.acceleration, (share if jerk is None else jerk) * limits.jerk)
     request.control_interface = ruckig.ControlInterface.Velocity
     return _solved(request, "start", "cannot be brought to rest")

@@ -19,7 +19,7 @@ import numpy as np
 
 import fastmove as fm
 from fastmove.certificate.hold import UTILISATION_LIMIT
-from fastmove.execution.stops import AT_GOAL, ON_PATH, UNKNOWN, Stop, stop_table
+from fastmove.execution.stops import AT_GOAL, ON_PATH, Stop, stop_table
 from fastmove.search.time_bound import braking_motion, sampled
 from fastmove.trajectory.piecewise_polynomial import quintic_hermite
 from fastmove.trajectory.trajectory import Phase
@@ -35,7 +35,7 @@ def held_motion(solution: fm.Solution, stop: Stop) -> tuple[fm.TransferProblem, 
     """The motion up to a stop and through it, and the problem that it solves."""
     last = stop.change.solution.trajectory
     goal = fm.Goal(last.position(last.duration)[None], opens_hand=False)
-    return solution.problem.with_(goal=goal), solution.trajectory.splice(stop.at, last)
+    return solution.problem.with_(goal=goal), solution.trajectory.splice(stop.begins, last)
 
 
 def brake(solution: fm.Solution, at: float) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def table(rows: list[dict[str, Any]]) -> str:
         if not mine:
             continue
         stops = [stop for row in mine for stop in row["stops"]]
-        where = {kind: sum(stop["where"] == kind for stop in stops) for kind in (ON_PATH, AT_GOAL, UNKNOWN)}
+        where = {kind: sum(stop["where"] == kind for stop in stops) for kind in (ON_PATH, OFF_PATH, AT_GOAL)}
         times = [stop["time"] for stop in stops if stop["where"] == ON_PATH]
         begun, brakes = (np.concatenate([row[key] for row in mine]) for key in ("begun", "brakes"))
         verdicts = [v for row in mine for v in row["verdicts"]]
