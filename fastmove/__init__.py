@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from fastmove.planner.replanning import replan as replan
     from fastmove.planner.retiming import retime as retime
     from fastmove.problem.describe import describe as describe
+    from fastmove.problem.following import Following as Following
     from fastmove.problem.goal import Goal as Goal
     from fastmove.problem.goal import GoalPose as GoalPose
     from fastmove.problem.goal import State as State
@@ -153,6 +154,7 @@ _HOMES = {
     "planner.replanning": "Replan replan",
     "planner.retiming": "retime",
     "problem.describe": "describe",
+    "problem.following": "Following",
     "problem.goal": "Goal GoalPose State",
     "problem.grasp": "Grasp GraspCandidate HeldItem hold",
     "problem.item": "Inertial Item solid_inertia",

@@ -19,6 +19,11 @@ Where each kind is checked (`LimitMargin.proof`):
     a user's own constraints                 on a grid of 1 ms, by their own numpy functions, which the proof names
 
 hold and pad_share assume that the pads have closed flat on the item; `Certificate.assumes` says so.
+
+clearance, allowed_contact and release hold for every arm that follows its commands as the problem's `following` says, which
+`Certificate.assumes` names; what is touched at an end is assumed to give way by what the arm is off there.  All other kinds are
+of the commanded motion: position limits are limits of what may be commanded (end stops lie beyond them by more than any servo's
+error), and a corridor says which way to leave.
 """
 
 from __future__ import annotations
@@ -42,6 +47,7 @@ from fastmove.robot.limit_kinds import names_in
 from fastmove.trajectory.trajectory import Trajectory
 
 LOADS = set(names_in("effort", "contact", "tolerance"))  # Names of the kinds that `check_loads` checks.
+GIVES = "; what its item may touch gives way by as much, where the motion begins and ends"
 STEP_MAX = 0.01  # Largest grid step that may be asked for [s].
 
 
@@ -91,11 +97,14 @@ def _unchecked(problem: TransferProblem, kinds: Collection[str]) -> dict[str, st
 
 
 def _assumptions(problem: TransferProblem, kinds: Collection[str]) -> tuple[str, ...]:
-    """Sentences on what the checks assume: of the robot's limits, and of the hold, one for each item between pads."""
-    assumed = (*problem.robot.assumes, *filter(None, (problem.limit_set.assumed,)))
-    if not set(names_in("contact")) & set(kinds) or not problem.hold_active:
-        return assumed
-    return (*assumed, *(_closing(held) for held in problem.holds if held.law.holder == "gripper"))
+    """Sentences on what the checks assume: of the robot's limits, of the hold, one for each item between pads, of the arm."""
+    assumed = [*problem.robot.assumes, *filter(None, (problem.limit_set.assumed,))]
+    if set(names_in("contact")) & set(kinds) and problem.hold_active:
+        assumed += [_closing(held) for held in problem.holds if held.law.holder == "gripper"]
+    if {"clearance", "allowed_contact", "release"} & set(kinds):
+        gives = not problem.following.exact and problem.scene.allowed_contacts
+        assumed.append(f"the arm {problem.following}{GIVES if gives else ''}")
+    return tuple(assumed)
 
 
 def _closing(held: HeldItem) -> str:

@@ -20,9 +20,10 @@ import pinocchio as pin
 
 from fastmove.arrays import Array
 from fastmove.certificate.motion_bounds import MotionBounds
-from fastmove.multibody.assembly import Assembly, Body, HoldFrame, required_clearances
+from fastmove.multibody.assembly import Assembly, Body, HoldFrame
 from fastmove.multibody.bounding_volumes import Bounding, PlacedVolumes
-from fastmove.problem.scene import CONTACT_DEPTH, FADE_DISTANCE
+from fastmove.multibody.required_distance import fade_distances, required_clearances
+from fastmove.problem.scene import CONTACT_DEPTH
 from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory
 
@@ -107,7 +108,8 @@ class ContinuousCollisionCheck:
         self.pairs += [(i, j) for i in moving for j in scene]
         self.pairs += [(j, i) for j in drifting for i in base]
         self.bounding = Bounding(self.bodies, self.pairs)
-        self.required = required_clearances(problem, self.bodies, self.bounding.first, self.bounding.second)
+        self.required, stray = required_clearances(problem, assembly, self.bounding)
+        self.fade_distance = fade_distances(stray)
         self.bounds = MotionBounds(self.model, self.bounding, trajectory, self.motions)
         touching = {contact.obstacle for contact in problem.scene.allowed_contacts}
         touched = np.array([b.group in touching for b in self.bodies])[self.bounding.second]
@@ -251,7 +253,7 @@ class ContinuousCollisionCheck:
             needed = shift[n]
             if fades:  # The required distance grows with the displacement of the item's farthest point, on any of its shapes.
                 item = moved[row, self.of_item[self.bodies[one[n]].joint]].sum(axis=1).max()
-                needed += item * (self.required[pair] + CONTACT_DEPTH) / FADE_DISTANCE
+                needed += item * (self.required[pair] + CONTACT_DEPTH) / self.fade_distance[pair]
             if not margin >= 0.0:
                 self.proven[fades] = False
             elif self.sharpening:
@@ -305,7 +307,7 @@ class ContinuousCollisionCheck:
         for frame, points, end_points, d0 in self.fade.get(pair, ()):
             now = points @ rotation[row, frame.joint].T + origin[row, frame.joint]
             travelled = float(np.max(np.linalg.norm(now - end_points, axis=1)))
-            faded = d0 + (full - d0) * min(1.0, travelled / FADE_DISTANCE)
+            faded = d0 + (full - d0) * min(1.0, travelled / float(self.fade_distance[pair]))
             required = min(required, faded)
         if pair in self.fade:
             return float(min(distance - required, distance + CONTACT_DEPTH))

@@ -66,6 +66,7 @@ def _scene(problem: TransferProblem) -> list[str]:
         f"  scene     {len(names)} obstacle{'s' if len(names) > 1 else ''}: {shown}" if names else "  scene     nothing in it"
     ]
     lines[0] += f"; at least {problem.clearance * 1e3:g} mm from everything"
+    lines[0] += "" if problem.following.exact else f", for an arm that {problem.following}"
     moving = [obstacle.name for obstacle in problem.scene.obstacles if obstacle.motion is not None]
     touched = [f"{c.obstacle} at {'both ends' if c.at == 'both' else f'the {c.at}'}" for c in problem.scene.allowed_contacts]
     lines += [f"  moving    {', '.join(moving)}"] if moving else []

@@ -30,8 +30,9 @@ from fastmove.collision.query_types import (
     TooNear,
 )
 from fastmove.dynamics.kinematics import Kinematics, Placements
-from fastmove.multibody.assembly import Assembly, required_clearances
+from fastmove.multibody.assembly import Assembly
 from fastmove.multibody.bounding_volumes import Bounding, PlacedVolumes
+from fastmove.multibody.required_distance import fade_distances, required_clearances
 from fastmove.problem.scene import CONTACT_DEPTH
 from fastmove.problem.transfer import TransferProblem
 
@@ -45,6 +46,7 @@ class Collision:
     Attributes:
         pairs: Pairs of bodies, by index, the first one moving.
         required: (P,) required distance of each pair where no contact fades [m].
+        strays: (P,) the part of it that is for what the arm may be off its commands [m].
         travels: (P,) largest relative displacement of each pair for 1 rad (or m) of every joint [m].
         moving: Whether any obstacle moves.
 
@@ -65,7 +67,7 @@ class Collision:
         self._frames = assembly.hold_frames
         self._allowed, self._corridors = problem.scene.allowed_contacts, problem.corridors
         self._bounding = Bounding(self.bodies, self.pairs)
-        self.required = required_clearances(problem, self.bodies, self._bounding.first, self._bounding.second)
+        self.required, self.strays = required_clearances(problem, assembly, self._bounding)
         self._joint = self._bounding.joint
         self._faces = ContactManifolds(self.bodies, self._bounding)
         groups = {name: k for k, name in enumerate(sorted({b.group for b in self.bodies}))}
@@ -122,7 +124,8 @@ class Collision:
         origin = points @ frames.rotation[0, frame.joint].T + frames.origin[0, frame.joint]
         among, floor = np.zeros(len(self.pairs), dtype=bool), np.zeros(len(self.pairs))
         among[pairs], floor[pairs] = True, [min(float(self.required[k]), self.distance(k, placed, 0)) for k in pairs]
-        return FadingContact(among, frame.joint, points, origin, floor, far_apart(points, FADE_POINTS))
+        distance = fade_distances(self.strays)
+        return FadingContact(among, frame.joint, points, origin, floor, distance, far_apart(points, FADE_POINTS))
 
     def travel(self, q: Array, ends: Ends) -> float:
         """Largest displacement of any item point at q (n,) from the nearest end with an allowed contact [m]; inf without one."""
@@ -155,14 +158,16 @@ class Collision:
             allowed = k < len(self.pairs) and any(fade.pairs[k] for fade in ends.fades)
             worst = min(float(margin), float(distance) + CONTACT_DEPTH) if allowed else float(margin)
             if worst < -1e-12:
-                rows.append(TooNear(worst, *self.names(int(k)), float(distance), *self._asked(int(k))))
+                (one, other), (required, stray, of_robot) = self.names(int(k)), self._asked(int(k))
+                rows.append(TooNear(worst, one, other, float(distance), required, stray, of_robot))
         return sorted(rows)
 
-    def _asked(self, pair: int) -> tuple[float, bool]:
-        """The distance required of a pair where no contact is allowed [m], and whether both are links of the robot."""
+    def _asked(self, pair: int) -> tuple[float, float, bool]:
+        """The distance required of a pair where no contact is allowed, its stray [m], and whether both are links of the robot."""
         if pair >= len(self.pairs):
-            return 0.0, False
-        return float(self.required[pair]), all(self.bodies[k].owner == "link" for k in self.pairs[pair])
+            return 0.0, 0.0, False
+        of_robot = all(self.bodies[k].owner == "link" for k in self.pairs[pair])
+        return float(self.required[pair]), float(self.strays[pair]), of_robot
 
     def names(self, pair: int) -> tuple[str, str]:
         """Names of the two that a contact is between; pairs beyond the last pair of bodies are corridors."""
@@ -178,7 +183,8 @@ class Collision:
 
     def has_full_clearance(self, contacts: NearPairs) -> Array:
         """Mask (C,) of the contacts for which the full clearance is required: pairs of bodies, fading ones left out."""
-        return contacts.required >= self.clearance - 1e-9
+        whole = np.append(self.strays, 0.0)[np.minimum(contacts.pair, len(self.pairs))] + self.clearance
+        return np.asarray(contacts.required >= whole - 1e-9)
 
     def in_corridors(self, q: Array, ends: Ends) -> bool:
         """Whether configuration q (n,) satisfies every corridor."""

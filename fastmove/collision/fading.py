@@ -7,12 +7,11 @@ import numpy as np
 from fastmove.arrays import Array
 from fastmove.collision.query_types import Ends, FadingContact, FadingEvaluation, NearPairs
 from fastmove.dynamics.kinematics import Kinematics, Placements
-from fastmove.problem.scene import FADE_DISTANCE
 
 FADE_WEIGHT_MAX = 30.0  # Largest weight of a contact that fades [1].
 FADE_POINTS = 4  # Number of item points that a fading contact is linearised with, besides the one that moved most [1].
 PADDING_DISTANCE = 0.1  # Displacement of the item from which the full padding is asked of a contact that was allowed [m].
-INNER_FADE = 0.9 * FADE_DISTANCE  # Displacement over which the planner has an allowed contact fade, below the certificate's [m].
+INNER_SHARE = 0.9  # Displacement over which the planner has an allowed contact fade, of the certificate's [1].
 
 
 def required_distances(
@@ -46,18 +45,16 @@ def required_distances(
         worst = np.argmax(length, axis=1)
         each = np.arange(len(which))
         longest = length[each, worst][at]
-        floor, full = fade.floor[pair[rows]], required_of[pair[rows]]
-        wanted = floor + (full - floor) * np.minimum(1.0, longest / INNER_FADE)
+        floor, full, over = fade.floor[pair[rows]], required_of[pair[rows]], INNER_SHARE * fade.distance[pair[rows]]
+        wanted = floor + (full - floor) * np.minimum(1.0, longest / over)
         lower = wanted < required[rows]
         required[rows[lower]] = wanted[lower]
-        padding_scale[rows] = np.minimum(
-            padding_scale[rows], np.clip((longest - INNER_FADE) / (PADDING_DISTANCE - INNER_FADE), 0.0, 1.0)
-        )
-        weight[rows[lower]] = np.minimum(INNER_FADE / np.maximum(longest[lower], 1e-9), FADE_WEIGHT_MAX)
+        padding_scale[rows] = np.minimum(padding_scale[rows], np.clip((longest - over) / (PADDING_DISTANCE - over), 0.0, 1.0))
+        weight[rows[lower]] = np.minimum(over[lower] / np.maximum(longest[lower], 1e-9), FADE_WEIGHT_MAX)
         if gradients:
             unit = moved[each, worst] / np.maximum(length[each, worst], 1e-12)[:, None]
             rate = kinematics.point_gradient(frames, which, np.full(len(which), fade.joint), points[each, worst], unit)[at]
-            rate *= ((full - floor) / INNER_FADE * (longest < INNER_FADE))[:, None]
+            rate *= ((full - floor) / over * (longest < over))[:, None]
             slope[rows[lower]] = rate[lower]
     return required, slope, weight, padding_scale
 
@@ -89,10 +86,11 @@ def fading(
         moved, length = _displaced(fade, points)
         worst = np.argmax(length, axis=1)
         longest, pair = length[np.arange(len(samples)), worst][at], near_pairs.pair[touching]
-        floor, steep = fade.floor[pair], (required[pair] - fade.floor[pair]) / INNER_FADE
+        floor, over = fade.floor[pair], INNER_SHARE * fade.distance[pair]
+        steep = (required[pair] - floor) / over
         # Contacts whose required distance is set by another end, or not faded, are left out.
         own = np.abs(near_pairs.required[touching] - floor - steep * longest) < 1e-12
-        own = np.nonzero(own & (longest < INNER_FADE))[0]
+        own = np.nonzero(own & (longest < over))[0]
         own = own[np.argsort(at[own], kind="stable")]
         used, site = np.unique(at[own], return_inverse=True)
         parts.append((touching[own], count + site, floor[own], steep[own]))

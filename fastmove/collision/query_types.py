@@ -65,6 +65,7 @@ class TooNear(NamedTuple):
         other: Name of the other.
         distance: Signed distance [m].
         required: Distance that is required, all uncertainty included, where no contact is allowed [m].
+        stray: The part of it that is for what the arm may be off its commands [m].
         of_robot: Whether both are links of the robot.
     """
 
@@ -73,6 +74,7 @@ class TooNear(NamedTuple):
     other: str
     distance: float
     required: float
+    stray: float
     of_robot: bool
 
 
@@ -88,7 +90,7 @@ class NearPairs:
         distance: (C,) signed distance [m].
         required: (C,) required distance, allowed contacts faded in [m].
         gradient: (C, n) gradient of distance − required [m/rad]; 0 where gradients were not asked for.
-        weight: (C,) weight of a violation: 1 for most; INNER_FADE / l, capped, for an allowed contact that fades with the
+        weight: (C,) weight of a violation: 1 for most; 9 mm / l, capped, for an allowed contact that fades with the
             item's displacement l, whose first micrometres count like millimetres later; `CORRIDOR_WEIGHT` for a corridor.
         rate: (C,) change of distance − required over time while the arm stands still [m/s]; 0 unless an obstacle moves.
         padding_scale: (C,) share of the optimiser's padding that is asked for: 0 while an allowed contact fades, where padding
@@ -127,10 +129,10 @@ class NearPairs:
 
 @dataclass(frozen=True)
 class FadingContact:
-    """One allowed contact at one end, with required distance d0 + (clearance − d0)·min(1, l / 10 mm).
+    """One allowed contact at one end, with required distance d0 + (clearance − d0)·min(1, l / 10 mm); longer where it strays.
 
     l is the largest displacement of any item point from its place at that end, d0 the pair's distance there, at most its
-    clearance.  The planner uses 9 mm for the 10 mm (`fading.INNER_FADE`).
+    clearance.  The planner uses 9 mm for the 10 mm (`fading.INNER_SHARE`).
 
     Attributes:
         pairs: (P,) whether each pair is one of a shape of the item and a shape of the obstacle.
@@ -138,6 +140,7 @@ class FadingContact:
         points: (K, 3) the item's hull points in the joint's frame [m].
         origin: (K, 3) the same points in the world at that end [m].
         floor: (P,) d0 of these pairs, 0 of all others [m].
+        distance: (P,) displacement of the item from which on each pair has its full distance [m].
         spread_points: (F,) indices of some points that lie far apart.
     """
 
@@ -146,6 +149,7 @@ class FadingContact:
     points: Array
     origin: Array
     floor: Array
+    distance: Array
     spread_points: Array
 
 

@@ -14,6 +14,7 @@ import pinocchio as pin
 
 from fastmove.arrays import Array
 from fastmove.drivers.settling import Settling
+from fastmove.problem.following import Following
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,13 @@ class Driver(ABC):
         cycle: control cycle [s].
         realtime: whether the hardware has a clock of its own, so that a command must come in every cycle of it, neither sooner
             nor later; otherwise a command may be sent as soon as the one before has been taken.
+        following: how closely this hardware follows its commands; None = nobody has said, so it is not checked whether a plan's
+            clearances cover it (`problem.following.uncovered`).
     """
 
     cycle: float
     realtime: bool = False
+    following: Following | None = None
 
     @abstractmethod
     def connect(self) -> None:

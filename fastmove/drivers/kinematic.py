@@ -6,6 +6,7 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.drivers.driver import Command, Driver, Reading
+from fastmove.problem.following import EXACTLY
 from fastmove.problem.transfer import TransferProblem
 
 
@@ -33,7 +34,7 @@ class KinematicDriver(Driver):
     """
 
     def __init__(self, problem: TransferProblem, cycle: float = 1e-3) -> None:
-        self.cycle = cycle
+        self.cycle, self.following = cycle, EXACTLY
         self._q, self._v = np.array(problem.start.q), np.array(problem.start.v)
         self.sent: list[Command] = []
         self.stopped, self._mass = False, 0.0

@@ -22,6 +22,8 @@ The schema, `format = 1`:
              com = [x, y, z] [m] along the item's axes, placement [m] and turn_deg [°] of the item in the hand,
              shape [m] (of the item's surface), obstacles [m] (of their surfaces)
              unknown = true: defaults for an unknown item instead of zeros
+    [following] optional: how closely the arm follows its commands (exactly by default); clearances hold for every such arm
+             joint_error_mrad = largest error of every joint, or of each [mrad; mm for prismatic joints], delay_ms
     [grasp]  tool_T_item = {position, quaternion_xyzw}, friction, grip_force = N or [least, largest], gripper (optional)
              contact = "pinch" (default), "suction" with a gripper that is a cup, or another name in `registries.contacts`
              patches, width (optional; for items that are no primitives)
@@ -68,6 +70,7 @@ from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
 from fastmove.io.moveit_scene import load_scene
 from fastmove.io.point_file import load_array, load_points
+from fastmove.problem.following import EXACTLY, Following
 from fastmove.problem.goal import Goal, GoalPose, State
 from fastmove.problem.grasp import Grasp, HeldItem, hold
 from fastmove.problem.item import Inertial, Item, solid_inertia
@@ -156,6 +159,7 @@ def problem_from_table(table: CheckedTable, folder: Path, name: str, limits: str
     gravity = readonly(table.numbers("gravity", 3, [0.0, 0.0, -9.81]))
     opening = table.number("release_opening", TransferProblem.release_opening)
     accepts = tuple(table.strings("accepts", []))
+    following = _following(table.table("following"), robot) if table.has("following") else EXACTLY
     table.finish()
 
     def build() -> TransferProblem:
@@ -174,6 +178,7 @@ def problem_from_table(table: CheckedTable, folder: Path, name: str, limits: str
             alternatives=alternatives,
             constraints=constraints,
             accepts=accepts,
+            following=following,
         )
 
     return _located(table, build)
@@ -269,6 +274,17 @@ def _uncertainty(table: CheckedTable, item: Item) -> tuple[Uncertainty, float]:
     tolerance = table.number("obstacles", 0.0)
     uncertainty: Uncertainty = _located(table, lambda: Uncertainty(com=com, turn=turn, **numbers))
     return uncertainty, tolerance
+
+
+def _following(table: CheckedTable, robot: RobotModel) -> Following:
+    """Reads how closely the arm follows its commands."""
+    error = table.raw("joint_error_mrad", 0.0)
+    several = isinstance(error, list)
+    errors = table.numbers("joint_error_mrad", robot.n_arm) if several else [table.number("joint_error_mrad", 0.0)]
+    delay = table.number("delay_ms", 0.0)
+    sizes = tuple(1e-3 * e for e in errors)
+    following: Following = _located(table, lambda: Following(sizes if several else sizes[0], 1e-3 * delay))
+    return following
 
 
 def _hold(table: CheckedTable, robot: RobotModel, item: Item, uncertainty: Uncertainty) -> HeldItem:

@@ -178,7 +178,7 @@ def problem_schema() -> dict[str, Any]:
         every = tomllib.loads((FOLDER / "every_key.toml").read_text())
         bare = {key: value for key, value in every.items() if key not in ("item", "grasp", "suction", "uncertainty")}
         bare["goal"] = {"configurations": [every["start"]["q"]]}
-        fixed = every | {"grasp": every["grasp"] | {"grip_force": 60.0}}
+        fixed = every | {"grasp": every["grasp"] | {"grip_force": 60.0}, "following": {"joint_error_mrad": 0.1}}
         pose = every["goal"]["poses"][0]
         ends = [{end: {key: [pose]} for end in ("start", "goal")} for key in ("pose", "poses")]
         for data in (every, fixed, bare, *(every | both for both in ends)):

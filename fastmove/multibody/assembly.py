@@ -6,7 +6,6 @@ computes every number by itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import coal
@@ -136,22 +135,6 @@ def _obstacle(obstacle: Obstacle, joint: int, tolerance: float) -> list[Body]:
         Body(name, "scene", obstacle.name, joint, shape.placement, shape.geometry(), tolerance)
         for name, shape in zip(names, obstacle.shapes, strict=True)
     ]
-
-
-def required_clearances(problem: TransferProblem, bodies: Sequence[Body], first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Least distance that each pair of bodies must keep: the problem's clearance and both position uncertainties.
-
-    Args:
-        problem: The problem, whose `clearance` counts for every pair.
-        bodies: All bodies.
-        first: (P,) index of each pair's first body.
-        second: (P,) index of each pair's second body.
-
-    Returns:
-        (P,) required distances [m].
-    """
-    uncertainty = np.array([b.position_uncertainty for b in bodies])
-    return np.asarray(problem.clearance + uncertainty[first] + uncertainty[second])
 
 
 def hand_overlaps(assembly: Assembly) -> list[tuple[float, str]]:

@@ -11,7 +11,8 @@ import pinocchio as pin
 
 from fastmove.arrays import Array
 from fastmove.multibody.assembly import Body, assemble
-from fastmove.multibody.bounding_volumes import own_box
+from fastmove.multibody.bounding_volumes import Bounding, own_box
+from fastmove.multibody.required_distance import strays
 from fastmove.problem.transfer import TransferProblem
 
 
@@ -20,21 +21,28 @@ class OpenHandCheck:
 
     The pads stand wider apart than the item by the problem's `release_opening`.  Without a held item, or with an opening of 0,
     nothing is checked.  Not thread safe.
+
+    Attributes:
+        stray: Largest part of the required distances that is for what the arm may be off its commands [m].
     """
 
     def __init__(self, problem: TransferProblem) -> None:
-        self._clearance = problem.clearance
+        self._clearance, self.stray = problem.clearance, 0.0
         self._links: list[tuple[Body, Array, float]] = []
         if not problem.holds or problem.release_opening <= 0:
             return
         self._assembly = assemble(problem, problem.release_opening)
         self._data = self._assembly.arm.createData()
+        bodies = self._assembly.bodies
         hands = {link for held in problem.holds for link in held.gripper.links}
-        scene = [b for b in self._assembly.bodies if b.owner == "scene"]
-        self._links = [(b, *_ball(b)) for b in self._assembly.bodies if b.group in hands]
+        scene = [b for b in bodies if b.owner == "scene"]
+        self._links = [(b, *_ball(b)) for b in bodies if b.group in hands]
         self._still = [(b, *_ball(b)) for b in scene if b.joint == 0]
         self._moving = [(b, *_ball(b)) for b in scene if b.joint > 0]
         self._middles = np.array([middle for _, middle, _ in self._still]).reshape(-1, 3)
+        near = [(i, j) for i, one in enumerate(bodies) if one.group in hands for j, b in enumerate(bodies) if b.owner == "scene"]
+        self.stray = float(strays(problem, self._assembly, Bounding(bodies, near)).max(initial=0.0))
+        self._clearance += self.stray
         self._sizes = np.array([radius + b.position_uncertainty for b, _, radius in self._still])
 
     def margin(self, q: Array, time: float | None = None) -> tuple[float, str]:
@@ -45,8 +53,8 @@ class OpenHandCheck:
             time: Time at which moving obstacles are placed [s]; None = they are left out.
 
         Returns:
-            (distance − clearance − position uncertainty of the obstacle [m], "link – obstacle") of the worst pair; (inf, "") if
-            nothing is checked.
+            (distance − clearance − stray − position uncertainty of the obstacle [m], "link – obstacle") of the worst pair;
+            (inf, "") if nothing is checked.
         """
         least = (float("inf"), "")
         if self._links:

@@ -196,10 +196,11 @@ class EndChecks:
         margin, where = self._opened.margin(q, time)
         if margin >= 0:
             return ""
-        problem = self.problem
+        problem, stray = self.problem, self._opened.stray
+        required = problem.clearance + stray
         return (
-            f"the hand opened by {problem.release_opening * 1e3:g} mm comes within {(margin + problem.clearance) * 1e3:.1f} mm "
-            f"({where}); allowed: at least {problem.clearance * 1e3:g} mm, or a smaller release_opening"
+            f"the hand opened by {problem.release_opening * 1e3:g} mm comes within {(margin + required) * 1e3:.1f} mm "
+            f"({where}); allowed: at least {_parts(required, problem.clearance, stray)}, or a smaller release_opening"
         )
 
     def _contact_sentence(self, near: TooNear, end: str) -> str:
@@ -213,9 +214,7 @@ class EndChecks:
                 f"{near.one} overlaps {near.other} by {-gap:.2f} mm; "
                 f"an allowed contact may overlap by at most {CONTACT_DEPTH * 1e3:g} mm, since deeper it slips in the hand"
             )
-        clearance, unsure = self.problem.clearance * 1e3, near.required * 1e3 - self.problem.clearance * 1e3
-        parts = f" ({clearance:g} mm and {unsure:g} mm of uncertainty)" if unsure > 1e-6 else ""
-        allowed = f"allowed: at least {near.required * 1e3:g} mm{parts}"
+        allowed = f"allowed: at least {_parts(near.required, self.problem.clearance, near.stray)}"
         if near.of_robot:
             return (
                 f"{state}; {allowed}; if these links touch by design, except the pair in the robot's SRDF or in robot.toml: "
@@ -224,3 +223,19 @@ class EndChecks:
         if near.one != ITEM:
             return f"{state}; {allowed}"
         return f"{state}; {allowed}, or an [[allowed_contacts]] entry that overlaps by at most {CONTACT_DEPTH * 1e3:g} mm"
+
+
+def _parts(required: float, clearance: float, stray: float) -> str:
+    """Returns a required distance in words, with what it is made of where it is more than the clearance.
+
+    Args:
+        required: Required distance [m].
+        clearance: Clearance of the problem [m].
+        stray: Part of it that is for what the arm may be off its commands [m].
+    """
+    unsure = (required - stray) * 1e3 - clearance * 1e3
+    parts = [f"{unsure:g} mm of uncertainty"] if unsure > 1e-6 else []
+    parts += [f"{stray * 1e3:.3g} mm for how the arm follows its commands"] if stray > 0 else []
+    if not parts:
+        return f"{required * 1e3:g} mm"
+    return f"{required * 1e3:{'.3g' if stray > 0 else 'g'}} mm ({' and '.join([f'{clearance * 1e3:g} mm', *parts])})"

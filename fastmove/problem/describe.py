@@ -64,6 +64,9 @@ def describe(problem: TransferProblem) -> dict[str, object]:
         result["goal_poses"] = [_describe_goal(g) for g in problem.goal.poses]
     if not problem.goal.opens_hand:
         result["goal_releases"] = False
+    if not problem.following.exact:
+        errors = problem.following.errors(robot.n_arm)
+        result["following"] = {"error": _plain(errors), "delay": problem.following.delay}
     for held in problem.holds[:1]:
         result |= _describe_hold(problem, held)
     if len(problem.holds) > 1:

@@ -10,6 +10,7 @@ import numpy as np
 from fastmove import registries
 from fastmove.arrays import Array, readonly
 from fastmove.errors import InputError, StateOutsideLimits, UnknownName
+from fastmove.problem.following import EXACTLY, Following
 from fastmove.problem.goal import TOOL, Goal, State
 from fastmove.problem.grasp import HeldItem, hold
 from fastmove.problem.path_constraint import PathConstraint
@@ -43,6 +44,7 @@ class TransferProblem:
         constraints: user-defined constraints that hold all along the motion.
         accepts: names of what may stay unchecked (`Certificate.unchecked`), as a link without a collision shape; else nothing is
             planned for such a robot, and no certificate is ok.
+        following: how closely the arm follows its commands; clearances hold for every arm that follows so.
         path_constraints: `constraints` and those that the limit set of the robot demands by registered limit kinds.
     """
 
@@ -60,6 +62,7 @@ class TransferProblem:
     alternatives: tuple[HeldItem, ...] = ()
     constraints: tuple[PathConstraint, ...] = ()
     accepts: tuple[str, ...] = ()
+    following: Following = EXACTLY
 
     path_constraints: tuple[PathConstraint, ...] = field(init=False, repr=False, compare=False)
 
@@ -74,6 +77,8 @@ class TransferProblem:
             raise InputError("gravity", "needs three finite numbers [m/s²]")
         if not 0 <= self.clearance <= 0.1:
             raise InputError("clearance", f"is {self.clearance}; allowed: 0 to 0.1 m")
+        if np.ndim(self.following.error) and len(np.atleast_1d(self.following.error)) != n:
+            raise InputError("following.error", f"needs one number, or {n}, one per joint of {self.robot.name}")
         if not 0 <= self.release_opening <= 0.1:
             raise InputError("release_opening", f"is {self.release_opening}; allowed: 0 to 0.1 m")
         for key in () if self.start.open else ("q", "v", "a"):

@@ -16,7 +16,6 @@ from fastmove.dynamics.efforts import Dynamics
 from fastmove.dynamics.load_usage import LoadUtilisation
 from fastmove.multibody.assembly import goal_frame
 from fastmove.problem.goal import TOOL, GoalPose
-from fastmove.problem.scene import FADE_DISTANCE
 from fastmove.problem.transfer import TransferProblem
 
 EDGE_STEP = 0.05  # Maximum distance between checked configurations of an edge [rad].
@@ -38,6 +37,7 @@ class StateValidityChecker:
     def __init__(self, collision: Collision, dynamics: Dynamics, problem: TransferProblem, ends: Ends) -> None:
         self.collision, self.dynamics, self.problem, self.ends = collision, dynamics, problem, ends
         self.broadphase, self.loads = Broadphase(collision.assembly, collision), LoadUtilisation(problem)
+        self.faded = max((float(fade.distance[fade.pairs].max(initial=0.0)) for fade in ends.fades), default=0.0)
         self._retreats: dict[str, list[Array]] = {}
 
     def __call__(self, q: Array) -> bool:
@@ -58,14 +58,14 @@ class StateValidityChecker:
         return path is None or float(path.at_rest(q[None]).max()) <= 1.0
 
     def _touching(self, q: Array) -> bool:
-        """Returns whether q keeps the distances of allowed contacts, which grow over the first `FADE_DISTANCE` from an end.
+        """Returns whether q keeps the distances of allowed contacts, which grow with the way from an end.
 
         q was given to the broadphase last.  Where the first point of every item is further away, the furthest one is.
         """
         distance = self.broadphase.distance
-        if all(distance(fade.joint, fade.points[0], fade.origin[0]) > FADE_DISTANCE for fade in self.ends.fades):
+        if all(distance(fade.joint, fade.points[0], fade.origin[0]) > self.faded for fade in self.ends.fades):
             return False
-        if self.collision.travel(q, self.ends) > FADE_DISTANCE:
+        if self.collision.travel(q, self.ends) > self.faded:
             return False
         return not np.any(self.collision.query(q[None], self.ends, 0.0).margin < 0)
 

@@ -10,7 +10,7 @@ import pytest
 from generators import block, free_space_pairs, pinched, straight_line
 
 import fastmove as fm
-from fastmove.collision.fading import INNER_FADE, PADDING_DISTANCE
+from fastmove.collision.fading import INNER_SHARE, PADDING_DISTANCE
 from fastmove.optim.cone_program import Cones, ConicProgram, SparseRows, solve
 from fastmove.optim.merit import Iterate, SqpProblem
 from fastmove.planner.context import PlanningContext
@@ -110,7 +110,8 @@ def test_the_planner_fades_ahead_of_the_certificate_and_its_room_grows_without_a
         floor = ends.fades[0].floor[pair]
         asked = floor + (full - floor) * np.minimum(1.0, length / FADE_DISTANCE)
         assert np.all(found.required[rows] >= asked - 1e-12)
-        room = np.clip((length - INNER_FADE) / (PADDING_DISTANCE - INNER_FADE), 0.0, 1.0)
+        inner = INNER_SHARE * FADE_DISTANCE
+        room = np.clip((length - inner) / (PADDING_DISTANCE - inner), 0.0, 1.0)
         np.testing.assert_allclose(found.padding_scale[rows], room, atol=1e-9)
         assert np.abs(np.diff(found.padding_scale[rows])).max() < 0.05
     fading = np.logical_or.reduce([fade.pairs for fade in ends.fades])
