@@ -6,6 +6,9 @@ distance of its points from axis k.  A moving obstacle moves by at most the path
 the frame turns by times the obstacle's size.  An interval of time is proven where the distance at its middle exceeds the required
 one by that bound, to 1 µm; any other is bisected, until it is proven or its margin is negative.
 
+Where the arm may be off its commands, the required distance has the pair's stray in it (`multibody.strays`), and within an
+interval joints may be off by what they turn, besides: what motion and error add up to is bounded at once.
+
 What is proven to be at least zero may have its least value between the times looked at.  So where all is proven, intervals are
 bisected further by the same bound (branch and bound), until none can be below the least margin found by more than `SHARP`.
 """
@@ -32,6 +35,7 @@ SHARP = 5e-4  # Excess of the margin that is reported over the least one that th
 FAR = 0.05  # Margin from which on the least one is not looked for [m].
 NOTHING = f"nothing nearer than {FAR * 1e3:g} mm"
 FIRST_STEP = 0.02  # Largest length of the first intervals [s].
+NORMAL_FROM = 1e-4  # Distance from which on two bodies have a known normal; they are as far apart along it, to 1 µm [m].
 MAX_LEVELS = 24  # Largest number of levels of bisection [1].
 
 
@@ -108,8 +112,8 @@ class ContinuousCollisionCheck:
         self.pairs += [(i, j) for i in moving for j in scene]
         self.pairs += [(j, i) for j in drifting for i in base]
         self.bounding = Bounding(self.bodies, self.pairs)
-        self.required, stray = required_clearances(problem, assembly, self.bounding)
-        self.fade_distance = fade_distances(stray)
+        self.required, self.strays = required_clearances(problem, assembly, self.bounding)
+        self.fade_distance = fade_distances(self.strays.most)
         self.bounds = MotionBounds(self.model, self.bounding, trajectory, self.motions)
         touching = {contact.obstacle for contact in problem.scene.allowed_contacts}
         touched = np.array([b.group in touching for b in self.bodies])[self.bounding.second]
@@ -213,8 +217,10 @@ class ContinuousCollisionCheck:
         rotation, origin, _ = self._placements(times)
         placed = self.bounding.place(rotation, origin)
         rows, pairs = placed.near(np.full(len(times), 0.05), self.required)
-        for row, pair in zip(rows, pairs, strict=True):
-            self._record(int(pair), float(times[row]), self._margin(int(pair), placed, int(row), rotation, origin))
+        distance, _, stray = self._measured(rows, pairs, placed, rotation, origin)
+        for n, (row, pair) in enumerate(zip(rows, pairs, strict=True)):
+            margin = self._margin(int(pair), float(distance[n]), float(stray[n]), int(row), rotation, origin)
+            self._record(int(pair), float(times[row]), margin)
 
     def _level(self, intervals: Array, active: Array | None, last: bool) -> Array:
         """Check one level of intervals.
@@ -244,10 +250,15 @@ class ContinuousCollisionCheck:
             bound = lower(rows, pairs)
             unsure = ~(bound - shift >= self.required[pairs] + floor)
             rows, pairs, shift, one = rows[unsure], pairs[unsure], shift[unsure], one[unsure]
+        distance, normal, stray = self._measured(rows, pairs, placed, rotation, origin)
+        if not self.strays.exact:  # The stray, too, grows with what joints turn within the interval, as far as the normal says.
+            turn, towards = self.bounds.turn(middle, half)[rows], drift[rows, one] + drift[rows, self.bounding.second[pairs]]
+            reached = self.strays.along(placed, (rotation, origin), rows, pairs, normal, turn) + towards
+            most = shift + self.strays.most[pairs]
+            shift = np.where(self._known(distance), np.minimum(most, reached), most) - stray
         open_rows, margins = [], np.empty(len(rows))
         for n, (row, pair) in enumerate(zip(rows, pairs, strict=True)):
-            margin = self._margin(int(pair), placed, int(row), rotation, origin)
-            margins[n] = margin
+            margin = margins[n] = self._margin(int(pair), float(distance[n]), float(stray[n]), int(row), rotation, origin)
             fades = int(pair) in self.fade
             self._record(int(pair), float(middle[row]), margin)
             needed = shift[n]
@@ -296,18 +307,37 @@ class ContinuousCollisionCheck:
         movers = self.movers(times)
         return np.concatenate([rotation, movers[0]], axis=1), np.concatenate([origin, movers[1]], axis=1), axes
 
-    def _margin(self, pair: int, placed: PlacedVolumes, row: int, rotation: Array, origin: Array) -> float:
-        """Margin of a pair in one row: distance (by coal) − required distance, allowed contacts faded in [m]."""
-        i, j = self.pairs[pair]
-        if pair not in self.functors:
-            self.functors[pair] = coal.ComputeDistance(self.bodies[i].geometry, self.bodies[j].geometry)
-        self.result.clear()
-        distance = self.functors[pair](placed.transform(row, i), placed.transform(row, j), self.request, self.result)
-        required = full = float(self.required[pair])
+    def _measured(
+        self, rows: Array, pairs: Array, placed: PlacedVolumes, rotation: Array, origin: Array
+    ) -> tuple[Array, Array, Array]:
+        """Distances (K,) by coal [m], normals (K, 3) and strays (K,) [m] of pairs (K,) in rows (K,)."""
+        distance, normal = np.empty(len(rows)), np.zeros((len(rows), 3))
+        for n, (row, pair) in enumerate(zip(rows.tolist(), pairs.tolist(), strict=True)):
+            i, j = self.pairs[pair]
+            if pair not in self.functors:
+                self.functors[pair] = coal.ComputeDistance(self.bodies[i].geometry, self.bodies[j].geometry)
+            self.result.clear()
+            distance[n] = self.functors[pair](placed.transform(row, i), placed.transform(row, j), self.request, self.result)
+            if not self.strays.exact:
+                normal[n] = self.result.normal
+        stray = self.strays.most[pairs]
+        if not self.strays.exact:
+            along = self.strays.along(placed, (rotation, origin), rows, pairs, normal)
+            stray = np.where(self._known(distance), along, stray)
+        return distance, normal, stray
+
+    @staticmethod
+    def _known(distance: Array) -> Array:
+        """Mask (K,) of distances from which on normals say how far pairs stray."""
+        return np.asarray(distance > NORMAL_FROM)
+
+    def _margin(self, pair: int, distance: float, stray: float, row: int, rotation: Array, origin: Array) -> float:
+        """Margin of a pair in one row: distance − required distance, with its stray, allowed contacts faded in [m]."""
+        required = full = float(self.required[pair]) - (float(self.strays.most[pair]) - stray)
         for frame, points, end_points, d0 in self.fade.get(pair, ()):
             now = points @ rotation[row, frame.joint].T + origin[row, frame.joint]
             travelled = float(np.max(np.linalg.norm(now - end_points, axis=1)))
-            faded = d0 + (full - d0) * min(1.0, travelled / float(self.fade_distance[pair]))
+            faded = min(d0, full) + max(full - d0, 0.0) * min(1.0, travelled / float(self.fade_distance[pair]))
             required = min(required, faded)
         if pair in self.fade:
             return float(min(distance - required, distance + CONTACT_DEPTH))

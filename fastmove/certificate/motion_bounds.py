@@ -43,6 +43,10 @@ class MotionBounds:
         """Returns the joint axes (N, joints, 3) in the world, given the rotations (N, joints + 1, 3, 3) of world and joints."""
         return np.asarray(np.einsum("njab,jb->nja", rotation[:, 1:], self._local_axes))
 
+    def turn(self, middle: Array, half: Array) -> Array:
+        """Bounds (N, joints) on how far joints turn within half (N,) [s] from the middles (N,) of intervals [s], [rad or m]."""
+        return np.asarray(np.abs(self._velocity(middle)) * half[:, None] + self._acceleration * half[:, None] ** 2 / 2)
+
     def displacement(self, middle: Array, half: Array, placed: PlacedVolumes, origin: Array, axis: Array) -> Array:
         """Bound the displacement of each body within half an interval, by the joint that causes it.
 
@@ -59,7 +63,7 @@ class MotionBounds:
         Returns:
             (N, B, joints) bounds [m], of the B bodies up to the last that moves.
         """
-        turn = np.abs(self._velocity(middle)) * half[:, None] + self._acceleration * half[:, None] ** 2 / 2
+        turn = self.turn(middle, half)
         upto = self.bounding.n_moving
         chain, always = self.chain[:upto], np.where(self.chain, self.reach, 0.0)[:upto]
         static = always[None] * turn[:, None, :]

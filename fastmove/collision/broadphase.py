@@ -15,7 +15,8 @@ SCANNED_BODIES = 64  # Largest number of bodies up to which all their boxes are 
 class Broadphase:
     """Boolean collision checker of single configurations, with the required clearances as coal's security margins.
 
-    It makes no exception for allowed contacts, and it leaves moving obstacles out.  Not thread safe.
+    It makes no exception for allowed contacts, and it leaves moving obstacles out, and what the arm may be off its commands: a path
+    that is clear without it is where the optimiser begins.  Not thread safe.
 
     Args:
         assembly: The body tree.
@@ -33,7 +34,8 @@ class Broadphase:
         for k in still:
             self.geometry.addCollisionPair(pin.CollisionPair(*collision.pairs[k]))
         self.geometry_data = self.geometry.createData()
-        for request, required in zip(self.geometry_data.collisionRequests, collision.required[still], strict=True):
+        margins = (collision.required - collision.strays.most)[still]
+        for request, required in zip(self.geometry_data.collisionRequests, margins, strict=True):
             request.security_margin = float(required)
         few = len(assembly.bodies) <= SCANNED_BODIES
         kind = pin.BroadPhaseManager_NaiveCollisionManager if few else pin.TreeBroadPhaseManager_DynamicAABBTreeCollisionManager

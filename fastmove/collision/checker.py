@@ -46,7 +46,7 @@ class Collision:
     Attributes:
         pairs: Pairs of bodies, by index, the first one moving.
         required: (P,) required distance of each pair where no contact fades [m].
-        strays: (P,) the part of it that is for what the arm may be off its commands [m].
+        strays: How far pairs stray, whose largest strays are in `required`.
         travels: (P,) largest relative displacement of each pair for 1 rad (or m) of every joint [m].
         moving: Whether any obstacle moves.
 
@@ -124,7 +124,7 @@ class Collision:
         origin = points @ frames.rotation[0, frame.joint].T + frames.origin[0, frame.joint]
         among, floor = np.zeros(len(self.pairs), dtype=bool), np.zeros(len(self.pairs))
         among[pairs], floor[pairs] = True, [min(float(self.required[k]), self.distance(k, placed, 0)) for k in pairs]
-        distance = fade_distances(self.strays)
+        distance = fade_distances(self.strays.most)
         return FadingContact(among, frame.joint, points, origin, floor, distance, far_apart(points, FADE_POINTS))
 
     def travel(self, q: Array, ends: Ends) -> float:
@@ -154,20 +154,23 @@ class Collision:
         # An allowed contact has no margin at its own end: whether it comes out as below 0 would be a matter of rounding.
         contacts = self.query(q[None], ends, CONTACT_DEPTH, time=None if time is None else np.array([time]))
         rows = []
-        for k, margin, distance in zip(contacts.pair, contacts.margin, contacts.distance, strict=True):
+        for k, margin, distance, required in zip(
+            contacts.pair, contacts.margin, contacts.distance, contacts.required, strict=True
+        ):
             allowed = k < len(self.pairs) and any(fade.pairs[k] for fade in ends.fades)
             worst = min(float(margin), float(distance) + CONTACT_DEPTH) if allowed else float(margin)
             if worst < -1e-12:
-                (one, other), (required, stray, of_robot) = self.names(int(k)), self._asked(int(k))
-                rows.append(TooNear(worst, one, other, float(distance), required, stray, of_robot))
+                (one, other), (most, stray, of_robot) = self.names(int(k)), self._asked(int(k))
+                spared = 0.0 if allowed or self.strays.exact else most - float(required)
+                rows.append(TooNear(worst, one, other, float(distance), most - spared, stray - spared, of_robot))
         return sorted(rows)
 
     def _asked(self, pair: int) -> tuple[float, float, bool]:
-        """The distance required of a pair where no contact is allowed, its stray [m], and whether both are links of the robot."""
+        """The distance required of a pair without allowed contact, its largest stray [m], and whether both are the robot's links."""
         if pair >= len(self.pairs):
             return 0.0, 0.0, False
         of_robot = all(self.bodies[k].owner == "link" for k in self.pairs[pair])
-        return float(self.required[pair]), float(self.strays[pair]), of_robot
+        return float(self.required[pair]), float(self.strays.most[pair]), of_robot
 
     def names(self, pair: int) -> tuple[str, str]:
         """Names of the two that a contact is between; pairs beyond the last pair of bodies are corridors."""
@@ -183,8 +186,8 @@ class Collision:
 
     def has_full_clearance(self, contacts: NearPairs) -> Array:
         """Mask (C,) of the contacts for which the full clearance is required: pairs of bodies, fading ones left out."""
-        whole = np.append(self.strays, 0.0)[np.minimum(contacts.pair, len(self.pairs))] + self.clearance
-        return np.asarray(contacts.required >= whole - 1e-9)
+        faded = self.strays.exact | (contacts.padding_scale > 0)  # Else an allowed contact may ask for more before it has faded.
+        return np.asarray((contacts.required >= self.clearance - 1e-9) & faded)
 
     def in_corridors(self, q: Array, ends: Ends) -> bool:
         """Whether configuration q (n,) satisfies every corridor."""
@@ -229,16 +232,20 @@ class Collision:
         distance, normal, one, two = np.empty(count), np.empty((count, 3)), np.empty((count, 3)), np.empty((count, 3))
         for c, (k, row) in enumerate(zip(pair.tolist(), sample.tolist(), strict=True)):
             distance[c] = self.distance(k, placed, row)
-            if gradients:
+            if gradients or not self.strays.exact:
                 result = self._result
                 normal[c], one[c], two[c] = result.normal, result.getNearestPoint1(), result.getNearestPoint2()
         if gradients and count:
             sample, pair, distance, normal, one, two = self._faces.manifolds(
                 placed, *_nearest(self._group_pair, sample, pair, distance, normal, one, two)
             )
-        required, slope, weight, padding_scale = required_distances(
-            self.kinematics, self.required, frames, sample, pair, ends, gradients
-        )
+        full = self.required[pair]
+        if (
+            not self.strays.exact
+        ):  # Its gradient is left out: it changes with the errors times the levers, far less than distances.
+            along = self.strays.along(placed, (frames.rotation, frames.origin), sample, pair, normal)
+            full -= self.strays.most[pair] - along
+        required, slope, weight, padding_scale = required_distances(self.kinematics, full, frames, sample, pair, ends, gradients)
         keep = distance - required < limit[sample]
         gradient, rate = np.zeros((len(sample), self.kinematics.n)), np.zeros(len(sample))
         if gradients and count:
@@ -251,7 +258,7 @@ class Collision:
         contacts = NearPairs(sample, pair, distance, required, gradient, weight, rate, padding_scale).chosen(keep)
         if gradients and ends.fades and count:
             contacts = replace(
-                contacts, fading=fading(self.kinematics, self.required, frames, contacts, gradient[keep] + slope[keep], ends)
+                contacts, fading=fading(self.kinematics, full[keep], frames, contacts, gradient[keep] + slope[keep], ends)
             )
         return (
             with_corridors(self.kinematics, len(self.pairs), contacts, frames, ends, limit, gradients)

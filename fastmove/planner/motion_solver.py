@@ -161,8 +161,8 @@ class MotionSolver:
         collision, violated = self.context.collision, self.near_pairs(transcription, samples, point, 0.0)
         if len(violated.pair) == 0:
             return self.failure_reason
-        pair = int(violated.pair[int(np.argmin(violated.margin))])
-        one, other = collision.names(pair)
-        stray = float(np.append(collision.strays, 0.0)[min(pair, len(collision.pairs))])
+        worst = int(np.argmin(violated.margin))
+        one, other = collision.names(int(violated.pair[worst]))
+        stray = 0.0 if collision.strays.exact else max(0.0, float(violated.required[worst]) - collision.clearance)
         follows = f", and {stray * 1e3:.3g} mm for how the arm follows its commands," if stray > 0 else ""
         return f"{one} cannot keep {collision.clearance * 1e3:g} mm{follows} from {other} on any path found"
