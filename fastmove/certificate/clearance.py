@@ -254,8 +254,8 @@ class ContinuousCollisionCheck:
         if not self.strays.exact:  # The stray, too, grows with what joints turn within the interval, as far as the normal says.
             turn, towards = self.bounds.turn(middle, half)[rows], drift[rows, one] + drift[rows, self.bounding.second[pairs]]
             reached = self.strays.along(placed, (rotation, origin), rows, pairs, normal, turn) + towards
-            most = shift + self.strays.most[pairs]
-            shift = np.where(self._known(distance), np.minimum(most, reached), most) - stray
+            known = np.minimum(shift + self.strays.most[pairs], reached) - stray
+            shift = np.where(distance > NORMAL_FROM, known, shift)
         open_rows, margins = [], np.empty(len(rows))
         for n, (row, pair) in enumerate(zip(rows, pairs, strict=True)):
             margin = margins[n] = self._margin(int(pair), float(distance[n]), float(stray[n]), int(row), rotation, origin)
@@ -320,16 +320,11 @@ class ContinuousCollisionCheck:
             distance[n] = self.functors[pair](placed.transform(row, i), placed.transform(row, j), self.request, self.result)
             if not self.strays.exact:
                 normal[n] = self.result.normal
-        stray = self.strays.most[pairs]
-        if not self.strays.exact:
-            along = self.strays.along(placed, (rotation, origin), rows, pairs, normal)
-            stray = np.where(self._known(distance), along, stray)
-        return distance, normal, stray
-
-    @staticmethod
-    def _known(distance: Array) -> Array:
-        """Mask (K,) of distances from which on normals say how far pairs stray."""
-        return np.asarray(distance > NORMAL_FROM)
+        if self.strays.exact:
+            return distance, normal, np.zeros(len(rows))
+        along = self.strays.along(placed, (rotation, origin), rows, pairs, normal)
+        touching = np.where(np.isin(pairs, list(self.fade)), 0.0, self.strays.most[pairs])  # What may be touched gives way.
+        return distance, normal, np.where(distance > NORMAL_FROM, along, touching)
 
     def _margin(self, pair: int, distance: float, stray: float, row: int, rotation: Array, origin: Array) -> float:
         """Margin of a pair in one row: distance − required distance, with its stray, allowed contacts faded in [m]."""

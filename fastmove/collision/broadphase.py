@@ -15,7 +15,7 @@ SCANNED_BODIES = 64  # Largest number of bodies up to which all their boxes are 
 class Broadphase:
     """Boolean collision checker of single configurations, with the required clearances as coal's security margins.
 
-    It makes no exception for allowed contacts, and it leaves moving obstacles out, and what the arm may be off its commands: a path
+    It makes no exception for allowed contacts, and leaves out moving obstacles and what the arm may be off its commands: a path
     that is clear without it is where the optimiser begins.  Not thread safe.
 
     Args:

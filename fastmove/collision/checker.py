@@ -166,7 +166,7 @@ class Collision:
         return sorted(rows)
 
     def _asked(self, pair: int) -> tuple[float, float, bool]:
-        """The distance required of a pair without allowed contact, its largest stray [m], and whether both are the robot's links."""
+        """Distance required of a pair without allowed contact, its largest stray [m], and whether both are the robot's links."""
         if pair >= len(self.pairs):
             return 0.0, 0.0, False
         of_robot = all(self.bodies[k].owner == "link" for k in self.pairs[pair])
@@ -240,9 +240,7 @@ class Collision:
                 placed, *_nearest(self._group_pair, sample, pair, distance, normal, one, two)
             )
         full = self.required[pair]
-        if (
-            not self.strays.exact
-        ):  # Its gradient is left out: it changes with the errors times the levers, far less than distances.
+        if not self.strays.exact:  # The stray's gradient is left out: levers times joint errors are far less than levers.
             along = self.strays.along(placed, (frames.rotation, frames.origin), sample, pair, normal)
             full -= self.strays.most[pair] - along
         required, slope, weight, padding_scale = required_distances(self.kinematics, full, frames, sample, pair, ends, gradients)

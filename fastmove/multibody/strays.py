@@ -7,16 +7,16 @@ Anywhere: joint k moves points of its body by at most r_k δ_k, r_k being its re
 axis k at any configuration (`Bounding.motion_bounds`).  So a pair strays by at most Σ r_k δ_k over its joints.
 
 At one configuration, with n the unit normal between two convex bodies at distance d > 0: all points a of the one and b of the
-other have n·(b − a) ≥ d.  A body's point p moves along n by Σ δ_k (p − o_k)·(n × a_k) to first order, with axis a_k through o_k,
-whose magnitude over a capsule around the body is largest at an end of its axis, plus radius · |n × a_k|.  Second order: on the way
-p(s), every δ_k growing evenly with s, the velocity is Σ δ_k a_k × (p − o_k), and its derivative
+other have n·(b − a) ≥ d.  A body's point p moves along n by Σ δ_k (p − o_k)·(n × a_k) to first order, with axis a_k through
+o_k, whose magnitude over a capsule around the body is largest at an end of its axis, plus radius · |n × a_k|.  Second order: on
+the way p(s), every δ_k growing evenly with s, the velocity is Σ δ_k a_k × (p − o_k), and its derivative
 
     Σ_k δ_k [Σ_{j<k} δ_j a_j × (a_k × (p − o_k)) + a_k × Σ_{j≥k} δ_j a_j × (p − o_j)] ≤ 2 (Σ δ_k) (Σ r_k δ_k),
 
 so p is off the first order by at most (Σ δ_k) (Σ r_k δ_k), along n as along any direction.
 
-A delay leaves the arm where it was commanded to be at most `delay` ago, while an obstacle has moved on: that strays by the longest
-way that it goes within any time of that length.
+A delay leaves the arm where it was commanded to be at most `delay` ago, while an obstacle has moved on: that strays by the
+longest way that it goes within any time of that length.
 """
 
 from __future__ import annotations
@@ -52,9 +52,7 @@ class Strays:
         chain, reach = bounding.motion_bounds(assembly.arm)
         one, two = bounding.first, bounding.second
         self._apart = (chain[one] & ~chain[two], chain[two] & ~chain[one])
-        self._reach = np.where(
-            chain[one] != chain[two], reach[one] + reach[two], 0.0
-        )  # A joint's reach to what it moves not is 0.
+        self._reach = np.where(chain[one] != chain[two], reach[one] + reach[two], 0.0)  # Of one only: the other's is 0.
         self._turns, self._error = turning_joints(assembly.arm), following.errors(n)
         axes = [joint_axis(assembly.arm.joints[k + 1]) for k in range(n)]
         self._local_axes = np.array([np.zeros(3) if axis is None else axis for axis in axes])
@@ -100,7 +98,8 @@ class Strays:
             body = np.minimum(bodies, b.n_moving - 1)  # No joint moves the others.
             ends = placed.segment[rows, body][:, :, None] - origin[rows][:, None]
             lever = np.abs(np.einsum("ceja,cja->cej", ends, across)).max(axis=1) + b.radius[body][:, None] * size
-            stray += (np.where(self._turns, lever, slide) * apart[pairs] * off).sum(axis=1)
+            lever = np.where(self._known, np.where(self._turns, lever, slide), self._reach[pairs])
+            stray += (lever * apart[pairs] * off).sum(axis=1)
         anywhere = (self._reach[pairs] * off).sum(axis=1)
         stray += (off * (self._reach[pairs] > 0)).sum(axis=1) * anywhere
         return np.asarray(np.where(stray < anywhere, stray, anywhere) + self._late[pairs])
