@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint docs pictures golden first-hour wheels robust same-answer riding flight basins fuzz descriptions pose-pairs same-bytes schema clean
+.PHONY: demo test test-slow lint docs pictures golden first-hour wheels robust same-answer riding flight tube basins fuzz descriptions pose-pairs same-bytes schema clean
 
 demo: $(VENV)/ready
 	$(BIN)/fastmove plan problems/book_to_tote.toml --out book_to_tote.npz
@@ -32,6 +32,10 @@ riding: $(VENV)/ready
 # Held stops and speed commands in flight: certified, in physics, beside the joints' own brake (resumes; half an hour on one core).
 flight: $(VENV)/ready
 	$(BIN)/python -W ignore tests/support/flight.py --out flight.jsonl
+
+# Arms that are off their commands, on motions certified for them: clearances kept, and the price (ten minutes on one core).
+tube: $(VENV)/ready
+	$(BIN)/python -W ignore tests/support/tube.py --out tube.jsonl
 
 # How far plans are above the best of many runs: the shipped problems with four ends each (resumes; an hour and a half), and 40 hard
 # problems where MBM=folder of MotionBenchMaker problems (resumes; ten minutes).

@@ -38,7 +38,15 @@ suppress_warnings = ["autodoc.mocked_object"]
 
 # Public names by what people look for; a name in none of them fails the build.
 SECTIONS = {
-    "Problems": ("problem.transfer", "problem.goal", "problem.scene", "geometry", "problem.describe", "resources"),
+    "Problems": (
+        "problem.transfer",
+        "problem.goal",
+        "problem.scene",
+        "problem.following",
+        "geometry",
+        "problem.describe",
+        "resources",
+    ),
     "Items and grasps": ("problem.item", "problem.item_catalog", "problem.grasp", "problem.tolerance", "problem.uncertainty"),
     "Robots": ("robot",),
     "Planning": ("planner", "search"),

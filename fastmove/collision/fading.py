@@ -15,13 +15,13 @@ INNER_SHARE = 0.9  # Displacement over which the planner has an allowed contact 
 
 
 def required_distances(
-    kinematics: Kinematics, whole: Array, frames: Placements, sample: Array, pair: Array, ends: Ends, gradients: bool
+    kinematics: Kinematics, unfaded: Array, frames: Placements, sample: Array, pair: Array, ends: Ends, gradients: bool
 ) -> tuple[Array, Array, Array, Array]:
     """Compute the required distance of each contact, faded where the contact is allowed.
 
     Args:
         kinematics: Kinematics of the arm.
-        whole: (C,) required distance of each contact if it does not fade [m].
+        unfaded: (C,) required distance of each contact if it does not fade [m].
         frames: Joint frames of the configurations.
         sample: (C,) configuration of each contact.
         pair: (C,) its pair.
@@ -31,7 +31,7 @@ def required_distances(
     Returns:
         Required distance (C,) [m], its gradient (C, n) [m/rad], weight (C,) and padding scale (C,) (see `NearPairs`).
     """
-    required, padding_scale = whole.copy(), np.ones(len(sample))
+    required, padding_scale = unfaded.copy(), np.ones(len(sample))
     weight = np.ones(len(sample))
     slope = np.zeros((len(sample), kinematics.n))
     for fade in ends.fades:
@@ -45,7 +45,7 @@ def required_distances(
         worst = np.argmax(length, axis=1)
         each = np.arange(len(which))
         longest = length[each, worst][at]
-        full, over = whole[rows], INNER_SHARE * fade.distance[pair[rows]]
+        full, over = unfaded[rows], INNER_SHARE * fade.distance[pair[rows]]
         floor = np.minimum(fade.floor[pair[rows]], full)
         wanted = floor + (full - floor) * np.minimum(1.0, longest / over)
         lower = wanted < required[rows]
@@ -61,13 +61,13 @@ def required_distances(
 
 
 def fading(
-    kinematics: Kinematics, whole: Array, frames: Placements, near_pairs: NearPairs, gradient: Array, ends: Ends
+    kinematics: Kinematics, unfaded: Array, frames: Placements, near_pairs: NearPairs, gradient: Array, ends: Ends
 ) -> FadingEvaluation | None:
     """Collect the contacts that fade among near pairs, as the optimiser's subproblem needs them.
 
     Args:
         kinematics: Kinematics of the arm.
-        whole: (C,) required distance of each near pair if it does not fade [m].
+        unfaded: (C,) required distance of each near pair if it does not fade [m].
         frames: Joint frames of the configurations.
         near_pairs: The near pairs.
         gradient: (C, n) gradients of their distances alone [m/rad].
@@ -87,8 +87,8 @@ def fading(
         moved, length = _displaced(fade, points)
         worst = np.argmax(length, axis=1)
         longest, pair = length[np.arange(len(samples)), worst][at], near_pairs.pair[touching]
-        floor, over = np.minimum(fade.floor[pair], whole[touching]), INNER_SHARE * fade.distance[pair]
-        steep = (whole[touching] - floor) / over
+        floor, over = np.minimum(fade.floor[pair], unfaded[touching]), INNER_SHARE * fade.distance[pair]
+        steep = (unfaded[touching] - floor) / over
         # Contacts whose required distance is set by another end, or not faded, are left out.
         own = np.abs(near_pairs.required[touching] - floor - steep * longest) < 1e-12
         own = np.nonzero(own & (longest < over))[0]

@@ -7,6 +7,14 @@ says that at every time t there is a τ(t) of 0 to `delay`, the same for all joi
 
 A delay alone changes no path: where nothing moves but the arm, only `error` takes clearance away.  Of an obstacle that moves, the
 arm may meet any place that it reaches within `delay` of the planned time.
+
+What is sent are samples of the commanded polynomial q, one control cycle h apart.  Between them a controller goes its own way:
+
+    linear   |q − chord| ≤ a h² / 8 with |q̈| ≤ a: the difference vanishes at both samples and has the second derivative q̈; its
+             kernel at the middle is a triangle of height h/4 and area h²/8
+    cubic    through the samples' q and q̇: |q − cubic| ≤ j h³ / 96 with |q⃛| ≤ j; at the middle the difference is −∫ k(t) q⃛ dt
+             with k = t (h − 2t) / 8 up to h/2 and odd about it, ∫|k| = h³/96 (Birkhoff & Priver, J. Math. Phys. 46, 1967)
+    hold     the last sample stays: q a cycle ago at most, which adds h to the delay and nothing to the error
 """
 
 from __future__ import annotations
@@ -27,7 +35,7 @@ class Following:
     """How closely an arm follows its commands; the default is exactly.
 
     Attributes:
-        error: largest |q_true − q_commanded| of every joint, or of each (n,) [rad; m for prismatic joints].
+        error: largest distance from the command of every joint, or of each (n,) [rad; m for prismatic joints].
         delay: longest delay of the arm behind its commands [s].
     """
 
@@ -56,21 +64,16 @@ class Following:
     ) -> Following:
         """Builds the following of an arm whose controller fills in what is between samples one control cycle h apart.
 
-        What the arm does is measured at the samples; between them the controller's own curve is off the commanded polynomial q:
-
-            linear   |q − line| ≤ a h² / 8: the difference vanishes at both samples, and its second derivative is q̈, |q̈| ≤ a
-                     (the kernel of the difference at the middle is a triangle of height h/4 and area h²/8)
-            cubic    through the samples' q and q̇: ≤ j h³ / 96 with |q⃛| ≤ j; at the middle the difference is −∫ k(t) q⃛ dt with
-                     k = t (h − 2t) / 8 up to h/2 and odd about it, ∫|k| = h³/96 (Birkhoff & Priver, J. Math. Phys. 46, 1967)
-            hold     the last sample stays: q a cycle ago at most, which adds h to the delay and nothing to the error
+        Beyond what is measured at the samples, a linear interpolation adds a h² / 8 to the error, a cubic one j h³ / 96, and
+        holding the last sample adds h to the delay (derived at the top of this module).
 
         Args:
             error: largest joint error at the samples, of every joint or of each [rad].
             delay: longest delay at the samples [s].
             cycle: time h between samples [s].
             interpolation: `linear`, `cubic` or `hold`.
-            acceleration: largest |q̈| of the motion, of every joint or of each, for `linear` [rad/s²].
-            jerk: largest |q⃛|, for `cubic` [rad/s³].
+            acceleration: largest acceleration a of the motion, of every joint or of each, for `linear` [rad/s²].
+            jerk: largest jerk j likewise, for `cubic` [rad/s³].
 
         Raises:
             InputError: an interpolation is unknown, what its bound needs is missing, or the sum is out of range.
@@ -97,15 +100,15 @@ class Following:
         """Returns the largest error of each of n joints (n,) [rad or m]."""
         return np.broadcast_to(np.asarray(self.error, dtype=float), n)
 
-    def covers(self, actual: Following, moving: bool = True) -> bool:
+    def covers(self, actual: Following, obstacles_move: bool = True) -> bool:
         """Whether an arm that follows like `actual` stays within this following.
 
         Args:
             actual: how closely the arm follows, as its driver says.
-            moving: whether any obstacle moves; if none does, a delay takes no clearance away.
+            obstacles_move: whether any obstacle moves; if none does, a delay takes no clearance away.
         """
         kept = bool(np.all(np.asarray(actual.error) <= np.asarray(self.error) * (1 + 1e-9)))
-        return kept and (not moving or actual.delay <= self.delay * (1 + 1e-9))
+        return kept and (not obstacles_move or actual.delay <= self.delay * (1 + 1e-9))
 
     def __str__(self) -> str:
         if self.exact:
@@ -118,17 +121,17 @@ class Following:
 EXACTLY = Following()  # The following of an arm that is always where its command is.
 
 
-def uncovered(planned: Following, actual: Following | None, moving: bool) -> str:
+def uncovered(planned: Following, actual: Following | None, obstacles_move: bool) -> str:
     """Says what of a driver's following a plan does not cover; empty where it covers all.
 
     Args:
         planned: the following that the problem was planned and certified with.
         actual: the driver's; None where nobody has said how closely it follows.
-        moving: whether any obstacle moves.
+        obstacles_move: whether any obstacle moves.
     """
     if actual is None:
         return "not checked: nobody has said how closely this arm follows its commands (`Driver.following`)"
-    if planned.covers(actual, moving):
+    if planned.covers(actual, obstacles_move):
         return ""
     return (
         f"the arm {actual}, the plan is clear of everything for one that {planned}: "

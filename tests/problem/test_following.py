@@ -85,10 +85,10 @@ def test_covers_what_is_no_worse() -> None:
     assert planned.covers(planned) and planned.covers(Following(1e-3, 8e-3)) and planned.covers(Following())
     assert not planned.covers(Following((1e-3, 3e-3))) and not planned.covers(Following(1.5e-3))
     late = Following(1e-3, 9e-3)
-    assert not planned.covers(late) and planned.covers(late, moving=False)
-    assert uncovered(planned, late, moving=False) == ""
-    assert uncovered(planned, None, moving=True).startswith("not checked")
-    assert "joint_error_mrad = 1.5" in uncovered(planned, Following(1.5e-3), moving=True)
+    assert not planned.covers(late) and planned.covers(late, obstacles_move=False)
+    assert uncovered(planned, late, obstacles_move=False) == ""
+    assert uncovered(planned, None, obstacles_move=True).startswith("not checked")
+    assert "joint_error_mrad = 1.5" in uncovered(planned, Following(1.5e-3), obstacles_move=True)
 
 
 def test_drivers_say_how_they_follow(book: fm.TransferProblem) -> None:
