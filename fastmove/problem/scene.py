@@ -85,6 +85,9 @@ class AllowedContact:
     d(t) ≥ d0 + (clearance − d0)·min(1, l(t)/10 mm), with l the largest displacement of any item point from its pose
     at that end.  Lifting off passes; dragging along does not.
 
+    Where the arm may be off its commands, the full distance is larger and takes longer to grow to it (see `fade_distances` in
+    `multibody.required_distance`); item and obstacle are taken to give way by what the arm is off while they touch.
+
     Attributes:
         obstacle: name of the obstacle.
         at: start, goal or both.

@@ -47,14 +47,14 @@ def test_no_error_within_the_tube_takes_more_than_the_stray(panda: fm.RobotModel
 
 def test_a_motion_certified_without_the_tube_fails_with_it(book: fm.TransferProblem, book_solution: fm.Solution) -> None:
     assert "the arm follows its commands exactly" in book_solution.certificate.assumes
-    tube = Following(2e-3, 8e-3)
+    tube = Following(1.5e-3, 8e-3)
     wary = book.with_(following=tube)
     judged = fm.certify(wary, book_solution.trajectory, ("clearance",))
     assert not judged.ok
-    assert judged.assumes[0].startswith("the arm follows its commands within 2 mrad and 8 ms; ")
+    assert judged.assumes[0].startswith("the arm follows its commands within 1.5 mrad and 8 ms; ")
     assert Rollouts(book, book_solution.trajectory, tube).run(8, 0).below > 0
     planned = fm.plan(wary).raise_for_status()
-    assert planned.duration > book_solution.duration * 1.001  # 0.4 % measured for 1 mrad.
+    assert planned.duration > book_solution.duration * 1.001  # 1.3 % measured.
     kept = Rollouts(book, planned.trajectory, tube).run(24, 1)
     assert kept.below == kept.contacts == 0 and kept.margin < 5e-3
 
