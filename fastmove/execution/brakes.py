@@ -25,7 +25,7 @@ from fastmove.trajectory.piecewise_polynomial import quintic_hermite
 from fastmove.trajectory.trajectory import Phase, Trajectory
 
 SHARES = ((1.0, 0.8), (1.0, 0.4), (0.6, 0.6), (0.35, 0.6))  # Of the acceleration limits, and of κ, tried in this order.
-ALMOST = 1 - 1e-6  # Share of the limits that is "all": what rounding adds must not be beyond them.
+NEARLY_ALL = 1 - 1e-6  # Share of the limits that is "all": what rounding adds must not be beyond them.
 LOADS_FIRST = ("velocity", "acceleration", "jerk", "torque", "torque_rate", "hold", "pad_share", "tilt", "upright", "shock")
 SHORTEST = 1e-3  # Duration below which a state is rest [s].
 
@@ -40,7 +40,9 @@ def brake(problem: TransferProblem, before: Phase) -> Solution | None:
     scene, softer = replace(problem.scene, corridors=()), jerk_share(problem)
     for share, of_jerk in SHARES:
         try:
-            motion = braking_motion(problem.start, problem.limit_set, share * ALMOST, min(of_jerk * softer, share * ALMOST))
+            motion = braking_motion(
+                problem.start, problem.limit_set, share * NEARLY_ALL, min(of_jerk * softer, share * NEARLY_ALL)
+            )
             if motion.duration < SHORTEST:
                 return None
             times = switching_times(motion)

@@ -18,8 +18,10 @@ from fastmove.arrays import Array
 from fastmove.drivers.driver import Driver
 from fastmove.execution.command_stream import CommandStream
 from fastmove.execution.events import Event, FlightEvent
+from fastmove.problem.following import EXACTLY, Following
 
-TRACKING_MAX = 0.02  # joint error beyond which the arm is stopped [rad]
+TRACKING_MAX = 0.02  # joint error beyond which the arm is stopped where the motion assumes that it follows exactly [rad]
+RESOLVED = 1e-4  # joint error that is never too much, since encoders resolve no less [rad]
 STALL = 0.25  # duration of the driver's calls in a cycle beyond which it counts as stalled [s]
 SILENT_CYCLES = 5  # number of cycles with the same reading from which the driver counts as silent
 LATE = 1e-3  # delay beyond which a cycle counts as late [s]
@@ -62,6 +64,7 @@ class Loop:
         driver: connected driver.
         stream: commands of the first course, number 0.
         realtime: pace the loop by the wall clock; otherwise it runs as fast as the driver answers.
+        following: how closely the motion assumes that the arm follows; one that follows exactly is stopped beyond `TRACKING_MAX`.
 
     Attributes:
         stream: commands of the present course.
@@ -78,7 +81,7 @@ class Loop:
         missed: called, from the loop, with a splice whose cycle was over when it came.
     """
 
-    def __init__(self, driver: Driver, stream: CommandStream, realtime: bool) -> None:
+    def __init__(self, driver: Driver, stream: CommandStream, realtime: bool, following: Following = EXACTLY) -> None:
         self.driver, self.stream, self.realtime = driver, stream, realtime
         self.number, self.cycle, self.ends_at_goal = 0, 0, True
         self.waits = self.ending = False
@@ -89,6 +92,9 @@ class Loop:
         self.late, self.worst, self.sent = 0, 0.0, 0
         self.missed: Callable[[Splice], None] = lambda splice: None
         self._splices: dict[int, Splice] = {}
+        n, behind = stream.q.shape[1], 0.0 if following.exact else following.delay
+        self._allowed = np.full(n, TRACKING_MAX) if following.exact else np.maximum(following.errors(n), RESOLVED)
+        self._behind = 1 + int(np.ceil(behind / driver.cycle - 1e-9))  # hardware may report the state before its last command
         self._begin, self._rested, self._due = time.perf_counter(), -1, 0.0
         self._lates: list[int] = []
         self._said = -1
@@ -177,9 +183,8 @@ class Loop:
                     self._wait()
                 started = time.perf_counter()
                 reading = self.driver.read()
-                # hardware may report the state before or after the cycle of the last command
-                around = self.stream.q[max(row - 1, 0) : row + 1]
-                off = float(np.abs(reading.q - around).max(axis=1).min())
+                apart = np.abs(reading.q - self.stream.q[max(row - self._behind, 0) : row + 1])
+                off, beyond = float(apart.max(axis=1).min()), float((apart / self._allowed).max(axis=1).min())
                 cycles_now, gripping = int(reading.cycles), bool(reading.gripping)
                 command = self.stream.command(row)
                 before = time.perf_counter()
@@ -196,7 +201,7 @@ class Loop:
             silent = silent + 1 if cycles_now == last else 0
             last = cycles_now
             costs.append(before - started)
-            event = _trouble(after - started, silent, off, gripping)
+            event = _trouble(after - started, silent, beyond, gripping)
             if event is not Event.DONE:
                 return event, f"at {self.now:.3f} s, joint error {off * 1e3:.1f} mrad"
         return Event.STOPPED if self.ending and not self.ends_at_goal else Event.DONE, ""
@@ -246,20 +251,20 @@ class Loop:
             return
 
 
-def _trouble(took: float, silent: int, off: float, gripping: bool) -> Event:
+def _trouble(took: float, silent: int, beyond: float, gripping: bool) -> Event:
     """Returns what is wrong after a cycle, or `Event.DONE` if nothing is.
 
     Args:
         took: duration of the driver's calls [s].
         silent: number of cycles with the same reading.
-        off: joint error [rad].
+        beyond: joint error over the largest that is allowed [1].
         gripping: whether the hand reports its grip.
     """
     if took > STALL:
         return Event.DRIVER_STALLED
     if silent >= SILENT_CYCLES:
         return Event.DRIVER_SILENT
-    if not off <= TRACKING_MAX:
+    if not beyond <= 1:
         return Event.NOT_FOLLOWING
     return Event.DONE if gripping else Event.GRIP_LOST
 

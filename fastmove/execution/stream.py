@@ -32,6 +32,7 @@ from fastmove.execution.planning_process import PlanningProcess, Request, answer
 from fastmove.execution.update import Update
 from fastmove.planner.options import Options
 from fastmove.problem.describe import problem_sha256
+from fastmove.problem.following import uncovered
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Scene
 from fastmove.problem.transfer import TransferProblem
@@ -110,7 +111,8 @@ class Execution:
         self.driver, self.problem, self.solution, self.options = driver, solution.problem, solution, options
         self.planner = FlightPlanner(solution, driver.cycle, options)
         commands = self.planner.courses[0].commands(driver.cycle)
-        self.loop = Loop(driver, commands, driver.realtime if realtime is None else realtime)
+        paced = driver.realtime if realtime is None else realtime
+        self.loop = Loop(driver, commands, paced, self.problem.following)
         self.loop.missed = self._missed
         self._replies: dict[int, Reply] = {}
         self._stops: dict[int, list[Splice]] = {}
@@ -226,6 +228,12 @@ class Execution:
                 carried = self.driver.carried()
         except Exception as error:
             return f"{type(error).__name__}: {error}"
+        planned, moving = self.problem.following, self.problem.scene.moving
+        said = uncovered(planned, self.driver.following, moving)
+        if said and self.driver.following is not None and not planned.exact:
+            return said
+        if said:
+            self.loop.say(Event.NOT_COVERED, said)
         joint = int(np.argmax(off))
         if not off[joint] <= AT_START:
             name = self.problem.robot.joint_names[joint]

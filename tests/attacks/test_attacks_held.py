@@ -217,7 +217,12 @@ def test_what_fades_grows_with_the_farthest_shape_of_an_item(panda: fm.RobotMode
         at = np.linspace(0.9, 1.1, 401)
         rotation, origin, _ = sweep._placements(at)
         bodies = sweep.bounding.place(rotation, origin)
-        least = min(sweep._margin(pair, bodies, i, rotation, origin) for pair in sweep.fade for i in range(len(at)))
+        rows, pairs = (x.ravel() for x in np.meshgrid(np.arange(len(at)), list(sweep.fade)))
+        distance, _, stray = sweep._measured(rows, pairs, bodies, rotation, origin)
+        least = min(
+            sweep._margin(int(pair), float(distance[n]), float(stray[n]), int(row), rotation, origin)
+            for n, (row, pair) in enumerate(zip(rows, pairs, strict=True))
+        )
         seen.append(least)
         proofs += allowed.proven
         assert not allowed.proven or least >= -2e-6, (peak, allowed, least)

@@ -19,7 +19,7 @@ import numpy as np
 
 import fastmove as fm
 from fastmove.certificate.hold import UTILISATION_LIMIT
-from fastmove.execution.stops import AT_GOAL, ON_PATH, Stop, stop_table
+from fastmove.execution.stops import AT_GOAL, OFF_PATH, ON_PATH, Stop, stop_table
 from fastmove.search.time_bound import braking_motion, sampled
 from fastmove.trajectory.piecewise_polynomial import quintic_hermite
 from fastmove.trajectory.trajectory import Phase
