@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from fastmove.execution.events import RunReport as RunReport
     from fastmove.execution.flight_log import FlightLog as FlightLog
     from fastmove.execution.flight_log import load_log as load_log
+    from fastmove.execution.planning_process import PlanningProcess as PlanningProcess
     from fastmove.execution.run_transfer import RunOutcome as RunOutcome
     from fastmove.execution.run_transfer import run_transfer as run_transfer
     from fastmove.execution.slip_test import Judgement as Judgement
@@ -131,6 +132,7 @@ _HOMES = {
     "errors": "DriverFailed FastMoveError GoalOutOfReach GraspInvalid InputError Interrupted MissingPackage NoTransferFound "
     "StartInCollision StateOutsideLimits TrajectoryFileError UnknownName",
     "execution.flight_log": "FlightLog load_log",
+    "execution.planning_process": "PlanningProcess",
     "execution.run_transfer": "RunOutcome run_transfer",
     "execution.slip_test": "Judgement Verdict judge_batch",
     "execution.stops": "Stop StopTable stop_table",

@@ -44,7 +44,7 @@ def certify_along(
         raise InputError("certificate", "is not ok for every kind of distance; only certified paths are run at another speed")
     motion = along(path, law)
     if problem.scene.moving:  # Where obstacles are when the arm passes is not what was certified.
-        return motion, certify(problem, motion)
+        return motion, certify(problem, motion, sharp=False)
     own = certify(problem, motion, [kind.name for kind in problem.limit_kinds if kind.name not in GEOMETRIC])
     return motion, _inherited(problem, own, certificate, "of the path")
 
@@ -67,7 +67,7 @@ def certify_rest(problem: TransferProblem, rest: Trajectory, certificate: Certif
     lacking = [name for name in names if name not in again and not (name in certificate.kinds and certificate.kinds[name].ok)]
     if lacking or certificate.not_seen:
         raise InputError("certificate", f"is not ok for {', '.join(lacking) or 'what it could not see'}, which is inherited")
-    return _inherited(problem, certify(problem, rest, again), certificate, "of the motion before")
+    return _inherited(problem, certify(problem, rest, again, sharp=False), certificate, "of the motion before")
 
 
 def _inherited(problem: TransferProblem, own: Certificate, certificate: Certificate, whose: str) -> Certificate:

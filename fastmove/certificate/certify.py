@@ -52,7 +52,11 @@ STEP_MAX = 0.01  # Largest grid step that may be asked for [s].
 
 
 def certify(
-    problem: TransferProblem, trajectory: Trajectory, kinds: Collection[str] | None = None, step: float = 1e-3
+    problem: TransferProblem,
+    trajectory: Trajectory,
+    kinds: Collection[str] | None = None,
+    step: float = 1e-3,
+    sharp: bool = True,
 ) -> Certificate:
     """Recompute the margins of a motion against every limit of its problem.
 
@@ -61,6 +65,7 @@ def certify(
         trajectory: The motion.
         kinds: Names of the `problem.limit_kinds` to check; None = all of them.
         step: Step of the grid for the kinds that are checked on one, at most `STEP_MAX` [s].
+        sharp: Whether the least clearance is looked for; otherwise only whether all are kept is proven (see the proof's words).
 
     Raises:
         InputError: A kind is unknown or none is given, the step is out of range, or the trajectory is of other joints.
@@ -79,7 +84,7 @@ def certify(
     if LOADS & set(kinds):
         margins |= check_loads(problem, assembly, trajectory, step, kinds, profile)
     if {"clearance", "allowed_contact"} & set(kinds):
-        margins |= _clearances(problem, assembly, trajectory, kinds, profile)
+        margins |= _clearances(problem, assembly, trajectory, kinds, profile, sharp)
     margins |= check_ends(problem, assembly, trajectory, step, kinds, profile)
     margins |= check_path(problem, assembly, trajectory, step, kinds, profile)
     for kind in kinds:
@@ -130,15 +135,16 @@ def _clearances(
     trajectory: Trajectory,
     kinds: Collection[str],
     profile: dict[str, Array],
+    sharp: bool,
 ) -> dict[str, LimitMargin]:
     """Margins of clearance and allowed_contact, those of `kinds`; the margins over time go to `profile`."""
-    result = ContinuousCollisionCheck(problem, assembly, trajectory).run()
+    result = ContinuousCollisionCheck(problem, assembly, trajectory).run(sharp)
     scale = max(problem.clearance, 1e-3)
     margins = {}
     for kind, worst in (("clearance", result.clearance), ("allowed_contact", result.allowed)):
         if kind in kinds and worst is not None:
             margin = worst.margin if worst.proven else min(worst.margin, -1e-9)
-            proof = "everywhere" if worst.proven else "not proven"
+            proof = ("everywhere" if sharp else "everywhere, not the least") if worst.proven else "not proven"
             margins[kind] = LimitMargin(margin, "m", margin / scale, worst.time, worst.where, proof)
     profile["clearance_time"], profile["clearance"], profile["clearance_pair"] = result.time, result.margin, result.pair
     return margins

@@ -160,8 +160,13 @@ class ContinuousCollisionCheck:
 
     # -- intervals ------------------------------------------------------------------------------------------------
 
-    def run(self) -> ClearanceResult:
-        """Check the whole motion, bisecting intervals until each is proven, fails, or is too short to bisect."""
+    def run(self, sharp: bool = True) -> ClearanceResult:
+        """Check the whole motion, bisecting intervals until each is proven, fails, or is too short to bisect.
+
+        Args:
+            sharp: Whether the least margin is looked for where all is proven, and all margins where something fails; otherwise
+                margins are those that the proof, or the refutation, happened to look at.
+        """
         duration = self.trajectory.duration
         self.sharpening = False
         self.least: dict[bool, tuple[float, float, int]] = {}
@@ -169,8 +174,8 @@ class ContinuousCollisionCheck:
         self.proven = {True: True, False: True}
         self.seen: list[tuple[Array, Array, Array]] = []
         self._look_at(np.array([0.0, duration]))
-        self._bisected()
-        if self.proven[False] and self._floor() > 0 and self.pairs:
+        self._bisected(sharp)
+        if sharp and self.proven[False] and self._floor() > 0 and self.pairs:
             self.sharpening = True
             self._bisected()
         time, margin = (np.concatenate([part[k] for part in self.seen]) if self.seen else np.zeros(0) for k in (0, 1))
@@ -179,14 +184,15 @@ class ContinuousCollisionCheck:
         order = np.argsort(time, kind="stable")
         return ClearanceResult(self._least(False), self._least(True), time[order], margin[order], pair[order])
 
-    def _bisected(self) -> None:
-        """Check all pairs on the first intervals, and what stays open on their halves."""
+    def _bisected(self, to_the_end: bool = True) -> None:
+        """Check all pairs on the first intervals, and what stays open on their halves; or until something fails."""
         count = max(1, int(np.ceil(self.trajectory.duration / FIRST_STEP)))
         edges = np.linspace(0.0, self.trajectory.duration, count + 1)
         intervals = np.stack([edges[:-1], edges[1:]], axis=1)
         active: Array | None = None  # All pairs on all intervals.
         for level in range(MAX_LEVELS):
-            if active is not None and len(active) == 0:
+            failed = any(margin < 0 for margin, _, _ in self.least.values())
+            if (active is not None and len(active) == 0) or (failed and not to_the_end):
                 break
             open_pairs = self._level(intervals, active, last=level == MAX_LEVELS - 1)
             intervals, active = _bisect(intervals, open_pairs)

@@ -170,6 +170,11 @@ class MujocoDriver(PhysicsDriver):
             self._step(q + v * (t - t * t / (2 * BRAKE)), v * (1 - t / BRAKE), self.bias(), at)
         self.hold(q + v * BRAKE / 2, STILL)
 
+    @property
+    def moved(self) -> MovedRecord:
+        """The states since `connect`, one for each simulation step, until the hand opens."""
+        return self._moved
+
     def contacts(self) -> list[tuple[float, str, str]]:
         """Returns the unwanted contacts since `connect`, until the hand opens (see `contact_record.unwanted_contacts`)."""
         return unwanted_contacts(self.problem, self._moved, np.stack([self.start, self._end]))

@@ -7,29 +7,27 @@ leads to.  The same code answers in the planning process while the arm moves, an
 
 from __future__ import annotations
 
-import signal
-import threading
+import contextlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from fastmove.certificate.along_path import certify_rest
-from fastmove.errors import FastMoveError, Interrupted
+from fastmove.errors import FastMoveError
 from fastmove.execution.command_stream import CommandStream
 from fastmove.execution.course import Course
 from fastmove.execution.events import Event
-from fastmove.execution.stops import EVERY, CertifiedPath, Change
+from fastmove.execution.rechecks import Kept, kept, path_now, problem_at_rest, still
+from fastmove.execution.stops import EVERY, Change
+from fastmove.execution.time_limit import planned, within
 from fastmove.execution.update import Update
 from fastmove.planner.options import Options
-from fastmove.planner.planner import Planner
 from fastmove.planner.replanning import problem_ahead, warm_started
-from fastmove.problem.transfer import TransferProblem
-from fastmove.solution.solution import Solution, Status
+from fastmove.solution.solution import Solution
 
 LEAD = 0.025  # Time from computing an answer to its first command: it is sampled, sent and picked up [s].
 LEAST_PLANNING = 0.03  # Time left before a deadline below which no plan is begun [s].
+CERTIFYING = 0.04  # Time that it takes to certify a stop again [s].
 WARM_UP = 3.0  # Time that warming up may take [s].
-RESTING = 2e-3  # Last part of a motion that stands for the rest that it leads to [s].
+DEPARTS = 2.0  # Time after which a motion from rest begins where obstacles move [s].
 PATIENCE = 20.0  # Time that planning from rest may take [s].
 SLOWER = (
     0.8,
@@ -97,8 +95,9 @@ class FlightPlanner:
         """
         course = self.courses[base]
         if target > 0 and course.rests(at) and course.law is None and not course.arrives:
-            yield from self._from_rest(base, course, Update())
+            yield from self._from_rest(base, course, lambda: at, Update())
             return
+        at = min(at, course.duration)  # from rest it begins as soon as it can
         try:
             changed = course.at_speed(at, target)
         except FastMoveError as error:
@@ -149,29 +148,33 @@ class FlightPlanner:
         except FastMoveError as error:
             yield Answer(Event.REFUSED, base, detail=str(error))
             return
-        if update.goal is None and (kept := self._kept(course, clock() + LEAD, update)) is not None:
-            yield from self._goes_on(base, kept, clock, update)
+        looked = Kept(None) if update.goal is not None else kept(course, asked + LEAD, update)
+        if looked.course is not None:
+            yield from self._goes_on(base, looked.course, clock, update)
         elif course.rests(asked):
-            yield from self._from_rest(base, course, update)
+            yield from self._from_rest(base, course, clock, update)
         elif update.of_item:
             yield from self._slower(base, course, clock, update)
         else:
-            yield from self._around(base, course, clock, asked + deadline, update)
+            yield from self._around(base, course, clock, asked + deadline, update, looked.blocked)
 
-    def _goes_on(self, base: int, kept: Course, clock: Callable[[], float], update: Update) -> Iterator[Answer]:
+    def _goes_on(self, base: int, course: Course, clock: Callable[[], float], update: Update) -> Iterator[Answer]:
         """Answers that a course is still right; from a stop that nobody asked for it goes on then."""
-        if not kept.rests(clock() + LEAD):
-            yield self._new(Event.KEPT, base, max(clock() + LEAD, kept.begin), kept, last=kept.ends_at_goal or kept.paused)
-            base = max(self.courses)
+        last = course.ends_at_goal or course.paused
+        if course.rests(clock() + LEAD):
+            self.courses[base] = course
+            yield Answer(Event.KEPT, base, detail="at rest", last=last)
         else:
-            self.courses[base] = kept
-            yield Answer(Event.KEPT, base, detail="at rest", last=kept.ends_at_goal or kept.paused)
-        if not (kept.ends_at_goal or kept.paused):
-            yield from self._from_rest(base, kept, replace(update, seen=update.seen - kept.begin))
+            yield self._new(Event.KEPT, base, max(clock() + LEAD, course.begin), course, last=last)
+            base = max(self.courses)
+        if not last:
+            yield from self._from_rest(base, course, clock, update)
 
-    def _around(self, base: int, course: Course, clock: Callable[[], float], late: float, update: Update) -> Iterator[Answer]:
+    def _around(
+        self, base: int, course: Course, clock: Callable[[], float], late: float, update: Update, blocked: float
+    ) -> Iterator[Answer]:
         """Answers for a scene or goal that has changed: a new motion by `late` [s], else a stop and a new motion from there."""
-        stop = self._stop(base, course, clock, late, update)
+        stop = self._stop(base, course, clock, late, update, blocked)
         if stop is not None:
             yield replace(stop, last=False)
         at = min(late, course.duration if stop is None else stop.at)
@@ -179,9 +182,9 @@ class FlightPlanner:
         if new is not None:
             yield self._new(Event.NEW_MOTION, base, at, new)
         elif stop is not None and stop.course is not None:
-            yield from self._from_rest(stop.number, stop.course, update)
+            yield from self._from_rest(stop.number, stop.course, clock, update)
         elif update.scene is None:  # The motion is certified as it is, only not what is wanted: it goes on to its end.
-            yield from self._from_rest(base, course, update)
+            yield from self._from_rest(base, course, clock, update)
         else:
             said = f"{update.what} changed; no stop from {clock():.3f} s on is certified"
             yield Answer(Event.NO_STOP, base, clock(), detail=said)
@@ -194,43 +197,28 @@ class FlightPlanner:
         commands = course.commands(self.cycle, 0.0 if resting else at)
         return Answer(event, base, at, number, course, commands, detail, last, course.ends_at_goal, resting)
 
-    def _kept(self, course: Course, at: float, update: Update) -> Course | None:
-        """The same motion from a time on, certified for what is there now; None where it is not right any more."""
-        part, since = course.part, max(at - course.begin, 0.0)
-        assert part.trajectory is not None and part.certificate is not None
-        if course.rests(at):
-            since = part.duration - RESTING
-        try:
-            believed = replace(part, problem=update.applied(part.problem, course.begin))
-            try:
-                problem = problem_ahead(believed, since)
-            except FastMoveError:  # A corridor of the start is not left yet: all of the part has to be right.
-                problem, since = believed.problem, 0.0
-            certificate = certify_rest(problem, part.trajectory.after(since), part.certificate, update.changed)
-        except FastMoveError:
-            return None
-        if not certificate.ok:
-            return None
-        kept, begin = Solution.of(problem, part.trajectory.after(since), certificate, float("nan")), course.begin + since
-        if course.law is not None:  # Its path goes on beyond the end of a stop.
-            return replace(course, part=kept, begin=begin, law=course.law.after(since), path=self._path(course, update))
-        fresh = Course.of(kept, course.goal, course.arrives)
-        return replace(fresh, trajectory=course.trajectory, begin=begin, paused=course.paused)
+    def _stop(
+        self, base: int, course: Course, clock: Callable[[], float], late: float, update: Update, blocked: float
+    ) -> Answer | None:
+        """A held stop that is certified for what is there now: as late as planning takes, if it can be.
 
-    @staticmethod
-    def _path(course: Course, update: Update) -> CertifiedPath | None:
-        """The path of a course in the problem as it is now; None where it is not free any more."""
-        try:
-            path = course.path
-            return None if path is None else path.under(update.applied(path.problem, course.begin), update.changed)
-        except FastMoveError:
-            return None
-
-    def _stop(self, base: int, course: Course, clock: Callable[[], float], late: float, update: Update) -> Answer | None:
-        """A held stop that is certified for what is there now: one as late as planning takes, else the soonest."""
-        for least in (late, None):
-            at, change = self._tabled(course, base, clock() + LEAD if least is None else least)
-            certified = None if change is None else self._still(change, at, update)
+        First the one at `late` [s] is looked at, then the latest before it, then the soonest; left out are those that come to
+        where something is known to be in the way, from the time `blocked` of the course on.
+        """
+        place = course.pace(blocked).place if blocked < course.duration else float("inf")
+        known = [(at, change) for at, change in self.tables.get(base, []) if change is not None]
+        free = [(at, change) for at, change in known if at < blocked and (change.law is None or change.law.last < place)]
+        after, before = [row for row in free if row[0] >= late], [row for row in free if row[0] < late]
+        tried: set[float] = set()
+        for row in (*after[:1], *before[-1:], None):
+            soon = clock() + LEAD + CERTIFYING
+            at, change = row or next(((a, c) for a, c in free if a >= soon), (0.0, None))
+            if not known and row is None:
+                at, change = self._tabled(course, base, soon)
+            if change is None or at in tried or at < clock() + LEAD:
+                continue
+            tried.add(at)
+            certified = still(change, at, update)
             if certified is not None and at > clock():
                 return self._new(Event.HELD_STOP, base, at, course.changed(certified, at), f"from {at:.3f} s")
         return None
@@ -243,22 +231,6 @@ class FlightPlanner:
         if self.tables.get(base) or course.path is None or course.rests(least):
             return least, None
         return least, course.path.stop(course.pace(least), course.scene_at(least))
-
-    @staticmethod
-    def _still(change: Change, at: float, update: Update) -> Change | None:
-        """A stop certified again for what is there now; None where it is not ok."""
-        old = change.solution
-        assert old.trajectory is not None and old.certificate is not None
-        if not update.changed:
-            return change
-        try:
-            problem = update.applied(old.problem, at)
-            scene = replace(problem.scene, corridors=())
-            problem = problem.with_(scene=scene)
-            certificate = certify_rest(problem, old.trajectory, old.certificate, update.changed)
-        except FastMoveError:
-            return None
-        return Change(Solution.of(problem, old.trajectory, certificate, float("nan")), change.law) if certificate.ok else None
 
     def _slower(self, base: int, course: Course, clock: Callable[[], float], update: Update) -> Iterator[Answer]:
         """Answers for an item that is otherwise than believed: the next stop at once, then the same path as fast as it bears.
@@ -273,12 +245,12 @@ class FlightPlanner:
             return
         stop = self._new(Event.UNSURE_STOP, base, at, course.changed(change, at), f"from {at:.3f} s, {update.what} changed")
         yield replace(stop, last=False)
-        certified = self._still(change, at, update)
+        certified = still(change, at, update)
         if certified is not None:
             stop = replace(stop, course=course.changed(certified, at))
             yield Answer(Event.CERTIFIED, base, at, detail="the stop, for what is there now", last=False)
         assert stop.course is not None
-        yield from self._from_rest(stop.number, stop.course, update)
+        yield from self._from_rest(stop.number, stop.course, clock, update)
 
     def _from_motion(self, course: Course, at: float, clock: Callable[[], float], update: Update) -> Course | None:
         """The course that leaves this one at a time for a new motion; None where none is found until then."""
@@ -296,78 +268,26 @@ class FlightPlanner:
         new = within(seconds, lambda: warm_started(problem, old, since) or planned(problem, self.options))
         return course.turned_to(new, at) if new is not None and new.ok else None
 
-    def _from_rest(self, base: int, course: Course, update: Update) -> Iterator[Answer]:
-        """Answers with a motion from where a course comes to rest: on along its path, else a new one."""
+    def _from_rest(self, base: int, course: Course, clock: Callable[[], float], update: Update) -> Iterator[Answer]:
+        """Answers with a motion from where a course comes to rest: on along its path, else a new one.
+
+        Among obstacles that move it begins at a set time, until which it has to be found.
+        """
         if update.goal is None and course.arrives and not course.ends_at_goal:
-            path = self._path(course, update)
-            for target in (1.0, *SLOWER) if path is not None and update.of_item else (1.0,) if path is not None else ():
-                on = course.at_speed(course.duration, target, path)
-                if on is not None:
-                    yield self._new(Event.SPEED, base, course.duration, on, f"to {target:.0%}, from rest")
-                    return
-        problem = self._at_rest(course, update)
-        new = None if isinstance(problem, str) else within(PATIENCE, lambda: planned(problem, self.options))
+            path = path_now(course, update)
+            for target in (1.0, *(SLOWER if update.of_item else ())) if path is not None else ():
+                with contextlib.suppress(FastMoveError):
+                    on = course.at_speed(course.duration, target, path)
+                    if on is not None:
+                        yield self._new(Event.SPEED, base, course.duration, on, f"to {target:.0%}, from rest")
+                        return
+        moving = (update.scene or course.problem.scene).moving
+        at = max(course.duration, clock()) + DEPARTS if moving else course.duration
+        problem = problem_at_rest(course, at, update)
+        seconds = at - clock() - LEAD if moving else PATIENCE
+        new = None if isinstance(problem, str) else within(seconds, lambda: planned(problem, self.options))
         if new is None or not new.ok:
             said = problem if isinstance(problem, str) else "no time was left" if new is None else new.detail or new.status.value
             yield Answer(Event.NOTHING_FOUND, base, course.duration, detail=said)
         else:
-            yield self._new(Event.NEW_MOTION, base, course.duration, course.turned_to(new, course.duration), "from rest")
-
-    @staticmethod
-    def _at_rest(course: Course, update: Update) -> TransferProblem | str:
-        """The problem from where a course comes to rest, or why there is none."""
-        try:
-            believed = update.applied(course.problem, course.begin) if update.what else course.problem
-            if believed.scene.moving:  # Where obstacles are when planning has ended is not known.
-                return "obstacles move, and where they are when planning has ended is not known"
-            scene = replace(believed.scene, corridors=tuple(c for c in believed.scene.corridors if c.at != "start"))
-            return believed.with_(start=course.state(course.duration), scene=scene, goal=update.goal or course.goal)
-        except FastMoveError as error:
-            return str(error)
-
-
-_planning = threading.local()
-
-
-def interrupt(*_: object) -> None:
-    """Handler of signals that end planning with what has been found so far."""
-    if getattr(_planning, "now", False):
-        raise KeyboardInterrupt
-
-
-@contextmanager
-def _limited(seconds: float) -> Iterator[None]:
-    """Raises KeyboardInterrupt after some time [s], where `interrupt` handles the alarm (in the planning process)."""
-    armed = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGALRM) is interrupt
-    _planning.now = armed
-    try:
-        if armed:
-            signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3))
-        yield
-    finally:
-        _planning.now = False
-        if armed:
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
-
-
-def within(seconds: float, work: Callable[[], Solution | None]) -> Solution | None:
-    """Returns the solution that `work` finds within a time [s], or the best that it had found by then; None without one.
-
-    The time is kept in the planning process only; elsewhere `work` takes what it takes.
-    """
-    try:
-        with _limited(seconds):
-            solution = work()
-    except Interrupted as stopped:
-        return stopped.solution if isinstance(stopped.solution, Solution) else None
-    except KeyboardInterrupt:
-        return None
-    return solution
-
-
-def planned(problem: TransferProblem, options: Options | None) -> Solution:
-    """Plans as usual; what is wrong with the problem is the solution's detail."""
-    try:
-        return Planner(options).plan(problem)
-    except FastMoveError as error:
-        return Solution(problem, Status.REFUSED, str(error))
+            yield self._new(Event.NEW_MOTION, base, at, course.turned_to(new, course.duration), "from rest")

@@ -72,5 +72,5 @@ def _certified(problem: TransferProblem, motion: Trajectory) -> Solution | None:
     names = [kind.name for kind in problem.limit_kinds]
     if not all(entry.ok for entry in certify(problem, motion, [name for name in names if name in LOADS_FIRST]).kinds.values()):
         return None
-    certificate = certify(problem, motion)
+    certificate = certify(problem, motion, sharp=False)
     return Solution.of(problem, motion, certificate, float("nan")) if certificate.ok else None

@@ -132,7 +132,7 @@ class Loop:
         if splice is None or (splice.first > self.cycle) or (splice.first < 0 and not self.resting):
             return
         self._splices.pop(self.number, None)
-        if 0 <= splice.first < self.cycle and not (self.resting and splice.first >= len(self.stream)):
+        if 0 <= splice.first < self.cycle:
             self.say(Event.TOO_LATE, splice.detail, splice.request)
             self.missed(splice)
             return

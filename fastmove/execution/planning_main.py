@@ -12,9 +12,12 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 
 from fastmove.errors import FastMoveError
-from fastmove.execution.answers import Answer, FlightPlanner, interrupt
+from fastmove.execution.answers import Answer, FlightPlanner
 from fastmove.execution.events import Event
 from fastmove.execution.planning_process import Request, answers
+from fastmove.execution.time_limit import interrupt
+from fastmove.planner.options import Options
+from fastmove.solution.solution import Solution
 
 NICE = 5  # by which the planning process gives way to the streaming loop
 SPEED_TAKES = 0.06  # time that an answer about the speed is believed to take at first [s]
@@ -28,8 +31,13 @@ class _Planning:
     """
 
     def __init__(self, connection: Connection) -> None:
-        self.connection, self.takes, self.tabled = connection, SPEED_TAKES, False
-        solution, cycle, options = connection.recv()
+        self.connection, self.warm = connection, False
+        self._begin(*connection.recv())
+
+    def _begin(self, run: int, solution: Solution, cycle: float, options: Options | None) -> None:
+        """Begins to serve a run."""
+        self.run = run
+        self.takes, self.tabled = SPEED_TAKES, False
         self.planner = FlightPlanner(solution, cycle, options)
         self.stops: Iterator[Answer] | None = self.planner.stops(0)
 
@@ -50,17 +58,22 @@ class _Planning:
         self.stops = None
         if not self.tabled:
             self.tabled = True
-            self.planner.warm_up()
-            self.connection.send("tabled")
+            if not self.warm:
+                self.planner.warm_up()
+                self.warm = True
+            self.connection.send((self.run, "tabled"))
 
     def _send(self, number: int, answer: Answer) -> None:
         """Sends an answer; the course itself stays here."""
-        self.connection.send((number, replace(answer, course=None)))
+        self.connection.send((self.run, (number, replace(answer, course=None))))
 
     def _answer(self, what: object) -> None:
         """Answers a request; stops of the course that it leads to are computed next."""
+        if isinstance(what, tuple):
+            self._begin(*what)
+            return
         if not isinstance(what, Request):
-            self.connection.send({number: course.trajectory for number, course in self.planner.courses.items()})
+            self.connection.send((self.run, {number: course.trajectory for number, course in self.planner.courses.items()}))
             return
         begin, newest = time.perf_counter(), -1
         try:

@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Self
 
 from fastmove.child_process import child_process
 from fastmove.errors import DriverFailed
@@ -79,20 +81,26 @@ def answers(planner: FlightPlanner, request: Request, takes: float) -> Iterator[
 
 
 class PlanningProcess:
-    """The client of the planning process.
-
-    Args:
-        solution: certified solution that the run begins with.
-        cycle: control cycle [s].
-        options: options of the planner.
-        heard: called, from a thread of its own, with the number of the request and each answer.
-        lost: called when the process has ended by itself.
+    """A planning process, and the client of it; one serves any number of runs, one after the other (`Execution`).
 
     Raises:
         DriverFailed: the process does not start.
     """
 
-    def __init__(
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self.process = child_process("fastmove.execution.planning_main", theirs, **ONE_THREAD)
+        self.connection = Connection(ours.detach())
+        self._run = 0  # number of the run that is served
+        self._heard: Callable[[int, Answer], None] = lambda number, answer: None
+        self._lost: Callable[[], None] = lambda: None
+        self._tabled, self._courses_came = threading.Event(), threading.Event()
+        self._courses: dict[int, Trajectory] = {}
+        self._lock = threading.Lock()
+        threading.Thread(target=self._receive, name="fastmove answers", daemon=True).start()
+
+    def serve(
         self,
         solution: Solution,
         cycle: float,
@@ -100,67 +108,84 @@ class PlanningProcess:
         heard: Callable[[int, Answer], None],
         lost: Callable[[], None],
     ) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self.process = child_process("fastmove.execution.planning_main", theirs, **ONE_THREAD)
-        self.connection = Connection(ours.detach())
-        self.heard, self.lost = heard, lost
-        self.tabled = threading.Event()  # set when the stops of the first course are known
-        self._lock = threading.Lock()
-        self._courses: dict[int, Trajectory] | None = None
-        self._courses_came = threading.Event()
-        self.connection.send((solution, cycle, options))
-        self._thread = threading.Thread(target=self._receive, name="fastmove answers", daemon=True)
-        self._thread.start()
-        if not self.tabled.wait(START):
+        """Begins to serve a run; returns when the process is warm and knows the stops.
+
+        Args:
+            solution: certified solution that the run begins with.
+            cycle: control cycle [s].
+            options: options of the planner.
+            heard: called, from a thread of its own, with the number of the request and each answer.
+            lost: called when the process has ended by itself.
+
+        Raises:
+            DriverFailed: the process has ended, or does not get ready.
+        """
+        self._run += 1
+        self._heard, self._lost = heard, lost
+        self._tabled.clear()
+        if not self._send((self._run, solution, cycle, options)):
+            raise DriverFailed("the planning process has ended")
+        if not self._tabled.wait(START) or self.process.poll() is not None:
             self.close()
             raise DriverFailed(f"the planning process did not get ready within {START:g} s")
 
-    def ask(self, request: Request) -> bool:
-        """Sends a request, and ends what is being planned for an earlier one; returns whether it could be sent."""
+    def leave(self) -> None:
+        """Ends a run; what still comes of it is heard by nobody."""
+        self._run += 1
+        self._heard, self._lost = lambda number, answer: None, lambda: None
+
+    def _send(self, what: object) -> bool:
+        """Sends something, and ends what is being planned; returns whether it could be sent."""
         try:
             with self._lock:
-                self.connection.send(request)
+                self.connection.send(what)
             self.process.send_signal(signal.SIGUSR1)
-        except OSError:
+        except (OSError, ValueError):
             return False
         return True
 
+    def ask(self, request: Request) -> bool:
+        """Sends a request, and ends what is being planned for an earlier one; returns whether it could be sent."""
+        return self._send(request)
+
     def courses(self, seconds: float = 5.0) -> dict[int, Trajectory]:
-        """Returns all courses by number; empty where the process does not answer within a time [s]."""
-        try:
-            with self._lock:
-                self.connection.send("courses")
-        except OSError:
-            return {}
-        self._courses_came.wait(seconds)
-        return self._courses or {}
+        """Returns all courses of the run by number; empty where the process does not answer within a time [s]."""
+        self._courses_came.clear()
+        known = self._send("courses") and self._courses_came.wait(seconds)
+        return self._courses if known else {}
 
     def close(self) -> None:
         """Ends the process."""
-        self.lost = lambda: None
+        self.leave()
         with contextlib.suppress(OSError):
             self.connection.close()
-        self.process.terminate()
-        try:
-            self.process.wait(1.0)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        for end in (self.process.terminate, self.process.kill):
+            end()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(1.0)
+                return
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
 
     def _receive(self) -> None:
         """Passes on what arrives until the connection ends."""
         try:
             while True:
-                what = self.connection.recv()
+                run, what = self.connection.recv()
+                if run != self._run:
+                    continue
                 if what == "tabled":
-                    self.tabled.set()
+                    self._tabled.set()
                 elif isinstance(what, dict):
                     self._courses = what
                     self._courses_came.set()
                 else:
-                    self.heard(*what)
+                    self._heard(*what)
         except (EOFError, OSError, TypeError):  # TypeError: the connection was closed while it was read
             pass
-        self.tabled.set()
-        self.lost()
+        self._tabled.set()
+        self._lost()

@@ -80,7 +80,7 @@ class CertifiedPath:
         path.problem = problem
         path.__dict__.pop("looks", None)
         if SCENE in changed:
-            path.certificate = certify(problem, self.trajectory, GEOMETRIC)
+            path.certificate = certify(problem, self.trajectory, GEOMETRIC, sharp=False)
             if not path.certificate.ok:
                 raise InputError("path", "is not free any more")
         return path

@@ -101,12 +101,20 @@ class Execution:
         realtime: pace the loop by the wall clock; otherwise it runs as fast as the driver answers (simulations).  None = as the
             driver needs it; `start` always does.
         options: options of planning in flight.
+        process: planning process that serves this run, and others after it; None = one of its own.
 
     Raises:
         InputError: the solution is not certified for every kind of limit, or was planned without regard to the hold.
     """
 
-    def __init__(self, driver: Driver, solution: Solution, realtime: bool | None = None, options: Options | None = None) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        solution: Solution,
+        realtime: bool | None = None,
+        options: Options | None = None,
+        process: PlanningProcess | None = None,
+    ) -> None:
         _certified(solution)
         self.driver, self.problem, self.solution, self.options = driver, solution.problem, solution, options
         self.planner = FlightPlanner(solution, driver.cycle, options)
@@ -116,9 +124,10 @@ class Execution:
         self.loop.missed = self._missed
         self._replies: dict[int, Reply] = {}
         self._stops: dict[int, list[Splice]] = {}
-        self._process: PlanningProcess | None = None
+        self._process, self._own, self._served = process, process is None, False
         self._thread: threading.Thread | None = None
         self._ended: RunReport | None = None
+        self._kept_courses: dict[int, Trajectory] = {}
 
     # -- the run --------------------------------------------------------------------------------------------------
 
@@ -205,14 +214,20 @@ class Execution:
                 self.stop()
             with contextlib.suppress(TimeoutError):
                 self.wait()
-        if self._process is not None:
-            self._process.close()
+        if self._process is not None and self._served:
+            self._kept_courses = self.courses()
+            if self._own:
+                self._process.close()
+            else:
+                self._process.leave()
             self._process = None
 
     def _prepare(self) -> None:
         """Starts the planning process, and waits until it is warm and knows the stops."""
-        if self._process is None:
-            self._process = PlanningProcess(self.solution, self.driver.cycle, self.options, self._heard, self._lost)
+        if not self._served:
+            self._process = self._process or PlanningProcess()
+            self._process.serve(self.solution, self.driver.cycle, self.options, self._heard, self._lost)
+            self._served = True
 
     def _not_ready(self) -> str:
         """Why the hardware is not as the motion assumes; empty if it is, or cannot be asked."""
@@ -375,8 +390,8 @@ class Execution:
 
     def courses(self) -> dict[int, Trajectory]:
         """Returns the motion of every course so far, by its number; only the first where the planning process was lost."""
-        known = {number: course.trajectory for number, course in self.planner.courses.items()}
-        return known | (self._process.courses() if self._process is not None else {})
+        known = {number: course.trajectory for number, course in self.planner.courses.items()} | self._kept_courses
+        return known | (self._process.courses() if self._process is not None and self._served else {})
 
     def _ask(self, **what: object) -> Reply:
         """Asks the planner, here or in its process."""
@@ -437,7 +452,9 @@ class Execution:
         """What the loop is to follow after an answer; None if nothing else than before."""
         if answer.commands is None:
             return None
-        first = -1 if answer.rests else first_cycle(answer.at, self.driver.cycle)
+        first = first_cycle(answer.at, self.driver.cycle)
+        if answer.rests and first <= len(self.loop.stream):
+            first = -1
         return Splice(
             answer.base, first, answer.number, answer.commands, answer.event, answer.detail, number, answer.ends_at_goal
         )

@@ -1,0 +1,59 @@
+"""The motions that are flown: the shipped transfers, and the way back of each, planned once and kept in the folder of results."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from fastmove.io.atomic_write import write_whole
+from fastmove.io.problem_file import load_problem
+from fastmove.planner.options import Options
+from fastmove.planner.planner import plan
+from fastmove.problem.describe import problem_sha256
+from fastmove.problem.goal import Goal, State
+from fastmove.problem.transfer import TransferProblem
+from fastmove.resources import known_problems
+from fastmove.solution.solution import Solution
+
+BACK = " back"
+SWAPPED = {"start": "goal", "goal": "start", "both": "both"}
+
+
+def flown_problems() -> Iterator[tuple[str, TransferProblem]]:
+    """Yields the name and problem of every transfer: the shipped ones, and the way back of those whose scene stands still."""
+    for name in known_problems():
+        problem = load_problem(name)
+        yield name, problem
+        if not problem.scene.moving and not problem.start.open and len(problem.goal.configurations):
+            yield name + BACK, way_back(problem)
+
+
+def way_back(problem: TransferProblem) -> TransferProblem:
+    """Returns the transfer from the goal's first configuration to the start, what is touched and left there swapped."""
+    contacts = tuple(replace(c, at=SWAPPED[c.at]) for c in problem.scene.allowed_contacts)
+    corridors = tuple(replace(c, at=SWAPPED[c.at]) for c in problem.scene.corridors)
+    scene = replace(problem.scene, allowed_contacts=contacts, corridors=corridors)
+    start, goal = State.rest(np.array(problem.goal.configurations[0])), Goal(np.array([problem.start.q]))
+    return problem.with_(name=problem.name + BACK, start=start, goal=goal, scene=scene)
+
+
+def planned(problem: TransferProblem, reserve: float, folder: Path) -> tuple[Solution, float]:
+    """Returns the solution of a problem and the CPU time that planning took [s]; what this folder holds is not planned again.
+
+    The files are pickles: they are read only where this program wrote them.
+    """
+    path = folder / f"{problem_sha256(problem)[:16]}_{reserve:g}.plan"
+    if path.exists():
+        kept: tuple[Solution, float] = pickle.loads(path.read_bytes())
+        return kept
+    begin = time.process_time()
+    solution = plan(problem, Options(reserve=reserve))
+    row = solution, time.process_time() - begin
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(path, pickle.dumps(row))
+    return row
