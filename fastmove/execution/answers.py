@@ -218,7 +218,7 @@ class FlightPlanner:
             if change is None or at in tried or at < clock() + LEAD:
                 continue
             tried.add(at)
-            certified = still(change, at, update)
+            certified = still(course, change, at, clock(), update)
             if certified is not None and at > clock():
                 return self._new(Event.HELD_STOP, base, at, course.changed(certified, at), f"from {at:.3f} s")
         return None
@@ -245,7 +245,7 @@ class FlightPlanner:
             return
         stop = self._new(Event.UNSURE_STOP, base, at, course.changed(change, at), f"from {at:.3f} s, {update.what} changed")
         yield replace(stop, last=False)
-        certified = still(change, at, update)
+        certified = still(course, change, at, at, update)
         if certified is not None:
             stop = replace(stop, course=course.changed(certified, at))
             yield Answer(Event.CERTIFIED, base, at, detail="the stop, for what is there now", last=False)

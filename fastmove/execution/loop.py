@@ -208,7 +208,7 @@ class Loop:
 
     def _over(self) -> bool:
         """Whether the run is over, the arm being at rest; where it waits on, that is said once."""
-        if not self.waits or self.ends_at_goal or (self.ending and not self.pending):
+        if not self.waits or self.ends_at_goal or (self.ending and not self.pending and self.number not in self._splices):
             return True
         if self._rested != self.number:
             self._rested = self.number

@@ -81,22 +81,26 @@ def path_now(course: Course, update: Update) -> CertifiedPath | None:
         return None
 
 
-def still(change: Change, at: float, update: Update) -> Change | None:
-    """Returns a stop certified again for what is there now; None where it is not ok.
+def still(course: Course, change: Change, at: float, since: float, update: Update) -> Change | None:
+    """Returns a stop certified again for what is there now, with the way to where it begins; None where that is not ok.
 
     Args:
+        course: the course that is followed until then.
         change: the stop.
         at: time of the course at which it begins [s].
+        since: time of the course from which on what has changed counts [s].
         update: what has changed.
     """
-    old = change.solution
+    old, since = change.solution, max(min(since, at), course.begin)
     assert old.trajectory is not None and old.certificate is not None
     if not update.changed:
         return change
     try:
         problem = update.applied(old.problem, at)
         problem = problem.with_(scene=replace(problem.scene, corridors=()))
-        certificate = certify_rest(problem, old.trajectory, old.certificate, update.changed)
+        sooner = problem.with_(start=course.state(since), scene=replace(update.applied(old.problem, since).scene, corridors=()))
+        motion = course.trajectory.splice(at, old.trajectory).after(since)
+        certificate = certify_rest(sooner, motion, old.certificate, update.changed)
     except FastMoveError:
         return None
     return Change(Solution.of(problem, old.trajectory, certificate, float("nan")), change.law) if certificate.ok else None

@@ -248,7 +248,7 @@ class Execution:
         if said and self.driver.following is not None and not planned.exact:
             return said
         if said:
-            self.loop.say(Event.NOT_COVERED, said)
+            self.loop.events.append(FlightEvent(0.0, Event.NOT_COVERED, said))
         joint = int(np.argmax(off))
         if not off[joint] <= AT_START:
             name = self.problem.robot.joint_names[joint]

@@ -11,6 +11,7 @@ import pinocchio as pin
 
 from fastmove.arrays import Array
 from fastmove.drivers.contact_record import MovedRecord, unwanted_contacts
+from fastmove.drivers.displacement import displacements
 from fastmove.drivers.mujoco import MujocoDriver
 from fastmove.errors import FastMoveError
 from fastmove.execution.events import Event
@@ -62,8 +63,8 @@ class Interruption:
 def draw(solution: Solution, kind: str, rng: np.random.Generator) -> Interruption | None:
     """Draws an interruption that leaves the goal free and the item holdable there at rest; None where none was found."""
     problem, at = solution.problem, float(rng.uniform(*WHEN) * solution.duration)
-    for _ in range(DRAWS):
-        update = _drawn_update(solution, kind, at, rng)
+    for k in range(DRAWS):
+        update = _drawn_update(solution, kind, at, 1 - k / DRAWS, rng)
         try:
             after = update.applied(problem, 0.0)
             after = after if update.goal is None else after.with_(goal=update.goal)
@@ -84,12 +85,12 @@ def _goal(solution: Solution, update: Update) -> Array:
     return solution.trajectory.position(solution.duration)
 
 
-def _drawn_update(solution: Solution, kind: str, at: float, rng: np.random.Generator) -> Update:
-    """What perception says, drawn at random."""
+def _drawn_update(solution: Solution, kind: str, at: float, far: float, rng: np.random.Generator) -> Update:
+    """What perception says, drawn at random; a goal moves by at most a share `far` of the most."""
     problem, held = solution.problem, solution.problem.holds[0]
     end = _goal(solution, Update())
     if kind == "goal":
-        return Update(goal=Goal(np.array([end + rng.uniform(-GOAL_MOVED, GOAL_MOVED, len(end))])))
+        return Update(goal=Goal(np.array([end + far * rng.uniform(-GOAL_MOVED, GOAL_MOVED, len(end))])))
     if kind == "mass":
         return Update(mass=float(held.item.members[0].mass * rng.uniform(*MASS)))
     if kind == "shift":
@@ -133,6 +134,7 @@ def interrupted(solution: Solution, change: Interruption, process: PlanningProce
             report = run.wait(PATIENCE)
             log = run.log()
         slip, turn, reach = driver.worst_slip()
+        before = _slip_before(driver, change.at)
         contacts = _contacts(change.after, driver, change.at, log)
     begun = [event for event in report.events if event.request == 0 and event.event in BEGUN]
     end = log.q[-1]
@@ -140,7 +142,7 @@ def interrupted(solution: Solution, change: Interruption, process: PlanningProce
     verdict = verdict_of(slip, turn, report.tracking, reach, solution.problem.clearance, False).name if settled else "NOT_SETTLED"
     return {
         "kind": change.kind, "at": change.at, "ended": report.event.name, "at_goal": at_goal, "at_rest": _at_rest(log),
-        "verdict": verdict, "slip_mm": 1e3 * slip, "turn_deg": float(np.degrees(turn)), "contacts": contacts,
+        "verdict": verdict, "slip_mm": 1e3 * slip, "turn_deg": float(np.degrees(turn)), "before": before, "contacts": contacts,
         "response": begun[0].time - asked if begun else None, "first": begun[0].event.name if begun else None,
         "answers": [event.event.name for event in reply.answers], "detail": reply.answers[-1].detail if reply.answers else "",
         "jump": jumps(log), "late": report.late, "cycles": report.cycles, "total": float(log.time[-1]),
@@ -158,6 +160,13 @@ def _sleep_until(run: Execution, at: float) -> None:
 def _at_rest(log: FlightLog) -> bool:
     """Whether the last command is at rest."""
     return bool(np.abs(log.v[-1]).max() < 1e-6)
+
+
+def _slip_before(driver: MujocoDriver, at: float) -> list[float]:
+    """How far the item had moved [mm] and turned [°] in the hand before a time, at most."""
+    poses = np.array([item for t, item in zip(driver.moved.motion, driver.moved.item, strict=True) if t < at])
+    slip, turn = displacements(driver.reference, poses) if len(poses) else (np.zeros(1), np.zeros(1))
+    return [1e3 * float(slip.max()), float(np.degrees(turn.max()))]
 
 
 def _contacts(problem: TransferProblem, driver: MujocoDriver, since: float, log: FlightLog) -> list[list[Any]]:
