@@ -29,13 +29,9 @@ same-answer: $(VENV)/ready
 riding: $(VENV)/ready
 	$(BIN)/python tests/support/riding.py --out riding.jsonl
 
-# Held stops and speed commands in flight: certified, in physics, beside the joints' own brake (resumes; half an hour on one core).
+# What happens in flight: stops, speeds, interruptions, faults and the loop itself, in physics, with a page (resumes; an hour).
 flight: $(VENV)/ready
-	$(BIN)/python -W ignore tests/support/flight.py --out flight.jsonl
-
-# Arms that are off their commands, on motions certified for them: clearances kept, and the price (ten minutes on one core).
-tube: $(VENV)/ready
-	$(BIN)/python -W ignore tests/support/tube.py --out tube.jsonl
+	$(BIN)/fastmove bench flight --out flight
 
 # How far plans are above the best of many runs: the shipped problems with four ends each (resumes; an hour and a half), and 40 hard
 # problems where MBM=folder of MotionBenchMaker problems (resumes; ten minutes).

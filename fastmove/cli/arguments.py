@@ -172,14 +172,22 @@ def _add_batches(commands: argparse._SubParsersAction[_Parser]) -> None:
     rank.add_argument("--json", action="store_true", help="print one JSON object")
 
     bench = _command(commands, "bench", "planners over a set of problems, every result kept")
-    bench.add_argument("set", metavar="SET", type=Path, help="folder or .jsonl of problems, or MotionBenchMaker files")
+    bench.add_argument("set", metavar="SET", type=Path, help="folder or .jsonl of problems, MotionBenchMaker files, or flight")
     bench.add_argument(
         "--planner", default="fastmove", metavar="A,B…", help=f"of {_names(registries.planners)} (default fastmove)"
     )
     bench.add_argument("--jobs", type=_whole(1), default=1, metavar="N", help="processes (default 1)")
-    bench.add_argument("--limit", type=_whole(1), metavar="K", help="at most K problems, evenly spread over the set")
+    bench.add_argument(
+        "--limit", type=_whole(1), metavar="K", help="at most K problems, evenly spread over the set; of flight, K of everything"
+    )
     bench.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problems'")
     bench.add_argument("--variant", choices=VARIANT_NAMES, default="as-is", help="of a MotionBenchMaker set: what is asked")
+    bench.add_argument(
+        "--parts",
+        default="stops,speeds,interruptions,faults,loop",
+        metavar="A,B…",
+        help="of flight: what is measured (default all)",
+    )
     bench.add_argument("--out", type=Path, default=Path("bench"), metavar="DIR", help="folder of results.jsonl (default bench)")
     bench.add_argument("--recheck", action="store_true", help="also check every motion against the raw meshes, every 0.1 ms")
     bench.add_argument("--resume", action="store_true", help="go on with the results in DIR")

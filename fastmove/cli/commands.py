@@ -295,6 +295,8 @@ def rank_command(options: argparse.Namespace) -> int:
 
 def bench_command(options: argparse.Namespace) -> int:
     """Run planners over a set of problems, and print the table or the rows."""
+    if str(options.set) == "flight":
+        return _bench_flight(options)
     planners = list(dict.fromkeys(options.planner.split(",")))
     for name in planners:
         registries.planners.get(name)
@@ -314,6 +316,18 @@ def bench_command(options: argparse.Namespace) -> int:
     else:
         print(f"{options.set}\n{table(rows)}")
         print(f"this machine: {workload() * 1e3:.0f} ms for 10,000 computeRNEADerivatives, to compare planning times with")
+    return 0
+
+
+def _bench_flight(options: argparse.Namespace) -> int:
+    """Measure what happens in flight; what the folder holds is not measured again."""
+    from fastmove.bench.flight.run import COUNTS, PAGE, fly
+
+    most = options.limit or max(COUNTS.values())
+    counts = {part: min(most, COUNTS.get(part, most)) for part in options.parts.split(",")}
+    with Progress(f"flight in {options.out}", ticking=True) as progress:
+        text = fly(options.out, counts, lambda row: progress.say(" ".join(map(str, row["key"]))))
+    print(f"{text}\n{options.out / PAGE}")
     return 0
 
 

@@ -167,8 +167,14 @@ class MujocoDriver(PhysicsDriver):
         at = self.cycles * self.cycle
         for k in range(round(BRAKE / self.simulation.step_size)):
             t = k * self.simulation.step_size
-            self._step(q + v * (t - t * t / (2 * BRAKE)), v * (1 - t / BRAKE), self.bias(), at)
+            feed_forward = self.simulation.torque(-v / BRAKE)
+            self._step(q + v * (t - t * t / (2 * BRAKE)), v * (1 - t / BRAKE), feed_forward, at)
         self.hold(q + v * BRAKE / 2, STILL)
+
+    @property
+    def end(self) -> Array:
+        """The configuration (n,) at which the goal's allowed contacts are [rad]."""
+        return self._end
 
     @property
     def moved(self) -> MovedRecord:

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 import pinocchio as pin
 
-from fastmove.certificate.certify import certify
+from fastmove.certificate.certify import STEP_MAX, certify
 from fastmove.errors import FastMoveError
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.goal import Goal
@@ -30,12 +30,13 @@ LOADS_FIRST = ("velocity", "acceleration", "jerk", "torque", "torque_rate", "hol
 SHORTEST = 1e-3  # Duration below which a state is rest [s].
 
 
-def brake(problem: TransferProblem, before: Phase) -> Solution | None:
+def brake(problem: TransferProblem, before: Phase, sooner: float = float("inf")) -> Solution | None:
     """Returns the quickest certified brake from the start of a problem; None where none of the shares is certified.
 
     Args:
         problem: Problem from the state in which the arm begins to brake; its goal and corridors do not matter.
         before: Phase in which that state is, for grip forces and openings.
+        sooner: Duration below which a brake is of use [s].
     """
     scene, softer = replace(problem.scene, corridors=()), jerk_share(problem)
     for share, of_jerk in SHARES:
@@ -43,7 +44,7 @@ def brake(problem: TransferProblem, before: Phase) -> Solution | None:
             motion = braking_motion(
                 problem.start, problem.limit_set, share * NEARLY_ALL, min(of_jerk * softer, share * NEARLY_ALL)
             )
-            if motion.duration < SHORTEST:
+            if not SHORTEST < motion.duration < sooner:
                 return None
             times = switching_times(motion)
             q, v, a = sampled(motion, times)
@@ -70,7 +71,8 @@ def jerk_share(problem: TransferProblem) -> float:
 def _certified(problem: TransferProblem, motion: Trajectory) -> Solution | None:
     """The solution that a motion is, its cheap limits looked at first; None where it is not certified."""
     names = [kind.name for kind in problem.limit_kinds]
-    if not all(entry.ok for entry in certify(problem, motion, [name for name in names if name in LOADS_FIRST]).kinds.values()):
+    rough = certify(problem, motion, [name for name in names if name in LOADS_FIRST], STEP_MAX)
+    if not all(entry.ok for entry in rough.kinds.values()):
         return None
     certificate = certify(problem, motion, sharp=False)
     return Solution.of(problem, motion, certificate, float("nan")) if certificate.ok else None

@@ -130,7 +130,8 @@ class CertifiedPath:
             problem = self.problem.with_(start=self.state(pace), scene=scene or self.problem.scene)
         except FastMoveError:  # a state that no longer can brake, at the edge of a limit
             return None
-        solution = brake(problem, self.trajectory.phases[int(self.trajectory.phase_at(np.array([pace.place]))[0])])
+        before = self.trajectory.phases[int(self.trajectory.phase_at(np.array([pace.place]))[0])]
+        solution = brake(problem, before, (self.end - pace.place) / max(pace.speed, 1e-3))
         return None if solution is None else Change(solution, None)
 
     def speed(self, pace: Pace, target: float, scene: Scene | None = None) -> Change | None:

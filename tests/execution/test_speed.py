@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from flight import Recorder, held_motion
+from flight import Recorder
 
 import fastmove as fm
+from fastmove.bench.flight.stops import held_motion
 from fastmove.certificate.along_path import GEOMETRIC, certify_along
 from fastmove.dynamics.efforts import Dynamics
 from fastmove.dynamics.load_usage import LoadUtilisation

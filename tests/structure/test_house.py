@@ -192,15 +192,15 @@ def test_a_file_is_planned_and_what_comes_prints_itself_briefly(tmp_path: Path) 
     )
 
 
-def test_readme_runs_as_pasted_and_prints_what_it_says() -> None:
+def test_readme_runs_as_pasted_and_prints_what_it_says(tmp_path: Path) -> None:
     text = (ROOT / "README.md").read_text()
-    code = re.search(r"```python\n(.*?)```", text, re.DOTALL)
-    printed = re.search(r"prints\n\n```\n(.*?)```", text, re.DOTALL)
-    assert code is not None and printed is not None
-    result = subprocess.run([sys.executable, "-c", code.group(1)], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    printed = re.findall(r"prints\n\n```\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == len(printed) == 2
+    result = subprocess.run([sys.executable, "-c", "".join(blocks)], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr
-    assert result.stdout == printed.group(1)
-    assert len([line for line in code.group(1).splitlines() if line.strip()]) <= 15
+    assert result.stdout == "".join(printed)
+    assert all(len([line for line in code.splitlines() if line.strip()]) <= 15 for code in blocks)
 
 
 @pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)

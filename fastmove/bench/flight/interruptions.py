@@ -175,7 +175,9 @@ def _contacts(problem: TransferProblem, driver: MujocoDriver, since: float, log:
     for row in zip(record.time, record.motion, record.q, record.item, strict=True):
         if row[1] >= since:
             kept.add(*row)
-    return [list(row) for row in unwanted_contacts(problem, kept, np.stack([log.q[0], log.q[-1]]))]
+    ends = (log.q[-1], driver.end)  # what may be touched at the goal may be so at the goal as it was, near which a stop may be
+    found = [unwanted_contacts(problem, kept, np.stack([log.q[0], end])) for end in ends]
+    return [list(row) for row in found[0] if any(row[1:] == other[1:] and abs(row[0] - other[0]) < 0.1 for other in found[1])]
 
 
 def jumps(log: FlightLog) -> float:
