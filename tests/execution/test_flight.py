@@ -15,11 +15,15 @@ from fastmove.certificate.certify import certify
 from fastmove.cli.main import main
 from fastmove.drivers.driver import Reading
 from fastmove.execution.answers import Answer, FlightPlanner
+from fastmove.execution.brakes import brake, jerk_share
 from fastmove.execution.command_stream import CommandStream
 from fastmove.execution.events import Event
 from fastmove.execution.loop import Loop, Splice
+from fastmove.execution.time_limit import interrupt, within
 from fastmove.execution.update import Update
 from fastmove.multibody.assembly import assemble
+from fastmove.search.time_bound import braking_motion, sampled, switching_times
+from fastmove.trajectory.piecewise_polynomial import quintic_hermite
 
 AT = 0.25  # time at which something changes [s]
 
@@ -191,3 +195,38 @@ def test_an_arm_that_is_elsewhere_is_sent_nothing(solution: fm.Solution) -> None
     with Elsewhere(solution.problem) as driver:
         report = fm.Execution(driver, solution).run()
     assert report.event is Event.NOT_READY and "move it there first" in report.detail and not driver.sent and not report.ok
+
+
+def test_a_brake_is_ruckigs_own_motion_and_certified_from_scratch(solution: fm.Solution) -> None:
+    """A quintic through the ends of cubic pieces is those pieces; torques of M q⃛ alone stay within their rates."""
+    problem, found = solution.problem, 0
+    for at in (0.45, 0.5, 0.55):
+        start = fm.State(*(solution.trajectory.sample(at * solution.duration, k) for k in range(3)))
+        there = problem.with_(start=start)
+        motion = braking_motion(start, problem.limit_set, 0.5, 0.02)
+        times = switching_times(motion)
+        pieces, t = quintic_hermite(times, *sampled(motion, times)), np.linspace(0, motion.duration, 97)
+        assert np.abs(pieces(t) - sampled(motion, t)[0]).max() < 1e-9
+        stop = brake(there, solution.trajectory.phases[0])
+        if stop is not None:
+            found += 1
+            kinds = [kind.name for kind in stop.problem.limit_kinds]
+            assert certify(stop.problem, stop.trajectory, kinds).ok
+            assert np.abs(stop.trajectory.velocity(stop.duration)).max() == 0.0
+        assert 0 < jerk_share(there) <= 1
+        assert brake(there, solution.trajectory.phases[0], sooner=0.01) is None
+    assert found
+
+
+def test_planning_ends_when_its_time_is_over() -> None:
+    def forever() -> None:
+        while True:
+            pass
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        begin = time.perf_counter()
+        assert within(0.1, forever) is None and time.perf_counter() - begin < 5.0
+        interrupt()  # outside of planning it is nothing
+    finally:
+        signal.signal(signal.SIGALRM, before)
