@@ -46,7 +46,7 @@ from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.limit_kinds import names_in
 from fastmove.trajectory.trajectory import Trajectory
 
-LOADS = set(names_in("effort", "contact", "tolerance"))  # Names of the kinds that `check_loads` checks.
+LOADS = set(names_in("effort", "contact", "tolerance", "rest"))  # Names of the kinds that `check_loads` checks.
 GIVES = "; what its item may touch gives way by as much, where the motion begins and ends"
 STEP_MAX = 0.01  # Largest grid step that may be asked for [s].
 

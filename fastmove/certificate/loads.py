@@ -22,6 +22,8 @@ from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.limit_kinds import names_in
 from fastmove.trajectory.trajectory import Trajectory
 
+REST_STEP = 5e-3  # Step of the grid on which the arm at rest is looked at [s].
+
 
 def check_loads(
     problem: TransferProblem,
@@ -31,7 +33,7 @@ def check_loads(
     kinds: Collection[str],
     profile: dict[str, Array],
 ) -> dict[str, LimitMargin]:
-    """Check the loads: torque, torque_rate, hold, pad_share, tilt, upright, shock and swing, those of `kinds`.
+    """Check the loads: torque, torque_rate, hold, pad_share, tilt, upright, shock, swing and rest, those of `kinds`.
 
     Args:
         problem: The problem.
@@ -45,11 +47,15 @@ def check_loads(
         Worst margin of each kind that is limited, in its unit (torque [Nm], torque rate [Nm/s], others [1]).
     """
     limits, names = problem.limit_set, problem.robot.joint_names
+    margins: dict[str, LimitMargin] = {}
+    if "rest" in kinds and problem.must_hold:
+        margins["rest"] = _at_rest(problem, assembly, trajectory)
+    if set(kinds).isdisjoint(names_in("effort", "contact", "tolerance")):
+        return margins
     grid = time_grid(trajectory, step)
     label = f"grid {step * 1e3:g} ms"
     need_rate = "torque_rate" in kinds and bool(np.any(np.isfinite(limits.effort_rate)))
     torque, rate, wrench, uses, checked = _over_set(problem, assembly, trajectory, grid, need_rate)
-    margins: dict[str, LimitMargin] = {}
     if "torque" in kinds:
         margins["torque"] = worst_row(np.abs(torque), limits.effort, grid.time, names, "Nm", label)
     if need_rate:
@@ -70,6 +76,22 @@ def check_loads(
         "torque_Nm": torque,
     }
     return margins
+
+
+def _at_rest(problem: TransferProblem, assembly: Assembly, trajectory: Trajectory) -> LimitMargin:
+    """Worst use of torque, hold and pad share if the arm stood still at any place of the motion, for all bodies.
+
+    A motion can be stopped only where that is within the limits.  What is held at rest and in motion is held at every constant
+    share ṡ of the speed between: wrenches are affine in ṡ², and S, V and R convex in them.
+    """
+    moving = time_grid(trajectory, REST_STEP)
+    still = np.zeros_like(moving.q)
+    grid = TimeGrid(moving.time, moving.q, still, still, still)
+    torque, _, _, uses, checked = _over_set(problem, assembly, trajectory, grid, False)
+    share = np.max(np.abs(torque) / problem.limit_set.effort, axis=1)
+    for kind in checked & set(names_in("contact")):
+        share = np.maximum(share, uses[kind])
+    return worst_use(share, grid.time, problem.holds[0].item.name, f"grid {REST_STEP * 1e3:g} ms", UTILISATION_LIMIT)
 
 
 def _over_set(

@@ -16,7 +16,6 @@ from fastmove.drivers.encoders import Encoders
 from fastmove.drivers.imperfections import Imperfections, imperfections_of
 from fastmove.drivers.simulation import Simulation, the_held
 from fastmove.errors import InputError
-from fastmove.problem.following import Following
 from fastmove.problem.transfer import TransferProblem
 
 BRAKE = 0.25  # time in which a stop brings the arm to rest [s]
@@ -24,7 +23,6 @@ STILL = 0.2  # time for which the arm is held at rest after a stop [s]
 RECORD = 0.01  # time between recorded poses of the item [s]
 GRIP_TRAVEL = 0.003  # distance of a finger from the item's face beyond which it holds nothing [m]
 OPENING_FORCE = 5.0  # force with which each finger opens [N]
-JOINT_ERROR = 0.6e-3  # joint error, 0.44e-3 at most in the ten shipped problems, commanded every millisecond [rad]
 
 
 def connect(problem: TransferProblem, address: str = "", along: Array | None = None) -> MujocoDriver:
@@ -76,8 +74,8 @@ class MujocoDriver(PhysicsDriver):
             along = np.stack([problem.start.q, *problem.goal.configurations[:1]])
         self.start, self._end = np.array(problem.start.q), along[-1]
         self.imperfections = imperfections or Imperfections()
-        measured = self.substeps == 1 and cycle <= 1e-3 and truth is None and self.imperfections == Imperfections()
-        self.following = Following(JOINT_ERROR) if measured else None  # measured only so
+        if self.substeps == 1 and cycle <= 1e-3 and truth is None:  # measured only so
+            self.following = self.imperfections.following(self.imperfections.delay)
         self._share = self.imperfections.grip_factor * (the_held(truth).realised_grip_ratio if truth is not None else 1.0)
         self.force = float(the_held(problem).grasp.grip_force[1])
         self.simulation = Simulation(self.problem, self.force * self._share, along, step=step)

@@ -20,7 +20,7 @@ from fastmove.execution.stops import EVERY, Change
 from fastmove.execution.time_limit import planned, within
 from fastmove.execution.update import Update
 from fastmove.planner.options import Options
-from fastmove.planner.replanning import problem_ahead, warm_started
+from fastmove.planner.replanning import bent_towards, problem_ahead, warm_started
 from fastmove.solution.solution import Solution
 
 LEAD = 0.025  # Time from computing an answer to its first command: it is sampled, sent and picked up [s].
@@ -72,11 +72,11 @@ class FlightPlanner:
     Args:
         solution: certified solution that the run begins with.
         cycle: control cycle of the driver [s].
-        options: options of the planner.
+        options: options of the planner; None = the reserve of the solution, and the defaults else.
     """
 
     def __init__(self, solution: Solution, cycle: float, options: Options | None = None) -> None:
-        self.cycle, self.options = cycle, options
+        self.cycle, self.options = cycle, options or Options(reserve=solution.reserve)
         self.courses = {0: Course.of(solution)}
         self.tables: dict[int, list[tuple[float, Change | None]]] = {}
 
@@ -107,7 +107,7 @@ class FlightPlanner:
             said = f"no change to speed {target:g} from {at:.3f} s is certified"
             yield Answer(Event.NOTHING_FOUND, base, at, detail=said)
         elif target == 0:
-            yield self._new(Event.HELD_STOP, base, at, replace(changed, paused=True), f"from {at:.3f} s")
+            yield self._new(Event.HELD_STOP, base, at, replace(changed, paused=True), f"{at:.3f} s into the motion")
         else:
             yield self._new(Event.SPEED, base, at, changed, f"to {target:.0%}")
 
@@ -129,7 +129,7 @@ class FlightPlanner:
             table.append((at, change))
             if change is not None:
                 stopping = replace(course.changed(change, at), paused=True)
-                yield self._new(Event.HELD_STOP, base, at, stopping, f"from {at:.3f} s")
+                yield self._new(Event.HELD_STOP, base, at, stopping, f"{at:.3f} s into the motion")
 
     # -- changes --------------------------------------------------------------------------------------------------
 
@@ -148,7 +148,7 @@ class FlightPlanner:
         except FastMoveError as error:
             yield Answer(Event.REFUSED, base, detail=str(error))
             return
-        looked = Kept(None) if update.goal is not None else kept(course, asked + LEAD, update)
+        looked = Kept(None) if update.goal is not None else kept(course, asked, update)
         if looked.course is not None:
             yield from self._goes_on(base, looked.course, clock, update)
         elif course.rests(asked):
@@ -176,7 +176,7 @@ class FlightPlanner:
         """Answers for a scene or goal that has changed: a new motion by `late` [s], else a stop and a new motion from there."""
         stop = self._stop(base, course, clock, late, update, blocked)
         if stop is not None:
-            yield replace(stop, last=False)
+            yield replace(stop, detail=f"{stop.detail}; no new motion was there by then", last=False)
         at = min(late, course.duration if stop is None else stop.at)
         new = self._from_motion(course, at, clock, update)
         if new is not None:
@@ -220,7 +220,7 @@ class FlightPlanner:
             tried.add(at)
             certified = still(course, change, at, clock(), update)
             if certified is not None and at > clock():
-                return self._new(Event.HELD_STOP, base, at, course.changed(certified, at), f"from {at:.3f} s")
+                return self._new(Event.HELD_STOP, base, at, course.changed(certified, at), f"{at:.3f} s into the motion")
         return None
 
     def _tabled(self, course: Course, base: int, least: float) -> tuple[float, Change | None]:
@@ -243,7 +243,9 @@ class FlightPlanner:
             said = f"{update.what} changed; no stop from {at:.3f} s on is certified"
             yield Answer(Event.NO_STOP, base, at, detail=said)
             return
-        stop = self._new(Event.UNSURE_STOP, base, at, course.changed(change, at), f"from {at:.3f} s, {update.what} changed")
+        stop = self._new(
+            Event.UNSURE_STOP, base, at, course.changed(change, at), f"{at:.3f} s into the motion; {update.what} changed"
+        )
         yield replace(stop, last=False)
         certified = still(course, change, at, at, update)
         if certified is not None:
@@ -265,7 +267,9 @@ class FlightPlanner:
         except FastMoveError:
             return None
         assert old is not None
-        new = within(seconds, lambda: warm_started(problem, old, since) or planned(problem, self.options))
+        first = bent_towards(problem, old, since) if update.goal is not None else None
+        work = lambda: warm_started(problem, old, since) or planned(problem, self.options)  # noqa: E731
+        new = first or within(at - LEAD - clock(), work)
         return course.turned_to(new, at) if new is not None and new.ok else None
 
     def _from_rest(self, base: int, course: Course, clock: Callable[[], float], update: Update) -> Iterator[Answer]:

@@ -11,13 +11,13 @@ import numpy as np
 from fastmove.dynamics.efforts import Dynamics
 from fastmove.errors import InputError
 from fastmove.execution.command_stream import CommandStream, sampled_commands
-from fastmove.execution.stops import NEAR_END, CertifiedPath, Change
+from fastmove.execution.stops import CertifiedPath, Change
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Scene
 from fastmove.problem.transfer import TransferProblem
 from fastmove.solution.solution import Solution
-from fastmove.trajectory.time_law import Pace, TimeLaw
+from fastmove.trajectory.time_law import NEAR_END, Pace, TimeLaw
 from fastmove.trajectory.trajectory import Trajectory
 
 

@@ -21,6 +21,7 @@ class Event(Enum):
     NO_STOP = "the motion is no longer right, and no certified stop is known; the driver stopped the arm"
 
     STARTED = "streaming begins"
+    ASKED = "asked for"
     NOT_COVERED = "clearances are certified for an arm that follows more closely than this one says"
     SPEED = "another speed along the path"
     HELD_STOP = "a held stop begins"

@@ -58,6 +58,15 @@ class Request:
     at: float = float("nan")
     deadline: float = 0.1
 
+    @property
+    def what(self) -> str:
+        """What is asked for, in words."""
+        if self.update is not None:
+            return f"{self.update.what} changed; a new motion within {self.deadline:g} s"
+        if self.speed is None:
+            return f"another motion at {self.at:.3f} s"
+        return "a held stop" if self.speed == 0 else f"{self.speed:.0%} of the speed"
+
     def clock(self) -> float:
         """Returns the present time of the course [s]."""
         return self.now + (time.perf_counter() - self.stamp if self.realtime else 0.0)

@@ -28,12 +28,11 @@ from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Scene
 from fastmove.problem.transfer import TransferProblem
 from fastmove.solution.solution import Solution
-from fastmove.trajectory.time_law import Pace, TimeLaw
+from fastmove.trajectory.time_law import NEAR_END, Pace, TimeLaw
 from fastmove.trajectory.trajectory import Trajectory
 
 ON_PATH, OFF_PATH, AT_GOAL = "on the path", "off the path", "at the goal"
 EVERY = 0.025  # Distance of the instants of a table of stops [s].
-NEAR_END = 1e-6  # Places nearer to the end of a path than this are the end [s].
 WAY_POINTS = 30  # Number of points between which the length of a way off the path is added up.
 LENGTH_STEP = 0.005  # Step of the places between which a way's length is added up [s].
 
@@ -145,7 +144,7 @@ class CertifiedPath:
         if not 0 < target <= 1:
             raise InputError("speed", f"is {target}; allowed: above 0, to 1 (0 is a stop)")
         for law in speed_laws(self.looks, pace, target):
-            change = self._certified(_kept_up(law, self.end), False, scene)
+            change = self._certified(law.kept_up(self.end), False, scene)
             if change is not None:
                 return change
         return None
@@ -168,19 +167,6 @@ class CertifiedPath:
         if not certificate.ok:
             return None
         return Change(Solution.of(problem, motion, certificate, float("nan")), law)
-
-
-def _kept_up(law: TimeLaw, end: float) -> TimeLaw:
-    """A law that goes on at the speed that it has reached, to the end of the path.
-
-    Where the path ends before the speed is reached, s̈ is not 0 there; the path is at rest, so that the motion is all the same.
-    """
-    pieces, speed, left = law.pieces, law.pace(law.duration).speed, end - law.last
-    if left <= NEAR_END or speed <= 0:
-        return law
-    row = np.array([[[law.last], [speed], [0.0], [0.0]]])
-    times = np.append(pieces.times, law.duration + left / speed)
-    return TimeLaw(type(pieces)(times, np.concatenate([pieces.coefficients, row])))
 
 
 @dataclass(frozen=True)

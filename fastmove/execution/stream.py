@@ -100,7 +100,7 @@ class Execution:
         solution: certified solution.
         realtime: pace the loop by the wall clock; otherwise it runs as fast as the driver answers (simulations).  None = as the
             driver needs it; `start` always does.
-        options: options of planning in flight.
+        options: options of planning in flight; None = the reserve of the solution, and the defaults else.
         process: planning process that serves this run, and others after it; None = one of its own.
 
     Raises:
@@ -203,6 +203,21 @@ class Execution:
         if self._ended is None:
             raise TimeoutError(f"the run goes on after {timeout} s")
         return self._ended
+
+    def wait_for_rest(self, timeout: float | None = None) -> None:
+        """Waits until the arm rests, or the run is over.
+
+        Args:
+            timeout: longest time to wait [s]; None = as long as it takes.
+
+        Raises:
+            TimeoutError: it still moves.
+        """
+        until = float("inf") if timeout is None else time.perf_counter() + timeout
+        while not self.loop.resting and self._ended is None:
+            if time.perf_counter() > until:
+                raise TimeoutError(f"the arm still moves after {timeout} s")
+            time.sleep(self.driver.cycle)
 
     def __enter__(self) -> Self:
         self._prepare()
@@ -400,6 +415,7 @@ class Execution:
             what = {**what, "at": self.now + LOOK_AHEAD * self.driver.cycle}
         request = Request(len(self._replies), loop.number, self.now, time.perf_counter(), started, **what)  # type: ignore[arg-type]
         reply = self._replies[request.number] = Reply(request)
+        loop.say(Event.ASKED, request.what, request.number)
         loop.pending += 1
         if not started:
             for answer in answers(self.planner, request, 0.0):

@@ -119,7 +119,8 @@ def _without_reserve(problem: TransferProblem, less: Solution, share: float) -> 
     phases = (replace(phase, grip_force=phase.grip_force / (1 - share)) for phase in less.trajectory.phases)
     trajectory = Trajectory(tuple(phases), less.trajectory.joint_names)
     whole = Solution.of(problem, trajectory, certify(problem, trajectory), bound, less.timings)
-    return replace(whole, seed=less.seed, goals=less.goals, prices=less.prices, nominal_duration=less.nominal_duration)
+    whole = replace(whole, seed=less.seed, goals=less.goals, prices=less.prices, nominal_duration=less.nominal_duration)
+    return replace(whole, reserve=share)
 
 
 def plan(problem: TransferProblem | str | Path, options: Options | None = None) -> Solution:

@@ -18,8 +18,8 @@ class LimitKind:
         name: name in certificates and files.
         unit: unit of its margin.
         group: what it is a limit of, which says where its utilisation is kept in `Certificate.profile`: `state` (continuity),
-            `joint` and `effort` (one curve for each joint), `contact` and `tolerance` (of the held item), `distance`, `end`,
-            and `path` (a user's own, all along the motion).
+            `joint` and `effort` (one curve for each joint), `contact` and `tolerance` (of the held item), `rest` (if it stood
+            still anywhere on the way), `distance`, `end`, and `path` (a user's own, all along the motion).
         field: attribute of `LimitSet` (joint, effort) or `Tolerance` (tolerance) that holds its value.
         slower: whether a slower motion uses less of it.
         constraint: function that makes a `PathConstraint` from the limit's value, for a user's kind that stands in limit sets
@@ -47,6 +47,7 @@ TILT = LimitKind("tilt", "rad", "tolerance", "tilt", slower=True)
 UPRIGHT = LimitKind("upright", "rad", "tolerance", "upright")
 SHOCK = LimitKind("shock", "m/s²", "tolerance", "shock", slower=True)
 SWING = LimitKind("swing", "1", "tolerance", "swing", slower=True)
+REST = LimitKind("rest", "1", "rest")
 CLEARANCE = LimitKind("clearance", "m", "distance")
 ALLOWED_CONTACT = LimitKind("allowed_contact", "m", "distance")
 CORRIDOR = LimitKind("corridor", "m", "distance")
@@ -59,6 +60,7 @@ RELEASE = LimitKind("release", "m", "end")
 # Kinds that every certificate has, in its order; a problem's own kinds follow (`TransferProblem.limit_kinds`).
 KINDS = (
     CONTINUITY, POSITION, VELOCITY, ACCELERATION, JERK, TORQUE, TORQUE_RATE, HOLD, PAD_SHARE, TILT, UPRIGHT, SHOCK, SWING,
+    REST,
     CLEARANCE, ALLOWED_CONTACT, CORRIDOR, START, GOAL, GRIP_FORCE, GRASP, RELEASE,
 )  # fmt: skip
 

@@ -183,6 +183,7 @@ class Solution:
             that 5 % of the limit save or cost, in JSON as s per unit of the limit.
         nominal_duration: Duration of a plan for the nominal values [s]; nan unless `Options.explain` asked for it and the problem
             is uncertain.
+        reserve: Share of acceleration, torque and grip that the motion leaves unused (`Options.reserve`).
     """
 
     problem: TransferProblem = field(repr=False)
@@ -197,6 +198,7 @@ class Solution:
     goals: GoalTally | None = None
     prices: tuple[object, ...] = ()
     nominal_duration: float = float("nan")
+    reserve: float = 0.0
 
     @staticmethod
     def of(

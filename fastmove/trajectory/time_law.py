@@ -20,6 +20,7 @@ from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial, shifte
 from fastmove.trajectory.trajectory import Phase, Trajectory
 
 BISECTIONS = 60  # Number of bisections by which a time is found at which the path is at a breakpoint.
+NEAR_END = 1e-6  # Places nearer to the end of a path than this are the end [s].
 LEAST_PIECE = 1e-7  # Pieces shorter than this are left to their neighbours [s].
 
 
@@ -82,6 +83,25 @@ class TimeLaw:
         place, speed, half, sixth = (float(c) for c in self.pieces.coefficients[piece, :, 0])
         since = min(max(t, 0.0), self.duration) - float(self.pieces.times[piece])
         return Pace(place, speed, 2 * half).after(since, 6 * sixth)
+
+    def kept_up(self, end: float) -> TimeLaw:
+        """Returns the law that goes on at the speed that it has reached, to the end of the path [s].
+
+        Where the path ends before the speed is reached, s̈ is not 0 there; the path is at rest, so that the motion is all the
+        same.
+        """
+        speed, left = self.pace(self.duration).speed, end - self.last
+        if left <= NEAR_END or speed <= 0:
+            return self
+        row = np.array([[[self.last], [speed], [0.0], [0.0]]])
+        times = np.append(self.pieces.times, self.duration + left / speed)
+        return TimeLaw(PiecewisePolynomial(times, np.concatenate([self.pieces.coefficients, row])))
+
+    @staticmethod
+    def slowed_to(speed: float, within: float) -> TimeLaw:
+        """Returns the law from the motion's own speed at place 0 to another speed, evenly within a time [s]: s⃛ is −r, then r."""
+        rate = 4 * (1 - speed) / within**2
+        return TimeLaw.of(Pace(0.0), [(within / 2, -rate), (within / 2, rate)])
 
     def after(self, since: float) -> TimeLaw:
         """Returns the law from a time [s] on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastmove.arrays import Array
 from fastmove.certificate.certify import certify
 from fastmove.errors import InputError
 from fastmove.execution.events import Event
@@ -15,13 +16,16 @@ from fastmove.solution.solution import Solution
 from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial, quintic_hermite
 from fastmove.trajectory.trajectory import Phase, Trajectory
 from fastmove.viz.preview import preview_html
-from fastmove.viz.scene import Overlay
+from fastmove.viz.scene import Mark, Overlay
 
-PIECES = 800  # Largest number of pieces through which the motion is drawn as it was sent.
+PIECES = 4000  # Largest number of pieces through which the motion is drawn as it was sent.
 WAY = 60  # Number of points of a way.
+APART = 0.01  # Distance of joints from which on two ways are two [rad].
+FINE = 1e-3  # Step of the times among which one is looked for [s].
 OF_ENDS = ("continuity", "jerk", "start", "goal", "release", "grasp", "corridor", "allowed_contact")  # Not of what was sampled.
 MARKS = {
-    Event.HELD_STOP: "held stop", Event.UNSURE_STOP: "stop", Event.NEW_MOTION: "new motion joins", Event.SPEED: "other speed",
+    Event.HELD_STOP: "held stop", Event.UNSURE_STOP: "stop", Event.NEW_MOTION: "new motion", Event.SPEED: "other speed",
+    Event.RESTING: "rests",
 }  # fmt: skip
 
 
@@ -55,28 +59,30 @@ def as_sent(log: FlightLog, problem: TransferProblem) -> Solution:
 
 
 def _overlay(log: FlightLog) -> Overlay:
-    """The rest of every motion that was left, and the places where something began."""
+    """The rest of every motion that was left for another way, and the places where something began, numbered as in the legend."""
     ways, order = [], list(dict.fromkeys(int(number) for number in log.course))
     for number in order[:-1]:
-        left = int(np.flatnonzero(log.course == number)[-1])
-        motion = log.courses.get(number)
-        since = _reached(log, motion, left)
-        if motion is not None and since < motion.duration - log.cycle:
+        left, motion = int(np.flatnonzero(log.course == number)[-1]), log.courses.get(number)
+        if motion is None:
+            continue
+        rest = motion(np.linspace(_reached(motion, log.q[left]), motion.duration, WAY))
+        if np.max([np.abs(log.q[left:] - q).max(axis=1).min() for q in rest]) > APART:
             what = "as planned at first" if number == 0 else "as planned then"
-            ways.append((f"{what}, left at {log.time[left]:.2f} s", motion(np.linspace(since, motion.duration, WAY))))
-    marks = [
-        (f"{MARKS[event.event]}, {event.time:.2f} s", log.q[min(int(np.searchsorted(log.time, event.time)), len(log.q) - 1)])
-        for event in log.events
-        if event.event in MARKS
-    ]
+            ways.append((f"{what}, left at {left * log.cycle:.2f} s", rest))
+    marks = []
+    for event in log.events:
+        if event.event in MARKS:
+            row = min(int(np.searchsorted(log.time, event.time)), len(log.q) - 1)
+            marks.append(Mark(f"{MARKS[event.event]}, {row * log.cycle:.2f} s", log.q[row], row * log.cycle))
+    first = log.courses.get(0)
+    if first is not None and np.abs(first(first.duration)[0] - log.q[-1]).max() > APART:
+        marks.append(Mark("goal at first", first(first.duration)[0], None))
     ended = "it runs" if log.ended is None else log.ended.name.replace("_", " ")
     figures = ((str(len(log.q)), "commands"), (f"{1e3 * log.tracking:.2f} mrad", "farthest from its command"))
     return Overlay(tuple(ways), tuple(marks), f"AS SENT: {ended}", figures, str(log))
 
 
-def _reached(log: FlightLog, motion: PiecewisePolynomial | None, row: int) -> float:
-    """The time of a motion [s] at which it is where it was when this command was sent."""
-    if motion is None:
-        return 0.0
-    times = np.arange(0.0, motion.duration + log.cycle / 2, log.cycle)
-    return float(times[np.argmin(np.abs(motion(times) - log.q[row]).max(axis=1))])
+def _reached(motion: PiecewisePolynomial, q: Array) -> float:
+    """The time of a motion [s] at which it is nearest to a configuration (n,)."""
+    times = np.linspace(0.0, motion.duration, max(2, int(motion.duration / FINE)))
+    return float(times[np.argmin(np.abs(motion(times) - q).max(axis=1))])

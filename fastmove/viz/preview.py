@@ -60,6 +60,7 @@ def preview_html(
         "cone": wrench_in_cone(solution),
         "labels": scene.labels,
         "frames": frames,
+        "marks": [[k + 1, mark.time] for k, mark in enumerate(overlay.marks) if mark.time is not None] if overlay else [],
     }
     parts = {
         "title": html.escape(solution.problem.name),
@@ -67,6 +68,8 @@ def preview_html(
         "figures": _figures(solution, verdict, overlay or Overlay()),
         "binds": _binds(solution),
         "legend": "".join(f'<li><i style="background:#{c:06x}"></i>{html.escape(name)}</li>' for name, c in scene.legend),
+        "about": "What happened" if overlay is not None else "Certificate and times",
+        "open": " open" if overlay is not None else "",
         "text": html.escape(overlay.text if overlay is not None else str(solution)),
         "library": scene.library,
         "drawing": scene.script,

@@ -62,19 +62,34 @@ class Drawing:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A place where something happened.
+
+    Attributes:
+        text: What, and when.
+        q: Configuration (n,) then [rad].
+        time: Time of the motion [s]; None = none.
+    """
+
+    text: str
+    q: Array
+    time: float | None
+
+
+@dataclass(frozen=True)
 class Overlay:
     """What is drawn besides a motion: ways that were not, or not wholly, followed, and places where something happened.
 
     Attributes:
         ways: Name and configurations (K, n) [rad] of each way.
-        marks: Label and configuration (n,) [rad] of each place.
+        marks: Places where something happened; they are numbered.
         badge: A word for the headline, instead of what the certificate says.
         figures: Value and name of further figures of the headline.
         text: What to read below the plots, instead of the solution's own text.
     """
 
     ways: tuple[tuple[str, Array], ...] = ()
-    marks: tuple[tuple[str, Array], ...] = ()
+    marks: tuple[Mark, ...] = ()
     badge: str = ""
     figures: tuple[tuple[str, str], ...] = ()
     text: str = ""
@@ -211,11 +226,12 @@ class _Scene:
         """Other ways, and places where something happened."""
         for k, (name, q) in enumerate(self.overlay.ways):
             self._tube(f"other/{k}", name, self._points(q), WAYS[k % len(WAYS)])
-        for k, (text, q) in enumerate(self.overlay.marks):
-            (place,) = self._points(q[None])
+        for k, mark in enumerate(self.overlay.marks):
+            (place,) = self._points(mark.q[None])
             body = Body("", "item", "", 1, pin.SE3(np.eye(3), place), coal.Sphere(MARK))
             self._body(f"marks/{k}", body, body.placement, MARKED, 1.0)
-            self.labels.append({"text": text, "at": [round(float(x), 4) for x in place]})
+            self.labels.append({"text": str(k + 1), "at": [round(float(x), 4) for x in place]})
+            self.legend.append((f"{k + 1}  {mark.text}", MARKED))
 
     def _points(self, configurations: Array) -> Array:
         """Where (K, 3) the item's frame is, or the last link where nothing is held, at configurations (K, n)."""

@@ -39,10 +39,11 @@ def test_parts_are_measured_once_and_shown(tmp_path: Path) -> None:
 
 
 def test_what_became_of_an_interrupted_motion_is_the_worst_that_happened() -> None:
-    fine = {"before": [0.0, 0.0], "verdict": "HELD", "answers": ["KEPT"], "contacts": [], "first": "KEPT"}
+    fine = {"at": 0.0, "before": [0.0, 0.0], "verdict": "HELD", "answers": ["KEPT"], "contacts": [], "first": "KEPT"}
     fine |= {"at_rest": True, "at_goal": True}
     assert classified(fine) == "at the goal" and classified(fine | {"at_goal": False}) == "in a held stop"
     assert classified(fine | {"contacts": [[0.1, "item", "box"]]}) == "contact"
+    assert classified(fine | {"contacts": [[0.01, "item", "box"]]}) == "touched before anybody could stop"
     assert classified(fine | {"verdict": "SLIPPED", "contacts": [[0.1, "item", "box"]]}) == "dropped"
     assert classified(fine | {"answers": ["NO_STOP"]}) == "no certified stop"
     assert classified({"left_out": "no draw"}) == "not drawn"

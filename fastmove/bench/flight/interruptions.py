@@ -31,7 +31,7 @@ from fastmove.solution.solution import Solution
 KINDS = ("goal", "obstacle", "mass", "shift")
 DEADLINE = 0.15  # Time within which a new motion is asked for [s].
 WHEN = (0.05, 0.85)  # Range of the shares of the motion's duration at which something changes.
-GOAL_MOVED = 0.15  # Largest displacement of a goal's joints [rad].
+GOAL_MOVED = 0.08  # Largest displacement of a goal's joints [rad].
 BOX = (0.03, 0.06)  # Range of the edges of an obstacle that appears [m].
 ASIDE = 0.10  # Largest offset of such a box from where the item will be [m].
 MASS = (0.8, 1.3)  # Range of the factor of the mass.

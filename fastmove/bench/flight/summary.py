@@ -15,6 +15,7 @@ HELD = "HELD"
 NOT_DROPPED = ("HELD", "NOT_SETTLED", "BORDERLINE", "LOST_TOUCH", "NOT_TRACKABLE")
 SURE = ("NO_STOP", "UNSURE_STOP")  # First answers without a certificate.
 SLID = (0.2, 0.2)  # Displacement [mm] and turn [°] beyond which an item had moved in the hand before anybody knew of it.
+AT_ONCE = 0.05  # Time after a change is known within which no stop can begin and end [s].
 
 Row = dict[str, Any]
 
@@ -87,6 +88,8 @@ def classified(row: Row) -> str:
         return "not drawn"
     if row["before"][0] > SLID[0] or row["before"][1] > SLID[1]:
         return "the item had slid before anybody knew"
+    if row["contacts"] and row["contacts"][0][0] - row["at"] < AT_ONCE:
+        return "touched before anybody could stop"
     if row["verdict"] not in NOT_DROPPED:
         return "dropped"
     if row["answers"] and row["answers"][-1] == "NO_STOP":

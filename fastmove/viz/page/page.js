@@ -108,6 +108,11 @@
       var end = k === all.length - 1;
       if (last) element("text", { x: x(t), y: height - 5, "text-anchor": end ? "end" : "middle", "class": "small" }, svg, end ? t.toFixed(3) + " s" : t);
     });
+    motion.marks.forEach(function (mark, k, all) {
+      element("line", { x1: x(mark[1]), x2: x(mark[1]), y1: top, y2: height - bottom, stroke: "#c0262b", "stroke-width": 0.8 }, svg);
+      var crowded = k > 0 && x(mark[1]) - x(all[k - 1][1]) < 12;  // a number that would cover the one before is left out
+      if (last && !crowded) element("text", { x: x(mark[1]) + 2, y: top + 9, "class": "small" }, svg, mark[0]);
+    });
     element("line", { x1: LEFT, x2: width - RIGHT, y1: y(0), y2: y(0), stroke: "#52606d", "stroke-width": 0.8 }, svg);
     element("line", { x1: LEFT, x2: width - RIGHT, y1: y(plot.limit), y2: y(plot.limit), stroke: "#a3201b", "stroke-dasharray": "4 3" }, svg);
     element("text", { x: LEFT - 5, y: y(plot.limit) + 4, "text-anchor": "end", "class": "small" }, svg, plot.mark);
