@@ -19,7 +19,7 @@ from fastmove.errors import InputError
 from fastmove.problem.transfer import TransferProblem
 
 BRAKE = 0.25  # time in which a stop brings the arm to rest [s]
-STILL = 0.2  # time for which the arm is held at rest after a stop [s]
+STILL = 0.5  # time for which the arm is held at rest after a stop [s]
 RECORD = 0.01  # time between recorded poses of the item [s]
 GRIP_TRAVEL = 0.003  # distance of a finger from the item's face beyond which it holds nothing [m]
 OPENING_FORCE = 5.0  # force with which each finger opens [N]

@@ -15,7 +15,8 @@ from fastmove.errors import FastMoveError
 from fastmove.execution.command_stream import CommandStream
 from fastmove.execution.course import Course
 from fastmove.execution.events import Event
-from fastmove.execution.rechecks import Kept, kept, path_now, problem_at_rest, still
+from fastmove.execution.rechecks import Kept, kept, path_now, problem_at_rest, still, way_is_free
+from fastmove.execution.speed_change import ARRIVED
 from fastmove.execution.stops import EVERY, Change
 from fastmove.execution.time_limit import planned, within
 from fastmove.execution.update import Update
@@ -98,6 +99,10 @@ class FlightPlanner:
             yield from self._from_rest(base, course, lambda: at, Update())
             return
         at = min(at, course.duration)  # from rest it begins as soon as it can
+        pace = course.pace(at)
+        if abs(pace.speed - target) < ARRIVED and abs(pace.change) < ARRIVED and not course.rests(at):
+            yield Answer(Event.KEPT, base, at, detail=f"it goes at {target:.0%} already")
+            return
         try:
             changed = course.at_speed(at, target)
         except FastMoveError as error:
@@ -260,6 +265,8 @@ class FlightPlanner:
         if seconds < LEAST_PLANNING or course.rests(at):
             return None
         part, since = course.part, at - course.begin
+        if not way_is_free(course, clock(), at, update):
+            return None
         try:
             believed = replace(part, problem=update.applied(part.problem, course.begin))
             goal = update.goal or (None if course.ends_at_goal else course.goal)

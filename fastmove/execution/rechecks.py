@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fastmove.certificate.along_path import certify_rest
+from fastmove.certificate.along_path import GEOMETRIC, SCENE, certify_rest
 from fastmove.certificate.certificate import Certificate
+from fastmove.certificate.certify import certify
 from fastmove.errors import FastMoveError
 from fastmove.execution.course import Course
 from fastmove.execution.stops import CertifiedPath, Change
@@ -104,6 +105,21 @@ def still(course: Course, change: Change, at: float, since: float, update: Updat
     except FastMoveError:
         return None
     return Change(Solution.of(problem, old.trajectory, certificate, float("nan")), change.law) if certificate.ok else None
+
+
+def way_is_free(course: Course, since: float, at: float, update: Update) -> bool:
+    """Returns whether a course is clear of what is there now, from one time to another, at which it is left [s]."""
+    if SCENE not in update.changed:
+        return True
+    since = max(since, course.begin)
+    try:
+        now = update.applied(course.problem, since)
+        end = replace(course.goal, poses=(), configurations=course.state(at).q[None], opens_hand=False)
+        now = now.with_(start=course.state(since), goal=end, scene=replace(now.scene, corridors=()))
+        way = course.trajectory.after(since).before(at - since)
+        return certify(now, way, GEOMETRIC, sharp=False).ok
+    except FastMoveError:
+        return False
 
 
 def problem_at_rest(course: Course, at: float, update: Update) -> TransferProblem | str:

@@ -176,6 +176,10 @@ class Trajectory:
             left = max(left - phase.duration, 0.0)
         return Trajectory(tuple(phases), self.joint_names)
 
+    def before(self, at: float) -> Trajectory:
+        """Returns the trajectory until the time `at` [s], at which it need not be at rest."""
+        return self.splice(at, Trajectory((), self.joint_names))
+
     def splice(self, at: float, tail: Trajectory) -> Trajectory:
         """Returns this trajectory up to a time, followed by another one.
 

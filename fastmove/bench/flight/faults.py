@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pinocchio as pin
 
 from fastmove.drivers.driver import Command, Reading
 from fastmove.drivers.imperfections import Imperfections
@@ -22,7 +23,7 @@ from fastmove.execution.planning_process import PlanningProcess
 from fastmove.execution.slip_test import verdict_of
 from fastmove.execution.stream import Execution
 from fastmove.execution.update import Update
-from fastmove.problem.goal import Goal
+from fastmove.problem.goal import TOOL, Goal, GoalPose
 from fastmove.solution.solution import Solution
 
 FAULTS = (
@@ -103,7 +104,7 @@ def faulted(solution: Solution, fault: str, rng: np.random.Generator, process: P
             while run.now < at and run.report is None:
                 time.sleep(0.001)
             if fault == "goal gone" and run.report is None:
-                run.replan(goal=Goal(np.array(solution.problem.robot.limit_set(solution.problem.limits).position_max)[None]))
+                run.replan(goal=Goal(poses=(GoalPose(pin.SE3(np.eye(3), np.array([9.0, 9.0, 9.0])), of=TOOL),)))
             elif own is not None:
                 os.kill(own.process.pid, signal.SIGKILL)
                 run.stop()

@@ -106,7 +106,8 @@ def _drawn_update(solution: Solution, kind: str, at: float, far: float, rng: np.
     )
     turn = pin.Quaternion(*(lambda x: x / np.linalg.norm(x))(rng.normal(size=4))).matrix()
     box = Shape("box", size=edges, placement=pin.SE3(turn, place + rng.uniform(-ASIDE, ASIDE, 3)))
-    return Update(scene=problem.scene.changed(add=[Obstacle("box that appears", (box,))]), seen=at)
+    seen = problem.scene.after(at)  # on a clock that begins when it is seen
+    return Update(scene=seen.changed(add=[Obstacle("box that appears", (box,))]), seen=at)
 
 
 def _item_at(solution: Solution, t: float) -> Array:

@@ -120,7 +120,7 @@ def _interruption_parts(rows: list[Row]) -> list[str]:
         _histogram([1e3 * row["response"] for row in rows if row["kind"] == k and row.get("response")], "response [ms]", k)
         for k in kinds
     ]
-    worst = [row for row in rows if classified(row) in ("dropped", "contact", "no certified stop", "not at rest")]
+    worst = [row for row in rows if classified(row) not in ("at the goal", "in a held stop", "not drawn")]
     said = [f"{row['key']}: {classified(row)}; {row['detail']}; {row['contacts'][:2]}" for row in worst]
     shown = "".join(f"<li>{html.escape(text)}</li>" for text in said)
     parts = ["<h2>Interrupted motions</h2>", table, "<div class=charts>", *charts, "</div>"]

@@ -20,6 +20,7 @@ from fastmove.trajectory.trajectory import Trajectory
 SPEEDS = (0.0, 0.05, 0.3, 1.0)
 APART = (0.05, 0.35)  # Range of the time between two commands [s].
 SHARE = 0.9  # Share of a change after which it counts as followed.
+JOINED = 0.1  # Time after which what was answered has begun [s].
 FINE = 2e-4  # Step of the places on the path among which the nearest is looked for [s].
 SMOOTHED = 5  # Number of cycles over which the speed along the path is averaged.
 
@@ -42,16 +43,17 @@ def commanded(solution: Solution, commands: int, rng: np.random.Generator, proce
                     break
                 target, asked = float(rng.choice(SPEEDS)), run.loop.since_start
                 rows.append({"target": target, "asked": asked, "reply": run.speed(target)})
-            while run.report is None and not (run.loop.ends_at_goal and not run.loop.resting):
-                if not run.resume().wait(20).event.value or run.report is not None:
-                    break
-                time.sleep(0.05)
+            time.sleep(JOINED)
+            while run.report is None and not run.loop.ends_at_goal:
+                run.resume().wait(20)
+                time.sleep(JOINED)
             report, log = run.wait(60), run.log()
         slip, turn, reach = driver.worst_slip()
     speed = speed_along(solution.trajectory, log)
     for row in rows:
         reply = row.pop("reply")
         row["answer"] = reply.answers[-1].event.name if reply.answers else ""
+        row["detail"] = reply.answers[-1].detail if reply.answers else ""
         row["ok"] = bool(reply.answers) and reply.answers[-1].event not in BAD
         row["after"] = _followed(log.time, speed, row["asked"], row["target"]) if row["ok"] else None
     at_end = np.abs(log.q[-1] - solution.trajectory.position(solution.duration)).max() < 1e-9

@@ -90,16 +90,17 @@ def classified(row: Row) -> str:
         return "the item had slid before anybody knew"
     if row["contacts"] and row["contacts"][0][0] - row["at"] < AT_ONCE:
         return "touched before anybody could stop"
-    if row["verdict"] not in NOT_DROPPED:
-        return "dropped"
+    dropped = row["verdict"] not in NOT_DROPPED
     if row["answers"] and row["answers"][-1] == "NO_STOP":
-        return "no certified stop"
+        return f"no certified stop, {'dropped' if dropped else 'held'}"
+    if row["first"] == "UNSURE_STOP" and "CERTIFIED" not in row["answers"]:
+        return f"a stop without a certificate, {'dropped' if dropped else 'touched' if row['contacts'] else 'held'}"
+    if dropped:
+        return "dropped"
     if row["contacts"]:
         return "contact"
     if not row["at_rest"]:
         return "not at rest"
-    if row["first"] == "UNSURE_STOP" and "CERTIFIED" not in row["answers"]:
-        return "a stop without a certificate, held"
     return "at the goal" if row["at_goal"] else "in a held stop"
 
 

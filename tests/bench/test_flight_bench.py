@@ -45,7 +45,7 @@ def test_what_became_of_an_interrupted_motion_is_the_worst_that_happened() -> No
     assert classified(fine | {"contacts": [[0.1, "item", "box"]]}) == "contact"
     assert classified(fine | {"contacts": [[0.01, "item", "box"]]}) == "touched before anybody could stop"
     assert classified(fine | {"verdict": "SLIPPED", "contacts": [[0.1, "item", "box"]]}) == "dropped"
-    assert classified(fine | {"answers": ["NO_STOP"]}) == "no certified stop"
+    assert classified(fine | {"answers": ["NO_STOP"]}) == "no certified stop, held"
     assert classified({"left_out": "no draw"}) == "not drawn"
     assert "CPUs" in summary({name: [] for name in run.COUNTS})
 
