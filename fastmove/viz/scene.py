@@ -122,7 +122,7 @@ class _Scene:
         labels: Text and place in the world of every label.
     """
 
-    def __init__(self, solution: Solution, overlay: Overlay) -> None:
+    def __init__(self, solution: Solution, overlay: Overlay = Overlay()) -> None:
         assert solution.trajectory is not None and solution.certificate is not None
         self.overlay = overlay
         self.solution, self.trajectory, self.profile = solution, solution.trajectory, solution.certificate.profile

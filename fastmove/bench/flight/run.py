@@ -73,17 +73,17 @@ def fly(folder: Path, counts: dict[str, int], done: Callable[[Row], None] = lamb
     if unknown := sorted(set(counts) - set(COUNTS)):
         raise InputError("parts", f"are {', '.join(unknown)}; allowed: {', '.join(COUNTS)}")
     folder.mkdir(parents=True, exist_ok=True)
-    parts = {name: Part(folder, name, done) for name in COUNTS}
+    sections = {name: Part(folder, name, done) for name in COUNTS}
     if "stops" in counts:
         for name, problem in flown_problems():
             for reserve in RESERVES:
-                parts["stops"].add((name, reserve), lambda p=problem, r=reserve: _stops(folder, p, r, counts["stops"]))  # type: ignore[misc]
+                sections["stops"].add((name, reserve), lambda p=problem, r=reserve: _stops(folder, p, r, counts["stops"]))  # type: ignore[misc]
     if set(counts) - {"stops"}:
         shipped = [(name, planned(problem, RESERVE, folder / "plans")[0]) for name, problem in flown_problems()]
         ready = [(name, solution) for name, solution in shipped if solution.ok and not name.endswith(BACK)]
         with PlanningProcess() as process:
-            _flights(parts, counts, ready, process)
-    rows = {name: part.rows for name, part in parts.items()}
+            _flights(sections, counts, ready, process)
+    rows = {name: part.rows for name, part in sections.items()}
     write_whole(folder / PAGE, flight_page(rows).encode())
     return summary(rows)
 
@@ -95,26 +95,28 @@ def _stops(folder: Path, problem: Any, reserve: float, instants: int) -> Row:
     return row | (stops_of(solution, instants) if solution.ok else {"left_out": solution.detail or solution.status.value})
 
 
-def _flights(parts: dict[str, Part], counts: dict[str, int], ready: list[tuple[str, Solution]], process: PlanningProcess) -> None:
+def _flights(
+    sections: dict[str, Part], counts: dict[str, int], ready: list[tuple[str, Solution]], process: PlanningProcess
+) -> None:
     """Everything that is flown in real time."""
     for k, (name, solution) in enumerate(ready if "speeds" in counts else ()):
         rng = np.random.default_rng([2, k])
-        parts["speeds"].add((name,), lambda s=solution, r=rng: commanded(s, counts["speeds"], r, process))  # type: ignore[misc]
+        sections["speeds"].add((name,), lambda s=solution, r=rng: commanded(s, counts["speeds"], r, process))  # type: ignore[misc]
     for key, measure in _interruptions(counts.get("interruptions", 0), ready, process):
-        parts["interruptions"].add(key, measure)
+        sections["interruptions"].add(key, measure)
     for f, fault in enumerate(FAULTS if "faults" in counts else ()):
         for k in range(counts["faults"]):
             name, solution = ready[(k + f) % len(ready)]
             rng = np.random.default_rng([3, f, k])
-            parts["faults"].add(
+            sections["faults"].add(
                 (fault, k, name),
                 lambda s=solution, w=fault, r=rng: faulted(s, w, r, process),  # type: ignore[misc]
             )
     if "loop" in counts:
         seconds = float(counts["loop"])
-        parts["loop"].add(("bare",), lambda: bare_loop(seconds))
+        sections["loop"].add(("bare",), lambda: bare_loop(seconds))
         quick = next(solution for name, solution in ready if name == "heavy_jar")
-        parts["loop"].add(("streaming",), lambda: loop_under_load(quick, seconds, process))
+        sections["loop"].add(("streaming",), lambda: loop_under_load(quick, seconds, process))
 
 
 def _interruptions(
