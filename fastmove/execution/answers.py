@@ -148,6 +148,7 @@ class FlightPlanner:
             deadline: time within which a new motion is to begin [s].
         """
         course, asked = self.courses[base], clock()
+        update = update.settled(course.problem)
         try:
             update.applied(course.problem, course.begin)
         except FastMoveError as error:
@@ -180,7 +181,10 @@ class FlightPlanner:
     ) -> Iterator[Answer]:
         """Answers for a scene or goal that has changed: a new motion by `late` [s], else a stop and a new motion from there."""
         stop = self._stop(base, course, clock, late, update, blocked)
+        if update.goal is not None:
+            self.courses[base] = replace(course, goal=update.goal, arrives=False)
         if stop is not None:
+            self._outdate(stop, update)
             yield replace(stop, detail=f"{stop.detail}; no new motion was there by then", last=False)
         at = min(late, course.duration if stop is None else stop.at)
         new = self._from_motion(course, at, clock, update)
@@ -201,6 +205,19 @@ class FlightPlanner:
         resting = self.courses[base].rests(at) if base in self.courses else False
         commands = course.commands(self.cycle, 0.0 if resting else at)
         return Answer(event, base, at, number, course, commands, detail, last, course.ends_at_goal, resting)
+
+    def _outdate(self, stop: Answer, update: Update) -> None:
+        """Notes that the path that a stop is on, or the goal that it is short of, is not what is asked for any more.
+
+        What is asked of that course later is answered for what is there now; on along its path goes nothing that has not looked
+        at it again.
+        """
+        course = stop.course
+        assert course is not None
+        part = course.part
+        with contextlib.suppress(FastMoveError):
+            part = replace(part, problem=update.applied(part.problem, course.begin))
+        self.courses[stop.number] = replace(course, part=part, goal=update.goal or course.goal, path=None)
 
     def _stop(
         self, base: int, course: Course, clock: Callable[[], float], late: float, update: Update, blocked: float
@@ -251,6 +268,7 @@ class FlightPlanner:
         stop = self._new(
             Event.UNSURE_STOP, base, at, course.changed(change, at), f"{at:.3f} s into the motion; {update.what} changed"
         )
+        self._outdate(stop, update)
         yield replace(stop, last=False)
         certified = still(course, change, at, at, update)
         if certified is not None:

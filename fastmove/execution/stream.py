@@ -478,7 +478,12 @@ class Execution:
     def _missed(self, splice: Splice) -> None:
         """Asks again for what came too late."""
         reply = self._replies.get(splice.request)
-        if reply is None or reply.tries >= TRIES or self._process is None:
+        if reply is None:
+            return
+        if reply.tries >= TRIES or self._process is None:
+            self.loop.say(Event.NOTHING_FOUND, f"no answer came in time, {reply.tries} times asked", splice.request)
+            if reply.request.update is not None:
+                self._stop_known(splice.request)
             return
         reply.tries += 1
         again = replace(reply.request, base=self.loop.number, now=self.now, stamp=time.perf_counter(), at=float("nan"))

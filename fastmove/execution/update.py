@@ -16,7 +16,7 @@ from fastmove.problem.item import Inertial
 from fastmove.problem.scene import Scene
 from fastmove.problem.transfer import TransferProblem
 
-SAID = ("scene", "goal", "mass", "com", "item_shift", "friction", "grip_ratio")  # What an update may say.
+SAID = ("scene", "goal", "mass", "com", "item_shift", "placed", "friction", "grip_ratio")  # What an update may say.
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Update:
         mass: measured mass of the first held item [kg].
         com: (3,) its measured centre of mass, in the item frame [m].
         item_shift: how it has moved in the hand: pose of the item now, in the item frame as it was.
+        placed: pose of the item in the tool frame now, which is what a shift comes to (`settled`).
         friction: Coulomb coefficient between pads and item as it is now.
         grip_ratio: share of the commanded grip force that is there.
         seen: time of the run at which the scene's clock begins [s].
@@ -42,22 +43,30 @@ class Update:
     friction: float | None = None
     grip_ratio: float | None = None
     seen: float = 0.0
+    placed: pin.SE3 | None = None
 
     @property
     def of_item(self) -> bool:
         """Whether it says anything about the item or how it is held."""
-        return any(value is not None for value in (self.mass, self.com, self.item_shift, self.friction, self.grip_ratio))
+        return any(getattr(self, key) is not None for key in SAID[2:])
 
     @property
     def changed(self) -> tuple[str, ...]:
         """What a certificate has to look at again (see `certify_rest`)."""
-        scene = self.scene is not None or self.item_shift is not None
+        scene = any(value is not None for value in (self.scene, self.item_shift, self.placed))
         return ((SCENE,) if scene else ()) + ((LOAD,) if self.of_item else ())
 
     @property
     def what(self) -> str:
         """Names of what has changed, for messages."""
-        return ", ".join(key.replace("_", " ") for key in SAID if getattr(self, key) is not None)
+        words = {"placed": "item shift"}
+        return ", ".join(words.get(key, key.replace("_", " ")) for key in SAID if getattr(self, key) is not None)
+
+    def settled(self, problem: TransferProblem) -> Update:
+        """Returns the same update for an item as it is held in a problem: a shift becomes a place, which may be said twice."""
+        if self.item_shift is None or not problem.holds:
+            return self
+        return replace(self, item_shift=None, placed=problem.holds[0].grasp.tool_T_item * self.item_shift)
 
     def applied(self, problem: TransferProblem, begin: float) -> TransferProblem:
         """Builds the problem as it is now, but for the goal.
@@ -88,7 +97,10 @@ class Update:
             item = replace(item, members=members)
         if self.item_shift is not None:
             grasp = replace(grasp, tool_T_item=grasp.tool_T_item * self.item_shift)
+        if self.placed is not None:
+            grasp = replace(grasp, tool_T_item=self.placed)
         if self.friction is not None:
             grasp = replace(grasp, friction=self.friction)
         new = hold(held.gripper, item, grasp, held.uncertainty)
-        return new if self.grip_ratio is None else new.weakened(self.grip_ratio)
+        ratio = held.realised_grip_ratio if self.grip_ratio is None else self.grip_ratio
+        return new if ratio == 1 else new.weakened(ratio)

@@ -91,7 +91,7 @@ def test_a_heavier_item_is_stopped_at_once_and_carried_on_as_it_bears(planner: F
     assert first.event is Event.UNSURE_STOP and first.at - AT < 0.06
     assert last.event is Event.SPEED and last.ends_at_goal and last.course.problem.holds[0].item.members[0].mass == 1.15 * mass
     effort = last.commands.effort[0]  # at rest: what holds the arm up carries the item as it is now
-    assert np.abs(effort - planner.courses[last.base].commands(1e-3).effort[-1]).max() > 0.1
+    assert np.abs(effort - first.commands.effort[-1]).max() > 0.1
     (refused,) = answered(planner, Update(mass=50.0))
     assert refused.event is Event.REFUSED and "kg" in refused.detail
 
@@ -232,3 +232,34 @@ def test_planning_ends_when_its_time_is_over() -> None:
         interrupt()  # outside of planning it is nothing
     finally:
         signal.signal(signal.SIGALRM, before)
+
+
+def test_an_update_says_how_things_are_and_may_be_said_twice(solution: fm.Solution) -> None:
+    """A shift is one shift however often it is applied; what was said before is not forgotten by what is said next."""
+    problem, held = solution.problem, solution.problem.holds[0]
+    middle = held.grasp_T_item
+    shift = middle.inverse() * pin.SE3(np.eye(3), np.array([0.001, 0.0, 0.002])) * middle  # between the pads
+    update = Update(item_shift=shift).settled(problem)
+    once = update.applied(problem, 0.0)
+    twice = update.applied(once, 0.3)
+    there = problem.holds[0].grasp.tool_T_item * shift
+    assert once.holds[0].grasp.tool_T_item.isApprox(there) and twice.holds[0].grasp.tool_T_item.isApprox(there)
+    assert set(update.changed) == {"scene", "load"} and update.what == "item shift"
+    weak = Update(grip_ratio=0.8).applied(problem, 0.0)
+    heavy = Update(mass=0.9).applied(weak, 0.0)
+    assert heavy.holds[0].realised_grip_ratio == 0.8 and heavy.holds[0].guaranteed_grip_ratio == pytest.approx(0.8)
+    with pytest.raises(fm.InputError, match="nothing is held"):
+        Update(mass=0.5).applied(problem.with_(holds=(), scene=fm.Scene()), 0.0)
+    with pytest.raises(fm.InputError, match="says nothing"):
+        Update().applied(problem, 0.0)
+
+
+def test_after_a_change_nothing_goes_on_along_the_path_as_it_was(planner: FlightPlanner, solution: fm.Solution) -> None:
+    """A stop before an obstacle, from which no way was found: `resume` is refused, and the goal that was asked for stays it."""
+    scene = ball(solution, solution.duration)
+    first, *_, last = answered(planner, Update(scene=scene, seen=AT))
+    assert last.event is Event.NOTHING_FOUND
+    stop = planner.courses[first.number]
+    (answer,) = planner.speed(first.number, stop.duration, 1.0)
+    assert answer.event is Event.REFUSED and "not free" in answer.detail
+    assert any(o.name == "ball" for o in stop.problem.scene.obstacles)
