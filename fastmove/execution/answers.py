@@ -11,7 +11,9 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from fastmove.errors import FastMoveError
+import numpy as np
+
+from fastmove.errors import FastMoveError, InputError
 from fastmove.execution.command_stream import CommandStream
 from fastmove.execution.course import Course
 from fastmove.execution.events import Event
@@ -26,6 +28,7 @@ from fastmove.solution.solution import Solution
 
 LEAD = 0.025  # Time from computing an answer to its first command: it is sampled, sent and picked up [s].
 LEAST_PLANNING = 0.03  # Time left before a deadline below which no plan is begun [s].
+LATER = 0.3  # Time by which a stop may begin later than it is asked for [s].
 CERTIFYING = 0.04  # Time that it takes to certify a stop again [s].
 WARM_UP = 3.0  # Time that warming up may take [s].
 DEPARTS = 2.0  # Time after which a motion from rest begins where obstacles move [s].
@@ -53,6 +56,7 @@ class Answer:
         last: whether no more answers follow.
         ends_at_goal: whether that course ends at the goal, not in a stop.
         rests: whether it begins from the rest at the end of the base.
+        at_once: whether it begins as soon as the arm rests there, rather than at its time.
     """
 
     event: Event
@@ -65,6 +69,7 @@ class Answer:
     last: bool = True
     ends_at_goal: bool = True
     rests: bool = False
+    at_once: bool = False
 
 
 class FlightPlanner:
@@ -79,6 +84,7 @@ class FlightPlanner:
     def __init__(self, solution: Solution, cycle: float, options: Options | None = None) -> None:
         self.cycle, self.options = cycle, options or Options(reserve=solution.reserve)
         self.courses = {0: Course.of(solution)}
+        self.unaware: dict[int, Update] = {}  # what has changed since a course was certified, by its number
         self.tables: dict[int, list[tuple[float, Change | None]]] = {}
 
     def warm_up(self) -> None:
@@ -94,9 +100,14 @@ class FlightPlanner:
 
         From the rest that a stop off the path led to, the way is planned anew.
         """
-        course = self.courses[base]
-        if target > 0 and course.rests(at) and course.law is None and not course.arrives:
-            yield from self._from_rest(base, course, lambda: at, Update())
+        course, news = self.courses[base], self.unaware.get(base, Update())
+        if course.rests(at) and target == 0:
+            self.courses[base] = replace(course, paused=True)
+            yield Answer(Event.KEPT, base, at, detail="at rest")
+            return
+        off_path = (course.law is None and not course.arrives) or course.stale
+        if course.rests(at) and not course.ends_at_goal and (off_path or news.what):
+            yield from self._from_rest(base, replace(course, paused=False), lambda: at, news)
             return
         at = min(at, course.duration)  # from rest it begins as soon as it can
         pace = course.pace(at)
@@ -104,7 +115,7 @@ class FlightPlanner:
             yield Answer(Event.KEPT, base, at, detail=f"it goes at {target:.0%} already")
             return
         try:
-            changed = course.at_speed(at, target)
+            at, changed = self._at_speed(course, at, target, news)
         except FastMoveError as error:
             yield Answer(Event.REFUSED, base, at, detail=str(error))
             return
@@ -115,6 +126,23 @@ class FlightPlanner:
             yield self._new(Event.HELD_STOP, base, at, replace(changed, paused=True), f"{at:.3f} s into the motion")
         else:
             yield self._new(Event.SPEED, base, at, changed, f"to {target:.0%}")
+
+    @staticmethod
+    def _at_speed(course: Course, at: float, target: float, news: Update) -> tuple[float, Course | None]:
+        """The course at another speed, and when that begins; a stop that is not certified at once may be so a moment later."""
+        if target > 0 and not news.what:
+            return at, course.at_speed(at, target)
+        if target > 0:
+            path = path_now(course, news) if way_is_free(course, at - LEAD, at, news) else None
+            if path is None:
+                raise InputError("path", "is not free any more, since something has changed; replan")
+            return at, course.at_speed(at, target, path)
+        for later in np.arange(at, min(at + LATER, course.duration), EVERY):
+            change = course.path.stop(course.pace(float(later)), course.scene_at(float(later)))
+            certified = None if change is None else still(course, change, float(later), at - LEAD, news)
+            if certified is not None:
+                return float(later), course.changed(certified, float(later))
+        return at, None
 
     def turn(self, base: int, at: float, solution: Solution) -> Answer:
         """Answers a request to leave a course, at a time [s], for a certified solution that begins in its state then.
@@ -127,14 +155,17 @@ class FlightPlanner:
     def stops(self, base: int) -> Iterator[Answer]:
         """Yields the held stops of a course, an instant after the other; each is to be begun at its time or not at all."""
         course, table = self.courses[base], self.tables.setdefault(base, [])
-        if course.path is None:
+        if course.stale:
             return
         for at in course.instants(EVERY):
             change = course.path.stop(course.pace(at), course.scene_at(at))
             table.append((at, change))
             if change is not None:
                 stopping = replace(course.changed(change, at), paused=True)
-                yield self._new(Event.HELD_STOP, base, at, stopping, f"{at:.3f} s into the motion")
+                answer = self._new(Event.HELD_STOP, base, at, stopping, f"{at:.3f} s into the motion")
+                if base in self.unaware:
+                    self.unaware[answer.number] = self.unaware[base]
+                yield answer
 
     # -- changes --------------------------------------------------------------------------------------------------
 
@@ -148,18 +179,20 @@ class FlightPlanner:
             deadline: time within which a new motion is to begin [s].
         """
         course, asked = self.courses[base], clock()
-        update = update.settled(course.problem)
+        update = self.unaware.get(base, Update()).followed_by(update.settled(course.problem))
         try:
             update.applied(course.problem, course.begin)
         except FastMoveError as error:
             yield Answer(Event.REFUSED, base, detail=str(error))
             return
+        for number in self.courses:
+            self.unaware[number] = self.unaware.get(number, Update()).followed_by(update)
         looked = Kept(None) if update.goal is not None else kept(course, asked, update)
         if looked.course is not None:
             yield from self._goes_on(base, looked.course, clock, update)
         elif course.rests(asked):
             yield from self._from_rest(base, course, clock, update)
-        elif update.of_item:
+        elif update.of_item and update.scene is None:
             yield from self._slower(base, course, clock, update)
         else:
             yield from self._around(base, course, clock, asked + deadline, update, looked.blocked)
@@ -169,6 +202,7 @@ class FlightPlanner:
         last = course.ends_at_goal or course.paused
         if course.rests(clock() + LEAD):
             self.courses[base] = course
+            self.unaware.pop(base, None)
             yield Answer(Event.KEPT, base, detail="at rest", last=last)
         else:
             yield self._new(Event.KEPT, base, max(clock() + LEAD, course.begin), course, last=last)
@@ -204,7 +238,8 @@ class FlightPlanner:
         self.courses[number] = course
         resting = self.courses[base].rests(at) if base in self.courses else False
         commands = course.commands(self.cycle, 0.0 if resting else at)
-        return Answer(event, base, at, number, course, commands, detail, last, course.ends_at_goal, resting)
+        at_once = resting and at <= self.courses[base].duration
+        return Answer(event, base, at, number, course, commands, detail, last, course.ends_at_goal, resting, at_once)
 
     def _outdate(self, stop: Answer, update: Update) -> None:
         """Notes that the path that a stop is on, or the goal that it is short of, is not what is asked for any more.
@@ -217,7 +252,8 @@ class FlightPlanner:
         part = course.part
         with contextlib.suppress(FastMoveError):
             part = replace(part, problem=update.applied(part.problem, course.begin))
-        self.courses[stop.number] = replace(course, part=part, goal=update.goal or course.goal, path=None)
+        goal, arrives = update.goal or course.goal, course.arrives and update.goal is None
+        self.courses[stop.number] = replace(course, part=part, goal=goal, arrives=arrives, stale=True)
 
     def _stop(
         self, base: int, course: Course, clock: Callable[[], float], late: float, update: Update, blocked: float
@@ -250,7 +286,7 @@ class FlightPlanner:
         for at, change in self.tables.get(base, []):
             if at >= least and change is not None:
                 return at, change
-        if self.tables.get(base) or course.path is None or course.rests(least):
+        if self.tables.get(base) or course.rests(least):
             return least, None
         return least, course.path.stop(course.pace(least), course.scene_at(least))
 
@@ -302,6 +338,11 @@ class FlightPlanner:
 
         Among obstacles that move it begins at a set time, until which it has to be found.
         """
+        if course.paused:
+            goal = update.goal or course.goal
+            self.courses[base] = replace(course, goal=goal, arrives=course.arrives and update.goal is None, stale=True)
+            yield Answer(Event.KEPT, base, detail="at rest, paused; `resume` plans for what is there now")
+            return
         if update.goal is None and course.arrives and not course.ends_at_goal:
             path = path_now(course, update)
             for target in (1.0, *(SLOWER if update.of_item else ())) if path is not None else ():

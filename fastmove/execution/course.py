@@ -18,7 +18,7 @@ from fastmove.problem.scene import Scene
 from fastmove.problem.transfer import TransferProblem
 from fastmove.solution.solution import Solution
 from fastmove.trajectory.time_law import NEAR_END, Pace, TimeLaw
-from fastmove.trajectory.trajectory import Trajectory
+from fastmove.trajectory.trajectory import JOIN_TOLERANCE, Trajectory
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ class Course:
         part: its last part as a certified solution, from `begin` on.
         begin: time at which that part begins [s].
         goal: where it was to end when it was planned; a stop ends elsewhere.
-        path: path that the part runs along; None where it is not free any more.
+        path: path that the part runs along.
+        stale: whether something has changed since that path was certified.
         law: law by which it does, as time on the path over time from `begin` on; None = by its own times.
         arrives: whether the path ends at the goal.
         paused: whether it ends in a stop that was asked for, from which nothing goes on by itself.
@@ -40,10 +41,11 @@ class Course:
     part: Solution
     begin: float
     goal: Goal
-    path: CertifiedPath | None = field(repr=False)
+    path: CertifiedPath = field(repr=False)
     law: TimeLaw | None = None
     arrives: bool = True
     paused: bool = False
+    stale: bool = False
 
     @staticmethod
     def of(solution: Solution, goal: Goal | None = None, arrives: bool = True) -> Course:
@@ -70,7 +72,7 @@ class Course:
     @property
     def ends_at_goal(self) -> bool:
         """Whether it ends at the goal: not in a stop."""
-        return self.arrives and (self.law is None or self.path is None or self.law.last >= self.path.end - NEAR_END)
+        return self.arrives and (self.law is None or self.law.last >= self.path.end - NEAR_END)
 
     def rests(self, at: float) -> bool:
         """Whether the arm rests at a time [s], since all of it is over."""
@@ -100,6 +102,9 @@ class Course:
         goal = solution.problem.goal if arrives else self.goal
         fresh = Course.of(solution, goal, arrives)
         if self.rests(at):
+            start, rest = solution.problem.start, self.state(self.duration)
+            if not start.at_rest or float(np.abs(np.array(start.q) - rest.q).max()) > JOIN_TOLERANCE:
+                raise InputError("solution", "does not begin where the arm rests; plan it from there (`state_at`)")
             return fresh
         return replace(fresh, trajectory=self.trajectory.splice(at, fresh.trajectory), begin=at)
 
@@ -117,7 +122,8 @@ class Course:
         assert tail is not None
         begin, whole = (0.0, tail) if self.rests(at) else (at, self.trajectory.splice(at, tail))
         part, path = change.solution, path or self.path
-        return replace(self, trajectory=whole, part=part, begin=begin, law=change.law, path=path, paused=False)
+        kept = {"law": change.law, "path": path, "paused": False, "stale": False}
+        return replace(self, trajectory=whole, part=part, begin=begin, **kept)  # type: ignore[arg-type]
 
     def at_speed(self, at: float, target: float, path: CertifiedPath | None = None) -> Course | None:
         """Returns the course that changes to another speed along the path; None where no such change is certified.
@@ -131,9 +137,9 @@ class Course:
             InputError: the path is not free any more, the target is outside 0 to 1, the motion is at its end, or it rests among
                 obstacles that move.
         """
-        path = path or self.path
-        if path is None:
+        if path is None and self.stale:
             raise InputError("path", "is not free any more, since something has changed; replan")
+        path = path or self.path
         if self.rests(at) and self.problem.scene.moving:
             raise InputError(
                 "obstacles", "move; from a rest among them, which lasts as long as it lasts, only a new plan goes on"

@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Event(Enum):
-    """Everything that can happen in a run; the value is the sentence to show.  The first nine are the ways in which it ends."""
+    """Everything that can happen in a run, those before `STARTED` being the ways in which it ends; the value is the sentence."""
 
     DONE = "the motion was streamed to its end"
     DRIVER_RAISED = "the driver raised an error; arm stopped, item held"
@@ -18,6 +18,7 @@ class Event(Enum):
     GRIP_LOST = "the gripper no longer reports its grip; arm stopped, item held as far as it is"
     STOPPED = "a held stop was asked for, and reached"
     NOT_READY = "the hardware is not as the motion assumes; nothing was sent"
+    LOOP_FAILED = "the streaming loop failed; arm stopped, item held"
     NO_STOP = "the motion is no longer right, and no certified stop is known; the driver stopped the arm"
 
     STARTED = "streaming begins"

@@ -25,6 +25,7 @@ RESOLVED = 1e-4  # joint error that is never too much, since encoders resolve no
 STALL = 0.25  # duration of the driver's calls in a cycle beyond which it counts as stalled [s]
 SILENT_CYCLES = 5  # number of cycles with the same reading from which the driver counts as silent
 LATE = 1e-3  # delay beyond which a cycle counts as late [s]
+JUMP = 1e-3  # distance of a course's first command from what the course that it leaves would send then [rad]
 SPIN = 3e-4  # time before a command is due for which the loop spins instead of sleeping [s]
 STOPS = 3  # number of attempts to stop the arm while interrupts keep coming
 WATCHED, MANY_LATE = 100, 5  # of so many cycles, so many late ones are said at once
@@ -38,13 +39,14 @@ class Splice:
 
     Attributes:
         base: number of the course that is left.
-        first: cycle of that course with which its commands begin; −1 = from rest, as soon as the arm rests.
+        first: cycle of that course with which its commands begin; −1 = as soon as the arm rests.
         number: number of the course that begins.
         tail: commands from then on.
         event: what it is.
         detail: in words.
         request: number of the request that it answers.
         ends_at_goal: whether the run is over when it is.
+        rests: whether it begins from the rest at the end of the base.
     """
 
     base: int
@@ -55,6 +57,7 @@ class Splice:
     detail: str = ""
     request: int = -1
     ends_at_goal: bool = True
+    rests: bool = False
 
 
 class Loop:
@@ -71,7 +74,8 @@ class Loop:
         number: its number.
         cycle: index of the next command in it; at its length or beyond, the arm rests.
         waits: whether the loop keeps the arm at rest, and itself running, where a course ends short of its goal.
-        pending: number of requests that are being answered, for which it waits on anyway.
+        pending: whether requests are being answered, for which it waits on anyway.
+        goal_asked: whether another goal was asked for and not answered yet: then it is not over where the old one is.
         ending: whether the run is over as soon as the arm rests and nothing is pending.
         halted: why the driver has to stop the arm at once; empty if it has not.
         events: what has happened.
@@ -84,8 +88,9 @@ class Loop:
     def __init__(self, driver: Driver, stream: CommandStream, realtime: bool, following: Following = EXACTLY) -> None:
         self.driver, self.stream, self.realtime = driver, stream, realtime
         self.number, self.cycle, self.ends_at_goal = 0, 0, True
-        self.waits = self.ending = False
-        self.pending, self.halted = 0, ""
+        self.waits = self.ending = self.goal_asked = False
+        self.pending: Callable[[], bool] = lambda: False
+        self.halted = ""
         self.events: list[FlightEvent] = []
         self.log: list[tuple[float, int, int, Array, bool]] = []
         self.streams = {0: stream}
@@ -122,27 +127,38 @@ class Loop:
         """Takes what is to be followed; a later one that leaves the same course replaces an earlier one."""
         self._splices[splice.base] = splice
 
-    def forget(self) -> None:
-        """Forgets what was to be followed and has not begun."""
-        self._splices.clear()
+    def forget(self, *events: Event) -> None:
+        """Forgets what was to be followed and has not begun, of these events."""
+        self._splices = {base: splice for base, splice in self._splices.items() if splice.event not in events}
 
     def _switch(self) -> None:
         """Begins what is to be followed, when its cycle has come."""
+        for base in [base for base in self._splices if base != self.number and base in self.streams]:
+            self._miss(self._splices.pop(base))  # what it leaves has been left already
         splice = self._splices.get(self.number)
-        if splice is None or (splice.first > self.cycle) or (splice.first < 0 and not self.resting):
+        if splice is None or splice.first > self.cycle or (splice.rests and not self.resting):
             return
         self._splices.pop(self.number, None)
-        if 0 <= splice.first < self.cycle:
-            self.say(Event.TOO_LATE, splice.detail, splice.request)
-            self.missed(splice)
+        if 0 <= splice.first < self.cycle or (self.resting and not splice.rests):
+            self._miss(splice)
             return
-        if splice.first < 0 or self.resting:
+        row = self.cycle if not splice.rests else -1
+        before = self.stream.q[min(row, len(self.stream) - 1)]
+        if not float(np.abs(splice.tail.q[0] - before).max()) <= JUMP:
+            self.say(Event.REFUSED, f"{splice.event.value}: its first command is elsewhere", splice.request)
+            return
+        if splice.rests:
             self.stream, self.cycle = splice.tail, 0
         else:
             self.stream = self.stream.joined(splice.first, splice.tail)
         self.number, self.ends_at_goal = splice.number, splice.ends_at_goal
         self.streams[self.number] = self.stream
         self.say(splice.event, splice.detail, splice.request)
+
+    def _miss(self, splice: Splice) -> None:
+        """Says that an answer came too late to join."""
+        self.say(Event.TOO_LATE, splice.detail, splice.request)
+        self.missed(splice)
 
     def run(self, cycles: int | None = None) -> tuple[Event, str, float]:
         """Streams to the end, or for some cycles; never raises.
@@ -164,6 +180,8 @@ class Loop:
                 event, detail = self._run(cycles, costs)
         except KeyboardInterrupt:  # raised between two statements of the loop, not inside a call of the driver
             event, detail = Event.INTERRUPTED, f"at {self.now:.3f} s"
+        except Exception as error:  # a fault of this program: the arm is stopped all the same
+            event, detail = Event.LOOP_FAILED, f"{type(error).__name__}: {error}"
         if event not in (Event.DONE, Event.STOPPED):
             self.stop_driver()
         return event, detail, float(np.median(costs)) * 1e6 if costs else 0.0
@@ -208,7 +226,8 @@ class Loop:
 
     def _over(self) -> bool:
         """Whether the run is over, the arm being at rest; where it waits on, that is said once."""
-        if not self.waits or self.ends_at_goal or (self.ending and not self.pending and self.number not in self._splices):
+        busy = self.pending() or self.number in self._splices
+        if not self.waits or (self.ends_at_goal and not self.goal_asked) or (self.ending and not busy):
             return True
         if self._rested != self.number:
             self._rested = self.number

@@ -51,7 +51,10 @@ class _Planning:
 
     def _next_stop(self) -> None:
         """Computes and sends one more stop of the course that is followed."""
-        stop = next(self.stops, None) if self.stops is not None else None
+        try:
+            stop = next(self.stops, None) if self.stops is not None else None
+        except Exception:  # a stop less is no reason to lose all answers
+            stop = None
         if stop is not None:
             self._send(-1, stop)
             return
@@ -80,9 +83,11 @@ class _Planning:
             for answer in answers(self.planner, what, self.takes):
                 self._send(what.number, answer)
                 newest = max(newest, answer.number)
-        except FastMoveError as error:
-            self._send(what.number, Answer(Event.REFUSED, what.base, detail=str(error)))
-        if what.speed is not None:
+        except Exception as error:  # whatever it is, the next request gets an answer
+            known = str(error) if isinstance(error, FastMoveError) else f"{type(error).__name__}: {error}"
+            self._send(what.number, Answer(Event.REFUSED, what.base, detail=known))
+        base = self.planner.courses.get(what.base)
+        if what.speed is not None and base is not None and not base.rests(what.now):
             self.takes = max(0.5 * self.takes, min(1.3 * (time.perf_counter() - begin), 1.0))
         if newest >= 0:
             self.stops = self.planner.stops(newest)

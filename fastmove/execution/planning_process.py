@@ -132,7 +132,8 @@ class PlanningProcess:
         self._run += 1
         self._heard, self._lost = heard, lost
         self._tabled.clear()
-        if not self._send((self._run, solution, cycle, options)):
+        begun = self._run > 1  # before, the process has no handler yet, and a signal would end it
+        if not self._send((self._run, solution, cycle, options), supersedes=begun):
             raise DriverFailed("the planning process has ended")
         if not self._tabled.wait(START) or self.process.poll() is not None:
             self.close()
@@ -143,12 +144,18 @@ class PlanningProcess:
         self._run += 1
         self._heard, self._lost = lambda number, answer: None, lambda: None
 
-    def _send(self, what: object) -> bool:
-        """Sends something, and ends what is being planned; returns whether it could be sent."""
+    def _send(self, what: object, supersedes: bool = True) -> bool:
+        """Sends something, and ends what is being planned unless that goes on; returns whether it could be sent.
+
+        The signal comes first, too: a process that plans does not read, and a large message would wait for it.
+        """
         try:
+            if supersedes:
+                self.process.send_signal(signal.SIGUSR1)
             with self._lock:
                 self.connection.send(what)
-            self.process.send_signal(signal.SIGUSR1)
+            if supersedes:
+                self.process.send_signal(signal.SIGUSR1)
         except (OSError, ValueError):
             return False
         return True
@@ -160,7 +167,7 @@ class PlanningProcess:
     def courses(self, seconds: float = 5.0) -> dict[int, Trajectory]:
         """Returns all courses of the run by number; empty where the process does not answer within a time [s]."""
         self._courses_came.clear()
-        known = self._send("courses") and self._courses_came.wait(seconds)
+        known = self._send("courses", supersedes=False) and self._courses_came.wait(seconds)
         return self._courses if known else {}
 
     def close(self) -> None:
@@ -196,5 +203,6 @@ class PlanningProcess:
                     self._heard(*what)
         except (EOFError, OSError, TypeError):  # TypeError: the connection was closed while it was read
             pass
-        self._tabled.set()
-        self._lost()
+        finally:
+            self._tabled.set()
+            self._lost()

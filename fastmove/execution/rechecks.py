@@ -61,8 +61,8 @@ def kept(course: Course, at: float, update: Update) -> Kept:
         return Kept(None, begin + _first_touch(certificate) - BEFORE)
     solution = Solution.of(problem, rest, certificate, float("nan"))
     if course.law is not None:  # Its path goes on beyond the end of a stop.
-        law = course.law.after(since)
-        return Kept(replace(course, part=solution, begin=begin, law=law, path=path_now(course, update)))
+        law, path = course.law.after(since), path_now(course, update)
+        return Kept(replace(course, part=solution, begin=begin, law=law, path=path or course.path, stale=path is None))
     fresh = Course.of(solution, course.goal, course.arrives)
     return Kept(replace(fresh, trajectory=course.trajectory, begin=begin, paused=course.paused))
 
@@ -75,9 +75,11 @@ def _first_touch(certificate: Certificate) -> float:
 
 def path_now(course: Course, update: Update) -> CertifiedPath | None:
     """Returns the path of a course in the problem as it is now; None where it is not free any more."""
+    path = course.path
     try:
-        path = course.path
-        return None if path is None else path.under(update.applied(path.problem, course.begin), update.changed)
+        if not update.what:
+            return None if course.stale else path
+        return path.under(update.applied(path.problem, course.begin), update.changed)
     except FastMoveError:
         return None
 

@@ -11,6 +11,7 @@ thread of its own beside a planning process, with everything else at any time.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
 from dataclasses import replace
@@ -40,6 +41,7 @@ from fastmove.solution.solution import Solution
 from fastmove.trajectory.trajectory import Trajectory
 
 LOOK_AHEAD = 2  # least number of cycles between the next command and a splice
+UNANSWERED = 0.15  # time after a deadline at which a known stop begins where no answer has come [s]
 TRIES = 3  # number of times that a request is asked for whose answers come too late
 AT_START = 5e-3  # distance of a joint from the start of the motion beyond which nothing is sent [rad]
 PAYLOAD_OFF = 0.01  # share of the mass (of 1 kg, if it is less) by which the hardware may be wrong about it
@@ -85,6 +87,10 @@ class Reply:
             raise TimeoutError(f"no last answer within {timeout} s")
         return self.answers[-1]
 
+    def again(self) -> None:
+        """Notes that it is asked for again: its last answer did not come in time."""
+        self._done.clear()
+
     def add(self, answer: FlightEvent, last: bool) -> None:
         """Adds an answer."""
         self.answers.append(answer)
@@ -122,8 +128,12 @@ class Execution:
         paced = driver.realtime if realtime is None else realtime
         self.loop = Loop(driver, commands, paced, self.problem.following)
         self.loop.missed = self._missed
+        self.loop.pending = lambda: any(not reply.done for reply in list(self._replies.values()))
         self._replies: dict[int, Reply] = {}
+        self._numbers, self._lock = itertools.count(), threading.RLock()
+        self._placed = self.problem.holds[0].grasp.tool_T_item if self.problem.holds else None
         self._stops: dict[int, list[Splice]] = {}
+        self._last_resort: dict[int, list[Splice]] = {}  # stops certified for what was believed before
         self._process, self._own, self._served = process, process is None, False
         self._thread: threading.Thread | None = None
         self._ended: RunReport | None = None
@@ -179,8 +189,8 @@ class Execution:
             InputError: the run has begun.
             DriverFailed: the planning process does not start.
         """
-        if self._thread is not None or self.loop.sent:
-            raise InputError("execution", "has begun; one execution is one run")
+        if self._thread is not None or self.loop.sent or self._replies:
+            raise InputError("execution", "has begun; one execution is one run, and what is asked for is asked after `start`")
         self._prepare()
         self.loop.realtime = self.loop.waits = True
         self._thread = threading.Thread(target=self.run, name="fastmove streaming", daemon=True)
@@ -201,6 +211,7 @@ class Execution:
         self.loop.ending = True
         self._thread.join(timeout)
         if self._ended is None:
+            self.loop.ending = False
             raise TimeoutError(f"the run goes on after {timeout} s")
         return self._ended
 
@@ -363,13 +374,19 @@ class Execution:
         age = 0.0 if seen is None else time.perf_counter() - seen
         if not 0 <= age <= oldest:
             raise InputError("seen", f"was {age:.3g} s ago; allowed: {oldest:g} s; look again, or allow more (oldest)")
-        update = Update(scene, goal, mass, com, item_shift, friction, grip_ratio, self.now - age)
+        if scene is not None and scene.moving and not self.problem.following.exact:
+            said = uncovered(self.problem.following, self.driver.following, True)
+            if said and self.driver.following is not None:
+                raise InputError("scene", f"has obstacles that move: {said}")
+        placed = None
+        if item_shift is not None and self._placed is not None:
+            placed = self._placed = self._placed * item_shift
+        update = Update(scene, goal, mass, com, None, friction, grip_ratio, self.now - age, placed)
         if not update.what:
             raise InputError(
                 "replan", "says nothing that has changed; say scene, goal, mass, com, item_shift, friction or grip_ratio"
             )
-        if goal is not None:
-            self.loop.ends_at_goal = False
+        self.loop.goal_asked |= goal is not None
         return self._ask(update=update, deadline=deadline)
 
     def splice(self, at: float, solution: Solution) -> Reply:
@@ -413,28 +430,54 @@ class Execution:
         loop, started = self.loop, self._thread is not None
         if not started and "speed" in what:
             what = {**what, "at": self.now + LOOK_AHEAD * self.driver.cycle}
-        request = Request(len(self._replies), loop.number, self.now, time.perf_counter(), started, **what)  # type: ignore[arg-type]
-        reply = self._replies[request.number] = Reply(request)
+        if self._served and not started:
+            raise InputError("execution", "has not begun; ask after `start`")
+        with self._lock:
+            request = Request(next(self._numbers), loop.number, self.now, time.perf_counter(), started, **what)  # type: ignore[arg-type]
+            reply = self._replies[request.number] = Reply(request)
         loop.say(Event.ASKED, request.what, request.number)
-        loop.pending += 1
-        if not started:
+        loop.forget(Event.NEW_MOTION, Event.SPEED, *((Event.HELD_STOP,) if request.speed else ()))  # superseded
+        if self._ended is not None and started:
+            self._heard(request.number, Answer(Event.REFUSED, request.base, detail="the run is over"))
+        elif not started:
             for answer in answers(self.planner, request, 0.0):
                 self._heard(request.number, answer)
         elif not (request.speed == 0 and self._stop_known(request.number)):
+            if request.update is not None and request.update.changed:
+                self._arm(request)
             self._send(reply, request)
         return reply
+
+    def _arm(self, request: Request) -> None:
+        """Takes a known stop for the case that no answer comes in time; whatever comes replaces it.
+
+        It is one of what was believed before, like all that are known here; they are not used for anything else from now on.
+        """
+        known = self._stops.pop(request.base, [])
+        late = self.loop.cycle + int((request.deadline + UNANSWERED) / self.driver.cycle)
+        splice = next((s for s in known if s.first >= late), None)
+        self._last_resort[request.base] = known
+        if splice is not None and not self.loop.resting:
+            detail = f"{splice.detail}; the planner did not answer"
+            self.loop.take(replace(splice, event=Event.UNSURE_STOP, detail=detail, request=request.number))
 
     def _send(self, reply: Reply, request: Request) -> None:
         """Sends a request to the planning process; without one, a known stop is all that there is."""
         if self._process is None or not self._process.ask(request):
-            if request.update is not None and self._stop_known(request.number):
+            if request.update is not None and self._stop_known(request.number, resort=True):
                 return
             self._heard(request.number, Answer(Event.PLANNER_LOST, request.base))
 
-    def _stop_known(self, number: int) -> bool:
-        """Begins the next stop of the present course that is known, for a request; returns whether there is one."""
+    def _stop_known(self, number: int, resort: bool = False) -> bool:
+        """Begins the next stop of the present course that is known, for a request; returns whether there is one.
+
+        Args:
+            number: number of the request.
+            resort: whether one that was certified for what was believed before will do, since nothing else answers.
+        """
         ahead = self.loop.cycle + LOOK_AHEAD
-        splice = next((s for s in self._stops.get(self.loop.number, []) if s.first >= ahead), None)
+        stops = self._stops.get(self.loop.number) or (self._last_resort.get(self.loop.number, []) if resort else [])
+        splice = next((s for s in stops if s.first >= ahead), None)
         if splice is None or self.loop.resting:
             return False
         self.loop.take(replace(splice, request=number))
@@ -444,8 +487,10 @@ class Execution:
     def _answered(self, number: int, event: FlightEvent, last: bool) -> None:
         """Notes an answer to a request."""
         reply = self._replies[number]
-        if last and not reply.done:
-            self.loop.pending -= 1
+        if last and reply.request.update is not None and reply.request.update.goal is not None:
+            self.loop.goal_asked = False
+            if event.event in (Event.NOTHING_FOUND, Event.PLANNER_LOST):
+                self.loop.ends_at_goal = False
         reply.add(event, last)
 
     def _heard(self, number: int, answer: Answer) -> None:
@@ -460,6 +505,8 @@ class Execution:
             self.loop.take(splice)
         else:
             self.loop.events.append(event)
+        if answer.event is Event.REFUSED:
+            self.loop.forget(Event.UNSURE_STOP)  # what was armed for the case that no answer comes
         if answer.event is Event.NO_STOP:
             self.loop.halted = answer.detail
         self._answered(number, event, answer.last)
@@ -469,10 +516,18 @@ class Execution:
         if answer.commands is None:
             return None
         first = first_cycle(answer.at, self.driver.cycle)
-        if answer.rests and first <= len(self.loop.stream):
+        if answer.at_once:
             first = -1
         return Splice(
-            answer.base, first, answer.number, answer.commands, answer.event, answer.detail, number, answer.ends_at_goal
+            answer.base,
+            first,
+            answer.number,
+            answer.commands,
+            answer.event,
+            answer.detail,
+            number,
+            answer.ends_at_goal,
+            answer.rests,
         )
 
     def _missed(self, splice: Splice) -> None:
@@ -480,12 +535,13 @@ class Execution:
         reply = self._replies.get(splice.request)
         if reply is None:
             return
-        if reply.tries >= TRIES or self._process is None:
+        if reply.tries >= TRIES or self._process is None or reply.request.solution is not None:
             self.loop.say(Event.NOTHING_FOUND, f"no answer came in time, {reply.tries} times asked", splice.request)
             if reply.request.update is not None:
-                self._stop_known(splice.request)
+                self._stop_known(splice.request, resort=True)
             return
         reply.tries += 1
+        reply.again()
         again = replace(reply.request, base=self.loop.number, now=self.now, stamp=time.perf_counter(), at=float("nan"))
         if not (again.speed == 0 and self._stop_known(again.number)):
             threading.Thread(target=self._send, args=(reply, again), daemon=True).start()
@@ -494,7 +550,7 @@ class Execution:
         """Notes that the planning process has ended by itself; what it owed is answered by that."""
         self.loop.say(Event.PLANNER_LOST)
         for number, reply in list(self._replies.items()):
-            if not reply.done:
+            if not reply.done and not (reply.request.update is not None and self._stop_known(number, resort=True)):
                 self._heard(number, Answer(Event.PLANNER_LOST, self.loop.number))
 
 

@@ -16,9 +16,10 @@ from fastmove.solution.solution import Solution, Status
 _planning = threading.local()
 
 
-def interrupt(*_: object) -> None:
-    """Handler of signals that end planning with what has been found so far."""
+def interrupt(number: int = signal.SIGALRM, _: object = None) -> None:
+    """Handler of signals that end planning: with what has been found so far, or by SIGUSR1 with nothing: it is superseded."""
     if getattr(_planning, "now", False):
+        _planning.dropped = number == signal.SIGUSR1
         raise KeyboardInterrupt
 
 
@@ -26,7 +27,7 @@ def interrupt(*_: object) -> None:
 def _limited(seconds: float) -> Iterator[None]:
     """Raises KeyboardInterrupt after some time [s], where `interrupt` handles the alarm (in the planning process)."""
     armed = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGALRM) is interrupt
-    _planning.now = armed
+    _planning.now, _planning.dropped = armed, False
     try:
         if armed:
             signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3))
@@ -46,7 +47,7 @@ def within(seconds: float, work: Callable[[], Solution | None]) -> Solution | No
         with _limited(seconds):
             solution = work()
     except Interrupted as stopped:
-        return stopped.solution if isinstance(stopped.solution, Solution) else None
+        return stopped.solution if isinstance(stopped.solution, Solution) and not getattr(_planning, "dropped", False) else None
     except KeyboardInterrupt:
         return None
     return solution

@@ -62,6 +62,13 @@ class Update:
         words = {"placed": "item shift"}
         return ", ".join(words.get(key, key.replace("_", " ")) for key in SAID if getattr(self, key) is not None)
 
+    def followed_by(self, later: Update) -> Update:
+        """Returns what is otherwise than believed after this update and a later one."""
+        said = {key: getattr(later, key) for key in SAID if getattr(later, key) is not None}
+        if later.scene is not None:
+            said["seen"] = later.seen
+        return replace(self, **said)
+
     def settled(self, problem: TransferProblem) -> Update:
         """Returns the same update for an item as it is held in a problem: a shift becomes a place, which may be said twice."""
         if self.item_shift is None or not problem.holds:

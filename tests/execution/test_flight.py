@@ -34,9 +34,17 @@ def solution() -> fm.Solution:
 
 
 @pytest.fixture(scope="module")
-def planner(solution: fm.Solution) -> FlightPlanner:
+def tabled(solution: fm.Solution) -> FlightPlanner:
     planner = FlightPlanner(solution, 1e-3)
     assert len(list(planner.stops(0))) > 15
+    return planner
+
+
+@pytest.fixture()
+def planner(solution: fm.Solution, tabled: FlightPlanner) -> FlightPlanner:
+    """A planner that knows the stops and has heard of no change."""
+    planner = FlightPlanner(solution, 1e-3)
+    planner.courses, planner.tables = dict(tabled.courses), dict(tabled.tables)
     return planner
 
 
@@ -69,19 +77,23 @@ def answered(planner: FlightPlanner, update: Update, at: float = AT) -> list[Ans
 def test_what_is_still_right_goes_on(planner: FlightPlanner, solution: fm.Solution) -> None:
     mass = solution.problem.holds[0].item.members[0].mass
     for update in (Update(scene=solution.problem.scene), Update(mass=1.01 * mass), Update(grip_ratio=0.97)):
-        (answer,) = answered(planner, update)
+        (answer,) = answered(planner, update)  # each after what was said before
         assert answer.event is Event.KEPT and answer.ends_at_goal
         times = np.linspace(0, solution.duration, 50)
         assert np.abs(answer.course.trajectory.position(times) - solution.trajectory.position(times)).max() < 1e-12
 
 
-def test_an_obstacle_in_the_way_is_answered_by_a_stop_before_it(planner: FlightPlanner, solution: fm.Solution) -> None:
+def test_an_obstacle_in_the_way_is_answered_by_a_stop_before_it(
+    planner: FlightPlanner, tabled: FlightPlanner, solution: fm.Solution
+) -> None:
+    fresh = FlightPlanner(solution, 1e-3)
+    fresh.courses, fresh.tables = dict(tabled.courses), dict(tabled.tables)
     scene = ball(solution, solution.duration)
     first, *_, last = answered(planner, Update(scene=scene, seen=AT))
     assert first.event is Event.HELD_STOP and first.at >= AT and not first.ends_at_goal
     assert last.event in (Event.NEW_MOTION, Event.NOTHING_FOUND)
     # where nothing that is certified ends before it, that is said, and nothing is begun
-    (answer,) = answered(planner, Update(scene=ball(solution, AT + 0.05), seen=AT))
+    (answer,) = answered(fresh, Update(scene=ball(solution, AT + 0.05), seen=AT))
     assert answer.event is Event.NO_STOP and answer.course is None and "no stop" in answer.detail
 
 
@@ -122,7 +134,8 @@ def test_the_loop_takes_what_comes_in_time_and_says_what_does_not(solution: fm.S
         assert missed == [late] and loop.events[-1].event is Event.TOO_LATE and loop.number == 0
         loop.take(Splice(0, 20, 2, stream(np.full(30, 9e-3)), Event.NEW_MOTION))
         loop.take(Splice(0, 15, 3, stream(14e-4 + np.arange(10) * 1e-4), Event.HELD_STOP, ends_at_goal=False))  # replaces it
-        loop.take(Splice(3, -1, 4, stream(np.full(5, 23e-4)), Event.NEW_MOTION))  # from the rest that it leads to
+        after = Splice(3, -1, 4, stream(np.full(5, 23e-4)), Event.NEW_MOTION, rests=True)
+        loop.take(after)  # from the rest that it leads to
         assert loop.run()[0] is Event.DONE and loop.number == 4
         sent = np.array([command.q[0] for command in driver.sent])
         assert len(sent) == 15 + 10 + 5 and np.abs(np.diff(sent)).max() < 2e-4
@@ -255,11 +268,69 @@ def test_an_update_says_how_things_are_and_may_be_said_twice(solution: fm.Soluti
 
 
 def test_after_a_change_nothing_goes_on_along_the_path_as_it_was(planner: FlightPlanner, solution: fm.Solution) -> None:
-    """A stop before an obstacle, from which no way was found: `resume` is refused, and the goal that was asked for stays it."""
+    """A stop before an obstacle, from which no way was found: `resume` plans anew, with the obstacle, and finds none either."""
     scene = ball(solution, solution.duration)
     first, *_, last = answered(planner, Update(scene=scene, seen=AT))
     assert last.event is Event.NOTHING_FOUND
     stop = planner.courses[first.number]
     (answer,) = planner.speed(first.number, stop.duration, 1.0)
-    assert answer.event is Event.REFUSED and "not free" in answer.detail
+    assert answer.event is Event.NOTHING_FOUND and "ball" in answer.detail
     assert any(o.name == "ball" for o in stop.problem.scene.obstacles)
+
+
+def test_what_was_said_before_counts_for_what_is_asked_next(planner: FlightPlanner, solution: fm.Solution) -> None:
+    """An obstacle is reported; before its answer has begun somebody asks for another speed, a pause, another mass."""
+    scene = ball(solution, solution.duration)
+    first = next(iter(planner.answers(0, lambda: AT, Update(scene=scene, seen=AT), 0.1)))
+    assert first.event is Event.HELD_STOP
+    (speed,) = planner.speed(0, AT + 0.03, 0.5)
+    assert speed.event is Event.REFUSED and "not free" in speed.detail
+    (pause,) = planner.speed(0, AT + 0.03, 0.0)
+    assert pause.event is Event.HELD_STOP and not pause.ends_at_goal
+    way = solution.trajectory.splice(pause.at, pause.course.part.trajectory).after(AT)
+    there = pause.course.part.problem.with_(scene=scene, start=fm.State(*(solution.trajectory.sample(AT, k) for k in range(3))))
+    assert certify(there, way, ["clearance"]).ok
+    mass = solution.problem.holds[0].item.members[0].mass
+    for answer in planner.answers(0, lambda: AT, Update(mass=1.02 * mass), 0.1):
+        if answer.course is not None and answer.event is not Event.UNSURE_STOP:
+            assert any(o.name == "ball" for o in answer.course.problem.scene.obstacles)
+
+
+def test_a_stop_is_a_stop_even_where_its_path_is_blocked_beyond(planner: FlightPlanner, solution: fm.Solution) -> None:
+    """It is not taken for the goal, and when the way is free again it goes on along it."""
+    (pause,) = planner.speed(0, AT, 0.0)
+    blocked, free = ball(solution, solution.duration), solution.problem.scene
+    (kept,) = planner.answers(pause.number, lambda: AT + 0.1, Update(scene=blocked, seen=AT), 0.1)
+    assert kept.event is Event.KEPT and not kept.ends_at_goal and kept.course.stale
+    (again,) = planner.answers(kept.number, lambda: kept.course.duration + 1, Update(scene=free), 0.1)
+    assert again.event is Event.KEPT and not planner.courses[kept.number].stale
+    (on,) = planner.speed(kept.number, kept.course.duration + 1, 1.0)
+    assert on.event is Event.SPEED and on.ends_at_goal and on.rests and on.at_once
+
+
+def test_a_motion_that_does_not_begin_where_the_arm_rests_is_not_joined(planner: FlightPlanner, solution: fm.Solution) -> None:
+    (pause,) = planner.speed(0, AT, 0.0)
+    with pytest.raises(fm.InputError, match="does not begin where the arm rests"):
+        planner.turn(pause.number, pause.course.duration, solution)
+    with fm.drivers.KinematicDriver(solution.problem) as driver:
+        driver._q = np.zeros(7)
+        loop = Loop(driver, stream(np.zeros(20)), realtime=False)
+        loop.take(Splice(0, 10, 1, stream(np.full(5, 0.2)), Event.NEW_MOTION))
+        assert loop.run()[0] is Event.DONE and loop.number == 0 and loop.events[-1].event is Event.REFUSED
+        assert max(abs(command.q[0]) for command in driver.sent) == 0.0
+
+
+def test_an_answer_for_a_course_that_has_been_left_is_missed(solution: fm.Solution) -> None:
+    with fm.drivers.KinematicDriver(solution.problem) as driver:
+        driver._q = np.zeros(7)
+        loop, missed = Loop(driver, stream(np.zeros(50)), realtime=False), []
+        loop.missed = missed.append
+        loop.take(Splice(0, 5, 1, stream(np.zeros(40)), Event.HELD_STOP))
+        loop.run(10)
+        late = Splice(0, 20, 2, stream(np.zeros(40)), Event.HELD_STOP)
+        loop.take(late)
+        loop.run(1)
+        assert loop.number == 1 and missed == [late]
+        loop.missed = lambda splice: 1 / 0
+        loop.take(late)
+        assert loop.run()[0] is Event.LOOP_FAILED and driver.stopped
