@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,13 @@ def planner(solution: fm.Solution, tabled: FlightPlanner) -> FlightPlanner:
     planner = FlightPlanner(solution, 1e-3)
     planner.courses, planner.tables = dict(tabled.courses), dict(tabled.tables)
     return planner
+
+
+@pytest.fixture(scope="module")
+def process() -> Iterator[fm.PlanningProcess]:
+    """A planning process that serves one test after the other."""
+    with fm.PlanningProcess() as process:
+        yield process
 
 
 def ball(solution: fm.Solution, at: float, radius: float = 0.03) -> fm.Scene:
@@ -144,10 +152,12 @@ def test_the_loop_takes_what_comes_in_time_and_says_what_does_not(solution: fm.S
         assert loop.run()[:2] == (Event.NO_STOP, "no way out") and driver.stopped
 
 
-def test_a_run_is_paused_changed_and_logged(solution: fm.Solution, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_is_paused_changed_and_logged(
+    solution: fm.Solution, process: fm.PlanningProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     problem = solution.problem
     with Recorder(problem) as driver:
-        with fm.Execution(driver, solution) as run:
+        with fm.Execution(driver, solution, process=process) as run:
             with pytest.raises(fm.InputError, match="nothing that has changed"):
                 run.replan()
             run.start()
@@ -192,9 +202,9 @@ def test_without_the_planning_process_the_motion_goes_on_and_stops_stay(solution
         assert np.abs(driver.sent[-1].v).max() < 1e-6
 
 
-def test_an_error_in_the_block_stops_the_arm_holding(solution: fm.Solution) -> None:
+def test_an_error_in_the_block_stops_the_arm_holding(solution: fm.Solution, process: fm.PlanningProcess) -> None:
     with fm.drivers.KinematicDriver(solution.problem) as driver:
-        with pytest.raises(ZeroDivisionError), fm.Execution(driver, solution) as run:
+        with pytest.raises(ZeroDivisionError), fm.Execution(driver, solution, process=process) as run:
             run.start()
             time.sleep(0.2)
             raise ZeroDivisionError
