@@ -35,7 +35,6 @@ WATCHDOG = 0.02  # default time without a command after which a moving arm is br
 STALE = 2  # age of the newest state, in cycles, from which on `read` waits for another
 READ_TIMEOUT = 0.01  # longest time that `read` waits [s]
 CALL_TIMEOUT = 5.0  # longest time that any other call waits for its answer [s]
-TICKS = 2  # cycles by which the controller follows a command later than it was sent: it waits for the tick, and is in it
 START_TIMEOUT = 60.0  # longest time in which the process starts and closes the hand [s]
 CLOSE_TIMEOUT = 2.0  # longest time in which the process brakes and ends by itself [s]
 
@@ -59,6 +58,8 @@ def connect(problem: TransferProblem, address: str = "", along: Array | None = N
 
 class ControllerDriver(PhysicsDriver):
     """The client of a controller in a process of its own; commands must come in real time, one a cycle.
+
+    How closely it follows depends on that they do, so it does not say (`following` is None).
 
     Args:
         problem: transfer that the motion was planned for.
@@ -94,8 +95,6 @@ class ControllerDriver(PhysicsDriver):
             raise InputError("watchdog", f"is {watchdog}; allowed: two cycles, {2 * cycle:g}, to 1 s")
         self.problem, self.truth, self.cycle = problem, truth or problem, cycle
         self._step, self._along, self._faults = step, along, imperfections or Imperfections()
-        if step == cycle and cycle <= 1e-3 and truth is None:
-            self.following = self._faults.following(self._faults.delay + TICKS * cycle)
         self._watchdog, self._report = watchdog, None if report is None else Path(report).absolute()
         self._line: Line | None = None
         self._process: subprocess.Popen[bytes] | None = None
