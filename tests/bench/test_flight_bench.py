@@ -20,6 +20,7 @@ def one_motion(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "flown_problems", lambda: iter([("heavy_jar", fm.load_problem("heavy_jar"))]))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_motion")
 def test_parts_are_measured_once_and_shown(tmp_path: Path) -> None:
     counts = {"stops": 4, "interruptions": 1, "loop": 1}
