@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import smooth
 
 import fastmove as fm
 from fastmove.drivers.driver import Command
 from fastmove.drivers.imperfections import Imperfections
 from fastmove.errors import DriverFailed
+from fastmove.pacing import wait_until
 
 pytest.importorskip("mujoco", reason="mujoco is not installed")
 from fastmove.drivers.controller import ControllerDriver
@@ -45,21 +45,10 @@ def stream(driver: ControllerDriver, commands: list[Command]) -> list[np.ndarray
     """Sends commands in real time; returns the configurations that were read."""
     read, begin = [], time.monotonic()
     for k, command in enumerate(commands):
-        while time.monotonic() < begin + k * driver.cycle:
-            pass
+        wait_until(begin + k * driver.cycle, driver.cycle, time.monotonic)
         read.append(driver.read().q)
         driver.send(command)
     return read
-
-
-@pytest.fixture(scope="module")
-def problem() -> fm.TransferProblem:
-    return fm.load_problem("heavy_jar").with_(scene=fm.Scene())
-
-
-@pytest.fixture(scope="module")
-def commands(problem: fm.TransferProblem) -> list[Command]:
-    return smooth(problem, -0.2, 0.4)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from commands import smooth
 
 import fastmove as fm
 from fastmove.drivers.arrival import Arrival
@@ -15,16 +14,6 @@ from fastmove.drivers.kinematic import KinematicDriver
 pytest.importorskip("mujoco", reason="mujoco is not installed")
 from fastmove.drivers.contact_record import MovedRecord, unwanted_contacts
 from fastmove.drivers.mujoco import MujocoDriver
-
-
-@pytest.fixture(scope="module")
-def problem() -> fm.TransferProblem:
-    return fm.load_problem("heavy_jar").with_(scene=fm.Scene())
-
-
-@pytest.fixture(scope="module")
-def commands(problem: fm.TransferProblem) -> list[Command]:
-    return smooth(problem, -0.2, 0.4)
 
 
 def run(
