@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from fastmove.execution.flight_log import FlightLog as FlightLog
     from fastmove.execution.flight_log import load_log as load_log
     from fastmove.execution.planning_process import PlanningProcess as PlanningProcess
+    from fastmove.execution.planning_process import Reply as Reply
     from fastmove.execution.run_transfer import RunOutcome as RunOutcome
     from fastmove.execution.run_transfer import run_transfer as run_transfer
     from fastmove.execution.slip_test import Judgement as Judgement
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     from fastmove.execution.stops import StopTable as StopTable
     from fastmove.execution.stops import stop_table as stop_table
     from fastmove.execution.stream import Execution as Execution
-    from fastmove.execution.stream import Reply as Reply
     from fastmove.geometry.box_cover import cover_heights as cover_heights
     from fastmove.geometry.box_cover import cover_mesh as cover_mesh
     from fastmove.geometry.box_cover import cover_points as cover_points
@@ -132,12 +132,12 @@ _HOMES = {
     "errors": "DriverFailed FastMoveError GoalOutOfReach GraspInvalid InputError Interrupted MissingPackage NoTransferFound "
     "StartInCollision StateOutsideLimits TrajectoryFileError UnknownName",
     "execution.flight_log": "FlightLog load_log",
-    "execution.planning_process": "PlanningProcess",
+    "execution.planning_process": "PlanningProcess Reply",
     "execution.run_transfer": "RunOutcome run_transfer",
     "execution.slip_test": "Judgement Verdict judge_batch",
     "execution.stops": "Stop StopTable stop_table",
     "execution.events": "Event FlightEvent RunReport",
-    "execution.stream": "Execution Reply",
+    "execution.stream": "Execution",
     "geometry.box_cover": "cover_heights cover_mesh cover_points depth_to_points",
     "geometry.pose_trajectory": "PoseTrajectory",
     "geometry.poses": "pose",

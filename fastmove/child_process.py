@@ -11,6 +11,11 @@ from pathlib import Path
 from fastmove.errors import DriverFailed
 
 
+def import_path() -> str:
+    """Returns where this process imports from, as PYTHONPATH for another one."""
+    return os.pathsep.join(str(Path(folder or ".").absolute()) for folder in sys.path)
+
+
 def child_process(module: str, end: socket.socket, **environment: str) -> subprocess.Popen[bytes]:
     """Starts a module in a fresh interpreter, which is no copy of this one, so that no script needs a guard around its main part.
 
@@ -27,11 +32,10 @@ def child_process(module: str, end: socket.socket, **environment: str) -> subpro
     """
     if os.name != "posix":
         raise DriverFailed(f"{module} needs a socket that a process inherits, as Linux and macOS have")
-    path = os.pathsep.join(str(Path(folder or ".").absolute()) for folder in sys.path)
     return subprocess.Popen(
         [sys.executable, "-P", "-m", module, str(end.fileno())],
         pass_fds=(end.fileno(),),
         stdin=subprocess.DEVNULL,
         start_new_session=True,
-        env={**environment, **os.environ, "PYTHONPATH": path},
+        env={**environment, **os.environ, "PYTHONPATH": import_path()},
     )

@@ -22,6 +22,7 @@ from fastmove import registries
 from fastmove.bench.motionbenchmaker import BenchProblem, is_motionbenchmaker, read_motionbenchmaker
 from fastmove.bench.recheck import raw_hits
 from fastmove.errors import FastMoveError, InputError
+from fastmove.io.atomic_write import write_whole
 from fastmove.io.problem_file import load_problem, problem_from_table
 from fastmove.problem.describe import problem_sha256
 from fastmove.robot.shipped import load_robot
@@ -120,7 +121,7 @@ def run(
                 str(file), f"holds a result of another {job.entry.id} (other limits, item or scene); choose another folder"
             )
     if resume:
-        _rewrite(file, known.values())
+        rewrite_results(file, known.values())
     with file.open("ab", buffering=0) as stream:
         for row in _answers([job for job in jobs if job.key not in known], processes):
             stream.write((json.dumps(row) + "\n").encode())  # A single write, so that a line is complete or missing.
@@ -141,11 +142,9 @@ def read_results(file: Path) -> list[dict]:
     return rows
 
 
-def _rewrite(file: Path, rows: Iterable[dict]) -> None:
+def rewrite_results(file: Path, rows: Iterable[dict]) -> None:
     """Replace a results file by these rows, atomically."""
-    whole = file.with_suffix(".tmp")
-    whole.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    whole.replace(file)
+    write_whole(file, "".join(json.dumps(row) + "\n" for row in rows).encode())
 
 
 def _answers(jobs: Sequence[Job], processes: int) -> Iterator[dict]:

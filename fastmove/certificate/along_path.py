@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from fastmove.certificate.certificate import Certificate
-from fastmove.certificate.certify import certify
+from fastmove.certificate.certify import STEP_MAX, certify
 from fastmove.errors import InputError
 from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.time_law import TimeLaw, along
@@ -47,6 +47,16 @@ def certify_along(
         return motion, certify(problem, motion, sharp=False)
     own = certify(problem, motion, [kind.name for kind in problem.limit_kinds if kind.name not in GEOMETRIC])
     return motion, _inherited(problem, own, certificate, "of the path")
+
+
+def certify_proposal(problem: TransferProblem, motion: Trajectory) -> Certificate:
+    """Certify a motion that may well not be right: what is cheap first, on a coarse grid, and all of it only if that is ok.
+
+    Returns:
+        The whole certificate, or the one of the cheap kinds if it is not ok.
+    """
+    cheap = certify(problem, motion, [kind.name for kind in problem.limit_kinds if kind.name not in GEOMETRIC], STEP_MAX)
+    return certify(problem, motion, sharp=False) if cheap.ok else cheap
 
 
 def certify_rest(problem: TransferProblem, rest: Trajectory, certificate: Certificate, changed: Collection[str]) -> Certificate:

@@ -33,6 +33,7 @@ from fastmove.drivers.imperfections import Imperfections
 from fastmove.drivers.mujoco import BRAKE, STILL, MujocoDriver
 from fastmove.drivers.packets import Kind, Line, State, Status, command_unpacked
 from fastmove.errors import InputError
+from fastmove.pacing import wait_until
 from fastmove.problem.transfer import TransferProblem
 
 SPIN = 2e-4  # time before a tick is due for which it spins instead of sleeping [s]
@@ -103,7 +104,7 @@ class Controller:
         due = time.monotonic()
         while not (self.leaving and self._rests()):
             due += self.cycle
-            behind = _wait(due)
+            behind = wait_until(due, SPIN, time.monotonic)
             self.late += behind > LATE * self.cycle
             if behind > CATCH_UP:
                 due = time.monotonic()
@@ -259,19 +260,6 @@ class Controller:
 def _resting(command: Command) -> bool:
     """Returns whether a command is of an arm at rest that stays there."""
     return bool(np.abs(command.v).max() <= RESTING_SPEED and np.abs(command.a).max() <= RESTING_ACCELERATION)
-
-
-def _wait(due: float) -> float:
-    """Waits until a tick is due; returns by how much it begins late [s].
-
-    It sleeps and then spins for the last 0.2 ms, since sleep alone wakes late.
-    """
-    left = due - time.monotonic()
-    if left > SPIN:
-        time.sleep(left - SPIN)
-    while (now := time.monotonic()) < due:
-        pass
-    return now - due
 
 
 def main(descriptor: int) -> int:

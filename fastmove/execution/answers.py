@@ -20,10 +20,10 @@ from fastmove.execution.events import Event
 from fastmove.execution.rechecks import Kept, kept, path_now, problem_at_rest, still, way_is_free
 from fastmove.execution.speed_change import ARRIVED
 from fastmove.execution.stops import EVERY, Change
-from fastmove.execution.time_limit import planned, within
+from fastmove.execution.time_limit import within
 from fastmove.execution.update import Update
 from fastmove.planner.options import Options
-from fastmove.planner.replanning import bent_towards, problem_ahead, warm_started
+from fastmove.planner.replanning import bent_towards, problem_ahead, searched, warm_started
 from fastmove.solution.solution import Solution
 
 LEAD = 0.025  # Time from computing an answer to its first command: it is sampled, sent and picked up [s].
@@ -33,12 +33,7 @@ CERTIFYING = 0.04  # Time that it takes to certify a stop again [s].
 WARM_UP = 3.0  # Time that warming up may take [s].
 DEPARTS = 2.0  # Time after which a motion from rest begins where obstacles move [s].
 PATIENCE = 20.0  # Time that planning from rest may take [s].
-SLOWER = (
-    0.8,
-    0.6,
-    0.4,
-    0.2,
-)  # Speeds along the path that are tried, in this order, with an item that is otherwise than believed.
+SLOWER = (0.8, 0.6, 0.4, 0.2)  # Speeds along the path that are tried with an item that is otherwise than believed.
 
 
 @dataclass(frozen=True)
@@ -138,7 +133,7 @@ class FlightPlanner:
                 raise InputError("path", "is not free any more, since something has changed; replan")
             return at, course.at_speed(at, target, path)
         for later in np.arange(at, min(at + LATER, course.duration), EVERY):
-            change = course.path.stop(course.pace(float(later)), course.scene_at(float(later)))
+            change = course.stop_at(float(later))
             certified = None if change is None else still(course, change, float(later), at - LEAD, news)
             if certified is not None:
                 return float(later), course.changed(certified, float(later))
@@ -158,7 +153,7 @@ class FlightPlanner:
         if course.stale:
             return
         for at in course.instants(EVERY):
-            change = course.path.stop(course.pace(at), course.scene_at(at))
+            change = course.stop_at(at)
             table.append((at, change))
             if change is not None:
                 stopping = replace(course.changed(change, at), paused=True)
@@ -179,7 +174,7 @@ class FlightPlanner:
             deadline: time within which a new motion is to begin [s].
         """
         course, asked = self.courses[base], clock()
-        update = self.unaware.get(base, Update()).followed_by(update.settled(course.problem))
+        update = self.unaware.get(base, Update()).followed_by(update)
         try:
             update.applied(course.problem, course.begin)
         except FastMoveError as error:
@@ -263,16 +258,8 @@ class FlightPlanner:
         First the one at `late` [s] is looked at, then the latest before it, then the soonest; left out are those that come to
         where something is known to be in the way, from the time `blocked` of the course on.
         """
-        place = course.pace(blocked).place if blocked < course.duration else float("inf")
-        known = [(at, change) for at, change in self.tables.get(base, []) if change is not None]
-        free = [(at, change) for at, change in known if at < blocked and (change.law is None or change.law.last < place)]
-        after, before = [row for row in free if row[0] >= late], [row for row in free if row[0] < late]
         tried: set[float] = set()
-        for row in (*after[:1], *before[-1:], None):
-            soon = clock() + LEAD + CERTIFYING
-            at, change = row or next(((a, c) for a, c in free if a >= soon), (0.0, None))
-            if not known and row is None:
-                at, change = self._tabled(course, base, soon)
+        for at, change in self._candidates(base, course, clock, late, blocked):
             if change is None or at in tried or at < clock() + LEAD:
                 continue
             tried.add(at)
@@ -281,6 +268,21 @@ class FlightPlanner:
                 return self._new(Event.HELD_STOP, base, at, course.changed(certified, at), f"{at:.3f} s into the motion")
         return None
 
+    def _candidates(
+        self, base: int, course: Course, clock: Callable[[], float], late: float, blocked: float
+    ) -> Iterator[tuple[float, Change | None]]:
+        """Yields the stops that `_stop` looks at, one after the other: which is the soonest depends on how long that takes."""
+        known = [(at, change) for at, change in self.tables.get(base, []) if change is not None]
+        if not known:
+            yield self._tabled(course, base, clock() + LEAD + CERTIFYING)
+            return
+        place = course.pace(blocked).place if blocked < course.duration else float("inf")
+        free = [(at, change) for at, change in known if at < blocked and (change.law is None or change.law.last < place)]
+        yield from [row for row in free if row[0] >= late][:1]
+        yield from [row for row in free if row[0] < late][-1:]
+        soon = clock() + LEAD + CERTIFYING
+        yield from [row for row in free if row[0] >= soon][:1]
+
     def _tabled(self, course: Course, base: int, least: float) -> tuple[float, Change | None]:
         """The first known stop from a time on [s], from the table or computed."""
         for at, change in self.tables.get(base, []):
@@ -288,7 +290,7 @@ class FlightPlanner:
                 return at, change
         if self.tables.get(base) or course.rests(least):
             return least, None
-        return least, course.path.stop(course.pace(least), course.scene_at(least))
+        return least, course.stop_at(least)
 
     def _slower(self, base: int, course: Course, clock: Callable[[], float], update: Update) -> Iterator[Answer]:
         """Answers for an item that is otherwise than believed: the next stop at once, then the same path as fast as it bears.
@@ -329,7 +331,7 @@ class FlightPlanner:
             return None
         assert old is not None
         first = bent_towards(problem, old, since) if update.goal is not None else None
-        work = lambda: warm_started(problem, old, since) or planned(problem, self.options)  # noqa: E731
+        work = lambda: warm_started(problem, old, since) or searched(problem, self.options)  # noqa: E731
         new = first or within(at - LEAD - clock(), work)
         return course.turned_to(new, at) if new is not None and new.ok else None
 
@@ -355,7 +357,7 @@ class FlightPlanner:
         at = max(course.duration, clock()) + DEPARTS if moving else course.duration
         problem = problem_at_rest(course, at, update)
         seconds = at - clock() - LEAD if moving else PATIENCE
-        new = None if isinstance(problem, str) else within(seconds, lambda: planned(problem, self.options))
+        new = None if isinstance(problem, str) else within(seconds, lambda: searched(problem, self.options))
         if new is None or not new.ok:
             said = problem if isinstance(problem, str) else "no time was left" if new is None else new.detail or new.status.value
             yield Answer(Event.NOTHING_FOUND, base, course.duration, detail=said)

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 import pinocchio as pin
 
-from fastmove.certificate.certify import STEP_MAX, certify
+from fastmove.certificate.along_path import certify_proposal
 from fastmove.errors import FastMoveError
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.goal import Goal
@@ -26,7 +26,6 @@ from fastmove.trajectory.trajectory import Phase, Trajectory
 
 SHARES = ((1.0, 0.8), (1.0, 0.4), (0.6, 0.6), (0.35, 0.6))  # Of the acceleration limits, and of κ, tried in this order.
 NEARLY_ALL = 1 - 1e-6  # Share of the limits that is "all": what rounding adds must not be beyond them.
-LOADS_FIRST = ("velocity", "acceleration", "jerk", "torque", "torque_rate", "hold", "pad_share", "tilt", "upright", "shock")
 SHORTEST = 1e-3  # Duration below which a state is rest [s].
 
 
@@ -54,9 +53,10 @@ def brake(problem: TransferProblem, before: Phase, sooner: float = float("inf"))
         v[-1] = a[-1] = 0.0
         pieces = quintic_hermite(times, q, v, a)  # A quintic through the ends of cubic pieces is those pieces.
         phase = Phase(pieces, None, None, before.grip_force, before.opening)
-        solution = _certified(stop, Trajectory((phase,), problem.robot.joint_names))
-        if solution is not None:
-            return solution
+        trajectory = Trajectory((phase,), problem.robot.joint_names)
+        certificate = certify_proposal(stop, trajectory)
+        if certificate.ok:
+            return Solution.of(stop, trajectory, certificate, float("nan"))
     return None
 
 
@@ -66,13 +66,3 @@ def jerk_share(problem: TransferProblem) -> float:
     upper = np.triu(pin.crba(assembly.arm, assembly.arm.createData(), np.array(problem.start.q)))
     mass = upper + np.triu(upper, 1).T
     return float(min(1.0, (limits.effort_rate / (np.abs(mass) @ limits.jerk)).min()))
-
-
-def _certified(problem: TransferProblem, motion: Trajectory) -> Solution | None:
-    """The solution that a motion is, its cheap limits looked at first; None where it is not certified."""
-    names = [kind.name for kind in problem.limit_kinds]
-    rough = certify(problem, motion, [name for name in names if name in LOADS_FIRST], STEP_MAX)
-    if not all(entry.ok for entry in rough.kinds.values()):
-        return None
-    certificate = certify(problem, motion, sharp=False)
-    return Solution.of(problem, motion, certificate, float("nan")) if certificate.ok else None

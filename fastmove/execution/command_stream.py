@@ -11,6 +11,8 @@ from fastmove.drivers.driver import Command
 from fastmove.dynamics.efforts import Dynamics
 from fastmove.trajectory.trajectory import Trajectory
 
+ROWS = ("q", "v", "a", "effort", "grip")  # What a command has a row of.
+
 
 @dataclass(frozen=True)
 class CommandStream:
@@ -39,7 +41,7 @@ class CommandStream:
 
     def joined(self, first: int, tail: CommandStream) -> CommandStream:
         """Returns the rows before cycle `first`, followed by those of another stream."""
-        pairs = ((getattr(self, key)[:first], getattr(tail, key)) for key in ("q", "v", "a", "effort", "grip"))
+        pairs = ((getattr(self, key)[:first], getattr(tail, key)) for key in ROWS)
         return CommandStream(*(np.concatenate(pair) for pair in pairs))
 
 

@@ -121,20 +121,19 @@ class Course:
         tail = change.solution.trajectory
         assert tail is not None
         begin, whole = (0.0, tail) if self.rests(at) else (at, self.trajectory.splice(at, tail))
-        part, path = change.solution, path or self.path
-        kept = {"law": change.law, "path": path, "paused": False, "stale": False}
-        return replace(self, trajectory=whole, part=part, begin=begin, **kept)  # type: ignore[arg-type]
+        along = replace(self, trajectory=whole, part=change.solution, begin=begin, law=change.law)
+        return replace(along, path=path or self.path, paused=False, stale=False)
 
     def at_speed(self, at: float, target: float, path: CertifiedPath | None = None) -> Course | None:
         """Returns the course that changes to another speed along the path; None where no such change is certified.
 
         Args:
             at: time at which the change begins [s].
-            target: speed along the path, 0 (a held stop) to 1.
+            target: speed along the path, above 0, to 1.
             path: the same path with what is carried now; None = as before.
 
         Raises:
-            InputError: the path is not free any more, the target is outside 0 to 1, the motion is at its end, or it rests among
+            InputError: the path is not free any more, the target is outside, the motion is at its end, or it rests among
                 obstacles that move.
         """
         if path is None and self.stale:
@@ -147,9 +146,12 @@ class Course:
         pace = self.pace(at)
         if pace.place >= path.end - NEAR_END:
             raise InputError("speed", "cannot change any more: the motion is at its end")
-        scene = self.scene_at(at)
-        change = path.stop(pace, scene) if target == 0 else path.speed(pace, target, scene)
+        change = path.speed(pace, target, self.scene_at(at))
         return None if change is None else self.changed(change, at, path)
+
+    def stop_at(self, at: float) -> Change | None:
+        """Returns a held stop that begins at a time [s], certified for what was known of the path; None where none is."""
+        return self.path.stop(self.pace(at), self.scene_at(at))
 
     def scene_at(self, at: float) -> Scene:
         """Returns the scene on a clock that begins at a time [s]."""

@@ -15,12 +15,15 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.errors import InputError
+from fastmove.execution.command_stream import ROWS, CommandStream
 from fastmove.execution.events import Event, FlightEvent
 from fastmove.io.atomic_write import write_whole
+from fastmove.problem.describe import problem_sha256
+from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial
+from fastmove.trajectory.trajectory import Trajectory
 
 FORMAT = 1  # version of the file's layout
-ROWS = ("q", "v", "a", "effort", "grip")  # what of a command is kept
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,45 @@ class FlightLog:
     events: tuple[FlightEvent, ...]
     courses: dict[int, PiecewisePolynomial] = field(repr=False)
     ended: Event | None = None
+
+    @staticmethod
+    def of(
+        problem: TransferProblem,
+        cycle: float,
+        rows: list[tuple[float, int, int, Array, bool]],
+        streams: dict[int, CommandStream],
+        events: tuple[FlightEvent, ...],
+        courses: dict[int, Trajectory],
+        ended: Event | None,
+    ) -> FlightLog:
+        """Builds the log of a run from what its loop kept.
+
+        Args:
+            problem: problem that it began with.
+            cycle: control cycle [s].
+            rows: for every cycle: time [s], number of the course, cycle in it, joints read [rad], whether the hand gripped.
+            streams: commands of every course that was followed, by number.
+            events: what happened, in order.
+            courses: the motion of each course, of which those that were followed are kept.
+            ended: how the run ended; None while it runs.
+        """
+        n, count = problem.robot.n_arm, len(rows)
+        shapes = dict.fromkeys(ROWS, n) | {"grip": len(problem.holds)}
+        sent = {key: np.array([getattr(streams[number], key)[row] for _, number, row, _, _ in rows]) for key in ROWS}
+        return FlightLog(
+            problem.name,
+            problem_sha256(problem),
+            problem.robot.joint_names,
+            cycle,
+            np.array([row[0] for row in rows]),
+            np.array([row[1] for row in rows], dtype=int),
+            **{key: value.reshape(count, shapes[key]) for key, value in sent.items()},
+            read=np.array([row[3] for row in rows]).reshape(count, n),
+            gripping=np.array([row[4] for row in rows], dtype=bool),
+            events=events,
+            courses={number: motion.motion() for number, motion in courses.items() if number in streams},
+            ended=ended,
+        )
 
     @property
     def tracking(self) -> float:

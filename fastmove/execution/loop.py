@@ -18,6 +18,7 @@ from fastmove.arrays import Array
 from fastmove.drivers.driver import Driver
 from fastmove.execution.command_stream import CommandStream
 from fastmove.execution.events import Event, FlightEvent
+from fastmove.pacing import wait_until
 from fastmove.problem.following import EXACTLY, Following
 
 TRACKING_MAX = 0.02  # joint error beyond which the arm is stopped where the motion assumes that it follows exactly [rad]
@@ -235,18 +236,11 @@ class Loop:
         return False
 
     def _wait(self) -> None:
-        """Waits until the next cycle is due; a late one is not caught up with, since nobody follows a burst of commands.
-
-        It sleeps and then spins, since sleep alone wakes late.
-        """
-        left = self._due - time.perf_counter()
-        if left > SPIN:
-            time.sleep(left - SPIN)
-        while (now := time.perf_counter()) < self._due:
-            pass
-        if now - self._due > LATE:
+        """Waits until the next cycle is due; a late one is not caught up with, since nobody follows a burst of commands."""
+        behind = wait_until(self._due, SPIN)
+        if behind > LATE:
             self._lateness()
-            self._due = now
+            self._due += behind
         self._due += self.driver.cycle
 
     def _lateness(self) -> None:

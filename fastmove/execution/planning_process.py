@@ -21,12 +21,14 @@ from typing import Self
 from fastmove.child_process import child_process
 from fastmove.errors import DriverFailed
 from fastmove.execution.answers import Answer, FlightPlanner
+from fastmove.execution.events import Event, FlightEvent
 from fastmove.execution.update import Update
 from fastmove.planner.options import Options
 from fastmove.solution.solution import Solution
 from fastmove.trajectory.trajectory import Trajectory
 
 START = 60.0  # longest time that the process may take to import and to warm up [s]
+BAD = (Event.REFUSED, Event.NOTHING_FOUND, Event.NO_STOP, Event.PLANNER_LOST)  # answers that change nothing for the better
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
@@ -70,6 +72,54 @@ class Request:
     def clock(self) -> float:
         """Returns the present time of the course [s]."""
         return self.now + (time.perf_counter() - self.stamp if self.realtime else 0.0)
+
+
+class Reply:
+    """The reply to one request: its answers, as they come.
+
+    Attributes:
+        request: the request.
+        answers: answers so far, in their order.
+        tries: how often it was asked.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self.request, self.tries = request, 1
+        self.answers: list[FlightEvent] = []
+        self._done = threading.Event()
+
+    @property
+    def done(self) -> bool:
+        """Whether no more answers follow."""
+        return self._done.is_set()
+
+    @property
+    def ok(self) -> bool:
+        """Whether the last answer is what was asked for, or that nothing need change; waits for it."""
+        return self.wait().event not in BAD
+
+    def wait(self, timeout: float | None = None) -> FlightEvent:
+        """Waits for the last answer and returns it.
+
+        Args:
+            timeout: longest time to wait [s]; None = as long as it takes.
+
+        Raises:
+            TimeoutError: it did not come.
+        """
+        if not self._done.wait(timeout):
+            raise TimeoutError(f"no last answer within {timeout} s")
+        return self.answers[-1]
+
+    def again(self) -> None:
+        """Notes that it is asked for again: its last answer did not come in time."""
+        self._done.clear()
+
+    def add(self, answer: FlightEvent, last: bool) -> None:
+        """Adds an answer."""
+        self.answers.append(answer)
+        if last:
+            self._done.set()
 
 
 def answers(planner: FlightPlanner, request: Request, takes: float) -> Iterator[Answer]:

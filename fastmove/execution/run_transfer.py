@@ -10,10 +10,11 @@ import pinocchio as pin
 from fastmove import registries
 from fastmove.arrays import Array
 from fastmove.drivers.driver import PhysicsDriver
+from fastmove.drivers.readiness import announce_payload
 from fastmove.execution.events import RunReport
 from fastmove.execution.flight_log import FlightLog
 from fastmove.execution.slip_test import Judgement, Verdict, judge, verdict_of, worst_of
-from fastmove.execution.stream import Execution, announce_payload
+from fastmove.execution.stream import Execution
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.transfer import TransferProblem
 from fastmove.solution.solution import Solution

@@ -18,84 +18,30 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
 from fastmove.drivers.driver import Driver
+from fastmove.drivers.readiness import not_ready
 from fastmove.errors import InputError
 from fastmove.execution.answers import Answer, FlightPlanner
 from fastmove.execution.command_stream import CommandStream, first_cycle
 from fastmove.execution.events import Event, FlightEvent, RunReport
-from fastmove.execution.flight_log import ROWS, FlightLog
+from fastmove.execution.flight_log import FlightLog
 from fastmove.execution.loop import Loop, Splice
-from fastmove.execution.planning_process import PlanningProcess, Request, answers
+from fastmove.execution.planning_process import PlanningProcess, Reply, Request, answers
 from fastmove.execution.update import Update
 from fastmove.planner.options import Options
-from fastmove.problem.describe import problem_sha256
 from fastmove.problem.following import uncovered
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Scene
-from fastmove.problem.transfer import TransferProblem
 from fastmove.solution.solution import Solution
 from fastmove.trajectory.trajectory import Trajectory
 
 LOOK_AHEAD = 2  # least number of cycles between the next command and a splice
 UNANSWERED = 0.15  # time after a deadline at which a known stop begins where no answer has come [s]
 TRIES = 3  # number of times that a request is asked for whose answers come too late
-AT_START = 5e-3  # distance of a joint from the start of the motion beyond which nothing is sent [rad]
-PAYLOAD_OFF = 0.01  # share of the mass (of 1 kg, if it is less) by which the hardware may be wrong about it
-SLIDER_OFF = 1e-3  # distance of a speed slider from 100 % that is none
 OLDEST = 0.5  # default of the oldest scene that is planned with [s]
-BAD = (Event.REFUSED, Event.NOTHING_FOUND, Event.NO_STOP, Event.PLANNER_LOST)  # answers that change nothing for the better
-
-
-class Reply:
-    """The reply to one request: its answers, as they come.
-
-    Attributes:
-        request: the request.
-        answers: answers so far, in their order.
-        tries: how often it was asked.
-    """
-
-    def __init__(self, request: Request) -> None:
-        self.request, self.tries = request, 1
-        self.answers: list[FlightEvent] = []
-        self._done = threading.Event()
-
-    @property
-    def done(self) -> bool:
-        """Whether no more answers follow."""
-        return self._done.is_set()
-
-    @property
-    def ok(self) -> bool:
-        """Whether the last answer is what was asked for, or that nothing need change; waits for it."""
-        return self.wait().event not in BAD
-
-    def wait(self, timeout: float | None = None) -> FlightEvent:
-        """Waits for the last answer and returns it.
-
-        Args:
-            timeout: longest time to wait [s]; None = as long as it takes.
-
-        Raises:
-            TimeoutError: it did not come.
-        """
-        if not self._done.wait(timeout):
-            raise TimeoutError(f"no last answer within {timeout} s")
-        return self.answers[-1]
-
-    def again(self) -> None:
-        """Notes that it is asked for again: its last answer did not come in time."""
-        self._done.clear()
-
-    def add(self, answer: FlightEvent, last: bool) -> None:
-        """Adds an answer."""
-        self.answers.append(answer)
-        if last:
-            self._done.set()
 
 
 class Execution:
@@ -131,7 +77,7 @@ class Execution:
         self.loop.pending = lambda: any(not reply.done for reply in list(self._replies.values()))
         self._replies: dict[int, Reply] = {}
         self._numbers, self._lock = itertools.count(), threading.RLock()
-        self._placed = self.problem.holds[0].grasp.tool_T_item if self.problem.holds else None
+        self._item_pose = self.problem.holds[0].grasp.tool_T_item if self.problem.holds else None
         self._stops: dict[int, list[Splice]] = {}
         self._last_resort: dict[int, list[Splice]] = {}  # stops certified for what was believed before
         self._process, self._own, self._served = process, process is None, False
@@ -173,7 +119,7 @@ class Execution:
             cycles: number of cycles to stream; default all that are left.
         """
         first, events = self.loop.sent, len(self.loop.events)
-        event, detail, cost = Event.NOT_READY, self._not_ready() if first == 0 else "", 0.0
+        event, detail, cost = Event.NOT_READY, self._start_checks() if first == 0 else "", 0.0
         if not detail:
             event, detail, cost = self.loop.run(cycles)
         happened = tuple(self.loop.events[events:])
@@ -255,57 +201,20 @@ class Execution:
             self._process.serve(self.solution, self.driver.cycle, self.options, self._heard, self._lost)
             self._served = True
 
-    def _not_ready(self) -> str:
-        """Why the hardware is not as the motion assumes; empty if it is, or cannot be asked."""
-        try:
-            off, scale, carried = (
-                np.abs(self.driver.read().q - self.stream.q[0]),
-                self.driver.speed_scale(),
-                self.driver.carried(),
-            )
-            mass = sum(held.item.members[0].mass for held in self.problem.holds[:1])
-            if carried is not None and abs(carried - mass) > PAYLOAD_OFF * max(mass, 1.0):
-                announce_payload(self.driver, self.problem)
-                carried = self.driver.carried()
-        except Exception as error:
-            return f"{type(error).__name__}: {error}"
-        planned, moving = self.problem.following, self.problem.scene.moving
-        said = uncovered(planned, self.driver.following, moving)
-        if said and self.driver.following is not None and not planned.exact:
+    def _start_checks(self) -> str:
+        """Why nothing may be sent; empty if nothing is known to be wrong.  What the motion's clearances do not cover is said."""
+        planned, actual = self.problem.following, self.driver.following
+        said = uncovered(planned, actual, self.problem.scene.moving)
+        if said and actual is not None and not planned.exact:
             return said
         if said:
             self.loop.events.append(FlightEvent(0.0, Event.NOT_COVERED, said))
-        joint = int(np.argmax(off))
-        if not off[joint] <= AT_START:
-            name = self.problem.robot.joint_names[joint]
-            return f"{name} is {off[joint]:.3g} rad from the start of the motion; allowed: {AT_START:g}; move it there first"
-        if scale is not None and abs(scale - 1) > SLIDER_OFF:
-            return f"the speed slider is at {scale:.0%}; the motion is planned for 100 %; set it there"
-        if carried is not None and abs(carried - mass) > PAYLOAD_OFF * max(mass, 1.0):
-            return f"the hardware believes that it carries {carried:g} kg; it is {mass:g} kg; set the payload"
-        return ""
+        return not_ready(self.driver, self.problem, self.stream.q[0])
 
     def log(self) -> FlightLog:
         """Returns the log of the run so far: every command and reading, events, and the motions that were followed."""
-        loop, problem = self.loop, self.problem
-        rows = list(loop.log)
-        streams, n, holds = dict(loop.streams), problem.robot.n_arm, len(problem.holds)
-        sent = {key: np.array([getattr(streams[number], key)[row] for _, number, row, _, _ in rows]) for key in ROWS}
-        shapes = dict.fromkeys(ROWS, n) | {"grip": holds}
-        return FlightLog(
-            problem.name,
-            problem_sha256(problem),
-            problem.robot.joint_names,
-            self.driver.cycle,
-            np.array([row[0] for row in rows]),
-            np.array([row[1] for row in rows], dtype=int),
-            **{key: value.reshape(len(rows), shapes[key]) for key, value in sent.items()},
-            read=np.array([row[3] for row in rows]).reshape(len(rows), n),
-            gripping=np.array([row[4] for row in rows], dtype=bool),
-            events=self.events,
-            courses={k: t.motion() for k, t in self.courses().items() if k in streams},
-            ended=None if self._ended is None else self._ended.event,
-        )
+        loop, cycle, ended = self.loop, self.driver.cycle, None if self._ended is None else self._ended.event
+        return FlightLog.of(self.problem, cycle, list(loop.log), dict(loop.streams), self.events, self.courses(), ended)
 
     # -- requests -------------------------------------------------------------------------------------------------
 
@@ -378,10 +287,10 @@ class Execution:
             said = uncovered(self.problem.following, self.driver.following, True)
             if said and self.driver.following is not None:
                 raise InputError("scene", f"has obstacles that move: {said}")
-        placed = None
-        if item_shift is not None and self._placed is not None:
-            placed = self._placed = self._placed * item_shift
-        update = Update(scene, goal, mass, com, None, friction, grip_ratio, self.now - age, placed)
+        pose = None
+        if item_shift is not None and self._item_pose is not None:
+            pose = self._item_pose = self._item_pose * item_shift
+        update = Update(scene, goal, mass, com, pose, friction, grip_ratio, self.now - age)
         if not update.what:
             raise InputError(
                 "replan", "says nothing that has changed; say scene, goal, mass, com, item_shift, friction or grip_ratio"
@@ -515,20 +424,9 @@ class Execution:
         """What the loop is to follow after an answer; None if nothing else than before."""
         if answer.commands is None:
             return None
-        first = first_cycle(answer.at, self.driver.cycle)
-        if answer.at_once:
-            first = -1
-        return Splice(
-            answer.base,
-            first,
-            answer.number,
-            answer.commands,
-            answer.event,
-            answer.detail,
-            number,
-            answer.ends_at_goal,
-            answer.rests,
-        )
+        first = -1 if answer.at_once else first_cycle(answer.at, self.driver.cycle)
+        splice = Splice(answer.base, first, answer.number, answer.commands, answer.event, answer.detail, number)
+        return replace(splice, ends_at_goal=answer.ends_at_goal, rests=answer.rests)
 
     def _missed(self, splice: Splice) -> None:
         """Asks again for what came too late."""
@@ -564,18 +462,3 @@ def _certified(solution: Solution) -> Trajectory:
     if solution.problem.holds and not solution.problem.hold_active:
         raise InputError("solution", "was planned without regard to the hold; only motions that hold the item are streamed")
     return solution.trajectory
-
-
-def announce_payload(driver: Driver, problem: TransferProblem) -> None:
-    """Tells a driver the mass, centre of mass and inertia of the first held item, in the tool frame.
-
-    Args:
-        driver: driver to tell.
-        problem: transfer; a mass of 0 is told if it holds no item.
-    """
-    if not problem.holds:
-        driver.payload(0.0, np.zeros(3), np.zeros((3, 3)))
-    for held in problem.holds[:1]:
-        member = held.item.members[0]
-        body = held.tool_T_grasp.act(held.inertia(member))
-        driver.payload(body.mass, np.array(body.lever), np.array(body.inertia))

@@ -7,11 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from fastmove.errors import FastMoveError, Interrupted
-from fastmove.planner.options import Options
-from fastmove.planner.planner import Planner
-from fastmove.problem.transfer import TransferProblem
-from fastmove.solution.solution import Solution, Status
+from fastmove.errors import Interrupted
+from fastmove.solution.solution import Solution
 
 _planning = threading.local()
 
@@ -51,11 +48,3 @@ def within(seconds: float, work: Callable[[], Solution | None]) -> Solution | No
     except KeyboardInterrupt:
         return None
     return solution
-
-
-def planned(problem: TransferProblem, options: Options | None) -> Solution:
-    """Plans as usual; what is wrong with the problem is the solution's detail."""
-    try:
-        return Planner(options).plan(problem)
-    except FastMoveError as error:
-        return Solution(problem, Status.REFUSED, str(error))

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.certificate.along_path import GEOMETRIC
+from fastmove.certificate.along_path import GEOMETRIC, certify_proposal
 from fastmove.certificate.certificate import Certificate
-from fastmove.certificate.certify import STEP_MAX, certify
+from fastmove.certificate.certify import certify
 from fastmove.dynamics.kinematics import Kinematics
 from fastmove.errors import FastMoveError, InputError
 from fastmove.multibody.assembly import assemble
@@ -88,7 +88,7 @@ def replan(
     new_solution = warm_started(problem, trajectory, at)
     if new_solution is None:
         new_solution = searched(problem, options)
-    stops = new_solution is None
+    stops = not new_solution.ok
     if stops:
         new_solution = stopped(problem, options)
     if new_solution is None:
@@ -190,18 +190,15 @@ def bent_towards(problem: TransferProblem, trajectory: Trajectory, at: float) ->
         problem = _nearest_goal(problem, end)
         rest = trajectory.after(at)
         path = _bent(rest, np.array(problem.goal.configurations[0]) - end)
-        kinds = [kind.name for kind in problem.limit_kinds if kind.name not in GEOMETRIC]
         for speed in BENT_SPEEDS:
             slowing = min(SLOWING[0] + SLOWING[1] * (1 - speed), rest.duration)
             law = TimeLaw.slowed_to(speed, slowing).kept_up(rest.duration)
             motion = along(path, law)
-            if not certify(problem, motion, kinds, STEP_MAX).ok:
-                continue
-            certificate = certify(problem, motion, sharp=False)
+            certificate = certify_proposal(problem, motion)
             if certificate.ok:
                 return Solution.of(problem, motion, certificate, float("nan"))
-            if not all(certificate.kinds[kind].ok for kind in GEOMETRIC):
-                return None
+            if not all(entry.ok for kind, entry in certificate.kinds.items() if kind in GEOMETRIC):
+                return None  # something is in the way at any speed
     except FastMoveError:
         pass
     return None
@@ -302,13 +299,12 @@ def _remaining_control_points(
     return np.asarray(np.linalg.lstsq(matrix[:, 3:-3], target - matrix @ fixed, rcond=None)[0])
 
 
-def searched(problem: TransferProblem, options: Options | None) -> Solution | None:
-    """Plans from the moving start as usual; None where no motion is certified."""
+def searched(problem: TransferProblem, options: Options | None) -> Solution:
+    """Plans as usual; what is wrong with the problem is the solution's detail."""
     try:
-        solution = Planner(options).plan(problem)
-    except FastMoveError:
-        return None
-    return solution if solution.ok else None
+        return Planner(options).plan(problem)
+    except FastMoveError as error:
+        return Solution(problem, Status.REFUSED, str(error))
 
 
 def stopped(problem: TransferProblem, options: Options | None) -> Solution | None:
@@ -327,7 +323,7 @@ def stopped(problem: TransferProblem, options: Options | None) -> Solution | Non
                 solution = plan_stop(problem.with_(goal=Goal(rest[None], opens_hand=False)))
             except FastMoveError:
                 continue
-            if solution is not None:
+            if solution is not None and solution.ok:
                 return replace(solution, detail=f"the arm stops, holding, after {solution.duration:.3f} s")
     return None
 

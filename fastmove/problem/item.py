@@ -48,6 +48,14 @@ class Inertial:
                 "the sum of any two at least the third",
             )
 
+    def scaled(self, factor: float) -> Inertial:
+        """Returns a body with `factor` times the mass and inertia."""
+        return Inertial(self.mass * factor, self.com, self.inertia * factor)
+
+    def moved(self, by: Array) -> Inertial:
+        """Returns the body with its centre of mass shifted by (3,) [m]."""
+        return Inertial(self.mass, self.com + by, self.inertia)
+
     def spatial(self) -> pin.Inertia:
         """Converts the body to a pinocchio inertia in the item frame."""
         return pin.Inertia(self.mass, np.array(self.com), np.array(self.inertia))

@@ -160,7 +160,7 @@ def _with_hold(held: HeldItem, kind: str, value: float) -> HeldItem:
 
 def _lighter(factor: float) -> Callable[[Inertial], Inertial]:
     """Function that scales mass and inertia of a body by a factor."""
-    return lambda body: Inertial(body.mass * factor, body.com, body.inertia * factor)
+    return lambda body: body.scaled(factor)
 
 
 def _nearer(held: HeldItem, lever: float) -> Callable[[Inertial], Inertial]:
@@ -168,4 +168,4 @@ def _nearer(held: HeldItem, lever: float) -> Callable[[Inertial], Inertial]:
     middle = held.grasp_T_item.inverse().translation
     first = np.array(held.item.members[0].com)
     shift = (middle - first) * (1 - lever / max(held.lever(held.item.members[0]), 1e-12))
-    return lambda body: Inertial(body.mass, body.com + shift, body.inertia)
+    return lambda body: body.moved(shift)

@@ -262,7 +262,7 @@ def test_an_update_says_how_things_are_and_may_be_said_twice(solution: fm.Soluti
     problem, held = solution.problem, solution.problem.holds[0]
     middle = held.grasp_T_item
     shift = middle.inverse() * pin.SE3(np.eye(3), np.array([0.001, 0.0, 0.002])) * middle  # between the pads
-    update = Update(item_shift=shift).settled(problem)
+    update = Update(item_pose=held.grasp.tool_T_item * shift)
     once = update.applied(problem, 0.0)
     twice = update.applied(once, 0.3)
     there = problem.holds[0].grasp.tool_T_item * shift

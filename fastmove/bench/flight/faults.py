@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import pinocchio as pin
 
+from fastmove.bench.flight.motions import along
+from fastmove.child_process import import_path
 from fastmove.drivers.driver import Command, Reading
 from fastmove.drivers.imperfections import Imperfections
 from fastmove.drivers.mujoco import MujocoDriver
@@ -94,9 +96,7 @@ def faulted(solution: Solution, fault: str, rng: np.random.Generator, process: P
     at = float(rng.uniform(*WHEN) * solution.duration)
     if fault == "our process killed":
         return {"fault": fault, "at": at} | _killed(solution, at)
-    assert solution.trajectory is not None
-    along = solution.trajectory.position(np.linspace(0, solution.duration, 20))
-    driver = FaultyDriver(fault, at, solution.problem, along=along, **_wrong(solution, fault, rng))
+    driver = FaultyDriver(fault, at, solution.problem, along=along(solution), **_wrong(solution, fault, rng))
     raised, own = "", PlanningProcess() if fault == "planner killed" else None
     with driver, Execution(driver, solution, process=own or process) as run:
         try:
@@ -149,10 +149,9 @@ def _killed(solution: Solution, at: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         plan, said = Path(folder) / "plan", Path(folder) / "report.json"
         plan.write_bytes(pickle.dumps(solution))
-        path = os.pathsep.join(str(Path(part or ".").absolute()) for part in sys.path)
         command = [sys.executable, "-W", "ignore", "-c", CHILD, str(plan), str(said)]
         with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": import_path()}
         ) as child:
             assert child.stdout is not None
             child.stdout.readline()

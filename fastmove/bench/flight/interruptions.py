@@ -10,6 +10,7 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
+from fastmove.bench.flight.motions import along
 from fastmove.drivers.contact_record import MovedRecord, unwanted_contacts
 from fastmove.drivers.displacement import displacements
 from fastmove.drivers.mujoco import MujocoDriver
@@ -99,7 +100,7 @@ def _drawn_update(solution: Solution, kind: str, at: float, far: float, rng: np.
             np.array([rng.uniform(-SHIFT, SHIFT), 0.0, rng.uniform(-SHIFT, SHIFT)]),
         )
         middle = held.tool_T_grasp.actInv(held.grasp.tool_T_item)  # the item in the grasp frame, in which it moves
-        return Update(item_shift=middle.inverse() * moved * middle)
+        return Update(item_pose=held.tool_T_grasp * moved * middle)
     edges, place = (
         rng.uniform(*BOX, 3),
         _item_at(solution, float(rng.uniform(min(at + 0.1, solution.duration), solution.duration))),
@@ -122,14 +123,15 @@ def _item_at(solution: Solution, t: float) -> Array:
 def interrupted(solution: Solution, change: Interruption, process: PlanningProcess) -> dict[str, Any]:
     """Runs a motion in physics, beside the planning process, and tells it of the change when that happens."""
     assert solution.trajectory is not None
-    along = solution.trajectory.position(np.linspace(0, solution.duration, 20))
     truth = change.truth if change.kind in ("mass", "shift") else None
-    with MujocoDriver(solution.problem, along=along, truth=truth) as driver:
+    with MujocoDriver(solution.problem, along=along(solution), truth=truth) as driver:
         settled = driver.settling.ok
         with Execution(driver, solution, process=process) as run:
             run.start()
             _sleep_until(run, change.at)
-            said = {key: getattr(change.update, key) for key in ("scene", "goal", "mass", "item_shift")}
+            said = {key: getattr(change.update, key) for key in ("scene", "goal", "mass")}
+            if change.update.item_pose is not None:
+                said["item_shift"] = solution.problem.holds[0].grasp.tool_T_item.actInv(change.update.item_pose)
             asked = run.loop.since_start
             reply = run.replan(**said, deadline=DEADLINE)
             report = run.wait(PATIENCE)

@@ -11,6 +11,7 @@ from fastmove.drivers.kinematic import KinematicDriver
 from fastmove.execution.loop import LATE, SPIN
 from fastmove.execution.planning_process import PlanningProcess
 from fastmove.execution.stream import Execution
+from fastmove.pacing import wait_until
 from fastmove.problem.goal import Goal
 from fastmove.solution.solution import Solution
 
@@ -23,13 +24,8 @@ def bare_loop(seconds: float, cycle: float = 1e-3) -> dict[str, Any]:
     late, count, end = 0, 0, time.perf_counter() + seconds
     due = time.perf_counter()
     while time.perf_counter() < end:
-        left = due - time.perf_counter()
-        if left > SPIN:
-            time.sleep(left - SPIN)
-        while (now := time.perf_counter()) < due:
-            pass
-        if now - due > LATE:
-            late, due = late + 1, now
+        if (behind := wait_until(due, SPIN)) > LATE:
+            late, due = late + 1, due + behind
         due += cycle
         count += 1
     return {"cycles": count, "late": late}

@@ -17,6 +17,7 @@ from fastmove.bench.flight.page import flight_page
 from fastmove.bench.flight.speeds import commanded
 from fastmove.bench.flight.stops import stops_of
 from fastmove.bench.flight.summary import summary
+from fastmove.bench.runner import read_results, rewrite_results
 from fastmove.errors import InputError
 from fastmove.execution.planning_process import PlanningProcess
 from fastmove.io.atomic_write import write_whole
@@ -41,10 +42,9 @@ class Part:
 
     def __init__(self, folder: Path, name: str, done: Callable[[Row], None]) -> None:
         self.path, self.done = folder / f"{name}.jsonl", done
-        lines = self.path.read_text().splitlines() if self.path.exists() else []
-        self.rows = [json.loads(line) for line in lines if line.endswith("}")]
-        if len(self.rows) != len(lines):  # a run that was killed left half a line
-            write_whole(self.path, "".join(json.dumps(row) + "\n" for row in self.rows).encode())
+        self.rows = read_results(self.path)
+        if self.path.exists():
+            rewrite_results(self.path, self.rows)  # without the half line that a killed run may have left
         self.known = {tuple(row["key"]) for row in self.rows}
 
     def add(self, key: tuple[Any, ...], measured: Callable[[], Row]) -> None:

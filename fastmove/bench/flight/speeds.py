@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from fastmove.arrays import Array
+from fastmove.bench.flight.motions import along
 from fastmove.drivers.mujoco import MujocoDriver
 from fastmove.execution.flight_log import FlightLog
-from fastmove.execution.planning_process import PlanningProcess
+from fastmove.execution.planning_process import BAD, PlanningProcess
 from fastmove.execution.slip_test import verdict_of
-from fastmove.execution.stream import BAD, Execution
+from fastmove.execution.stream import Execution
 from fastmove.robot.joint_limits import LimitSet
 from fastmove.solution.solution import Solution
 from fastmove.trajectory.trajectory import Trajectory
@@ -34,7 +35,7 @@ def commanded(solution: Solution, commands: int, rng: np.random.Generator, proce
     """
     assert solution.trajectory is not None
     rows: list[dict[str, Any]] = []
-    with MujocoDriver(solution.problem, along=solution.trajectory.position(np.linspace(0, solution.duration, 20))) as driver:
+    with MujocoDriver(solution.problem, along=along(solution)) as driver:
         with Execution(driver, solution, process=process) as run:
             run.start()
             for _ in range(commands):
