@@ -288,7 +288,9 @@ class Execution:
             if said and self.driver.following is not None:
                 raise InputError("scene", f"has obstacles that move: {said}")
         pose = None
-        if item_shift is not None and self._item_pose is not None:
+        if item_shift is not None:
+            if self._item_pose is None:
+                raise InputError("item_shift", "is of what is held, but nothing is held; leave it out")
             pose = self._item_pose = self._item_pose * item_shift
         update = Update(scene, goal, mass, com, pose, friction, grip_ratio, self.now - age)
         if not update.what:

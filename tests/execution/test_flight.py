@@ -344,3 +344,11 @@ def test_an_answer_for_a_course_that_has_been_left_is_missed(solution: fm.Soluti
         loop.missed = lambda splice: 1 / 0
         loop.take(late)
         assert loop.run()[0] is Event.LOOP_FAILED and driver.stopped
+
+
+def test_an_item_cannot_have_shifted_where_none_is_held(process: fm.PlanningProcess) -> None:
+    bare = fm.load_problem("heavy_jar").with_(holds=(), scene=fm.Scene())
+    solution = fm.plan(bare).raise_for_status()
+    refused = pytest.raises(fm.InputError, match="nothing is held")
+    with Recorder(bare) as driver, fm.Execution(driver, solution, process=process) as run, refused:
+        run.replan(item_shift=pin.SE3.Identity())
