@@ -7,6 +7,7 @@ shares with the planner nouns, the body tree (`multibody.assembly`), its boundin
 
 Where each kind is checked (`LimitMargin.proof`):
     position, velocity, acceleration, jerk   everywhere: exact extremes of the polynomial pieces
+    speed_envelope                           everywhere: hulls of the pieces, halved until they are tight
     torque, torque_rate, hold, pad_share,    on a grid of 1 ms, with every breakpoint from both sides and the exact end
     tilt, upright, shock, swing
     clearance, allowed_contact               everywhere, to 1 µm: |d(t) − d(t_k)| ≤ ∫ relative speed of the pair
@@ -39,6 +40,7 @@ from fastmove.certificate.ends import check_ends
 from fastmove.certificate.joint_limits import joint_limits
 from fastmove.certificate.loads import check_loads
 from fastmove.certificate.path import check_path
+from fastmove.certificate.speed_envelope import envelope_margin
 from fastmove.errors import InputError
 from fastmove.multibody.assembly import Assembly, assemble
 from fastmove.problem.grasp import HeldItem
@@ -81,6 +83,8 @@ def certify(
     margins: dict[str, LimitMargin] = {}
     profile: dict[str, Array] = {}
     margins |= joint_limits(problem, trajectory, kinds)
+    if "speed_envelope" in kinds and problem.limit_set.speed_envelope is not None:
+        margins["speed_envelope"] = envelope_margin(problem, trajectory)
     if LOADS & set(kinds):
         margins |= check_loads(problem, assembly, trajectory, step, kinds, profile)
     if {"clearance", "allowed_contact"} & set(kinds):

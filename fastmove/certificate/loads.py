@@ -19,6 +19,7 @@ from fastmove.certificate.time_grid import TimeGrid, time_grid
 from fastmove.certificate.torque import first_bodies, torque_range
 from fastmove.multibody.assembly import Assembly
 from fastmove.problem.transfer import TransferProblem
+from fastmove.robot.joint_limits import LimitSet
 from fastmove.robot.limit_kinds import names_in
 from fastmove.trajectory.trajectory import Trajectory
 
@@ -68,6 +69,7 @@ def check_loads(
     profile |= uses | {
         "time": grid.time,
         "velocity": np.abs(grid.v) / limits.velocity,
+        **_of_envelope(limits, grid),
         "acceleration": np.abs(grid.a) / limits.acceleration,
         "jerk": np.abs(grid.j) / limits.jerk,
         "torque": np.abs(torque) / limits.effort,
@@ -76,6 +78,15 @@ def check_loads(
         "torque_Nm": torque,
     }
     return margins
+
+
+def _of_envelope(limits: LimitSet, grid: TimeGrid) -> dict[str, Array]:
+    """Speeds (N, n) as shares of the speed envelope where they are, at least 0; nothing without one."""
+    if limits.speed_envelope is None:
+        return {}
+    low, high = limits.speed_envelope.range(grid.q)
+    most = np.maximum(np.where(grid.v >= 0, high, -low), 1e-9)
+    return {"speed_envelope": np.abs(grid.v) / most}
 
 
 def _at_rest(problem: TransferProblem, assembly: Assembly, trajectory: Trajectory) -> LimitMargin:

@@ -259,5 +259,6 @@ def _rescaled(flow: MotionValues, duration: float) -> MotionValues:
         jerk=flow.jerk * ratio**3,
         efforts=replace(e, total=total, viscous=e.viscous * ratio),
         path=None if flow.path is None else flow.path.run_in(ratio),
+        envelope=None if flow.envelope is None else (flow.envelope[0], flow.envelope[1] * ratio),
         rate=rate,
     )

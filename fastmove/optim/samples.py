@@ -102,6 +102,28 @@ class ConstraintGrid:
         return SpanRows.of(self.hull0), SpanRows.of(self.hull1), SpanRows.of(self.b2_break), SpanRows.of(self.b3_span)
 
     @cached_property
+    def places_and_speeds(self) -> SpanRows:
+        """Rows of q and of d/ds whose hull holds both on every span.
+
+        They are the Bernstein coefficients of the cubic q, and of q' as a cubic: a quadratic with coefficients v0, v1, v2 is
+        the cubic with v0, (v0 + 2 v1) / 3, (2 v1 + v2) / 3, v2.  Where the start is near a speed limit, the first span has
+        `NEAR_LIMIT_SAMPLES` places instead (see `standard`).
+        """
+        beta = self.basis.breakpoints
+        left, right, h = beta[:-1], beta[1:], np.diff(beta)[:, None]
+        (q0, v0, a0), (q1, v1) = (
+            [self.basis.design_matrix(left, k) for k in range(3)],
+            [self.basis.design_matrix(right, k, "left") for k in range(2)],
+        )
+        middle = v0 + h / 2 * a0
+        places, speeds = [q0, q0 + h / 3 * v0, q1 - h / 3 * v1, q1], [v0, (v0 + 2 * middle) / 3, (2 * middle + v1) / 3, v1]
+        if self.near_speed_limit:
+            inner = np.linspace(0, beta[1], NEAR_LIMIT_SAMPLES + 2)[1:-1]
+            places = [x[1:] for x in places] + [self.basis.design_matrix(inner, 0)]
+            speeds = [x[1:] for x in speeds] + [self.basis.design_matrix(inner, 1)]
+        return SpanRows.of(np.concatenate(places), np.concatenate(speeds))
+
+    @cached_property
     def distances(self) -> SpanRows:
         """`b_clearance` by spans."""
         return SpanRows.of(self.b_clearance)

@@ -5,7 +5,8 @@ the first three control points are M⁻¹ [q0; v0 T; a0 T²] (M = rows of B, B',
 on T, and that dependence is in every row; the last three likewise.
 
 Where rows hold: jerk on every span and acceleration at every breakpoint, which is exact everywhere for cubics; position and
-velocity on the Bernstein coefficients of every span, hence everywhere; torque, torque rate, hold and clearance at the samples
+velocity on the Bernstein coefficients of every span, hence everywhere, and so speed limits that depend on the position, since the
+states within them are a convex set; torque, torque rate, hold and clearance at the samples
 of a `ConstraintGrid`, then checked between them by the certificate.
 """
 
@@ -54,6 +55,7 @@ class MotionValues:
             without torque rate limits.
         static: (N,) largest utilisation of torque, hold and what items tolerate at rest, 1 = limit.
         path: States and uses of the path constraints; None if the problem has none.
+        envelope: Positions and velocities (R, n) that are to be within the speed envelope [rad, rad/s]; None without one.
     """
 
     duration: float
@@ -64,6 +66,7 @@ class MotionValues:
     rate: tuple[Array, Array, Array] | None
     static: Array
     path: PathValues | None = None
+    envelope: tuple[Array, Array] | None = None
 
     @cached_property
     def peaks(self) -> tuple[float, float, float]:
@@ -113,6 +116,7 @@ class Transcription:
         both = np.stack([start.q, goal])  # an end may stand right at a limit
         self.low = np.minimum(limits.position_min + span * INSIDE, both.min(axis=0))
         self.high = np.maximum(limits.position_max - span * INSIDE, both.max(axis=0))
+        self.envelope, self._inside = limits.speed_envelope, inside
         self.effort_max = limits.effort * (inside - shrink)
         self.rate_max = limits.effort_rate * (inside - shrink)
         self.roughness = Roughness(basis, limits.acceleration)
@@ -185,7 +189,38 @@ class Transcription:
             self._rate(samples, points, duration) if self.with_rate else None,
             static,
             None if self.path is None else self.path.values(*self.states(samples.b_effort, points, duration)),
+            None if self.envelope is None else self._envelope_states(samples, points, duration),
         )
+
+    def _envelope_states(self, samples: ConstraintGrid, points: Array, duration: float) -> tuple[Array, Array]:
+        """Positions and velocities (R, n) that are to be within the speed envelope."""
+        rows = samples.places_and_speeds
+        return rows.moved(points), rows.moved(points, 1) / duration
+
+    def speed_range(self, q: Array) -> tuple[Array, Array]:
+        """Least and largest speeds (..., n) of the speed envelope at positions (..., n), none beyond rest [rad/s]."""
+        assert self.envelope is not None
+        low, high = self.envelope.range(q)
+        return np.minimum(low, 0.0) * self._inside, np.maximum(high, 0.0) * self._inside
+
+    def speed_slopes(self, q: Array) -> tuple[Array, Array]:
+        """Derivatives (..., n) of `speed_range` with respect to the positions [1/s]."""
+        assert self.envelope is not None
+        low, high = self.envelope.slopes(q)
+        return low * self._inside, high * self._inside
+
+    def envelope_shares(self, states: tuple[Array, Array], ratio: float = 1.0) -> Array:
+        """Uses (R, n) of the speed envelope: how far a speed is beyond it, as a share of the largest speed, plus 1.
+
+        A quotient would be 0/0 where a joint rests at the end of its range.
+
+        Args:
+            states: Positions and velocities (R, n) [rad, rad/s].
+            ratio: Factor on the velocities.
+        """
+        low, high = self.speed_range(states[0])
+        v = states[1] * ratio
+        return np.asarray(1 + np.maximum(v - high, low - v) / self.velocity)
 
     def effort_shares(self, total: Array, at_rest: bool = False) -> Array:
         """Largest utilisation (N,) of torque, hold and what items tolerate, 1 = limit.
@@ -272,6 +307,8 @@ class Transcription:
             worst = max(worst, float((np.abs(g * ratio + c * ratio**2 + d * ratio**3) / self.rate_max).max()))
         if self.path is not None and flow.path is not None:
             worst = max(worst, self.path.utilisation(flow.path, ratio))
+        if flow.envelope is not None:
+            worst = max(worst, float(self.envelope_shares(flow.envelope, ratio).max()))
         return worst
 
     def violation_at_rest(self, flow: MotionValues) -> float:

@@ -13,6 +13,7 @@ from fastmove.problem.goal import GoalPose, State
 from fastmove.problem.grasp import HeldItem
 from fastmove.problem.scene import Obstacle
 from fastmove.problem.transfer import TransferProblem
+from fastmove.robot.speed_envelope import ENVELOPE_KEYS
 from fastmove.robot.urdf import canonical_urdf
 
 
@@ -58,6 +59,9 @@ def describe(problem: TransferProblem) -> dict[str, object]:
         "clearance": problem.clearance,
         "gravity": _plain(problem.gravity),
     }
+    if limits.speed_envelope is not None:
+        envelope = {key: _plain(getattr(limits.speed_envelope, key)) for key in ENVELOPE_KEYS}
+        result["robot"] |= {"speed_envelope": envelope}  # type: ignore[operator]
     if problem.path_constraints:
         result["constraints"] = [constraint.describe() for constraint in problem.path_constraints]
     if problem.goal.poses:

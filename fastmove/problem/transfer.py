@@ -158,9 +158,13 @@ class TransferProblem:
         q, v, a = self.start.q, self.start.v, self.start.a
         names = self.robot.joint_names
         ahead = v + a * np.abs(a) / (2 * limits.jerk)
+        slowest, fastest = (
+            (-limits.velocity, limits.velocity) if limits.speed_envelope is None else limits.speed_envelope.range(q)
+        )
         rows = (
             ("q", q, limits.position_min, limits.position_max, "rad"),
             ("v", v, -limits.velocity, limits.velocity, "rad/s"),
+            ("v", v, slowest, fastest, "rad/s at its position"),
             ("a", a, -limits.acceleration, limits.acceleration, "rad/s²"),
             ("v", ahead, -limits.velocity, limits.velocity, "rad/s reached unavoidably"),
         )

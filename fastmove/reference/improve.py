@@ -99,6 +99,10 @@ def _spline(problem: TransferProblem, trajectory: Trajectory) -> tuple[SplineBas
         raise InputError("obstacles", "move; the oracle solves among obstacles that stand still")
     if any(held.tolerance.active for held in problem.holds):
         raise InputError("item.tolerates", "limits tilt, leaning or shock, which the oracle does not know")
+    if problem.limit_set.speed_envelope is not None:
+        raise InputError(
+            "limits", f"{problem.limits} has speed limits that depend on the position, which the oracle does not know"
+        )
     if len(trajectory.phases) != 1:
         raise InputError("trajectory", f"has {len(trajectory.phases)} phases; needs one")
     phase = trajectory.phases[0]

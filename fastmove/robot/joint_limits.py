@@ -1,4 +1,4 @@
-"""Sets of joint limits: position, velocity, acceleration, jerk, effort and effort rate."""
+"""Sets of joint limits: position, velocity (also by position), acceleration, jerk, effort and effort rate."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from fastmove import registries
 from fastmove.arrays import Array, readonly
 from fastmove.errors import InputError
+from fastmove.robot.speed_envelope import SpeedEnvelope
 
 # Fields of a limit set that have one number per joint.
 LIMIT_KEYS = ("position_min", "position_max", "velocity", "acceleration", "jerk", "effort", "effort_rate")
@@ -34,6 +35,7 @@ class LimitSet:
         jerk: (n_arm,) largest jerks [rad/s³].
         effort: (n_arm,) largest torques [Nm].
         effort_rate: (n_arm,) largest rates of torque [Nm/s].
+        speed_envelope: speed limits that depend on the positions, besides `velocity`; None = there are none.
         others: limits of further kinds by name, one number each (see `registries.limit_kinds`).
         assumed: sentence on what of it is only assumed; empty if nothing is.
     """
@@ -46,6 +48,7 @@ class LimitSet:
     jerk: Array
     effort: Array
     effort_rate: Array
+    speed_envelope: SpeedEnvelope | None = None
     others: Mapping[str, float] = field(default_factory=dict)
     assumed: str = ""
 
@@ -74,6 +77,8 @@ class LimitSet:
             )
         if not all(np.all(np.isfinite(getattr(self, key))) for key in ("velocity", "acceleration", "jerk")):
             raise InputError(f"limits.{self.name}", "velocity, acceleration and jerk must be finite")
+        if self.speed_envelope is not None:
+            self.speed_envelope.check(f"limits.{self.name}.speed_envelope", self.position_min, self.position_max)
         for key, value in self.others.items():
             if registries.limit_kinds.get(key).constraint is None:
                 raise InputError(f"limits.{self.name}.{key}", "is no limit that one number says")

@@ -37,6 +37,7 @@ class LimitKind:
 CONTINUITY = LimitKind("continuity", "rad", "state")
 POSITION = LimitKind("position", "rad", "joint")
 VELOCITY = LimitKind("velocity", "rad/s", "joint", "velocity", slower=True)
+SPEED_ENVELOPE = LimitKind("speed_envelope", "rad/s", "joint", slower=True)
 ACCELERATION = LimitKind("acceleration", "rad/s²", "joint", "acceleration", slower=True)
 JERK = LimitKind("jerk", "rad/s³", "joint", "jerk", slower=True)
 TORQUE = LimitKind("torque", "Nm", "effort", "effort", slower=True)
@@ -59,7 +60,8 @@ RELEASE = LimitKind("release", "m", "end")
 
 # Kinds that every certificate has, in its order; a problem's own kinds follow (`TransferProblem.limit_kinds`).
 KINDS = (
-    CONTINUITY, POSITION, VELOCITY, ACCELERATION, JERK, TORQUE, TORQUE_RATE, HOLD, PAD_SHARE, TILT, UPRIGHT, SHOCK, SWING,
+    CONTINUITY, POSITION, VELOCITY, SPEED_ENVELOPE,
+    ACCELERATION, JERK, TORQUE, TORQUE_RATE, HOLD, PAD_SHARE, TILT, UPRIGHT, SHOCK, SWING,
     REST,
     CLEARANCE, ALLOWED_CONTACT, CORRIDOR, START, GOAL, GRIP_FORCE, GRASP, RELEASE,
 )  # fmt: skip

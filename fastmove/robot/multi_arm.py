@@ -14,6 +14,7 @@ from fastmove.errors import InputError
 from fastmove.robot.joint_limits import LIMIT_KEYS, LimitSet
 from fastmove.robot.link_geometry import LinkShape
 from fastmove.robot.model import RobotModel
+from fastmove.robot.speed_envelope import ENVELOPE_KEYS, SpeedEnvelope, unlimited
 from fastmove.robot.suction_cup import SuctionCup
 
 
@@ -98,4 +99,12 @@ def _limits(name: str, robots: list[RobotModel]) -> LimitSet:
         raise InputError(f"limits.{name}.{key}", "is of one arm; with several, give the problem a constraint for each instead")
     assumed = "; ".join(dict.fromkeys(one.assumed for one in sets if one.assumed))
     values: dict[str, Any] = {key: np.concatenate([getattr(s, key) for s in sets]) for key in LIMIT_KEYS}
-    return LimitSet(name, **values, assumed=assumed)
+    return LimitSet(name, **values, speed_envelope=_envelope(sets), assumed=assumed)
+
+
+def _envelope(sets: list[LimitSet]) -> SpeedEnvelope | None:
+    """Speed limits by position of all arms, infinite for arms without any; None where no arm has any."""
+    if all(one.speed_envelope is None for one in sets):
+        return None
+    parts = [one.speed_envelope or unlimited(len(one.velocity)) for one in sets]
+    return SpeedEnvelope(**{key: np.concatenate([getattr(part, key) for part in parts]) for key in ENVELOPE_KEYS})

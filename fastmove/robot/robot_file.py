@@ -15,6 +15,7 @@ from fastmove.robot.gripper import Gripper
 from fastmove.robot.joint_limits import LIMIT_KEYS, LimitSet
 from fastmove.robot.limit_kinds import KINDS
 from fastmove.robot.link_geometry import has_link, link_names
+from fastmove.robot.speed_envelope import ENVELOPE_KEYS, SpeedEnvelope
 from fastmove.robot.suction_cup import SuctionCup
 from fastmove.tables import CheckedTable
 
@@ -109,7 +110,11 @@ def limit_set_from_table(name: str, table: CheckedTable, size: int) -> LimitSet:
                 key, f"is missing; {size} numbers are needed, one per joint (inf where effort or effort_rate has no limit)"
             )
     values = {key: readonly(table.numbers(key, size, finite=False)) for key in LIMIT_KEYS}
-    return LimitSet(name, **values, others=others, assumed=table.string("assumed", ""))
+    envelope = None
+    if table.has("speed_envelope"):
+        inner = table.table("speed_envelope")
+        envelope = SpeedEnvelope(**{key: readonly(inner.numbers(key, size, finite=False)) for key in ENVELOPE_KEYS})
+    return LimitSet(name, **values, speed_envelope=envelope, others=others, assumed=table.string("assumed", ""))
 
 
 def urdf_limits(model: pin.Model, names: tuple[str, ...]) -> LimitSet:

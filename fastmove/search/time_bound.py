@@ -1,12 +1,15 @@
 """Kinematic lower bound of a motion's duration, and the jerk-limited motions it comes from (Ruckig).
 
 Ruckig solves each joint's minimum time under velocity, acceleration and jerk limits exactly (Berscheid & Kröger,
-RSS 2021); no motion of all joints under more constraints can be faster than the slowest joint alone.
+RSS 2021); no motion of all joints under more constraints can be faster than the slowest joint alone.  Where speed limits depend
+on positions, a joint takes at least the time of `envelope_bound`, too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import ruckig
@@ -15,6 +18,7 @@ from fastmove.arrays import Array
 from fastmove.errors import InputError
 from fastmove.problem.goal import State
 from fastmove.robot.joint_limits import LimitSet
+from fastmove.search.envelope_bound import EnvelopeMotion, envelope_motion
 
 ALONE = ruckig.Synchronization.No  # Every joint moves as fast as it can.
 ARRIVING = ruckig.Synchronization.Time  # All joints arrive at the same time.
@@ -35,13 +39,18 @@ class Bound:
     duration: float
     joint: int
     switches: Array
-    _trajectory: ruckig.Trajectory
+    _place: Callable[[float], float]
 
     def progress(self, s: Array) -> Array:
         """Returns the share (N,) of its way that the slowest joint has done at shares s (N,) in [0, 1] of the duration."""
-        q = np.array([self._trajectory.at_time(float(t))[0][self.joint] for t in np.asarray(s) * self.duration])
-        first, last = (self._trajectory.at_time(t)[0][self.joint] for t in (0.0, self.duration))
+        q = np.array([self._place(float(t)) for t in np.asarray(s) * self.duration])
+        first, last = (self._place(t) for t in (0.0, self.duration))
         return (q - first) / (last - first)
+
+
+def _place(trajectory: ruckig.Trajectory, joint: int, time: float) -> float:
+    """Where a joint is at a time [s] of Ruckig's motion [rad]."""
+    return float(trajectory.at_time(time)[0][joint])
 
 
 def lower_bound(start: State, goal: Array, limits: LimitSet, jerk: Array | None = None) -> Bound:
@@ -56,15 +65,30 @@ def lower_bound(start: State, goal: Array, limits: LimitSet, jerk: Array | None 
     Raises:
         InputError: Start and goal are the same, or no motion of a joint satisfies the limits.
     """
-    trajectory = joint_motions(start, goal, limits.velocity, limits.acceleration, limits.jerk if jerk is None else jerk, ALONE)
+    jerk = limits.jerk if jerk is None else jerk
+    trajectory = joint_motions(start, goal, limits.velocity, limits.acceleration, jerk, ALONE)
     durations = np.array(trajectory.independent_min_durations)
+    slowed = [None] * len(goal) if limits.speed_envelope is None else _within_envelope(start, goal, limits, jerk, durations)
     joint = int(np.argmax(durations))
     if durations[joint] < 1e-6:
         raise InputError("goal", "is the start configuration; there is nothing to move")
+    if (slower := slowed[joint]) is not None:
+        return Bound(slower.duration, joint, slower.switches, lambda t: float(np.interp(t, slower.time, slower.place)))
     profile = trajectory.profiles[0][joint]
     steps = [t for t in (*profile.brake.t, *profile.t) if t > 0]
     switches = np.concatenate([[0.0], np.cumsum(steps)])
-    return Bound(float(durations[joint]), joint, switches, trajectory)
+    return Bound(float(durations[joint]), joint, switches, partial(_place, trajectory, joint))
+
+
+def _within_envelope(start: State, goal: Array, limits: LimitSet, jerk: Array, durations: Array) -> list[EnvelopeMotion | None]:
+    """The motions (n,) of joints that their speed envelope slows down; their durations (n,) are raised."""
+    found: list[EnvelopeMotion | None] = []
+    for joint in range(len(goal)):
+        motion = envelope_motion(start, goal, limits, joint, float(jerk[joint]))
+        slower = motion is not None and motion.duration > durations[joint]
+        found.append(motion if slower else None)
+        durations[joint] = motion.duration if motion is not None and slower else durations[joint]
+    return found
 
 
 def quickest_first(ways: Array, limits: LimitSet, most: int) -> Array:

@@ -43,7 +43,7 @@ def plots(solution: Solution) -> list[dict[str, object]]:
     drawn: list[dict[str, object]] = []
     for kind in kinds_in("joint", "effort"):
         if kind.name in profile and np.any(profile[kind.name] > 0):
-            limit = getattr(problem.limit_set, kind.field)
+            limit = getattr(problem.limit_set, kind.field) if kind.field else np.zeros(len(joints))
             curves = [
                 {**joint, "values": _largest(time, profile[kind.name][:, k]), "scale": float(limit[k])}
                 for k, joint in enumerate(joints)

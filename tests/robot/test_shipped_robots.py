@@ -29,7 +29,8 @@ ARM_LINKS = ("base_link", "shoulder_link", "upper_arm_link", "forearm_link", "wr
 MESHES = ("base", "shoulder", "upperarm", "forearm", "wrist1", "wrist2", "wrist3")
 HOME = np.array([0.0, -np.pi / 2, 0.0, -np.pi / 2, 0.0, 0.0])
 READY = np.array([0.0, -np.pi / 2, np.pi / 2, -np.pi / 2, -np.pi / 2, 0.0])
-READY_OF = {"panda": np.array([0.0, -0.785, 0.0, -2.356, 0.0, 1.571, 0.785]), "ur5": READY, "ur5e": READY}
+FRANKA_READY = np.array([0.0, -0.785, 0.0, -2.356, 0.0, 1.571, 0.785])
+READY_OF = {"panda": FRANKA_READY, "fr3": FRANKA_READY, "ur5": READY, "ur5e": READY}
 
 
 @pytest.mark.parametrize("name", fm.known_robots())

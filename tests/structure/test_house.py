@@ -16,6 +16,7 @@ import pytest
 from old_names import OTHER, old_names
 
 import fastmove
+from fastmove.robot.speed_envelope import SpeedEnvelope
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.trajectory import Phase
 
@@ -312,7 +313,10 @@ def test_every_kind_of_limit_has_a_check() -> None:
     problem = fastmove.load_problem(ROOT / "problems" / "heavy_jar.toml")
     held = problem.holds[0]
     careful = dataclasses.replace(held.item, tolerates=fastmove.Tolerance(1.0, 1.0, 40.0, 0.9, np.array([0.0, 0.0, 1.0])))
-    problem = problem.with_(holds=(fastmove.hold(held.gripper, careful, held.grasp),))
+    limits, ones = problem.limit_set, np.ones(problem.robot.n_arm)
+    limits = dataclasses.replace(limits, speed_envelope=SpeedEnvelope(0.3 * ones, 9 * ones, 4 * ones, -4 * ones))
+    robot = dataclasses.replace(problem.robot, limits={limits.name: limits})
+    problem = problem.with_(robot=robot, holds=(fastmove.hold(held.gripper, careful, held.grasp),))
     basis, ends = SplineBasis(np.linspace(0, 1, 9)), (problem.start.q, problem.goal.configurations[0])
     points = np.linspace(*ends, basis.size)
     points[:3], points[-3:] = ends

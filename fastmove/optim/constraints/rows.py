@@ -132,6 +132,20 @@ class StepModel:
             lifted = np.full((int(binding.sum()), 1), sign)
             self._rows(site[binding], lifted, sign * xi[binding], sign * value[binding], 1.0, power)
 
+    def add_of_joint(self, span: Array, joint: Array, free: Array, xi: Array, value: Array) -> None:
+        """Add rows of one joint each, value + free·D + xi ξ ≤ 1.
+
+        Args:
+            span: (K,) spans.
+            joint: (K,) joints.
+            free: (K, 4) coefficients of the joint's control points, 0 of those that are fixed.
+            xi: (K,) coefficients of ξ.
+            value: (K,) values where the step begins.
+        """
+        binding = self._binding(np.abs(free).sum(axis=1) * self.radius, xi, value, 1.0, 0)[0]
+        site = self.program.joints(span[binding], joint[binding], free[binding])
+        self._rows(site, np.ones((len(site), 1)), xi[binding], value[binding], 1.0, 0)
+
     def add_at_rest(self, site: Array, slope: Array, freedom: Array, xi: Array, value: Array, limit: float, slack: Array) -> None:
         """Add rows of configurations, value + slope·q' + xi ξ ≤ limit + slack.
 
