@@ -6,15 +6,9 @@ command on the line, `read` takes the newest state from it.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import os
-import pickle
-import select
-import socket
-import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +16,19 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
-from fastmove.child_process import child_process
 from fastmove.drivers.contact_record import unwanted_contacts
 from fastmove.drivers.displacement import worst
 from fastmove.drivers.driver import Command, PhysicsDriver, Reading
 from fastmove.drivers.imperfections import Imperfections, imperfections_of
-from fastmove.drivers.packets import Kind, Line, State, Status, command_packed
+from fastmove.drivers.packets import Kind, State, Status, command_packed
+from fastmove.drivers.remote import CALL_TIMEOUT, Remote
 from fastmove.errors import DriverFailed, InputError
 from fastmove.problem.transfer import TransferProblem
 
 WATCHDOG = 0.02  # default time without a command after which a moving arm is braked [s]
 STALE = 2  # age of the newest state, in cycles, from which on `read` waits for another
 READ_TIMEOUT = 0.01  # longest time that `read` waits [s]
-CALL_TIMEOUT = 5.0  # longest time that any other call waits for its answer [s]
 START_TIMEOUT = 60.0  # longest time in which the process starts and closes the hand [s]
-CLOSE_TIMEOUT = 2.0  # longest time in which the process brakes and ends by itself [s]
 
 WORDS = {
     Status.STOPPED: "was stopped and takes no commands until it is connected to again",
@@ -96,10 +88,8 @@ class ControllerDriver(PhysicsDriver):
         self.problem, self.truth, self.cycle = problem, truth or problem, cycle
         self._step, self._along, self._faults = step, along, imperfections or Imperfections()
         self._watchdog, self._report = watchdog, None if report is None else Path(report).absolute()
-        self._line: Line | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._remote = Remote("fastmove.drivers.controller_process", "the controller", self._heard)
         self.state: State | None = None
-        self._answers: list[tuple[Kind, bytes]] = []
         self.recorded: list[tuple[float, pin.SE3]] = []
         self.least_touching, self._looks = -1, 0
 
@@ -111,26 +101,24 @@ class ControllerDriver(PhysicsDriver):
             DriverFailed: the process does not start.
         """
         self.state = None
-        if self._line is not None:
-            self.settling = self._call("connect")
+        if self._remote.line is not None:
+            self.settling = self._remote.call("connect")
         else:
-            self._start()
             setup = (self.problem, None if self.truth is self.problem else self.truth, self.cycle, self._step, self._along)
-            self._live().call(Kind.CALL, *setup, self._faults, self._watchdog, self._report)
-            self.settling = self._answer("start", START_TIMEOUT)
+            self.settling = self._remote.start(*setup, self._faults, self._watchdog, self._report, timeout=START_TIMEOUT)
         self.state = None
-        self._await(lambda: self.state is not None, CALL_TIMEOUT)
+        self._remote.wait(lambda: self.state is not None, CALL_TIMEOUT)
         self.recorded, self.least_touching, self._looks = [], self.settling.touching, 0
 
     def payload(self, mass: float, com: Array, inertia: Array) -> None:
         """Tells the controller what it carries; every command's feed-forward torque includes it."""
-        self._call("payload", float(mass), np.array(com), np.array(inertia))
+        self._remote.call("payload", float(mass), np.array(com), np.array(inertia))
         tick = self._now().tick
-        self._await(lambda: self._now().tick > tick, CALL_TIMEOUT)
+        self._remote.wait(lambda: self._now().tick > tick, CALL_TIMEOUT)
 
     def carried(self) -> float:
         """Returns the mass that the controller carries by its own account [kg], at first 0."""
-        self._receive()
+        self._remote.receive()
         return self._now().mass
 
     def speed_scale(self) -> float:
@@ -139,17 +127,17 @@ class ControllerDriver(PhysicsDriver):
 
     def status(self) -> Status:
         """Returns what the controller is at."""
-        self._receive()
+        self._remote.receive()
         return self._now().status
 
     @property
     def process_id(self) -> int:
         """Number of the controller's process; 0 where none runs."""
-        return 0 if self._process is None else self._process.pid
+        return self._remote.process_id
 
     def late(self) -> int:
         """Returns how many of the controller's ticks began late, by more than half a cycle."""
-        self._receive()
+        self._remote.receive()
         return self._now().late
 
     def read(self) -> Reading:
@@ -161,9 +149,9 @@ class ControllerDriver(PhysicsDriver):
         Raises:
             DriverFailed: the controller is gone.
         """
-        self._receive()
+        self._remote.receive()
         if self._age() > STALE * self.cycle:
-            self._await(lambda: self._age() <= STALE * self.cycle, READ_TIMEOUT, strict=False)
+            self._remote.wait(lambda: self._age() <= STALE * self.cycle, READ_TIMEOUT, strict=False)
         now = self._now()
         if self._age() <= STALE * self.cycle:
             self._looks = max(now.tick, self._looks + 1)
@@ -178,14 +166,14 @@ class ControllerDriver(PhysicsDriver):
         now = self._now()
         if now.status in WORDS:
             raise DriverFailed(f"the controller {WORDS[now.status]}")
-        if not self._live().send(Kind.COMMAND, command_packed(time.monotonic(), command)):
+        if not self._remote.live().send(Kind.COMMAND, command_packed(time.monotonic(), command)):
             raise DriverFailed("the controller no longer takes commands from the line")
         return command
 
     def stop(self) -> None:
         """Tells the controller to brake to rest and stay there, still gripping; it neither waits for that nor raises."""
         with contextlib.suppress(Exception):
-            self._live().send(Kind.STOP)
+            self._remote.live().send(Kind.STOP)
 
     def release(self, seconds: float = 0.6) -> None:
         """Opens the fingers with the arm at rest, and waits for the item to come to rest.
@@ -196,7 +184,7 @@ class ControllerDriver(PhysicsDriver):
         Raises:
             DriverFailed: the arm moves, or the controller is gone.
         """
-        self._call("release", seconds, timeout=seconds + CALL_TIMEOUT)
+        self._remote.call("release", seconds, timeout=seconds + CALL_TIMEOUT)
         self._account()
 
     def worst_slip(self) -> tuple[float, float, float]:
@@ -217,36 +205,7 @@ class ControllerDriver(PhysicsDriver):
 
     def close(self) -> None:
         """Lets the controller brake if the arm moves, write its report and end; the process is gone afterwards."""
-        atexit.unregister(self.close)
-        line, process, self._line, self._process = self._line, self._process, None, None
-        if line is not None:
-            line.close()
-        if process is None:
-            return
-        for end in (lambda: None, process.terminate, process.kill):
-            end()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(CLOSE_TIMEOUT)
-                return
-
-    # -- the line -----------------------------------------------------------------------------------------------------
-
-    def _start(self) -> None:
-        """Starts the process."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = child_process("fastmove.drivers.controller_process", theirs)
-        self._line = Line(ours)
-        atexit.register(self.close)
-
-    def _live(self) -> Line:
-        """Returns the line; raises DriverFailed where there is none or the other end is gone."""
-        if self._line is None:
-            raise DriverFailed("the controller is not connected")
-        if self._line.ended:
-            code = None if self._process is None else self._process.poll()
-            raise DriverFailed(f"the controller's process has ended{'' if code is None else f', exit code {code}'}")
-        return self._line
+        self._remote.close()
 
     def _now(self) -> State:
         """Returns the newest state that came."""
@@ -258,50 +217,12 @@ class ControllerDriver(PhysicsDriver):
         """Returns the age of the newest state [s]."""
         return time.monotonic() - self._now().stamp
 
-    def _receive(self) -> None:
-        """Takes all that has come."""
-        newest = None
-        line = self._live()
-        for kind, body in line.received():
-            if kind is Kind.STATE:
-                newest = body
-            else:
-                self._answers.append((kind, body))
-        line.flush()
-        if newest is not None:
-            self.state = State.unpacked(newest)
-
-    def _await(self, so: Callable[[], bool], timeout: float, strict: bool = True) -> None:
-        """Takes what comes until something is so; raises DriverFailed where it is not in time, or only returns if not strict."""
-        until = time.monotonic() + timeout
-        while not so():
-            left = until - time.monotonic()
-            if left <= 0:
-                if strict:
-                    raise DriverFailed(f"the controller did not answer within {timeout:g} s")
-                return
-            line = self._live()
-            select.select([line], [line] if line.waits else [], [], left)
-            self._receive()
-
-    def _call(self, name: str, *arguments: Any, timeout: float = CALL_TIMEOUT) -> Any:
-        """Calls for something by name, and returns the answer."""
-        self._answers.clear()
-        self._live().call(Kind.CALL, name, *arguments)
-        return self._answer(name, timeout)
-
-    def _answer(self, name: str, timeout: float) -> Any:
-        """Waits for an answer and returns it; raises what it says has failed."""
-        self._await(lambda: bool(self._answers), timeout)
-        kind, body = self._answers.pop(0)
-        content = pickle.loads(body)
-        if kind is Kind.FAILED:
-            wrong, sentence = content
-            raise InputError("", sentence) if wrong else DriverFailed(f"the controller refused {name}: {sentence}")
-        return content[0]
+    def _heard(self, body: bytes) -> None:
+        """Keeps the newest state."""
+        self.state = State.unpacked(body)
 
     def _account(self) -> dict[str, Any]:
         """Returns what the controller knows of the run (see `MujocoDriver.account`)."""
-        account: dict[str, Any] = self._call("account")
+        account: dict[str, Any] = self._remote.call("account")
         self.recorded, self.least_touching = account["recorded"], account["least_touching"]
         return account

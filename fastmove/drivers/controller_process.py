@@ -228,7 +228,7 @@ class Controller:
         reading, hardware = self.hardware.read(), self.hardware
         counts = (self.late, self.missed, hardware.arrival.lost)
         stamp, mass = time.monotonic(), hardware.carried()
-        return State(self.tick, stamp, self.status, reading.gripping, *counts, mass, reading.q, reading.v)
+        return State(self.tick, stamp, self.status, bool(reading.gripping), *counts, mass, reading.q, reading.v)
 
     def _write(self, path: Path) -> None:
         """Writes what became of arm and item; the file is there at once and whole."""

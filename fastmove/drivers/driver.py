@@ -1,4 +1,4 @@
-"""The interface to hardware: connect, payload, read, send, stop.
+"""The interface to hardware: connect, payload, read, send, stop, recover, and digital signals.
 
 A driver has no clock of its own; the caller that streams commands decides when each is sent.
 """
@@ -14,6 +14,7 @@ import pinocchio as pin
 
 from fastmove.arrays import Array
 from fastmove.drivers.settling import Settling
+from fastmove.errors import DriverFailed
 from fastmove.problem.following import Following
 
 
@@ -44,19 +45,20 @@ class Reading:
         cycles: number of cycles since `connect`; it does not change while the hardware is silent.
         q: (n_arm,) configuration [rad].
         v: (n_arm,) velocity [rad/s].
-        gripping: whether the hand grips the item.
+        gripping: whether the hand grips the item; None where the hardware cannot say.
     """
 
     cycles: int
     q: Array
     v: Array
-    gripping: bool
+    gripping: bool | None
 
 
 class Driver(ABC):
     """The base class of all hardware, real or simulated; use it as a context manager.
 
-    Every call but `stop` may raise; the caller then stops the hardware.
+    Every call but `stop` may raise; the caller then stops the hardware.  What stopped it (a protective stop, a lost line) is
+    named by what `read` and `send` raise from then on, until `recover`.
 
     Attributes:
         cycle: control cycle [s].
@@ -64,16 +66,22 @@ class Driver(ABC):
             nor later; otherwise a command may be sent as soon as the one before has been taken.
         following: how closely this hardware follows its commands; None = nobody has said, so it is not checked whether a plan's
             clearances cover it (`problem.following.uncovered`).
+        lead: time by which commands are sent before the arm acts on them, as they wait for their turn [s].
     """
 
     cycle: float
     realtime: bool = False
+    lead: float = 0.0
     following: Following | None = None
 
     @abstractmethod
     def connect(self) -> None:
-        """Connects to the hardware and makes it ready for commands."""
+        """Connects to the hardware and makes it ready for commands; where it was connected before, it connects anew."""
         ...
+
+    def recover(self) -> None:
+        """Clears what stopped the hardware, with the arm where it is, so that it takes commands again."""
+        self.connect()
 
     @abstractmethod
     def payload(self, mass: float, com: Array, inertia: Array) -> None:
@@ -92,6 +100,26 @@ class Driver(ABC):
     def speed_scale(self) -> float | None:
         """Returns the speed slider's position, 0 to 1, at which commands are followed; None where it cannot say."""
         return None
+
+    def input(self, number: int) -> bool | None:
+        """Returns whether a digital input is on; None where the hardware has none or cannot say.
+
+        Args:
+            number: number of the input, as the hardware counts.
+        """
+        return None
+
+    def output(self, number: int, on: bool) -> None:
+        """Switches a digital output, at once and without waiting.
+
+        Args:
+            number: number of the output, as the hardware counts.
+            on: whether it is to be on.
+
+        Raises:
+            DriverFailed: the hardware has no such output.
+        """
+        raise DriverFailed(f"this hardware has no digital output {number}")
 
     @abstractmethod
     def read(self) -> Reading:

@@ -32,6 +32,7 @@ class Kind(IntEnum):
     CALL = 4  # (name, arguments), pickled
     ANSWER = 5  # the value, pickled
     FAILED = 6  # (whether the input is wrong, the sentence), pickled
+    OUTPUT = 7  # (number, on), pickled; it is not answered
 
 
 class Status(IntEnum):
