@@ -106,7 +106,8 @@ shapes: Registry[Any] = Registry(  # `geometry.shape_types.ShapeType`
 drivers: Registry[Any] = Registry(  # called with (problem, address, configurations on the way), gives a `drivers.driver.Driver`
     "driver",
     "fastmove.drivers",
-    {name: f"fastmove.drivers.{name}:connect" for name in ("mujoco", "controller", "kinematic")},
+    {name: f"fastmove.drivers.{name}:connect" for name in ("mujoco", "controller", "kinematic")}
+    | {name: f"fastmove.drivers.arms.{name}:connect" for name in ("ur", "franka", "egm")},
 )
 planners: Registry[Any] = Registry(  # called with a problem, gives a `solution.Solution`
     "planner",

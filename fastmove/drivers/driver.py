@@ -46,12 +46,14 @@ class Reading:
         q: (n_arm,) configuration [rad].
         v: (n_arm,) velocity [rad/s].
         gripping: whether the hand grips the item; None where the hardware cannot say.
+        scale: position of the speed slider, 0 to 1, at which commands are followed; None where the hardware cannot say.
     """
 
     cycles: int
     q: Array
     v: Array
     gripping: bool | None
+    scale: float | None = None
 
 
 class Driver(ABC):
@@ -66,7 +68,8 @@ class Driver(ABC):
             nor later; otherwise a command may be sent as soon as the one before has been taken.
         following: how closely this hardware follows its commands; None = nobody has said, so it is not checked whether a plan's
             clearances cover it (`problem.following.uncovered`).
-        lead: time by which commands are sent before the arm acts on them, as they wait for their turn [s].
+        lead: longest time from when a command is sent until a reading shows where the arm went, where commands wait for their
+            turn or lines take time [s].
     """
 
     cycle: float
@@ -101,6 +104,13 @@ class Driver(ABC):
         """Returns the speed slider's position, 0 to 1, at which commands are followed; None where it cannot say."""
         return None
 
+    def align(self, q: Array) -> None:  # noqa: B027  most hardware takes a first command that is a little off
+        """Brings the arm, at rest, exactly to where a motion begins; called before the first command.
+
+        Args:
+            q: (n_arm,) configuration, which the arm is near to [rad].
+        """
+
     def input(self, number: int) -> bool | None:
         """Returns whether a digital input is on; None where the hardware has none or cannot say.
 
@@ -110,7 +120,7 @@ class Driver(ABC):
         return None
 
     def output(self, number: int, on: bool) -> None:
-        """Switches a digital output, at once and without waiting.
+        """Switches a digital output with the next command that is sent, or at once where none follows; it never waits.
 
         Args:
             number: number of the output, as the hardware counts.

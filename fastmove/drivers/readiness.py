@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 
 from fastmove.arrays import Array
@@ -11,6 +13,8 @@ from fastmove.problem.transfer import TransferProblem
 AT_START = 5e-3  # distance of a joint from the start of the motion beyond which nothing is sent [rad]
 PAYLOAD_OFF = 0.01  # share of the mass (of 1 kg, if it is less) by which the hardware may be wrong about it
 SLIDER_OFF = 1e-3  # distance of a speed slider from 100 % that is none
+GRIP_TIMEOUT = 2.0  # longest time in which the hand confirms its grip [s]
+LOOK = 0.01  # time between two looks at it [s]
 
 
 def not_ready(driver: Driver, problem: TransferProblem, q: Array) -> str:
@@ -33,7 +37,7 @@ def not_ready(driver: Driver, problem: TransferProblem, q: Array) -> str:
         off, scale = np.abs(driver.read().q - q), driver.speed_scale()
         if mistaken() is not None:
             announce_payload(driver, problem)
-        carried = mistaken()
+        carried, gripping = mistaken(), _grips(driver) if problem.holds else None
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     joint = int(np.argmax(off))
@@ -44,7 +48,36 @@ def not_ready(driver: Driver, problem: TransferProblem, q: Array) -> str:
         return f"the speed slider is at {scale:.0%}; the motion is planned for 100 %; set it there"
     if carried is not None:
         return f"the hardware believes that it carries {carried:g} kg; it is {mass:g} kg; set the payload"
+    if gripping is False:
+        return f"the hand does not confirm its grip within {GRIP_TIMEOUT:g} s; close it on {problem.holds[0].item.name} first"
+    try:
+        driver.align(q)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
     return ""
+
+
+def unsaid(driver: Driver, problem: TransferProblem) -> str:
+    """Returns what of its state connected hardware cannot say, so that it is not checked; empty if it says all.
+
+    Args:
+        driver: connected driver.
+        problem: transfer that the motion is of.
+    """
+    what = {
+        "what it carries": driver.carried() is None,
+        "where its speed slider is": driver.speed_scale() is None,
+        "whether it grips": bool(problem.holds) and driver.read().gripping is None,
+    }
+    return ", ".join(name for name, missing in what.items() if missing)
+
+
+def _grips(driver: Driver) -> bool | None:
+    """Whether the hand confirms its grip, waited for; None where it cannot say."""
+    until = time.perf_counter() + GRIP_TIMEOUT
+    while (gripping := driver.read().gripping) is False and time.perf_counter() < until:
+        time.sleep(LOOK)
+    return gripping
 
 
 def announce_payload(driver: Driver, problem: TransferProblem) -> None:

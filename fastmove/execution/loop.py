@@ -15,7 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.drivers.driver import Driver
+from fastmove.drivers.driver import Driver, Reading
+from fastmove.drivers.readiness import SLIDER_OFF
+from fastmove.drivers.signals import Point
 from fastmove.execution.command_stream import CommandStream
 from fastmove.execution.events import Event, FlightEvent
 from fastmove.pacing import wait_until
@@ -69,6 +71,7 @@ class Loop:
         stream: commands of the first course, number 0.
         realtime: pace the loop by the wall clock; otherwise it runs as fast as the driver answers.
         following: how closely the motion assumes that the arm follows; one that follows exactly is stopped beyond `TRACKING_MAX`.
+        points: points of the motion at which outputs are switched or inputs looked at.
 
     Attributes:
         stream: commands of the present course.
@@ -84,9 +87,18 @@ class Loop:
         streams: commands of every course that was followed, by number.
         late: number of late cycles.
         missed: called, from the loop, with a splice whose cycle was over when it came.
+        held_stop: called, from the loop, where the run has to end and the driver still follows: begins a known held stop, and
+            returns whether there is one.
     """
 
-    def __init__(self, driver: Driver, stream: CommandStream, realtime: bool, following: Following = EXACTLY) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        stream: CommandStream,
+        realtime: bool,
+        following: Following = EXACTLY,
+        points: tuple[Point, ...] = (),
+    ) -> None:
         self.driver, self.stream, self.realtime = driver, stream, realtime
         self.number, self.cycle, self.ends_at_goal = 0, 0, True
         self.waits = self.ending = self.goal_asked = False
@@ -97,10 +109,13 @@ class Loop:
         self.streams = {0: stream}
         self.late, self.worst, self.sent = 0, 0.0, 0
         self.missed: Callable[[Splice], None] = lambda splice: None
+        self.held_stop: Callable[[], bool] = lambda: False
+        self._points, self._why = list(points), Event.STOPPED
         self._splices: dict[int, Splice] = {}
         n, behind = stream.q.shape[1], 0.0 if following.exact else following.delay
         self._allowed = np.full(n, TRACKING_MAX) if following.exact else np.maximum(following.errors(n), RESOLVED)
-        self._behind = 1 + int(np.ceil(behind / driver.cycle - 1e-9))  # hardware may report the state before its last command
+        # hardware may report the state before its last command
+        self._behind = 1 + int(np.ceil((behind + driver.lead) / driver.cycle - 1e-9))
         self._begin, self._rested, self._due = time.perf_counter(), -1, 0.0
         self._lates: list[int] = []
         self._said = -1
@@ -204,8 +219,9 @@ class Loop:
                 reading = self.driver.read()
                 apart = np.abs(reading.q - self.stream.q[max(row - self._behind, 0) : row + 1])
                 off, beyond = float(apart.max(axis=1).min()), float((apart / self._allowed).max(axis=1).min())
-                cycles_now, gripping = int(reading.cycles), bool(reading.gripping)
+                cycles_now, gripping = int(reading.cycles), reading.gripping is not False
                 command = self.stream.command(row)
+                wrong = self._wrong(reading, command.q)
                 before = time.perf_counter()
                 self.driver.send(command)
                 after = time.perf_counter()
@@ -223,7 +239,28 @@ class Loop:
             event = _trouble(after - started, silent, beyond, gripping)
             if event is not Event.DONE:
                 return event, f"at {self.now:.3f} s, joint error {off * 1e3:.1f} mrad"
-        return Event.STOPPED if self.ending and not self.ends_at_goal else Event.DONE, ""
+            if wrong is not None and self._why is Event.STOPPED:
+                self._why, detail = wrong
+                if not self.held_stop():
+                    return self._why, detail
+                self.say(self._why, detail)
+                self.ending = True
+        return self._why if self.ending and not self.ends_at_goal else Event.DONE, ""
+
+    def _wrong(self, reading: Reading, q: Array) -> tuple[Event, str] | None:
+        """Switches the outputs whose points a commanded configuration (n,) passes; returns what asks for a held stop."""
+        wrong = None
+        if reading.scale is not None and abs(reading.scale - 1) > SLIDER_OFF:
+            wrong = Event.SLIDER_MOVED, f"to {reading.scale:.0%} at {self.now:.3f} s"
+        for point in [point for point in self._points if point.passed(q)]:
+            self._points.remove(point)
+            signal = point.signal
+            if signal.output is not None:
+                self.driver.output(signal.output, signal.on)
+                self.say(Event.SIGNAL, signal.words)
+            elif signal.input is not None and self.driver.input(signal.input) is not signal.on:
+                wrong = Event.INPUT_MISSING, signal.words
+        return wrong
 
     def _over(self) -> bool:
         """Whether the run is over, the arm being at rest; where it waits on, that is said once."""

@@ -14,6 +14,7 @@ import contextlib
 import itertools
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -22,7 +23,8 @@ import pinocchio as pin
 
 from fastmove.arrays import Array
 from fastmove.drivers.driver import Driver
-from fastmove.drivers.readiness import not_ready
+from fastmove.drivers.readiness import not_ready, unsaid
+from fastmove.drivers.signals import Point, Signal
 from fastmove.errors import InputError
 from fastmove.execution.answers import Answer, FlightPlanner
 from fastmove.execution.command_stream import CommandStream, first_cycle
@@ -54,6 +56,7 @@ class Execution:
             driver needs it; `start` always does.
         options: options of planning in flight; None = the reserve of the solution, and the defaults else.
         process: planning process that serves this run, and others after it; None = one of its own.
+        signals: digital outputs that are switched, and inputs that are looked at, at points of the motion.
 
     Raises:
         InputError: the solution is not certified for every kind of limit, or was planned without regard to the hold.
@@ -66,14 +69,16 @@ class Execution:
         realtime: bool | None = None,
         options: Options | None = None,
         process: PlanningProcess | None = None,
+        signals: Sequence[Signal] = (),
     ) -> None:
         _certified(solution)
         self.driver, self.problem, self.solution, self.options = driver, solution.problem, solution, options
         self.planner = FlightPlanner(solution, driver.cycle, options)
         commands = self.planner.courses[0].commands(driver.cycle)
+        points = tuple(Point(signal, _certified(solution), driver.cycle) for signal in signals)
         paced = driver.realtime if realtime is None else realtime
-        self.loop = Loop(driver, commands, paced, self.problem.following)
-        self.loop.missed = self._missed
+        self.loop = Loop(driver, commands, paced, self.problem.following, points)
+        self.loop.missed, self.loop.held_stop = self._missed, self._next_stop
         self.loop.pending = lambda: any(not reply.done for reply in list(self._replies.values()))
         self._replies: dict[int, Reply] = {}
         self._numbers, self._lock = itertools.count(), threading.RLock()
@@ -209,7 +214,10 @@ class Execution:
             return said
         if said:
             self.loop.events.append(FlightEvent(0.0, Event.NOT_COVERED, said))
-        return not_ready(self.driver, self.problem, self.stream.q[0])
+        refused = not_ready(self.driver, self.problem, self.stream.q[0])
+        if not refused and (said := unsaid(self.driver, self.problem)):
+            self.loop.events.append(FlightEvent(0.0, Event.NOT_CHECKED, said))
+        return refused
 
     def log(self) -> FlightLog:
         """Returns the log of the run so far: every command and reading, events, and the motions that were followed."""
@@ -386,14 +394,25 @@ class Execution:
             number: number of the request.
             resort: whether one that was certified for what was believed before will do, since nothing else answers.
         """
-        ahead = self.loop.cycle + LOOK_AHEAD
-        stops = self._stops.get(self.loop.number) or (self._last_resort.get(self.loop.number, []) if resort else [])
-        splice = next((s for s in stops if s.first >= ahead), None)
-        if splice is None or self.loop.resting:
+        splice = self._known(resort)
+        if splice is None:
             return False
         self.loop.take(replace(splice, request=number))
         self._answered(number, FlightEvent(self.loop.since_start, splice.event, splice.detail, number), last=True)
         return True
+
+    def _known(self, resort: bool) -> Splice | None:
+        """The next stop of the present course that is known; see `_stop_known`."""
+        ahead = self.loop.cycle + LOOK_AHEAD
+        stops = self._stops.get(self.loop.number) or (self._last_resort.get(self.loop.number, []) if resort else [])
+        return None if self.loop.resting else next((s for s in stops if s.first >= ahead), None)
+
+    def _next_stop(self) -> bool:
+        """Begins the next stop that is known, since the run has to end; returns whether there is one."""
+        splice = self._known(resort=True)
+        if splice is not None:
+            self.loop.take(splice)
+        return splice is not None
 
     def _answered(self, number: int, event: FlightEvent, last: bool) -> None:
         """Notes an answer to a request."""

@@ -1,0 +1,265 @@
+"""The process in which a maker's client runs: it plays one command in every cycle of the arm, and brakes where none is left.
+
+`python -m fastmove.drivers.arms.arm_process FD` is started by `arms.arm_driver`.  It is a process of its own, because such
+clients block: on a handshake that is never finished, on a line that is dead, and some hold the interpreter all the
+while.  Commands wait here for their turn, so that the arm gets every one of them, in order, by its own clock; it begins when
+`lead` seconds of them are there.  Where they run out in motion, or at `stop`, or when the client is gone, every joint brakes as
+fast as a share of its limits allows (Ruckig), and no more commands are taken until it is connected to again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import pickle
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import ruckig
+
+from fastmove.arrays import Array
+from fastmove.drivers.arms.arm import Arm, ArmFailed, ArmState, Phase, Told
+from fastmove.drivers.driver import Command
+from fastmove.drivers.packets import Kind, Line, command_unpacked
+from fastmove.errors import FastMoveError
+
+SHARE = 0.5  # share of the acceleration and jerk limits with which it brakes by itself
+STILL = (1e-6, 1e-3)  # velocity [rad/s] and acceleration [rad/s²] of a command up to which the arm is meant to be at rest
+IDLE = 0.002  # time between two looks at the line where there is no arm to wait for [s]
+LAST = 3.0  # longest time after the client is gone [s]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What the client tells the process at the beginning.
+
+    Attributes:
+        arm: "module:class" of the arm.
+        options: what its class is called with.
+        acceleration: (n,) acceleration limits of the joints [rad/s²].
+        jerk: (n,) jerk limits [rad/s³].
+        lead: time of commands that are there before the arm begins [s].
+    """
+
+    arm: str
+    options: dict[str, Any]
+    acceleration: Array
+    jerk: Array
+    lead: float
+
+
+class ArmProcess:
+    """Plays commands to an arm.
+
+    Args:
+        line: line to the client.
+        setup: what the client asks for.
+        arm: the arm.
+    """
+
+    def __init__(self, line: Line, setup: Setup, arm: Arm) -> None:
+        self.line, self.setup, self.arm, self.n = line, setup, arm, len(setup.acceleration)
+        self.leaving = self.fault = ""
+        self._begin()
+
+    def _begin(self) -> None:
+        """Connects; every earlier motion, stop and fault is forgotten."""
+        self.arm.connect()
+        self.phase, self.fault, self.tick = Phase.READY, "", 0
+        self._queue: deque[Command | tuple[int, bool]] = deque()  # commands, and outputs to be switched before the next one
+        self._last: Command | None = None
+        self._brake: ruckig.Trajectory | None = None
+        self._braked = 0.0
+
+    def run(self) -> None:
+        """Plays until it is told to end or the client is gone, and then until the arm is at rest."""
+        left = float("inf")
+        while not (self.leaving and self._rests()) and time.monotonic() < left:
+            state = self._waited()
+            self._take()
+            if self.leaving and left == float("inf"):
+                left = time.monotonic() + LAST
+                self._stop()
+            if state is not None and self.phase is not Phase.FAILED:
+                try:
+                    self._advance(state.elapsed)
+                except ArmFailed as error:
+                    self._fail(error)
+            self.tick += 1
+            if state is not None:
+                self.line.send(Kind.STATE, Told(self.tick, time.monotonic(), self.phase, len(self._queue), state).packed())
+        self.arm.close()
+
+    def _waited(self) -> ArmState | None:
+        """The state of the arm in its next cycle; None where it has failed."""
+        if self.phase is Phase.FAILED:
+            time.sleep(IDLE)
+            return None
+        try:
+            return self.arm.wait()
+        except ArmFailed as error:
+            self._fail(error)
+            return None
+
+    def _fail(self, error: ArmFailed) -> None:
+        """Says why the arm does not go on; it stays so until it is connected to again."""
+        self.phase, self.fault, self._last = Phase.FAILED, str(error), None
+        self._queue.clear()
+        self.line.call(Kind.FAILED, False, self.fault)
+
+    def _take(self) -> None:
+        """Takes what has come from the client."""
+        for kind, body in self.line.received():
+            if kind is Kind.COMMAND and self.phase in (Phase.READY, Phase.GATHERING, Phase.FOLLOWING):
+                self._queue.append(command_unpacked(body, self.n)[1])
+                self.phase = max(self.phase, Phase.GATHERING)
+            elif kind is Kind.STOP:
+                self._stop()
+            elif kind is Kind.OUTPUT:
+                self._switch(*pickle.loads(body))
+            elif kind is Kind.CALL:
+                self._called(*pickle.loads(body))
+        if self.line.ended and not self.leaving:
+            self.leaving = "the client is gone"
+
+    def _switch(self, number: int, on: bool) -> None:
+        """Switches an output in its turn; where that fails the arm brakes, and why is said."""
+        if self._queue:
+            self._queue.append((number, on))
+            return
+        try:
+            self.arm.output(number, on)
+        except ArmFailed as error:
+            self._stop()
+            self.line.call(Kind.FAILED, False, str(error))
+
+    def _called(self, name: str, *arguments: Any) -> None:
+        """Does what the client calls for at rest, and answers."""
+        if name == "close":
+            self.leaving = "closed"
+            self.line.call(Kind.ANSWER, None)
+            return
+        if not self._rests():
+            self.line.call(Kind.FAILED, False, f"moves, or is about to; {name} needs it at rest")
+            return
+        try:
+            self._begin() if name == "connect" else getattr(self.arm, name)(*arguments)
+        except ArmFailed as error:
+            self.line.call(Kind.FAILED, False, str(error))
+            return
+        self.line.call(Kind.ANSWER, None)
+
+    def _advance(self, elapsed: int) -> None:
+        """Sends the reference of the next cycle; those of cycles that the arm went through by itself are passed over.
+
+        Args:
+            elapsed: number of the arm's cycles since the last reference.
+        """
+        if self.phase is Phase.GATHERING and len(self._queue) * self.arm.cycle >= self.setup.lead - 1e-9:
+            self.phase, elapsed = Phase.FOLLOWING, 1
+        if self._brake is None and self._last is None and self.phase is not Phase.FOLLOWING:
+            self.arm.hold()
+            return
+        for _ in range(elapsed - 1):
+            if len(self._queue) > 1 and self.phase is Phase.FOLLOWING and not isinstance(self._queue[0], tuple):
+                self._queue.popleft()
+        while self.phase is Phase.FOLLOWING and self._queue and isinstance(self._queue[0], tuple):
+            self.arm.output(*self._queue.popleft())  # type: ignore[misc]
+        if self.phase is Phase.FOLLOWING and self._queue:
+            self._last = self._queue.popleft()  # type: ignore[assignment]
+            assert self._last is not None
+            rests = not self._queue and _still(self._last)
+            self.arm.move(self._last.q, self._last.v, rests)
+            if rests:
+                self.phase, self._last = Phase.READY, None
+        elif self.phase is Phase.FOLLOWING:
+            self._stop()
+        if self._brake is not None:
+            self._slow(self._brake, elapsed)
+
+    def _stop(self) -> None:
+        """Begins to brake from the last command, unless it does or the arm is not meant to move."""
+        if self.phase is Phase.FAILED or self._brake is not None:
+            return
+        self._queue.clear()
+        moving, self.phase = self._last is not None, Phase.BRAKING
+        if moving and self._last is not None:
+            self._brake, self._braked = _braking(self._last, self.setup), 0.0
+
+    def _slow(self, brake: ruckig.Trajectory, elapsed: int) -> None:
+        """Brakes for so many cycles."""
+        self._braked += elapsed * self.arm.cycle
+        q, v, _ = brake.at_time(min(self._braked, brake.duration))
+        rests = self._braked >= brake.duration
+        self.arm.move(np.array(q), np.array(v), rests)
+        if rests:
+            self._brake = self._last = None
+
+    def _rests(self) -> bool:
+        """Whether the arm is not meant to move."""
+        return self.phase is Phase.FAILED or (self._last is None and not self._queue)
+
+
+def _still(command: Command) -> bool:
+    """Whether a command is of an arm at rest that stays there."""
+    return bool(np.abs(command.v).max() <= STILL[0] and np.abs(command.a).max() <= STILL[1])
+
+
+def _braking(command: Command, setup: Setup) -> ruckig.Trajectory:
+    """The motion in which all joints brake to rest at the same time, as fast as the share of their limits allows."""
+    n = len(command.q)
+    request = ruckig.InputParameter(n)
+    request.control_interface = ruckig.ControlInterface.Velocity
+    request.current_position, request.current_velocity = command.q.tolist(), command.v.tolist()
+    request.target_velocity = request.target_acceleration = [0.0] * n
+    request.max_acceleration, request.max_jerk = (SHARE * setup.acceleration).tolist(), (SHARE * setup.jerk).tolist()
+    request.current_acceleration = np.clip(command.a, -setup.acceleration, setup.acceleration).tolist()
+    trajectory = ruckig.Trajectory(n)
+    ruckig.Ruckig(n).calculate(request, trajectory)
+    return trajectory
+
+
+def main(descriptor: int) -> int:
+    """Runs an arm on an inherited socket; returns the exit code.
+
+    Args:
+        descriptor: number of the socket.
+    """
+    line = Line(socket.socket(fileno=descriptor))
+    packets: list[tuple[Kind, bytes]] = []
+    while not packets and not line.ended:
+        packets = line.received()
+        time.sleep(IDLE)
+    if not packets:
+        return 1
+    try:
+        setup = Setup(*pickle.loads(packets[0][1]))
+        module, _, name = setup.arm.partition(":")
+        process = ArmProcess(line, setup, getattr(import_module(module), name)(**setup.options))
+    except (ArmFailed, FastMoveError) as error:
+        line.call(Kind.FAILED, False, str(error))
+        return 1
+    line.call(Kind.ANSWER, None)
+
+    def leave(*_: object) -> None:
+        process.leaving = process.leaving or "terminated"
+
+    signal.signal(signal.SIGTERM, leave)
+    with contextlib.suppress(OSError):  # more urgent than other processes, where that is allowed
+        os.nice(-10)
+    gc.collect()
+    gc.disable()  # a full collection takes longer than a cycle
+    process.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1])))
