@@ -62,6 +62,14 @@ if TYPE_CHECKING:
     from fastmove.io.moveit_scene import load_scene as load_scene
     from fastmove.io.point_file import load_points as load_points
     from fastmove.io.problem_file import load_problem as load_problem
+    from fastmove.io.ros_cdr import from_cdr as from_cdr
+    from fastmove.io.ros_cdr import to_cdr as to_cdr
+    from fastmove.io.ros_file import read_ros_messages as read_ros_messages
+    from fastmove.io.ros_file import write_ros_messages as write_ros_messages
+    from fastmove.io.ros_messages import RosMessage as RosMessage
+    from fastmove.io.ros_trajectory import follow_joint_trajectory_goal as follow_joint_trajectory_goal
+    from fastmove.io.ros_trajectory import joint_trajectory_message as joint_trajectory_message
+    from fastmove.io.ros_trajectory import trajectory_from_message as trajectory_from_message
     from fastmove.io.trajectory_file import load_trajectory as load_trajectory
     from fastmove.io.trajectory_file import save_trajectory as save_trajectory
     from fastmove.planner.batch import plan_batch as plan_batch
@@ -147,6 +155,10 @@ _HOMES = {
     "io.moveit_scene": "load_scene",
     "io.point_file": "load_points",
     "io.problem_file": "load_problem",
+    "io.ros_cdr": "from_cdr to_cdr",
+    "io.ros_file": "read_ros_messages write_ros_messages",
+    "io.ros_messages": "RosMessage",
+    "io.ros_trajectory": "follow_joint_trajectory_goal joint_trajectory_message trajectory_from_message",
     "io.trajectory_file": "load_trajectory save_trajectory",
     "planner.batch": "plan_batch",
     "planner.grasp_ranking": "RankedGrasp plan_contacts rank_grasps",

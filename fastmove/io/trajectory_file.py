@@ -1,9 +1,9 @@
-"""Reading and writing of trajectory files: npz (exact), CSV and trajectory_msgs/JointTrajectory YAML (sampled).
+"""Reading and writing of trajectory files: npz (exact), CSV and ROS 2 messages, as YAML or in recordings (sampled).
 
 An npz file holds the control points of the splines, and these are authoritative over its samples.  Sampled files are read as
 quintic Hermite pieces through (q, v, a); a file without velocities or accelerations is refused unless a fit is asked for.  A
-JointTrajectory has times in whole nanoseconds and no grip force: the least force of the grasp's range is used then.  Every file
-is written atomically.
+JointTrajectory has times in whole nanoseconds and no grip force: where none is noted beside it, the least force of the grasp's
+range is used.  Every file is written atomically.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from fastmove.arrays import Array
 from fastmove.dynamics.efforts import Dynamics
 from fastmove.errors import InputError, Remark, TrajectoryFileError
 from fastmove.io.atomic_write import write_whole
-from fastmove.io.trajectory_text import CHANNELS, HANDS, csv_text, read_csv, read_yaml, yaml_text
+from fastmove.io.ros_bag import FILES, FOLDER, check_new
+from fastmove.io.ros_file import TEXTS, is_recording, read_ros_messages, write_ros_messages
+from fastmove.io.ros_messages import TOPIC, arrays_of, goal_of, joint_trajectory, one_trajectory
+from fastmove.io.trajectory_csv import CHANNELS, HANDS, csv_text, read_csv
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.describe import problem_sha256
 from fastmove.problem.transfer import TransferProblem
@@ -38,8 +41,9 @@ DURATION_MAX = 600.0
 FIT_ENDS = 1e-3
 END_TOLERANCE = 1e-9  # Distance from the problem's ends that the certificate lets pass [rad].
 
-# File name endings that can be read and written.
-ENDINGS = (".npz", ".csv", ".yaml", ".yml")
+# File name endings that can be read and written; a goal is that of the action FollowJointTrajectory.
+GOALS = (".goal.yaml", ".goal.yml")
+ENDINGS = (".npz", ".csv", *TEXTS, GOALS[0], *FILES, FOLDER)
 
 
 def check_writable(path: str | Path) -> Path:
@@ -49,15 +53,17 @@ def check_writable(path: str | Path) -> Path:
         TrajectoryFileError: the ending is unknown, or the folder is not there.
     """
     path = Path(path)
-    if path.suffix not in ENDINGS:
+    if path.suffix not in ENDINGS and not path.name.endswith(FOLDER):
         raise TrajectoryFileError(str(path), f"has an unknown ending; allowed: {', '.join(ENDINGS)}")
     if not path.resolve().parent.is_dir():
         raise TrajectoryFileError(str(path), "cannot be written (its folder does not exist)")
+    if path.suffix in FILES or path.name.endswith(FOLDER):
+        check_new(path)
     return path
 
 
-def save_trajectory(path: str | Path, problem: TransferProblem, trajectory: Trajectory) -> None:
-    """Writes a trajectory to an npz, CSV or YAML file, chosen by the ending of its name.
+def save_trajectory(path: str | Path, problem: TransferProblem, trajectory: Trajectory, topic: str = TOPIC) -> None:
+    """Writes a trajectory to a file that the ending of its name chooses: npz, CSV, or ROS 2 messages as YAML or in a recording.
 
     The npz keys are format, time (N,) every millisecond and at the exact end, position, velocity, acceleration, jerk and effort
     (N, n_arm), grip_force and opening (N,) or, of several hands, (N, holds), joint_names, control_points, knots, degree,
@@ -67,23 +73,26 @@ def save_trajectory(path: str | Path, problem: TransferProblem, trajectory: Traj
         path: file with one of the `ENDINGS`.
         problem: the problem that was planned; efforts and the hash are those of it.
         trajectory: the motion to write.
+        topic: topic in a recording of ROS 2.
 
     Raises:
         TrajectoryFileError: the ending is unknown, or the file cannot be written.
+        MissingPackage: a recording needs rosbags, which is not installed.
     """
     path = check_writable(path)
-    samples = _samples(problem, trajectory, exact=path.suffix != ".npz", whole_ns=path.suffix in (".yaml", ".yml"))
-    buffer = io.BytesIO()
+    samples = samples_of(problem, trajectory, exact=path.suffix != ".npz", whole_ns=path.suffix not in (".npz", ".csv"))
     if path.suffix == ".npz":
+        buffer = io.BytesIO()
         np.savez(buffer, **(samples | _splines(trajectory)), problem_sha256=problem_sha256(problem))  # type: ignore[arg-type]
+        write_whole(path, buffer.getvalue())
     elif path.suffix == ".csv":
-        buffer.write(csv_text(samples).encode())
+        write_whole(path, csv_text(samples).encode())
     else:
-        buffer.write(yaml_text(samples).encode())
-    write_whole(path, buffer.getvalue())
+        message = joint_trajectory(samples, topic)
+        write_ros_messages(path, [goal_of(message, None, None, 0.0) if path.name.endswith(GOALS) else message])
 
 
-def _samples(problem: TransferProblem, trajectory: Trajectory, exact: bool, whole_ns: bool) -> dict[str, object]:
+def samples_of(problem: TransferProblem, trajectory: Trajectory, exact: bool, whole_ns: bool) -> dict[str, object]:
     """Samples a trajectory every millisecond and at its end, as the arrays that files hold.
 
     Args:
@@ -99,7 +108,7 @@ def _samples(problem: TransferProblem, trajectory: Trajectory, exact: bool, whol
         near = np.abs(time[:, None] - breakpoints[None]).min(axis=1) < 2e-4
         time = np.sort(np.concatenate([time[~near], breakpoints]))
     if whole_ns:
-        time = np.append(np.unique(np.round(time[:-1] * 1e9)) * 1e-9, trajectory.duration)
+        time = np.append(np.unique(np.round(time[:-1] * 1e9)) / 1e9, trajectory.duration)
     q, v, a, j = (trajectory.motion(k)(time) for k in range(4))
     dynamics = Dynamics(problem, assemble(problem))
     effort = dynamics.torques(q, v, a)
@@ -139,45 +148,71 @@ def _splines(trajectory: Trajectory) -> dict[str, object]:
     }
 
 
-def load_trajectory(path: str | Path, problem: TransferProblem, fit: bool = False) -> Trajectory:
+def load_trajectory(
+    path: str | Path, problem: TransferProblem, fit: bool = False, topic: str | None = None, message: int | None = None
+) -> Trajectory:
     """Reads a trajectory of the robot of a problem.
 
     Args:
-        path: file with one of the `ENDINGS`.
+        path: file with one of the `ENDINGS`, or the folder of a recording of ROS 2.
         problem: the problem, whose joints the file must name and whose grasp gives the grip force where the file has none.
         fit: whether files without velocities or accelerations are read, as a C² motion through what they have, which begins as
             the problem does and ends at rest.
+        topic: topic of a recording; None means the only one that has trajectories.
+        message: which message of a YAML file or of a topic, from 1; None means the only one that has a trajectory.
 
     Raises:
         TrajectoryFileError: the file cannot be read, has other joints, or its samples are no motion.
+        MissingPackage: a recording needs rosbags, which is not installed.
     """
     path = Path(path)
-    readers = {".npz": _read_npz, ".csv": read_csv, ".yaml": read_yaml, ".yml": read_yaml}
-    if path.suffix not in readers:
+    ros = path.suffix in TEXTS or is_recording(path)
+    if not ros and path.suffix not in ENDINGS:
         raise TrajectoryFileError(str(path), f"has an unknown ending; allowed: {', '.join(ENDINGS)}")
-    if not path.is_file():
+    if not path.exists():
         raise TrajectoryFileError(str(path), "no such file")
+    if not ros and (topic, message) != (None, None):
+        raise TrajectoryFileError(str(path), "holds one trajectory; a topic or message is chosen in files of ROS 2")
     try:
-        data = readers[path.suffix](path)
+        if ros:
+            found, fields = one_trajectory(str(path), read_ros_messages(path, topic, message))
+            data = arrays_of(str(path), fields, found.grip_force)
+        else:
+            data = _read_npz(path) if path.suffix == ".npz" else read_csv(path)
     except InputError:
         raise
     except Exception as error:
         raise TrajectoryFileError(str(path), f"cannot be read as a trajectory ({_first_line(error)})") from error
+    return trajectory_of(str(path), data, problem, fit)
+
+
+def trajectory_of(where: str, data: dict[str, Array], problem: TransferProblem, fit: bool) -> Trajectory:
+    """Returns the trajectory that arrays of splines or samples hold.
+
+    Args:
+        where: file or message that they are from, for errors.
+        data: arrays, as `samples_of` gives them and splines are written.
+        problem: the problem, whose joints they must have.
+        fit: whether samples without velocities or accelerations are taken.
+
+    Raises:
+        TrajectoryFileError: there are other joints, or the samples are no motion.
+    """
     names = tuple(str(n) for n in np.atleast_1d(data.get("joint_names", np.zeros(0, dtype=str))))
     needed = problem.robot.joint_names
     missing = [name for name in needed if name not in names]
     if missing or len(set(names)) < len(names) or ("control_points" in data and names != needed):
-        raise TrajectoryFileError(str(path), f"has joints {', '.join(names)}; needed, each once: {', '.join(needed)}")
+        raise TrajectoryFileError(where, f"has joints {', '.join(names)}; needed, each once: {', '.join(needed)}")
     try:
         if names != needed:
-            data, names = _in_order(path, data, names, needed), needed
+            data, names = _in_order(where, data, names, needed), needed
         if "control_points" in data:
             return _consistent(data, _from_splines(data, names))
-        return _from_samples(path, data, names, problem, fit)
+        return _from_samples(where, data, names, problem, fit)
     except InputError:
         raise
     except (ValueError, KeyError, IndexError, TypeError, OverflowError) as error:
-        raise TrajectoryFileError(str(path), f"is no motion ({_first_line(error)})") from error
+        raise TrajectoryFileError(where, f"is no motion ({_first_line(error)})") from error
 
 
 def planned_for(path: str | Path, problem: TransferProblem) -> bool | None:
@@ -228,28 +263,28 @@ def _consistent(data: dict[str, Array], trajectory: Trajectory) -> Trajectory:
     return trajectory
 
 
-def _from_samples(path: Path, data: dict[str, Array], names: tuple[str, ...], problem: TransferProblem, fit: bool) -> Trajectory:
+def _from_samples(where: str, data: dict[str, Array], names: tuple[str, ...], problem: TransferProblem, fit: bool) -> Trajectory:
     """Trajectory through the samples of a file: quintic Hermite pieces, or a cubic spline where `fit` allows one."""
     time, q = np.asarray(data["time"], dtype=float), np.asarray(data["position"], dtype=float)
     if len(time) < 2 or not np.all(np.isfinite(time)):
-        raise TrajectoryFileError(str(path), "needs at least two samples at finite times")
+        raise TrajectoryFileError(where, "needs at least two samples at finite times")
     if np.any(np.diff(time) <= 0):
         late = int(np.nonzero(np.diff(time) <= 0)[0][0]) + 1
         raise TrajectoryFileError(
-            str(path),
+            where,
             f"has sample {late + 1} at {time[late]:g} s, which is not later than the one before at {time[late - 1]:g} s",
         )
     if not np.all(np.isfinite(q)):
         row = int(np.nonzero(~np.isfinite(q).all(axis=1))[0][0])
-        raise TrajectoryFileError(str(path), f"has a position at {time[row]:g} s that is no finite number")
+        raise TrajectoryFileError(where, f"has a position at {time[row]:g} s that is no finite number")
     missing = [key for key in ("velocity", "acceleration") if key not in data]
     if missing and not fit:
-        raise TrajectoryFileError(str(path), f"has no {' and no '.join(missing)}; add it, or allow a fit with --fit")
+        raise TrajectoryFileError(where, f"has no {' and no '.join(missing)}; add it, or allow a fit with --fit")
     time = time - time[0]
     if time[-1] > DURATION_MAX:
-        raise TrajectoryFileError(str(path), f"lasts {time[-1]:g} s; at most {DURATION_MAX:g} s")
+        raise TrajectoryFileError(where, f"lasts {time[-1]:g} s; at most {DURATION_MAX:g} s")
     if missing:
-        motion = _fitted(path, time, q, data.get("velocity"), problem)
+        motion = _fitted(where, time, q, data.get("velocity"), problem)
     else:
         motion = quintic_hermite(time, q, np.asarray(data["velocity"]), np.asarray(data["acceleration"]))
     # Where the file has no grip force, the least of the grasp's range is used.
@@ -260,16 +295,16 @@ def _from_samples(path: Path, data: dict[str, Array], names: tuple[str, ...], pr
     return Trajectory((Phase(motion, None, None, forces, [h.width for h in problem.holds]),), names)  # type: ignore[arg-type]
 
 
-def _in_order(path: Path, data: dict[str, Array], names: tuple[str, ...], needed: tuple[str, ...]) -> dict[str, Array]:
+def _in_order(where: str, data: dict[str, Array], names: tuple[str, ...], needed: tuple[str, ...]) -> dict[str, Array]:
     """The columns of the joints that are needed, in their order; that others are left out is said."""
     others = [name for name in names if name not in needed]
     if others:
-        warnings.warn(Remark(f"{path}: left out, being no joints of the arm: {', '.join(others)}"), stacklevel=3)
+        warnings.warn(Remark(f"{where}: left out, being no joints of the arm: {', '.join(others)}"), stacklevel=4)
     columns = [names.index(name) for name in needed]
     return {key: values[:, columns] if key in CHANNELS else values for key, values in data.items()}
 
 
-def _fitted(path: Path, time: Array, q: Array, v: Array | None, problem: TransferProblem) -> PiecewisePolynomial:
+def _fitted(where: str, time: Array, q: Array, v: Array | None, problem: TransferProblem) -> PiecewisePolynomial:
     """C² motion through the samples, with the start's velocity and acceleration at the first and at rest at the last.
 
     Through positions alone it is the quintic spline of least order of smoothness C⁴ that meets both ends; with velocities quintic
@@ -286,7 +321,7 @@ def _fitted(path: Path, time: Array, q: Array, v: Array | None, problem: Transfe
             q[k] = end
     worst = max((off for off in moved if off <= FIT_ENDS), default=0.0)
     if worst > END_TOLERANCE:
-        warnings.warn(Remark(f"{path}: the fit moves an end by {worst:.2g} rad onto the problem's"), stacklevel=4)
+        warnings.warn(Remark(f"{where}: the fit moves an end by {worst:.2g} rad onto the problem's"), stacklevel=5)
     rest = np.zeros(q.shape[1])
     start_v, start_a = (rest, rest) if problem.start.open else (np.array(problem.start.v), np.array(problem.start.a))
     if v is None:

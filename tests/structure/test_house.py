@@ -28,7 +28,7 @@ LAYERS = [re.split(r"[:|]", layer) for layer in CONTRACTS[0]["layers"]]
 APART = {name.strip() for layer in CONTRACTS[0]["layers"] if "|" in layer for name in layer.split("|")}
 LEVEL = {name.strip(): -level for level, names in enumerate(LAYERS) for name in names}
 PLANNING = {"dynamics", "collision", "search", "optim", "planner", "reference", "solution", "io", "drivers", "execution"}
-OPTIONAL = {"mujoco", "dask", "toppra", "drake", "ompl", "meshcat"}
+OPTIONAL = {"mujoco", "dask", "toppra", "drake", "ompl", "meshcat", "rosbags"}
 
 
 @functools.cache
@@ -134,9 +134,13 @@ def test_certifying_loads_no_casadi() -> None:
 def test_optional_packages_stay_outside() -> None:
     for name, path in FILES.items():
         found = {m.split(".")[0] for m in imports(path)} & OPTIONAL
-        assert found <= {"drivers.mujoco_model": {"mujoco"}, "viz.scene": {"meshcat"}, "bench.peers": {"toppra"}}.get(
-            name, set()
-        ), path
+        homes = {
+            "drivers.mujoco_model": {"mujoco"},
+            "viz.scene": {"meshcat"},
+            "bench.peers": {"toppra"},
+            "io.ros_cdr": {"rosbags"},
+        }
+        assert found <= homes.get(name, set()), path
 
 
 def test_drivers_and_planning_meet_only_in_execution() -> None:

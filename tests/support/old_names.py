@@ -35,6 +35,8 @@ OTHER = {
     "contact/law.py: parts": "the uses that a contact's utilisation is the largest of",
     "contact/wrench_cone.py: parts": "the same, of cones",
     "contact/expression.py: parts": "the same, of an expression",
+    "io/ros_cdr.py: fields": "fields of a ROS message",
+    "io/ros_messages.py: fields": "the same, as they are called in ROS",
     "multibody/assembly.py: opened": "by how much hands are open [m]",
     "optim/cone_program.py: matrix": "of rows that were collected, and of cones",
     "optim/cone_program.py: over": "cones over so many variables",
