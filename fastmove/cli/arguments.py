@@ -25,7 +25,11 @@ def argument_parser() -> _Parser:
 
     plan = _command(commands, "plan", "plan one transfer and certify it")
     _add_problem(plan)
-    plan.add_argument("--out", metavar="T.npz", help="write the trajectory (.npz, .csv or .yaml)")
+    plan.add_argument(
+        "--out",
+        metavar="T.npz",
+        help="write the trajectory (.npz, .csv, .yaml; of ROS 2 also .goal.yaml, .mcap, .db3, a folder NAME_bag)",
+    )
     plan.add_argument("--preview", metavar="P.html", help="write a preview that opens offline")
     plan.add_argument("--explain", action="store_true", help="also say what a second costs, limit by limit, and the set of items")
     plan.add_argument("--reference", action="store_true", help="also improve the motion by IPOPT, and say by how much")
@@ -48,7 +52,12 @@ def argument_parser() -> _Parser:
 
     check = _command(commands, "check", "certificate of any trajectory of the problem")
     _add_problem(check)
-    check.add_argument("trajectory", metavar="T", help="trajectory: .npz, .csv, or JointTrajectory .yaml")
+    check.add_argument(
+        "trajectory",
+        metavar="T",
+        help="trajectory: .npz, .csv, JointTrajectory .yaml, or a recording of ROS 2 (folder, .mcap, .db3)",
+    )
+    _add_choice(check)
     check.add_argument("--kinds", metavar="A,B…", help=f"which of {_names(registries.limit_kinds)}; default all")
     check.add_argument("--fit", action="store_true", help="allow files without velocities or accelerations")
     check.add_argument("--json", action="store_true", help="print one JSON object")
@@ -56,6 +65,7 @@ def argument_parser() -> _Parser:
     view = _command(commands, "preview", "the motion in 3D with plots, in the browser or as one HTML file")
     _add_problem(view)
     view.add_argument("trajectory", metavar="T", nargs="?", help="trajectory to show; without one the problem is planned")
+    _add_choice(view)
     view.add_argument("--html", metavar="P.html", help="write this file instead of serving on the loopback")
     view.add_argument("--record", metavar="V.mp4", help="write a film, .mp4 or .gif (needs Chromium to draw it)")
 
@@ -72,6 +82,7 @@ def _add_others(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     run.add_argument("--preview", metavar="P.html", help="write a preview with the simulated item beside the planned one")
     run.add_argument("--trajectory", metavar="T.npz", help="stream this trajectory, once certified, instead of planning")
+    _add_choice(run)
     run.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="seed of the path search (default 0)")
     run.add_argument("--log", metavar="FILE", help="write every command and reading (npz), for fastmove replay")
     run.add_argument("--json", action="store_true", help="print one JSON object")
@@ -79,6 +90,7 @@ def _add_others(commands: argparse._SubParsersAction[_Parser]) -> None:
     stops = _command(commands, "stops", "held stops of a motion, certified beforehand, an instant at least every 25 ms")
     _add_problem(stops)
     stops.add_argument("trajectory", metavar="T", nargs="?", help="trajectory; without one the problem is planned")
+    _add_choice(stops)
     stops.add_argument("--json", action="store_true", help="print one JSON object")
 
     replay = _command(commands, "replay", "what a run sent, read and decided, from its log")
@@ -202,6 +214,14 @@ def _add_problem(command: _Parser, more: str = "") -> None:
     which.complete = PROBLEM_WORDS  # type: ignore[attr-defined]
     command.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problem's")
     command.add_argument("--robot", metavar="NAME", help="the same item poses, scene and grasp with this robot")
+
+
+def _add_choice(command: _Parser) -> None:
+    """The arguments of every command that reads a trajectory: which of those in a file of ROS 2."""
+    command.add_argument(
+        "--topic", metavar="NAME", help="topic of a recording of ROS 2 (default: the only one with trajectories)"
+    )
+    command.add_argument("--message", type=_whole(1), metavar="K", help="which message of it, or of a YAML file, from 1")
 
 
 def _names(registry: registries.Registry[object]) -> str:

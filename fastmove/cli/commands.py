@@ -159,7 +159,7 @@ def check_command(options: argparse.Namespace) -> int:
     for kind in kinds:
         if kind not in every:
             raise InputError("--kinds", f"{kind!r} is no kind of limit; allowed: {', '.join(every)}{did_you_mean(kind, every)}")
-    trajectory = load_trajectory(options.trajectory, problem, options.fit)
+    trajectory = load_trajectory(options.trajectory, problem, options.fit, options.topic, options.message)
     certificate = certify(problem, trajectory, kinds)
     same = planned_for(options.trajectory, problem)
     if options.json:
@@ -179,7 +179,7 @@ def run_command(options: argparse.Namespace) -> int:
     from fastmove.execution.run_transfer import run_transfer
 
     problem = _problem(options)
-    solution = _solution(problem, options.trajectory, options.seed)
+    solution = _solution(problem, options, options.seed)
     if not solution.ok and solution.certificate is not None:
         raise InputError(options.trajectory, f"is not certified: {solution.detail}; only certified motions run")
     outcome = run_transfer(solution, options.driver)
@@ -200,11 +200,11 @@ def run_command(options: argparse.Namespace) -> int:
     return 0
 
 
-def _solution(problem: TransferProblem, trajectory_file: str | None, seed: int = 0) -> Solution:
-    """The motion of this file with its certificate, or a fresh plan."""
-    if not trajectory_file:
+def _solution(problem: TransferProblem, options: argparse.Namespace, seed: int = 0) -> Solution:
+    """The motion of the file that is named with its certificate, or a fresh plan."""
+    if not options.trajectory:
         return _planned(problem, Options(seed)).raise_for_status()
-    trajectory = load_trajectory(trajectory_file, problem)
+    trajectory = load_trajectory(options.trajectory, problem, topic=options.topic, message=options.message)
     if problem.start.open:
         problem = problem.with_(start=problem.start.settled(trajectory.position(0.0)))
     goals = np.array(problem.goal.configurations)
@@ -222,7 +222,7 @@ def preview_command(options: argparse.Namespace) -> int:
     _check_page(options.html, "--html")
     from fastmove.viz.preview import preview_html, serve, write_preview
 
-    solution = _solution(_problem(options), options.trajectory)
+    solution = _solution(_problem(options), options)
     if options.record:
         from fastmove.viz.film import record
 
@@ -248,7 +248,7 @@ def stops_command(options: argparse.Namespace) -> int:
     from fastmove.execution.stops import stop_table
 
     problem = _problem(options)
-    table = stop_table(_solution(problem, options.trajectory))
+    table = stop_table(_solution(problem, options))
     if options.json:
         keys = ("at", "begins", "time", "distance", "where")
         print(_json(_head(problem) | {"stops": [{key: getattr(stop, key) for key in keys} for stop in table.stops]}))
