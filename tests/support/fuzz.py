@@ -11,6 +11,7 @@ number and seed give the same chain, and the file of a finding is kept in `fuzz-
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import re
 import sys
@@ -21,6 +22,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -147,6 +149,15 @@ def trajectory(ending: str) -> bytes:
     return f"joint_names: [{', '.join(names)}]\npoints:\n{points}".encode()
 
 
+def recording(folder: Path, ending: str) -> bytes:
+    """A recording of ROS 2 with one trajectory, and the definition of its type."""
+    from fastmove.io.ros_file import read_ros_messages, write_ros_messages
+
+    (folder / "t.yaml").write_bytes(trajectory("yaml"))
+    write_ros_messages(folder / f"t.{ending}", read_ros_messages(folder / "t.yaml"))
+    return (folder / f"t.{ending}").read_bytes()
+
+
 def mutated(data: bytes, rng: np.random.Generator) -> bytes:
     """The data with one to four changes: bytes, spans, numbers or words."""
     for _ in range(int(rng.integers(1, 5))):
@@ -205,7 +216,7 @@ def read(kind: str, data: bytes, folder: Path) -> None:
             fm.load_robot(folder / "robot.toml")
         else:
             draft_robot(folder / "ur5e.urdf", folder / "a.srdf")
-    elif kind in ("csv", "yaml"):
+    elif kind in ("csv", "yaml", "mcap", "db3"):
         (folder / f"t.{kind}").write_bytes(data)
         (folder / "p.toml").write_bytes(SCENE.partition(b"[[")[0])
         load_trajectory(folder / f"t.{kind}", fm.load_problem(folder / "p.toml"), fit=True)
@@ -333,6 +344,8 @@ CORPUS: dict[str, Any] = {
     "moveit": lambda folder: MOVEIT_MESSAGE,
     "xacro": lambda folder: XACRO,
 }
+if find_spec("rosbags"):
+    CORPUS |= {ending: functools.partial(recording, ending=ending) for ending in ("mcap", "db3")}
 RARE = ("xacro",)  # Kinds that take long: one chain in ten of the others'.
 
 
