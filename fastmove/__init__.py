@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fastmove.contact.patch import disc_patch as disc_patch
     from fastmove.contact.patch import line_patch as line_patch
     from fastmove.contact.patch import plane_patch as plane_patch
+    from fastmove.drivers.signals import Signal as Signal
     from fastmove.errors import DriverFailed as DriverFailed
     from fastmove.errors import FastMoveError as FastMoveError
     from fastmove.errors import GoalOutOfReach as GoalOutOfReach
@@ -145,6 +146,7 @@ _HOMES = {
     "execution.slip_test": "Judgement Verdict judge_batch",
     "execution.stops": "Stop StopTable stop_table",
     "execution.events": "Event FlightEvent RunReport",
+    "drivers.signals": "Signal",
     "execution.stream": "Execution",
     "geometry.box_cover": "cover_heights cover_mesh cover_points depth_to_points",
     "geometry.pose_trajectory": "PoseTrajectory",

@@ -131,6 +131,10 @@ class Driver(ABC):
         """
         raise DriverFailed(f"this hardware has no digital output {number}")
 
+    def room(self) -> bool:
+        """Returns whether there is room for another command where commands wait for their turn, by the hardware's own clock."""
+        return True
+
     @abstractmethod
     def read(self) -> Reading:
         """Returns what the hardware reports now."""

@@ -198,7 +198,7 @@ class Loop:
             event, detail = Event.INTERRUPTED, f"at {self.now:.3f} s"
         except Exception as error:  # a fault of this program: the arm is stopped all the same
             event, detail = Event.LOOP_FAILED, f"{type(error).__name__}: {error}"
-        if event not in (Event.DONE, Event.STOPPED):
+        if event not in (Event.DONE, Event.STOPPED) and not (event is self._why and self.ending):  # else it rests in a held stop
             self.stop_driver()
         return event, detail, float(np.median(costs)) * 1e6 if costs else 0.0
 
@@ -279,6 +279,10 @@ class Loop:
             self._lateness()
             self._due += behind
         self._due += self.driver.cycle
+        until = time.perf_counter() + STALL
+        while not self.driver.room() and time.perf_counter() < until:  # a clock of the hardware's own is what counts
+            time.sleep(self.driver.cycle / 4)
+        self._due = max(self._due, time.perf_counter())
 
     def _lateness(self) -> None:
         """Counts a late cycle; says so where there are many, once in `SAID_AGAIN` cycles."""

@@ -61,17 +61,18 @@ def shifted(problem: TransferProblem, by: float) -> TransferProblem:
     return problem.with_(robot=replace(problem.robot, limits={limits.name: replace(limits, speed_envelope=wrong)}))
 
 
-def test_it_is_what_franka_publishes_less_its_tolerance(fr3: fm.RobotModel) -> None:
-    limits = fr3.limit_set()
+def test_it_is_within_what_franka_publishes(fr3: fm.RobotModel) -> None:
+    """By its tolerance, what single precision does to speeds, and 5 mrad of where the arm is measured to be."""
+    limits, margin, off = fr3.limit_set(), 5e-3, 5e-3
     assert limits.speed_envelope is not None
     rng = np.random.default_rng(0)
     for q in rng.uniform(limits.position_min, limits.position_max, (200, 7)):
         c, k, u, low = PUBLISHED.T
-        high = np.minimum(FASTEST, np.maximum(0.0, -c + np.sqrt(np.maximum(0.0, k * (u - q)))))
-        least = np.maximum(-FASTEST, np.minimum(0.0, c - np.sqrt(np.maximum(0.0, k * (q + low)))))
+        high = np.minimum(FASTEST, np.maximum(0.0, -c + np.sqrt(np.maximum(0.0, k * (u - off - q)))))
+        least = np.maximum(-FASTEST, np.minimum(0.0, c - np.sqrt(np.maximum(0.0, k * (q - off + low)))))
         ours = limits.speed_envelope.range(q)
-        np.testing.assert_allclose(np.minimum(ours[1], limits.velocity), high - 1e-3, atol=1e-12)
-        np.testing.assert_allclose(np.maximum(ours[0], -limits.velocity), least + 1e-3, atol=1e-12)
+        np.testing.assert_allclose(np.minimum(ours[1], limits.velocity), high - margin, atol=1e-9)
+        np.testing.assert_allclose(np.maximum(ours[0], -limits.velocity), least + margin, atol=1e-9)
 
 
 def test_its_slopes_are_differences(fr3: fm.RobotModel) -> None:
@@ -104,8 +105,8 @@ def test_impossible_numbers_are_refused(fr3: fm.RobotModel, change: dict[str, Ar
 def test_a_start_that_is_too_fast_for_its_place_is_refused(fr3: fm.RobotModel) -> None:
     (problem,) = pairs(fr3, 1, 0)
     q, v = np.array(problem.start.q), np.zeros(7)
-    q[1], v[1] = 1.5, 1.4  # allowed there: −0.201 + √(5.17 · 0.2918) = 1.027
-    with pytest.raises(fm.FastMoveError, match=r"fr3_joint2 is 1.4 rad/s at its position; allowed: -\d\.\d+ to 1.027"):
+    q[1], v[1] = 1.5, 1.4  # allowed there: −0.205 + √(5.17 · 0.2868) = 1.013
+    with pytest.raises(fm.FastMoveError, match=r"fr3_joint2 is 1.4 rad/s at its position; allowed: -\d\.\d+ to 1.012"):
         problem.with_(start=State(q, v, np.zeros(7)))
 
 

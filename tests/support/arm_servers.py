@@ -103,7 +103,9 @@ class Rig:
         if not (FRANKA_SIM / "ready").exists():
             pytest.skip("franka-sim is not there: make franka-sim")
         host = address()
-        command = [str(FRANKA_SIM / "bin" / "python"), str(HERE / "franka_controller.py"), host, *map(repr, map(float, q))]
+        width = float(self.problem.holds[0].width) if self.problem.holds else 0.03
+        python, script = str(FRANKA_SIM / "bin" / "python"), str(HERE / "franka_controller.py")
+        command = [python, script, host, repr(width), *map(repr, map(float, q))]
         return Server(command, {"FR3_MJCF": str(FRANKA_SIM / "fr3.xml"), "PYTHONPATH": ""}), f"{host},grasp=1"
 
     def log(self) -> tuple[np.ndarray, np.ndarray]:

@@ -2,8 +2,9 @@
 
 Every 4 ms it sends its state (joint angles in degrees) to the client's port and takes the newest answer as its reference.
 
-`python egm_controller.py ADDRESS PORT Q1,Q2,… [N]` sends from ADDRESS to 127.0.0.1:PORT, prints READY and takes orders on its standard
-input, a line each: `program stopped`, `program running`, `motors off`, `cut` (nothing is sent any more), `plug`, `input 0 1`, `log`.
+`python egm_controller.py ADDRESS PORT Q1,Q2,…` sends from ADDRESS to 127.0.0.1:PORT, prints READY and takes orders on its
+standard input, a line each: `program stopped`, `program running`, `motors off`, `cut` (nothing is sent any more), `plug`,
+`input 0 1`, `log`.
 """
 
 from __future__ import annotations

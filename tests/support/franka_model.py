@@ -1,7 +1,7 @@
 """The arm's model for franka-sim, which would fetch one: from the URDF that it brings, without meshes (`make franka-sim`).
 
-`python franka_model.py OUT.xml`.  The simulator's servo is explicit, with 200 Nms/rad every millisecond: below an inertia of about
-0.1 kg m² a joint never comes to rest, so joints get rotor inertias that are larger than real ones, and damping.
+`python franka_model.py OUT.xml`.  The simulator's servo is explicit, with 200 Nms/rad every millisecond: below an inertia of
+about 0.1 kg m² a joint never comes to rest, so joints get rotor inertias that are larger than real ones, and damping.
 """
 
 import importlib.util

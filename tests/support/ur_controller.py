@@ -90,8 +90,8 @@ class Controller:
             body += struct.pack(">" + FORMATS[type_of(name)], *(value if isinstance(value, list) else [value]))
         return body
 
-    def act(self) -> None:
-        """The script's side of the registers, and the outputs that a client sets."""
+    def act(self, told: bool) -> None:
+        """The script's side of the registers, and the outputs that a client sets; `told`: whether the client wrote a command."""
         register = lambda k: self.registers.get(f"input_double_register_{k}", 0.0)  # noqa: E731
         mask, on = self.registers.get("standard_digital_output_mask", 0), self.registers.get("standard_digital_output", 0)
         if mask:
@@ -100,7 +100,7 @@ class Controller:
             if new != bits:
                 self.state["actual_digital_output_bits"] = new
                 self.outputs.append((time.perf_counter(), new))
-        if self.state["runtime_state"] != RUNNING:
+        if self.state["runtime_state"] != RUNNING or not told:
             return
         command = int(self.registers.get("input_int_register_0", 0))  # type: ignore[call-overload]
         if not self.commands or command != self.commands[-1]:
@@ -223,7 +223,7 @@ class RtdeClient:
                 value = struct.unpack_from(form, body, at)
                 at += struct.calcsize(form)
                 self.controller.registers[name] = value[0] if len(value) == 1 else list(value)
-            self.controller.act()
+            self.controller.act("input_int_register_0" in self.inputs[body[0]])
 
 
 def rtde(controller: Controller, end: socket.socket) -> None:
@@ -260,10 +260,13 @@ def dashboard(controller: Controller, end: socket.socket) -> None:
             "robotmode": "Robotmode: RUNNING", "get serial number": "20205500001",
             "running": f"Program running: {str(controller.state['runtime_state'] == RUNNING).lower()}",
             "safetystatus": "Safetystatus: NORMAL" if safe else "Safetystatus: PROTECTIVE_STOP",
-            "unlock protective stop": "Protective stop releasing", "close safety popup": "closing safety popup",
+            "stop": "Stopped", "unlock protective stop": "Protective stop releasing",
+            "close safety popup": "closing safety popup",
         }  # fmt: skip
         if asked.lower() == "unlock protective stop":
             controller.order("safety 1")
+        elif asked.lower() == "stop":
+            controller.program(False)
         end.sendall((answers.get(asked.lower(), "ok") + "\n").encode())
 
 

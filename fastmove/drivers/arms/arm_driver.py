@@ -29,6 +29,7 @@ LATENCY = 0.01  # longest time from a command's turn until a reading shows where
 CONNECT_TIMEOUT = 10.0  # longest time of a handshake [s]
 RECOVER_TIMEOUT = 10.0  # longest time in which what stopped the arm is cleared [s]
 ALIGN_TIMEOUT = 5.0  # longest time in which it goes there [s]
+SPARE = 3  # number of commands that may wait beyond those that are meant to
 STALE = 2  # age of the newest state, in cycles, from which on `read` waits for another
 READ_TIMEOUT = 0.02  # longest time that `read` waits [s]
 
@@ -143,6 +144,11 @@ class ArmDriver(Driver):
     def output(self, number: int, on: bool) -> None:
         """Puts the switching of a digital output on the line, where it waits for its turn among the commands."""
         self._remote.live().call(Kind.OUTPUT, number, on)
+
+    def room(self) -> bool:
+        """Returns whether no more commands wait for their turn than are meant to; else the arm's clock is behind ours."""
+        self._remote.receive()
+        return self._now().waiting <= self._gathered / self.cycle + SPARE
 
     def read(self) -> Reading:
         """Returns the newest state, at once; only where that is two cycles old it waits up to 20 ms for another.

@@ -29,7 +29,6 @@ from fastmove.arrays import Array
 from fastmove.drivers.arms.arm import Arm, ArmFailed, ArmState, Phase, Told
 from fastmove.drivers.driver import Command
 from fastmove.drivers.packets import Kind, Line, command_unpacked
-from fastmove.errors import FastMoveError
 
 SHARE = 0.5  # share of the acceleration and jerk limits with which it brakes by itself
 STILL = (1e-6, 1e-3)  # velocity [rad/s] and acceleration [rad/s²] of a command up to which the arm is meant to be at rest
@@ -67,13 +66,13 @@ class ArmProcess:
 
     def __init__(self, line: Line, setup: Setup, arm: Arm) -> None:
         self.line, self.setup, self.arm, self.n = line, setup, arm, len(setup.acceleration)
-        self.leaving = self.fault = ""
+        self.leaving = ""
         self._begin()
 
     def _begin(self) -> None:
         """Connects; every earlier motion, stop and fault is forgotten."""
         self.arm.connect()
-        self.phase, self.fault, self.tick = Phase.READY, "", 0
+        self.phase, self.tick = Phase.READY, 0
         self._queue: deque[Command | tuple[int, bool]] = deque()  # commands, and outputs to be switched before the next one
         self._last: Command | None = None
         self._brake: ruckig.Trajectory | None = None
@@ -91,7 +90,7 @@ class ArmProcess:
             if state is not None and self.phase is not Phase.FAILED:
                 try:
                     self._advance(state.elapsed)
-                except ArmFailed as error:
+                except Exception as error:
                     self._fail(error)
             self.tick += 1
             if state is not None:
@@ -105,15 +104,15 @@ class ArmProcess:
             return None
         try:
             return self.arm.wait()
-        except ArmFailed as error:
+        except Exception as error:  # whatever its maker's client raises, the arm does not go on
             self._fail(error)
             return None
 
-    def _fail(self, error: ArmFailed) -> None:
+    def _fail(self, error: Exception) -> None:
         """Says why the arm does not go on; it stays so until it is connected to again."""
-        self.phase, self.fault, self._last = Phase.FAILED, str(error), None
+        self.phase, self._last, self._brake = Phase.FAILED, None, None
         self._queue.clear()
-        self.line.call(Kind.FAILED, False, self.fault)
+        self.line.call(Kind.FAILED, False, _sentence(error))
 
     def _take(self) -> None:
         """Takes what has come from the client."""
@@ -137,9 +136,9 @@ class ArmProcess:
             return
         try:
             self.arm.output(number, on)
-        except ArmFailed as error:
+        except Exception as error:
             self._stop()
-            self.line.call(Kind.FAILED, False, str(error))
+            self.line.call(Kind.FAILED, False, _sentence(error))
 
     def _called(self, name: str, *arguments: Any) -> None:
         """Does what the client calls for at rest, and answers."""
@@ -152,8 +151,8 @@ class ArmProcess:
             return
         try:
             self._begin() if name == "connect" else getattr(self.arm, name)(*arguments)
-        except ArmFailed as error:
-            self.line.call(Kind.FAILED, False, str(error))
+        except Exception as error:
+            self.line.call(Kind.FAILED, False, _sentence(error))
             return
         self.line.call(Kind.ANSWER, None)
 
@@ -208,6 +207,11 @@ class ArmProcess:
         return self.phase is Phase.FAILED or (self._last is None and not self._queue)
 
 
+def _sentence(error: Exception) -> str:
+    """What an error says; those of a maker's client begin with their kind."""
+    return str(error) if isinstance(error, ArmFailed) else f"{type(error).__name__}: {error}"
+
+
 def _still(command: Command) -> bool:
     """Whether a command is of an arm at rest that stays there."""
     return bool(np.abs(command.v).max() <= STILL[0] and np.abs(command.a).max() <= STILL[1])
@@ -244,8 +248,8 @@ def main(descriptor: int) -> int:
         setup = Setup(*pickle.loads(packets[0][1]))
         module, _, name = setup.arm.partition(":")
         process = ArmProcess(line, setup, getattr(import_module(module), name)(**setup.options))
-    except (ArmFailed, FastMoveError) as error:
-        line.call(Kind.FAILED, False, str(error))
+    except Exception as error:
+        line.call(Kind.FAILED, False, _sentence(error))
         return 1
     line.call(Kind.ANSWER, None)
 

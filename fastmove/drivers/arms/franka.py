@@ -4,10 +4,13 @@ pylibfranka holds the interpreter while it waits and its calls have no timeout, 
 own.  The robot takes a motion only from right where it is, and checks every command by differences over its cycles: so the arm
 is brought to the first configuration exactly and held there by commands, and where the robot went through cycles by itself as
 many commands are passed over.  What its hand grips is asked only while the arm rests, since that blocks, too.
+
+libfranka makes its thread as urgent as the system allows, whatever else runs; without a real-time kernel that is taken back.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
@@ -32,7 +35,8 @@ def connect(problem: TransferProblem, address: str = "", along: Array | None = N
 
     Args:
         problem: transfer that is to be run.
-        address: HOST[,grasp=1][,lead=SECONDS]: grasp = 1 closes the hand on the item when it is connected to.
+        address: HOST[,grasp=1][,realtime=1][,lead=SECONDS]: grasp = 1 closes the hand on the item when it is connected to;
+            realtime = 1 asks for a real-time kernel, as Franka does.
         along: not used.
 
     Raises:
@@ -40,10 +44,12 @@ def connect(problem: TransferProblem, address: str = "", along: Array | None = N
         MissingPackage: pylibfranka is not installed.
     """
     needs("pylibfranka", "the driver franka", "franka")
-    host, options = options_of(address, {"grasp": int, "lead": float})
+    host, options = options_of(address, {"grasp": int, "realtime": int, "lead": float})
+    realtime = bool(options.pop("realtime", 0))
     lead, grasps = options.pop("lead", LEAD), bool(options.pop("grasp", 0)) and bool(problem.holds)
     held = problem.holds[0] if grasps else None
-    options = {"host": host, "grasp": None if held is None else (held.width, float(held.grasp.grip_force[1]))}
+    grasp = None if held is None else (held.width, float(held.grasp.grip_force[1]))
+    options = {"host": host, "grasp": grasp, "realtime": realtime}
     arm, flanges = "fastmove.drivers.arms.franka:FrankaArm", ("fr3_link8", "panda_link8", "link8")
     return ArmDriver(problem, arm, f"the Franka at {host}", CYCLE, flanges, options, lead)
 
@@ -54,10 +60,11 @@ class FrankaArm(Arm):
     Args:
         host: name or address of its controller.
         grasp: width [m] and force [N] with which the hand is closed when it is connected to; None = it stays as it is.
+        realtime: whether a real-time kernel is asked for.
     """
 
-    def __init__(self, host: str, grasp: tuple[float, float] | None = None) -> None:
-        self.host, self.cycle, self.grasp = host, CYCLE, grasp
+    def __init__(self, host: str, grasp: tuple[float, float] | None = None, realtime: bool = False) -> None:
+        self.host, self.cycle, self.grasp, self.realtime = host, CYCLE, grasp, realtime
         self._robot: Any = None
         self._motion: Any = None
         self._load: tuple[float, list[float], list[float]] | None = None
@@ -69,7 +76,10 @@ class FrankaArm(Arm):
         self._client = pylibfranka
         self.close()
         try:
-            self._robot = pylibfranka.Robot(self.host, pylibfranka.RealtimeConfig.kIgnore)
+            config = pylibfranka.RealtimeConfig
+            self._robot = pylibfranka.Robot(self.host, config.kEnforce if self.realtime else config.kIgnore)
+            if not self.realtime and hasattr(os, "sched_setscheduler"):
+                os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
             if self._state().robot_mode == pylibfranka.RobotMode.Reflex:
                 self._robot.automatic_error_recovery()
             mode = self._state().robot_mode

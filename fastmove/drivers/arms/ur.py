@@ -25,6 +25,7 @@ SILENT = 0.1  # time without a new state after which the line counts as lost [s]
 WATCHDOG = 10.0  # least rate at which the arm's script wants to hear of us [Hz]
 RUNNING = 7  # robot mode "running"
 NORMAL = (1, 2)  # safety modes "normal" and "reduced"
+LOST = "is the cable in, is the controller on?"
 SAFETY = {
     3: "a protective stop", 4: "recovery mode", 5: "a safeguard stop", 6: "a system emergency stop",
     7: "an emergency stop of the robot", 8: "a violation of its safety limits", 9: "a fault",
@@ -102,12 +103,19 @@ class UrArm(Arm):
         """Waits for the next cycle, by this machine's clock, and returns the newest state."""
         behind = wait_until(self._due, SPIN)
         self._due += self.cycle + (behind if behind > self.cycle else 0.0)
+        try:
+            return self._state()
+        except RuntimeError as error:
+            raise ArmFailed(f"the line is lost ({str(error).strip()}); {LOST}") from None
+
+    def _state(self) -> ArmState:
+        """The newest state; raises ArmFailed where the line is lost, or the arm has stopped by itself."""
         receive, now = self._receive, time.perf_counter()
         stamp = receive.getTimestamp()
         if stamp != self._stamp:
             self._stamp, self._heard = stamp, now
         if not receive.isConnected() or now - self._heard > SILENT:
-            raise ArmFailed("the line is lost; is the cable in, is the controller on?")
+            raise ArmFailed(f"the line is lost; {LOST}")
         if (mode := receive.getSafetyMode()) not in NORMAL:
             raise ArmFailed(f"has gone into {SAFETY.get(mode, f'safety mode {mode}')}")
         assert self._hand is not None
