@@ -42,7 +42,7 @@ MALFORMED = {
     "not toml": ("format = 1", "format = = 1", 2, "not valid TOML"),
     "no format": ("format = 1", "", 2, "format"),
     "future format": ("format = 1", "format = 2", 2, "format 1"),
-    "unknown robot": ('robot = "panda"', 'robot = "pandora"', 2, "known: panda"),
+    "unknown robot": ('robot = "panda"', 'robot = "pandora"', 2, "known: fr3, panda"),
     "no robot": ('robot = "panda"', "", 2, "robot"),
     "unknown limits": ('limits = "benchmark"', 'limits = "fast"', 2, "fer, benchmark"),
     "unknown key": ('limits = "benchmark"', 'speed = "fast"', 2, "speed"),

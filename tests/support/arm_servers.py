@@ -79,8 +79,9 @@ class Rig:
         self.name, self.problem = name, problem
         self.server, self.address = getattr(self, f"_{name}")(np.array(problem.start.q))
 
-    def driver(self, more: str = "") -> Any:
-        return fm.registries.drivers.get(self.name)(self.problem, self.address + more, None)
+    def driver(self) -> Any:
+        """A driver that speaks with it; it has time to spare, since other tests run beside this one."""
+        return fm.registries.drivers.get(self.name)(self.problem, f"{self.address},lead=0.1", None)
 
     def _ur(self, q: np.ndarray) -> tuple[Server, str]:
         pytest.importorskip("rtde_control", reason="ur-rtde has no wheel for this Python version")

@@ -28,6 +28,7 @@ LEAD = 0.03  # default time of commands that wait for their turn [s]
 LATENCY = 0.01  # longest time from a command's turn until a reading shows where the arm went [s]
 CONNECT_TIMEOUT = 10.0  # longest time of a handshake [s]
 RECOVER_TIMEOUT = 10.0  # longest time in which what stopped the arm is cleared [s]
+READ_BACK = 0.5  # longest time until a payload that was told is read back [s]
 ALIGN_TIMEOUT = 5.0  # longest time in which it goes there [s]
 SPARE = 3  # number of commands that may wait beyond those that are meant to
 STALE = 2  # age of the newest state, in cycles, from which on `read` waits for another
@@ -121,6 +122,12 @@ class ArmDriver(Driver):
         self._called("payload", body.mass, np.array(body.lever), np.array(body.inertia))
         tick = self._now().tick
         self._remote.wait(lambda: self._now().tick > tick + 1, CONNECT_TIMEOUT)
+        self._remote.wait(lambda: self._carries(body.mass), READ_BACK, strict=False)
+
+    def _carries(self, mass: float) -> bool:
+        """Whether the arm believes that it carries so much, or cannot say."""
+        carried = self._now().state.carried
+        return carried is None or abs(carried - mass) < 1e-3
 
     def carried(self) -> float | None:
         """Returns the mass that the arm believes it carries besides its hand [kg]; None where it cannot say."""

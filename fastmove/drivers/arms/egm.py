@@ -63,7 +63,7 @@ class EgmArm(Arm):
         except OSError as error:
             raise ArmFailed(f"cannot be listened to on UDP port {self.port}: {error.strerror}") from None
         self._q: Array | None = None
-        self._time: int | None = None
+        self._before: tuple[Array, float] | None = None  # configuration [rad] and time [s] of the packet before
         state = self._next(FIRST, f"sends nothing to UDP port {self.port}; does its program run EGMRunJoint with this machine?")
         self._q = np.array(state.joint_angles)
 
@@ -83,16 +83,12 @@ class EgmArm(Arm):
     def wait(self) -> ArmState:
         """Waits for the robot's next packet."""
         state = self._next(SILENT, "is silent; is the cable in, does its program run?")
-        cycle_ms, now = round(1e3 * self.cycle), int(state.header.tm)
-        elapsed = 1 if self._time is None else max(1, round((now - self._time) / cycle_ms))
-        q = np.radians(np.array(state.joint_angles))
-        before, self._time = self._radians, now
-        self._radians = q
-        v = np.zeros_like(q) if before is None else (q - before) / (elapsed * self.cycle)
+        q, now = np.radians(np.array(state.joint_angles)), 1e-3 * int(state.header.tm)
+        before, since = (q, now - self.cycle) if self._before is None else self._before
+        self._before = q, now
+        v = (q - before) / max(now - since, self.cycle)
         digital = state.robot_message.RAPIDfromRobot.digVal if state.robot_message.HasField("RAPIDfromRobot") else None
-        return ArmState(q, v, inputs=None if digital is None else int(digital) << SIGNAL, elapsed=elapsed)
-
-    _radians: Array | None = None
+        return ArmState(q, v, inputs=None if digital is None else int(digital) << SIGNAL)
 
     def move(self, q: Array, v: Array, rests: bool) -> None:
         """Sends the reference of the next cycle."""

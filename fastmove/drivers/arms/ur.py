@@ -22,6 +22,7 @@ CYCLE = 2e-3  # of an e-series arm; a CB3 arm takes 8e-3 [s]
 LOOKAHEAD, GAIN = 0.03, 2000.0  # of servoj: the least smoothing [s] and the largest gain that it allows
 SPIN = 2e-4  # time before a cycle is due for which it spins instead of sleeping [s]
 SILENT = 0.1  # time without a new state after which the line counts as lost [s]
+WHY = 0.02  # time after which the arm's state says why it takes no command [s]
 WATCHDOG = 10.0  # least rate at which the arm's script wants to hear of us [Hz]
 RUNNING = 7  # robot mode "running"
 NORMAL = (1, 2)  # safety modes "normal" and "reduced"
@@ -126,9 +127,15 @@ class UrArm(Arm):
 
     def move(self, q: Array, v: Array, rests: bool) -> None:
         """Sends the reference of the next cycle by servoj."""
-        if not self._control.servoJ(q.tolist(), 0.0, 0.0, self.cycle, LOOKAHEAD, GAIN):
-            running = self._control.isProgramRunning() if self._control.isConnected() else False
-            raise ArmFailed("did not take a command" if running else "its program was stopped")
+        try:
+            if self._control.servoJ(q.tolist(), 0.0, 0.0, self.cycle, LOOKAHEAD, GAIN):
+                return
+        except RuntimeError as error:
+            raise ArmFailed(f"the line is lost ({str(error).strip()}); {LOST}") from None
+        time.sleep(WHY)  # until the state says why, if it does
+        self.wait()
+        running = self._control.isConnected() and self._control.isProgramRunning()
+        raise ArmFailed("did not take a command" if running else "its program was stopped")
 
     def payload(self, mass: float, com: Array, inertia: Array) -> None:
         """Tells the arm the mass and centre of mass of hand and item together."""
