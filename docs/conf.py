@@ -52,7 +52,7 @@ SECTIONS = {
     "Planning": ("planner", "search"),
     "Solutions and certificates": ("solution", "certificate", "trajectory"),
     "Files": ("io",),
-    "Running and judging": ("execution",),
+    "Running and judging": ("execution", "drivers.signals"),
     "Looking": ("viz",),
     "Adding your own": ("problem.path_constraint", "contact", "robot.limit_kinds", "geometry.shape_types"),
     "Errors": ("errors",),

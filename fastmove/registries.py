@@ -31,10 +31,11 @@ class Registry(Generic[T]):
         group: of entry points that add more.
         own: name -> "module:attribute" of those that FastMove brings; or one such place, where a table of things stands that have
             a `name` each.
+        more: further ones of its own beside such a table, by name.
     """
 
-    def __init__(self, what: str, group: str, own: Mapping[str, str] | str) -> None:
-        self.what, self.group, self._table = what, group, own
+    def __init__(self, what: str, group: str, own: Mapping[str, str] | str, more: Mapping[str, str] | None = None) -> None:
+        self.what, self.group, self._table, self._more = what, group, own, dict(more or {})
         self._added: dict[str, T] = {}
         self._installed: dict[str, str] | None = None
 
@@ -45,7 +46,7 @@ class Registry(Generic[T]):
             return self._table
         things = {thing.name: thing for thing in _load(self._table)}
         self._added = things | self._added
-        return dict.fromkeys(things, self._table)
+        return dict.fromkeys(things, self._table) | self._more
 
     def add(self, name: str, thing: T) -> None:
         """Make `thing` known by `name`, for this process.
@@ -97,7 +98,12 @@ contacts: Registry[Any] = Registry(  # `contact.law.ContactLaw`
 # classes of `problem.path_constraint.PathConstraint`
 constraints: Registry[Any] = Registry("constraint", "fastmove.constraints", {})
 # `robot.limit_kinds.LimitKind`
-limit_kinds: Registry[Any] = Registry("limit kind", "fastmove.limit_kinds", "fastmove.robot.limit_kinds:KINDS")
+limit_kinds: Registry[Any] = Registry(
+    "limit kind",
+    "fastmove.limit_kinds",
+    "fastmove.robot.limit_kinds:KINDS",
+    {"hand_speed": "fastmove.problem.hand_speed:HAND_SPEED"},
+)
 shapes: Registry[Any] = Registry(  # `geometry.shape_types.ShapeType`
     "shape",
     "fastmove.shapes",

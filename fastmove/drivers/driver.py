@@ -131,8 +131,8 @@ class Driver(ABC):
         """
         raise DriverFailed(f"this hardware has no digital output {number}")
 
-    def room(self) -> bool:
-        """Returns whether there is room for another command where commands wait for their turn, by the hardware's own clock."""
+    def takes_more(self) -> bool:
+        """Returns whether it takes another command now, where commands wait for their turn by the hardware's own clock."""
         return True
 
     @abstractmethod

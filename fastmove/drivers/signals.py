@@ -10,7 +10,7 @@ from fastmove.arrays import Array
 from fastmove.errors import InputError
 from fastmove.trajectory.trajectory import Trajectory
 
-BESIDE = 2.0  # distance from its place, in cycles of the motion there, within which a signal counts as passed
+NEAR_ENOUGH = 2.0  # distance from its place, in cycles of the motion there, within which a signal counts as passed
 AT_REST = 1e-6  # distance within which a place at rest counts as reached [rad]
 
 
@@ -46,7 +46,7 @@ class Signal:
         return f"{what} {'on' if self.on else 'off'} at {self.at:.3f} s"
 
 
-class Point:
+class SignalPoint:
     """The point of a signal: says when commands pass it.
 
     Args:
@@ -63,7 +63,7 @@ class Point:
             raise InputError("signal.at", f"is {signal.at} s; allowed: in the motion, to {trajectory.duration:.3f} s")
         self.signal = signal
         self._place, self._way = trajectory.sample(signal.at, 0), trajectory.sample(signal.at, 1)
-        self._near = max(AT_REST, BESIDE * cycle * float(np.abs(self._way).max()))
+        self._near = max(AT_REST, NEAR_ENOUGH * cycle * float(np.abs(self._way).max()))
 
     def passed(self, q: Array) -> bool:
         """Returns whether a commanded configuration (n,) is at the point or just past it [rad]."""

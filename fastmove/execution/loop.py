@@ -17,7 +17,7 @@ import numpy as np
 from fastmove.arrays import Array
 from fastmove.drivers.driver import Driver, Reading
 from fastmove.drivers.readiness import SLIDER_OFF
-from fastmove.drivers.signals import Point
+from fastmove.drivers.signals import SignalPoint
 from fastmove.execution.command_stream import CommandStream
 from fastmove.execution.events import Event, FlightEvent
 from fastmove.pacing import wait_until
@@ -97,7 +97,7 @@ class Loop:
         stream: CommandStream,
         realtime: bool,
         following: Following = EXACTLY,
-        points: tuple[Point, ...] = (),
+        points: tuple[SignalPoint, ...] = (),
     ) -> None:
         self.driver, self.stream, self.realtime = driver, stream, realtime
         self.number, self.cycle, self.ends_at_goal = 0, 0, True
@@ -280,7 +280,7 @@ class Loop:
             self._due += behind
         self._due += self.driver.cycle
         until = time.perf_counter() + STALL
-        while not self.driver.room() and time.perf_counter() < until:  # a clock of the hardware's own is what counts
+        while not self.driver.takes_more() and time.perf_counter() < until:  # a clock of the hardware's own is what counts
             time.sleep(self.driver.cycle / 4)
         self._due = max(self._due, time.perf_counter())
 

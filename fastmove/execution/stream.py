@@ -24,7 +24,7 @@ import pinocchio as pin
 from fastmove.arrays import Array
 from fastmove.drivers.driver import Driver
 from fastmove.drivers.readiness import not_ready, unsaid
-from fastmove.drivers.signals import Point, Signal
+from fastmove.drivers.signals import Signal, SignalPoint
 from fastmove.errors import InputError
 from fastmove.execution.answers import Answer, FlightPlanner
 from fastmove.execution.command_stream import CommandStream, first_cycle
@@ -75,7 +75,7 @@ class Execution:
         self.driver, self.problem, self.solution, self.options = driver, solution.problem, solution, options
         self.planner = FlightPlanner(solution, driver.cycle, options)
         commands = self.planner.courses[0].commands(driver.cycle)
-        points = tuple(Point(signal, _certified(solution), driver.cycle) for signal in signals)
+        points = tuple(SignalPoint(signal, _certified(solution), driver.cycle) for signal in signals)
         paced = driver.realtime if realtime is None else realtime
         self.loop = Loop(driver, commands, paced, self.problem.following, points)
         self.loop.missed, self.loop.held_stop = self._missed, self._next_stop

@@ -23,7 +23,6 @@ ROBOTS = {"ur": "ur5e", "egm": "ur5e", "franka": "fr3"}
 NAMES = tuple(ROBOTS)
 CUT = {"ur": ("cut",), "egm": ("cut",)}  # orders that unplug an arm …
 STOPPED = {"ur": ("program stopped",), "egm": ("program stopped",)}  # … and that stop its program
-HAND_SPEED = 2.9  # of the FR3: it stops beyond 3 m/s, which no limit of `robots/fr3` asks for [m/s]
 TROUBLE = (Event.DRIVER_RAISED, Event.DRIVER_SILENT, Event.NOT_FOLLOWING)  # whichever comes first where an arm goes silent
 TIMES = [0, *(pytest.param(k, marks=pytest.mark.slow) for k in range(1, 5))]
 MENDED = {"ur": ("plug", "safety 1"), "egm": ("plug", "program running")}
@@ -100,13 +99,30 @@ def test_every_command_arrives_in_order_and_on_time(rig: Rig, books: dict[str, f
         moved = np.flatnonzero(np.abs(np.diff(sent, axis=0)).max(axis=1) > 0)[0]  # EGM's stand-in keeps what changes
         np.testing.assert_allclose(q[-(len(sent) - moved - 1) :], sent[moved + 1 :], atol=1e-9)
         period = np.diff(times[-(len(sent) - moved - 1) :])
-        print(f"\n{rig.name}: {len(sent)} commands, period median {1e3 * np.median(period):.3f} ms, "
-              f"p99 {1e3 * np.quantile(period, 0.99):.3f}, worst {1e3 * period.max():.3f}")  # fmt: skip
         assert abs(np.median(period) / driver.cycle - 1) < 0.05
         (switched,) = rig.server.log()["outputs"]
         at = q[int(np.searchsorted(times, switched[0]))]
         near = solution.trajectory.position(np.array([place - 3 * driver.cycle, place, place + 3 * driver.cycle]))
         assert np.all(at >= near.min(axis=0) - 1e-4) and np.all(at <= near.max(axis=0) + 1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ur", "egm"])
+def test_how_evenly_commands_arrive(name: str, books: dict[str, fm.Solution]) -> None:
+    """Prints the jitter of the book's transfer, five times over."""
+    solution, periods = books[ROBOTS[name]], []
+    for _ in range(5):
+        with Rig(name, solution.problem) as rig, rig.driver() as driver:
+            announced(driver, rig)
+            execution = fm.Execution(driver, solution)
+            assert execution.run().event is Event.DONE
+            until(lambda driver=driver: driver._newest().phase is Phase.READY)
+            time.sleep(0.05)
+            periods.append(1e3 * np.diff(rig.log()[0][-len(execution.stream) + 2 :]))
+    all_ = np.concatenate(periods)
+    worst = f"p99 {np.quantile(all_, 0.99):.3f}, worst {all_.max():.3f}"
+    print(f"\n{name}: period of {len(all_)} commands median {np.median(all_):.3f} ms, {worst}")
+    assert abs(np.median(all_) / (1e3 * driver.cycle) - 1) < 0.05
 
 
 def test_the_command_line_runs_a_transfer(books: dict[str, fm.Solution], tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -378,7 +394,7 @@ def test_fifty_certified_motions_are_taken_and_three_per_cent_more_is_not() -> N
     """Limits as franka-sim enforces them; a motion that is run 3 % faster than certified is stopped by a reflex."""
     robot = fm.load_robot("fr3")
     limits, rng = robot.limit_set(), np.random.default_rng(0)
-    q, done, stopped, faster, quick = np.array([0.0, -0.5, 0.0, -2.2, 0.0, 1.8, 0.785]), 0, 0, 0, 0
+    q, done, stopped, faster = np.array([0.0, -0.5, 0.0, -2.2, 0.0, 1.8, 0.785]), 0, 0, 0
     while done < 50:
         goal = rng.uniform(limits.position_min, limits.position_max)
         try:
@@ -387,9 +403,6 @@ def test_fifty_certified_motions_are_taken_and_three_per_cent_more_is_not() -> N
         except fm.FastMoveError:
             continue
         if not solution.ok:
-            continue
-        if hand_speed(solution) > HAND_SPEED:
-            quick += 1
             continue
         with Rig("franka", problem) as rig, rig.driver() as driver:
             report = fm.Execution(driver, solution).run()
@@ -400,17 +413,8 @@ def test_fifty_certified_motions_are_taken_and_three_per_cent_more_is_not() -> N
                 stopped += too_fast(driver, solution)
                 faster += 1
         q, done = goal, done + 1
-    print(
-        f"\nFR3: {done} certified motions, 0 aborts; 3 % faster: {stopped} of {faster} stopped; left out, hand too fast: {quick}"
-    )
+    print(f"\nFR3: {done} certified motions, 0 aborts; 3 % faster: {stopped} of {faster} stopped by the arm")
     assert stopped == faster >= 3
-
-
-def hand_speed(solution: fm.Solution) -> float:
-    """The largest speed of the hand's frame [m/s]."""
-    t = np.arange(0, solution.duration, 1e-3)
-    places = np.array([fm.pose_at(solution.problem, q, "tool").translation for q in solution.trajectory.position(t)])
-    return float(np.linalg.norm(np.diff(places, axis=0), axis=1).max() / 1e-3)
 
 
 def too_fast(driver: fm.drivers.Driver, solution: fm.Solution) -> bool:

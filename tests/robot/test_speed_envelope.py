@@ -113,7 +113,9 @@ def test_a_start_that_is_too_fast_for_its_place_is_refused(fr3: fm.RobotModel) -
 def test_arms_with_and_without_one_side_by_side(fr3: fm.RobotModel) -> None:
     panda = fm.load_robot("panda")
     assert combine_robots({"left": fr3, "right": panda}).limit_set("benchmark").speed_envelope is None
-    arms = {robot.name: replace(robot, limits={"own": replace(robot.limit_set(), name="own")}) for robot in (fr3, panda)}
+    arms = {
+        robot.name: replace(robot, limits={"own": replace(robot.limit_set(), name="own", others={})}) for robot in (fr3, panda)
+    }
     envelope = combine_robots(arms).limit_set().speed_envelope
     assert envelope is not None
     low, high = envelope.range(np.concatenate([fr3.limit_set().middle, np.zeros(7)]))
@@ -314,6 +316,29 @@ def test_a_held_transfer_a_retimed_path_and_a_replan_keep_it(fr3: fm.RobotModel)
     moved = Goal(np.clip(goal + 0.05, limits.position_min, limits.position_max)[None])
     turned = replan(solution, 0.4 * solution.duration, goal=moved)
     assert turned.solution.ok and turned.solution.certificate.kinds["speed_envelope"].ok
+
+
+def test_the_hand_stays_below_the_speed_at_which_the_arm_stops(fr3: fm.RobotModel) -> None:
+    """The FR3's own limit on its hand, which binds where the arm is stretched; without it plans are faster there."""
+    limits, seen = fr3.limit_set(), 0
+    assert limits.others == {"hand_speed": 2.9}
+    free = replace(fr3, limits={"fr3": replace(limits, others={})})
+    for problem in pairs(fr3, 12, 1):
+        solution, other = fm.plan(problem).raise_for_status(), fm.plan(problem.with_(robot=free)).raise_for_status()
+        fastest = {id(one): hand_speed(one) for one in (solution, other)}
+        assert solution.certificate.kinds["hand_speed"].ok and fastest[id(solution)] <= 2.9
+        seen += fastest[id(other)] > 2.9
+        if fastest[id(other)] > 2.9:
+            assert not certify(problem, other.trajectory).kinds["hand_speed"].ok
+            assert solution.duration > 0.999 * other.duration
+    assert seen >= 2
+
+
+def hand_speed(solution: fm.Solution) -> float:
+    """The largest speed of the hand by differences of its places [m/s]."""
+    t = np.arange(0, solution.duration, 1e-3)
+    places = np.array([fm.pose_at(solution.problem, q, "tool").translation for q in solution.trajectory.position(t)])
+    return float(np.linalg.norm(np.diff(places, axis=0), axis=1).max() / 1e-3)
 
 
 def test_a_problem_without_one_has_nothing_to_limit(book_solution: fm.Solution) -> None:

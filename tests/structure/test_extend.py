@@ -276,7 +276,7 @@ def test_a_driver_is_run_by_its_name_and_address(tmp_path: Path, capsys: pytest.
     rows = np.loadtxt(commands, delimiter=",")
     assert rows.shape[1] == 21 and len(rows) > 150
     assert main(["run", str(problem), "--trajectory", str(trajectory), "--driver", "no-such"]) == 2
-    assert "'no-such' is unknown; allowed: mujoco, controller, kinematic, file" in capsys.readouterr().err
+    assert "'no-such' is unknown; allowed: mujoco, controller, kinematic, ur, franka, egm, file" in capsys.readouterr().err
 
 
 def test_a_planner_joins_the_bench_by_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -152,7 +152,7 @@ class ArmDriver(Driver):
         """Puts the switching of a digital output on the line, where it waits for its turn among the commands."""
         self._remote.live().call(Kind.OUTPUT, number, on)
 
-    def room(self) -> bool:
+    def takes_more(self) -> bool:
         """Returns whether no more commands wait for their turn than are meant to; else the arm's clock is behind ours."""
         self._remote.receive()
         return self._now().waiting <= self._gathered / self.cycle + SPARE
