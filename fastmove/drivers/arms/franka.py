@@ -4,13 +4,10 @@ pylibfranka holds the interpreter while it waits and its calls have no timeout, 
 own.  The robot takes a motion only from right where it is, and checks every command by differences over its cycles: so the arm
 is brought to the first configuration exactly and held there by commands, and where the robot went through cycles by itself as
 many commands are passed over.  What its hand grips is asked only while the arm rests, since that blocks, too.
-
-libfranka makes its thread as urgent as the system allows, whatever else runs; without a real-time kernel that is taken back.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Any
 
@@ -78,8 +75,6 @@ class FrankaArm(Arm):
         try:
             config = pylibfranka.RealtimeConfig
             self._robot = pylibfranka.Robot(self.host, config.kEnforce if self.realtime else config.kIgnore)
-            if not self.realtime and hasattr(os, "sched_setscheduler"):
-                os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
             if self._state().robot_mode == pylibfranka.RobotMode.Reflex:
                 self._robot.automatic_error_recovery()
             mode = self._state().robot_mode
