@@ -3,7 +3,8 @@
 The states (q, v) within the limit are a convex set (`robot.speed_envelope`): what is left to it, v̄(q) − v, is a concave function
 of the state.  On an interval both q and v, raised to the same degree, lie in the hull of their Bernstein coefficients, so the
 least that is left is at least the least at the coefficients.  Intervals on which that bound is below the least found so far are
-halved, until it is not by more than `NEAR`.
+halved, until it is not by more than `NEAR`.  Beyond the ends of the envelope v̄ is not concave any more: where a coefficient of q
+is there, nothing is known yet, and the interval is halved, too (the motion itself is kept within by its position limits).
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def envelope_margin(problem: TransferProblem, trajectory: Trajectory) -> LimitMa
         i, end, j = np.unravel_index(int(np.argmin(at_ends)), at_ends.shape)
         if at_ends[i, end, j] < found:
             found, time, joint = float(at_ends[i, end, j]), float(begin[i] + end * width[i]), int(j)
-        bound = room.min(axis=(1, 2))
+        bound = np.where(_beyond(limits.speed_envelope, q), -np.inf, room.min(axis=(1, 2)))
         lower = bound < found - NEAR
         proven = min(proven, float(bound[~lower].min(initial=np.inf)))
         if not lower.any():
@@ -51,10 +52,16 @@ def envelope_margin(problem: TransferProblem, trajectory: Trajectory) -> LimitMa
         width = np.tile(width[lower] / 2, 2)
         begin = np.concatenate([begin[lower], begin[lower] + width[: len(width) // 2]])
     else:
-        proven = min(proven, float(bound.min()))
+        proven = min(proven, float(bound[lower].min(initial=np.inf)))
     scale = float(limits.velocity[joint])
-    margin = min(found, proven) + ROUNDING * scale
+    margin = max(min(found, proven), -scale) + ROUNDING * scale  # a motion beyond the envelope's ends has no margin at all
     return LimitMargin(margin, "rad/s", margin / scale, time, problem.robot.joint_names[joint], "everywhere")
+
+
+def _beyond(envelope: SpeedEnvelope, q: Array) -> Array:
+    """Whether some coefficient (m, d, n) of an interval is beyond the ends of the envelope, (m,)."""
+    limited = np.isfinite(envelope.slope)
+    return np.asarray((((q > envelope.upper) | (q < envelope.lower)) & limited).any(axis=(1, 2)))
 
 
 def _room(envelope: SpeedEnvelope, q: Array, v: Array) -> Array:

@@ -6,6 +6,7 @@ A driver has no clock of its own; the caller that streams commands decides when 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -68,6 +69,8 @@ class Driver(ABC):
             nor later; otherwise a command may be sent as soon as the one before has been taken.
         following: how closely this hardware follows its commands; None = nobody has said, so it is not checked whether a plan's
             clearances cover it (`problem.following.uncovered`).
+        outputs: numbers of the digital outputs that it has.
+        inputs: numbers of the digital inputs that it has.
         lead: longest time from when a command is sent until a reading shows where the arm went, where commands wait for their
             turn or lines take time [s].
     """
@@ -75,6 +78,8 @@ class Driver(ABC):
     cycle: float
     realtime: bool = False
     lead: float = 0.0
+    outputs: Collection[int] = ()
+    inputs: Collection[int] = ()
     following: Following | None = None
 
     @abstractmethod
@@ -133,6 +138,10 @@ class Driver(ABC):
 
     def takes_more(self) -> bool:
         """Returns whether it takes another command now, where commands wait for their turn by the hardware's own clock."""
+        return True
+
+    def played(self) -> bool:
+        """Returns whether every command that was sent has had its turn."""
         return True
 
     @abstractmethod

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 import socket
 import struct
+import threading
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -33,6 +34,7 @@ class Kind(IntEnum):
     ANSWER = 5  # the value, pickled
     FAILED = 6  # (whether the input is wrong, the sentence), pickled
     OUTPUT = 7  # (number, on), pickled; it is not answered
+    FAULT = 8  # what has failed uncalled for, (sentence,), pickled
 
 
 class Status(IntEnum):
@@ -116,6 +118,7 @@ class Line:
         end.setblocking(False)
         self._socket, self.ended = end, False
         self._coming, self._going = bytearray(), bytearray()
+        self._lock = threading.RLock()  # a stop may come from another thread
 
     def fileno(self) -> int:
         """Returns the socket's file number, for `select`."""
@@ -132,12 +135,13 @@ class Line:
         Returns:
             Whether it is on its way; False for states and commands where too much waits already, and where the other end is gone.
         """
-        if self.ended or (len(self._going) > FULL and kind in (Kind.COMMAND, Kind.STATE)):
+        with self._lock:
+            if self.ended or (len(self._going) > FULL and kind in (Kind.COMMAND, Kind.STATE)):
+                self.flush()
+                return False
+            self._going += HEADER.pack(kind, len(body)) + body
             self.flush()
-            return False
-        self._going += HEADER.pack(kind, len(body)) + body
-        self.flush()
-        return not self.ended
+            return not self.ended
 
     def call(self, kind: Kind, *content: Any) -> bool:
         """Sends a packet of pickled values; see `send`."""
@@ -145,16 +149,22 @@ class Line:
 
     def flush(self) -> None:
         """Sends what waits, as far as it goes at once."""
-        try:
-            while self._going:
-                del self._going[: self._socket.send(self._going)]
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError:
-            self.ended = True
+        with self._lock:
+            try:
+                while self._going:
+                    del self._going[: self._socket.send(self._going)]
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                self.ended = True
 
     def received(self) -> list[tuple[Kind, bytes]]:
         """Returns the packets that have come since the last call, oldest first."""
+        with self._lock:
+            return self._received()
+
+    def _received(self) -> list[tuple[Kind, bytes]]:
+        """See `received`."""
         try:
             while not self.ended:
                 chunk = self._socket.recv(CHUNK)

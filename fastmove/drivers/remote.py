@@ -37,6 +37,7 @@ class Remote:
         self.line: Line | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._answers: list[tuple[Kind, bytes]] = []
+        self.fault = ""  # what it said, uncalled for, has failed
 
     @property
     def process_id(self) -> int:
@@ -57,7 +58,7 @@ class Remote:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = child_process(self.module, theirs)
-        self.line, self._answers = Line(ours), []
+        self.line, self._answers, self.fault = Line(ours), [], ""
         atexit.register(self.close)
         self.live().call(Kind.CALL, *setup)
         return self.answer("start", timeout)
@@ -78,6 +79,8 @@ class Remote:
         for kind, body in line.received():
             if kind is Kind.STATE:
                 newest = body
+            elif kind is Kind.FAULT:
+                self.fault = str(pickle.loads(body)[0])
             else:
                 self._answers.append((kind, body))
         line.flush()
@@ -99,6 +102,7 @@ class Remote:
 
     def call(self, name: str, *arguments: Any, timeout: float = CALL_TIMEOUT) -> Any:
         """Calls for something by name, and returns the answer."""
+        self.receive()
         self._answers.clear()
         self.live().call(Kind.CALL, name, *arguments)
         return self.answer(name, timeout)
@@ -112,11 +116,6 @@ class Remote:
             wrong, sentence = content
             raise InputError("", sentence) if wrong else DriverFailed(f"{self.name} refused {name}: {sentence}")
         return content[0]
-
-    def fault(self) -> str:
-        """Returns what it said, uncalled for, has failed; empty if nothing."""
-        said = [pickle.loads(body)[1] for kind, body in self._answers if kind is Kind.FAILED]
-        return str(said[-1]) if said else ""
 
     def close(self) -> None:
         """Hangs up, by which the process ends by itself, else it is ended; it is gone afterwards."""

@@ -63,7 +63,8 @@ class SignalPoint:
             raise InputError("signal.at", f"is {signal.at} s; allowed: in the motion, to {trajectory.duration:.3f} s")
         self.signal = signal
         self._place, self._way = trajectory.sample(signal.at, 0), trajectory.sample(signal.at, 1)
-        self._near = max(AT_REST, NEAR_ENOUGH * cycle * float(np.abs(self._way).max()))
+        beside = np.clip(signal.at + NEAR_ENOUGH * cycle * np.array([-1.0, 1.0]), 0.0, trajectory.duration)
+        self._near = max(AT_REST, float(np.abs(trajectory.position(beside) - self._place).max()))
 
     def passed(self, q: Array) -> bool:
         """Returns whether a commanded configuration (n,) is at the point or just past it [rad]."""

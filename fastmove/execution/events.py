@@ -28,6 +28,7 @@ class Event(Enum):
     NOT_COVERED = "clearances are certified for an arm that follows more closely than this one says"
     NOT_CHECKED = "the hardware cannot say, so that it is not checked"
     SIGNAL = "a digital output is switched"
+    NOT_PASSED = "the point of a digital signal was not passed"
     SPEED = "another speed along the path"
     HELD_STOP = "a held stop begins"
     UNSURE_STOP = "a stop begins that is certified for what was believed before only"

@@ -30,6 +30,8 @@ SILENT_CYCLES = 5  # number of cycles with the same reading from which the drive
 LATE = 1e-3  # delay beyond which a cycle counts as late [s]
 JUMP = 1e-3  # distance of a course's first command from what the course that it leaves would send then [rad]
 SPIN = 3e-4  # time before a command is due for which the loop spins instead of sleeping [s]
+STOPPING = (Event.HELD_STOP, Event.UNSURE_STOP)  # what is taken where the run has to end
+PLAYED = 1.0  # time beyond the driver's lead until the last command has to have had its turn [s]
 STOPS = 3  # number of attempts to stop the arm while interrupts keep coming
 WATCHED, MANY_LATE = 100, 5  # of so many cycles, so many late ones are said at once
 SAID_AGAIN = 1000  # number of cycles after which that is said again
@@ -140,12 +142,19 @@ class Loop:
         self.events.append(FlightEvent(self.since_start, event, detail, request))
 
     def take(self, splice: Splice) -> None:
-        """Takes what is to be followed; a later one that leaves the same course replaces an earlier one."""
+        """Takes what is to be followed; a later one that leaves the same course replaces an earlier one.
+
+        Where the run has to end, only stops are taken.
+        """
+        if self.leaving and splice.event not in STOPPING:
+            self.say(Event.REFUSED, f"{splice.event.value}: {self._why.value}", splice.request)
+            return
         self._splices[splice.base] = splice
 
     def forget(self, *events: Event) -> None:
         """Forgets what was to be followed and has not begun, of these events."""
-        self._splices = {base: splice for base, splice in self._splices.items() if splice.event not in events}
+        if not self.leaving:
+            self._splices = {base: splice for base, splice in self._splices.items() if splice.event not in events}
 
     def _switch(self) -> None:
         """Begins what is to be followed, when its cycle has come."""
@@ -198,7 +207,7 @@ class Loop:
             event, detail = Event.INTERRUPTED, f"at {self.now:.3f} s"
         except Exception as error:  # a fault of this program: the arm is stopped all the same
             event, detail = Event.LOOP_FAILED, f"{type(error).__name__}: {error}"
-        if event not in (Event.DONE, Event.STOPPED) and not (event is self._why and self.ending):  # else it rests in a held stop
+        if event not in (Event.DONE, Event.STOPPED) and not (event is self._why and self.ending):  # else it rests, holding
             self.stop_driver()
         return event, detail, float(np.median(costs)) * 1e6 if costs else 0.0
 
@@ -210,7 +219,7 @@ class Loop:
             if self.halted:
                 return Event.NO_STOP, self.halted
             if self.resting and self._over():
-                break
+                return self._played(self._ended())
             row = min(self.cycle, len(self.stream) - 1)
             try:
                 if self.realtime:
@@ -219,7 +228,7 @@ class Loop:
                 reading = self.driver.read()
                 apart = np.abs(reading.q - self.stream.q[max(row - self._behind, 0) : row + 1])
                 off, beyond = float(apart.max(axis=1).min()), float((apart / self._allowed).max(axis=1).min())
-                cycles_now, gripping = int(reading.cycles), reading.gripping is not False
+                cycles_now, gripping = int(reading.cycles), reading.gripping is None or bool(reading.gripping)
                 command = self.stream.command(row)
                 wrong = self._wrong(reading, command.q)
                 before = time.perf_counter()
@@ -239,13 +248,39 @@ class Loop:
             event = _trouble(after - started, silent, beyond, gripping)
             if event is not Event.DONE:
                 return event, f"at {self.now:.3f} s, joint error {off * 1e3:.1f} mrad"
-            if wrong is not None and self._why is Event.STOPPED:
+            if wrong is not None and not self.leaving:
                 self._why, detail = wrong
                 if not self.held_stop():
                     return self._why, detail
                 self.say(self._why, detail)
                 self.ending = True
-        return self._why if self.ending and not self.ends_at_goal else Event.DONE, ""
+        return Event.DONE, ""
+
+    def _ended(self) -> Event:
+        """How a run has ended whose commands are all sent; points that were not passed are said."""
+        for point in self._points:
+            self.say(Event.NOT_PASSED, point.signal.words)
+        return self._why if self.leaving or (self.ending and not self.ends_at_goal) else Event.DONE
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the run has to end: only a stop is taken from then on."""
+        return self._why is not Event.STOPPED
+
+    def _played(self, event: Event) -> tuple[Event, str]:
+        """Watches the hardware until what was sent has had its turn; returns how the run ended."""
+        until = time.perf_counter() + self.driver.lead + PLAYED
+        try:
+            while not self.driver.played():
+                reading = self.driver.read()
+                if reading.gripping is not None and not reading.gripping:
+                    return Event.GRIP_LOST, "in the last commands"
+                if time.perf_counter() > until:
+                    return Event.DRIVER_STALLED, "the last commands have not had their turn"
+                time.sleep(self.driver.cycle)
+        except Exception as error:
+            return Event.DRIVER_RAISED, f"{type(error).__name__}: {error}"
+        return event, ""
 
     def _wrong(self, reading: Reading, q: Array) -> tuple[Event, str] | None:
         """Switches the outputs whose points a commanded configuration (n,) passes; returns what asks for a held stop."""
@@ -258,7 +293,7 @@ class Loop:
             if signal.output is not None:
                 self.driver.output(signal.output, signal.on)
                 self.say(Event.SIGNAL, signal.words)
-            elif signal.input is not None and self.driver.input(signal.input) is not signal.on:
+            elif signal.input is not None and bool(self.driver.input(signal.input)) != signal.on:
                 wrong = Event.INPUT_MISSING, signal.words
         return wrong
 

@@ -75,6 +75,7 @@ class Execution:
         self.driver, self.problem, self.solution, self.options = driver, solution.problem, solution, options
         self.planner = FlightPlanner(solution, driver.cycle, options)
         commands = self.planner.courses[0].commands(driver.cycle)
+        self._signals = tuple(signals)
         points = tuple(SignalPoint(signal, _certified(solution), driver.cycle) for signal in signals)
         paced = driver.realtime if realtime is None else realtime
         self.loop = Loop(driver, commands, paced, self.problem.following, points)
@@ -124,7 +125,7 @@ class Execution:
             cycles: number of cycles to stream; default all that are left.
         """
         first, events = self.loop.sent, len(self.loop.events)
-        event, detail, cost = Event.NOT_READY, self._start_checks() if first == 0 else "", 0.0
+        event, detail, cost = Event.NOT_READY, self._checked() if first == 0 else "", 0.0
         if not detail:
             event, detail, cost = self.loop.run(cycles)
         happened = tuple(self.loop.events[events:])
@@ -206,6 +207,13 @@ class Execution:
             self._process.serve(self.solution, self.driver.cycle, self.options, self._heard, self._lost)
             self._served = True
 
+    def _checked(self) -> str:
+        """See `_start_checks`; what the driver raises is why nothing may be sent."""
+        try:
+            return self._start_checks()
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+
     def _start_checks(self) -> str:
         """Why nothing may be sent; empty if nothing is known to be wrong.  What the motion's clearances do not cover is said."""
         planned, actual = self.problem.following, self.driver.following
@@ -214,6 +222,10 @@ class Execution:
             return said
         if said:
             self.loop.events.append(FlightEvent(0.0, Event.NOT_COVERED, said))
+        for signal in self._signals:
+            numbers = self.driver.outputs if signal.input is None else self.driver.inputs
+            if (signal.output if signal.input is None else signal.input) not in numbers:
+                return f"the hardware has no {signal.words.split(' at ')[0].rsplit(' ', 1)[0]}; leave the signal out"
         refused = not_ready(self.driver, self.problem, self.stream.q[0])
         if not refused and (said := unsaid(self.driver, self.problem)):
             self.loop.events.append(FlightEvent(0.0, Event.NOT_CHECKED, said))
@@ -408,11 +420,12 @@ class Execution:
         return None if self.loop.resting else next((s for s in stops if s.first >= ahead), None)
 
     def _next_stop(self) -> bool:
-        """Begins the next stop that is known, since the run has to end; returns whether there is one."""
+        """Begins the next stop that is known, since the run has to end; returns whether it ends in one, or at its goal sooner."""
         splice = self._known(resort=True)
         if splice is not None:
             self.loop.take(splice)
-        return splice is not None
+        # where stops are known but none is ahead, the motion ends sooner than it could stop
+        return splice is not None or bool(self._stops.get(self.loop.number))
 
     def _answered(self, number: int, event: FlightEvent, last: bool) -> None:
         """Notes an answer to a request."""

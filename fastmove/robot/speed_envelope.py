@@ -17,6 +17,7 @@ import numpy as np
 from fastmove.arrays import Array, readonly
 from fastmove.errors import InputError
 
+LEAST = 1e-3  # Speed that must be left at the ends of the range, so that they can be reached [rad/s].
 FLATTEST = 1e-9  # Distance from an end below which the slope is taken there, so that it stays finite [rad].
 
 
@@ -62,7 +63,7 @@ class SpeedEnvelope:
         limited = np.isfinite(self.slope)
         if not np.all(np.isfinite(np.stack([self.offset, self.upper, self.lower])[:, limited])) or np.any(self.slope == 0):
             raise InputError(f"{at}.slope", "must be positive, and the other numbers finite where it is (inf = no such limit)")
-        ends = self.offset[limited] ** 2 / self.slope[limited]  # where the largest speed is 0
+        ends = (self.offset[limited] + LEAST) ** 2 / self.slope[limited]  # where the largest speed is `LEAST`
         highest, lowest = self.upper[limited] - ends, self.lower[limited] + ends
         beyond = (position_max[limited] > highest + 1e-9) | (position_min[limited] < lowest - 1e-9)
         for i in np.nonzero(beyond)[0]:

@@ -139,7 +139,7 @@ def test_the_command_line_runs_a_transfer(books: dict[str, fm.Solution], tmp_pat
         thread.start()
         assert main(run) == 4  # unplugged in mid-motion
         thread.join()
-        assert "the driver raised an error" in capsys.readouterr().err
+        assert run[-1].partition(",")[0] in capsys.readouterr().err
     with Rig("ur", solution.problem) as rig:
         rig.server.order("slider 0.5")
         assert main([*run[:-1], f"ur:{rig.address}"]) == 4
@@ -209,6 +209,71 @@ def test_a_handshake_that_is_never_finished_is_given_up(
         driver.connect()  # the same driver, once the arm answers
         assert driver.read().cycles >= 0
         driver.close()
+
+
+# -- when a run is over ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["ur", "egm"])
+def test_done_means_that_the_last_command_was_played(name: str, books: dict[str, fm.Solution]) -> None:
+    """Leaving the driver right after it brakes nothing; an output then is switched, and the next run begins."""
+    solution = books[ROBOTS[name]]
+    with Rig(name, solution.problem) as rig:
+        with rig.driver() as driver:
+            announced(driver, rig)
+            execution = fm.Execution(driver, solution)
+            assert execution.run().event is Event.DONE
+            driver.output(0, True)
+            until(lambda: driver._newest().phase is Phase.READY)
+            driver.payload(0.1, np.zeros(3), 1e-4 * np.eye(3))
+        time.sleep(0.1)
+        np.testing.assert_allclose(rig.log()[1][-1], execution.stream.q[-1], atol=1e-9)
+        assert rig.server.log()["outputs"]
+
+
+def test_a_motion_that_is_shorter_than_the_lead_is_played(books: dict[str, fm.Solution]) -> None:
+    problem = books["ur5e"].problem.with_(holds=(), scene=fm.Scene())
+    near = problem.with_(goal=fm.Goal(np.array([problem.start.q])[:1] + 0.004))
+    solution = fm.plan(near).raise_for_status()
+    assert solution.duration < 0.1
+    with Rig("ur", problem) as rig, rig.driver() as driver:
+        assert fm.Execution(driver, solution).run().event is Event.DONE
+        np.testing.assert_allclose(rig.log()[1][-1], near.goal.configurations[0], atol=1e-9)
+
+
+def test_the_hands_payload_is_set_again_and_does_not_grow(books: dict[str, fm.Solution]) -> None:
+    with Rig("ur", books["ur5e"].problem) as rig:
+        for _ in range(3):
+            with rig.driver() as driver:
+                announced(driver, rig)
+        told = [row[0] for row in rig.server.log()["payloads"]]
+        np.testing.assert_allclose(told, [1.525, 0.925] * 3, atol=1e-6)
+        heavier = fm.registries.drivers.get("ur")(rig.problem, f"{rig.address},hand_mass=0.8", None)
+        with pytest.raises(fm.errors.DriverFailed, match=r"carries 0.925 kg, its hand alone weighs 0.8"):
+            heavier.connect()
+
+
+def test_signals_that_an_arm_has_not_are_refused_before_it_moves(rig: Rig, books: dict[str, fm.Solution]) -> None:
+    solution = solution_of(rig, books)
+    with rig.driver() as driver:
+        announced(driver, rig)
+        for signal, words in ((fm.Signal(0.2, output=20), "no output 20"), (fm.Signal(0.2, input=20), "no input 20")):
+            report = fm.Execution(driver, solution, signals=[signal]).run()
+            assert report.event is Event.NOT_READY and words in report.detail
+
+
+def test_once_the_run_has_to_end_nothing_else_begins(books: dict[str, fm.Solution], process: fm.PlanningProcess) -> None:
+    """Another speed that is asked for after the slider was moved is refused; the held stop stays."""
+    solution = books["ur5e"]
+    with Rig("ur", solution.problem) as rig, rig.driver() as driver:
+        announced(driver, rig)
+        with fm.Execution(driver, solution, process=process) as run:
+            run.start()
+            until(lambda: run.loop.sent > 0.3 * len(run.stream))
+            rig.server.order("slider 0.5")
+            until(lambda: run.loop.leaving)
+            run.speed(0.7)
+            assert run.wait(20).event is Event.SLIDER_MOVED
 
 
 # -- in motion ------------------------------------------------------------------------------------------------------------

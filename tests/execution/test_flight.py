@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -352,3 +353,28 @@ def test_an_item_cannot_have_shifted_where_none_is_held(process: fm.PlanningProc
     refused = pytest.raises(fm.InputError, match="nothing is held")
     with Recorder(bare) as driver, fm.Execution(driver, solution, process=process) as run, refused:
         run.replan(item_shift=pin.SE3.Identity())
+
+
+def test_a_lost_grip_is_seen_however_a_driver_says_it(solution: fm.Solution) -> None:
+    class Numpy(Recorder):
+        def read(self) -> Reading:
+            return replace(super().read(), gripping=np.bool_(len(self.commands) < 100))
+
+    with Numpy(solution.problem) as driver:
+        assert fm.Execution(driver, solution).run().event is Event.GRIP_LOST
+
+
+def test_a_driver_that_raises_in_the_start_checks_ends_the_run(solution: fm.Solution) -> None:
+    class Broken(Recorder):
+        looks = 0
+
+        def carried(self) -> float:
+            self.looks += 1
+            if self.looks > 2:
+                raise RuntimeError("no answer")
+            return super().carried()
+
+    with Broken(solution.problem) as driver:
+        driver.payload(float(solution.problem.holds[0].item.members[0].mass), np.zeros(3), np.eye(3))
+        report = fm.Execution(driver, solution).run()
+    assert report.event is Event.NOT_READY and "no answer" in report.detail

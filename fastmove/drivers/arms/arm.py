@@ -6,6 +6,7 @@ import struct
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 
@@ -59,14 +60,14 @@ class Told:
         tick: number of cycles since it was connected to.
         stamp: time at which it was sent [s], of `time.monotonic`.
         phase: what it is at.
-        waiting: number of commands that wait for their turn.
+        taken: number of commands that have had their turn, or were dropped, since it was connected to.
         state: state of the arm.
     """
 
     tick: int
     stamp: float
     phase: Phase
-    waiting: int
+    taken: int
     state: ArmState
 
     _NUMBERS = struct.Struct("<QdBQBddqB")
@@ -76,17 +77,17 @@ class Told:
         s = self.state
         gripping = UNKNOWN if s.gripping is None else int(s.gripping)
         carried, scale = (float("nan") if x is None else x for x in (s.carried, s.scale))
-        numbers = (self.tick, self.stamp, self.phase, self.waiting, gripping, carried, scale, s.inputs or 0, s.inputs is not None)
+        numbers = (self.tick, self.stamp, self.phase, self.taken, gripping, carried, scale, s.inputs or 0, s.inputs is not None)
         return self._NUMBERS.pack(*numbers) + np.concatenate([s.q, s.v]).tobytes()
 
     @classmethod
     def unpacked(cls, body: bytes) -> Told:
         """Returns what bytes of `packed` say."""
-        tick, stamp, phase, waiting, gripping, carried, scale, inputs, has = cls._NUMBERS.unpack_from(body)
+        tick, stamp, phase, taken, gripping, carried, scale, inputs, has = cls._NUMBERS.unpack_from(body)
         q, v = np.frombuffer(body, offset=cls._NUMBERS.size).reshape(2, -1)
         known = [None if np.isnan(x) else float(x) for x in (carried, scale)]
         state = ArmState(q, v, None if gripping == UNKNOWN else bool(gripping), known[0], known[1], int(inputs) if has else None)
-        return cls(tick, stamp, Phase(phase), waiting, state)
+        return cls(tick, stamp, Phase(phase), taken, state)
 
 
 class Arm(ABC):
@@ -145,6 +146,10 @@ class Arm(ABC):
             ArmFailed: there is none.
         """
         raise ArmFailed(f"has no digital output {number}")
+
+    def memory(self) -> dict[str, Any]:
+        """Returns what another process would have to be told of this one, as options."""
+        return {}
 
     @abstractmethod
     def close(self) -> None:

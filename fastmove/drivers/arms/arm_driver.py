@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Collection
 from importlib.util import find_spec
 from typing import Any
 
@@ -50,6 +51,7 @@ class ArmDriver(Driver):
         cycle: control cycle of the arm [s].
         flanges: names that the frame of the flange may have in the robot's URDF.
         options: what the class is called with.
+        signals: numbers of its digital inputs and of its outputs.
         lead: time of commands that are there before the arm begins to move [s].
 
     Attributes:
@@ -66,12 +68,14 @@ class ArmDriver(Driver):
         cycle: float,
         flanges: tuple[str, ...],
         options: dict[str, Any],
+        signals: tuple[Collection[int], Collection[int]] = ((), ()),
         lead: float = LEAD,
     ) -> None:
         if not 2 * cycle <= lead <= 1.0:
             raise InputError("lead", f"is {lead} s; allowed: two cycles, {2 * cycle:g}, to 1 s")
         self.problem, self.arm, self.name, self.cycle, self.lead = problem, arm, name, cycle, lead + LATENCY
-        self._options, self._gathered, self._looks = options, lead, 0
+        self.inputs, self.outputs = signals
+        self._options, self._gathered, self._looks, self._sent = options, lead, 0, 0
         self._tool = _flange_T_tool(problem, flanges)
         self._remote = Remote("fastmove.drivers.arms.arm_process", name, self._heard)
         self.told: Told | None = None
@@ -82,13 +86,14 @@ class ArmDriver(Driver):
         Raises:
             DriverFailed: there is no such arm, it refuses, or its handshake is not finished in time.
         """
-        self.told, self._looks = None, 0
+        self.told, self._looks, self._sent, self._remote.fault = None, 0, 0, ""
         if self._remote.line is not None and not self._remote.line.ended:
             self._called("connect", timeout=CONNECT_TIMEOUT)
         else:
             self._remote.close()
             self._begin()
-        self.told = None
+        self._options |= self._called("memory")
+        self.told, self._remote.fault = None, ""
         self._remote.wait(lambda: self.told is not None, CONNECT_TIMEOUT)
 
     def _begin(self) -> None:
@@ -155,7 +160,13 @@ class ArmDriver(Driver):
     def takes_more(self) -> bool:
         """Returns whether no more commands wait for their turn than are meant to; else the arm's clock is behind ours."""
         self._remote.receive()
-        return self._now().waiting <= self._gathered / self.cycle + SPARE
+        return self._sent - self._now().taken <= self._gathered / self.cycle + SPARE
+
+    def played(self) -> bool:
+        """Returns whether every command that was sent has had its turn."""
+        self._remote.receive()
+        self._raise_fault()
+        return self._now().taken >= self._sent
 
     def read(self) -> Reading:
         """Returns the newest state, at once; only where that is two cycles old it waits up to 20 ms for another.
@@ -183,6 +194,7 @@ class ArmDriver(Driver):
             raise DriverFailed(f"{self.name} {WORDS[self._now().phase]}")
         if not self._remote.live().send(Kind.COMMAND, command_packed(time.monotonic(), command)):
             raise DriverFailed(f"{self.name} no longer takes commands from the line")
+        self._sent += 1
         return command
 
     def stop(self) -> None:
@@ -196,10 +208,10 @@ class ArmDriver(Driver):
 
     # -- the line -----------------------------------------------------------------------------------------------------
 
-    def _called(self, call: str, *arguments: Any, timeout: float = RECOVER_TIMEOUT) -> None:
+    def _called(self, call: str, *arguments: Any, timeout: float = RECOVER_TIMEOUT) -> Any:
         """Calls for something; where no answer comes in time the process is ended, since its client hangs."""
         try:
-            self._remote.call(call, *arguments, timeout=timeout)
+            return self._remote.call(call, *arguments, timeout=timeout)
         except DriverFailed as error:
             if "did not answer" in str(error):
                 self._remote.close()
@@ -212,12 +224,12 @@ class ArmDriver(Driver):
 
     def _failed(self) -> bool:
         """Whether the process said, uncalled for, that something has failed."""
-        return bool(self._remote.fault())
+        return bool(self._remote.fault)
 
     def _raise_fault(self) -> None:
         """Raises DriverFailed with what the arm said, where it has stopped by itself."""
-        if fault := self._remote.fault():
-            raise DriverFailed(f"{self.name}: {fault}")
+        if self._remote.fault:
+            raise DriverFailed(f"{self.name}: {self._remote.fault}")
 
     def _now(self) -> Told:
         """What the process said last."""
@@ -270,14 +282,14 @@ def needs(package: str, purpose: str, extra: str) -> None:
 
 
 def _flange_T_tool(problem: TransferProblem, flanges: tuple[str, ...]) -> pin.SE3:
-    """Pose of the tool frame in the flange's; that of the hand's own frame where nothing is held, since then it is not needed."""
+    """Pose of the tool frame, of what holds the first item (else of the first hand or cup), in the flange's."""
     robot, model = problem.robot, assemble(problem).arm
     names = [name for name in flanges if model.existFrame(name)]
     if not names:
         raise InputError("robot", f"{robot.name} has no flange frame; one of {', '.join(flanges)} is needed in its URDF")
     if not robot.grippers:
         return pin.SE3.Identity()
-    gripper = robot.gripper()
+    gripper = problem.holds[0].gripper if problem.holds else next(iter(robot.grippers.values()))
     flange, hand = link_frame(model, names[0]), link_frame(model, gripper.parent_frame)
     if flange.parentJoint != hand.parentJoint:
         raise InputError("robot", f"{robot.name} has a joint between {names[0]} and {gripper.parent_frame}; none may be there")

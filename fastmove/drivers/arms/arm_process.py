@@ -17,7 +17,6 @@ import signal
 import socket
 import sys
 import time
-from collections import deque
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -27,11 +26,12 @@ import ruckig
 
 from fastmove.arrays import Array
 from fastmove.drivers.arms.arm import Arm, ArmFailed, ArmState, Phase, Told
+from fastmove.drivers.arms.turns import Output, Turns, is_still
 from fastmove.drivers.driver import Command
 from fastmove.drivers.packets import Kind, Line, command_unpacked
 
 SHARE = 0.5  # share of the acceleration and jerk limits with which it brakes by itself
-STILL = (1e-6, 1e-3)  # velocity [rad/s] and acceleration [rad/s²] of a command up to which the arm is meant to be at rest
+QUIET = 5  # number of cycles without a new command after which a motion that is shorter than `lead` begins
 IDLE = 0.002  # time between two looks at the line where there is no arm to wait for [s]
 LAST = 3.0  # longest time after the client is gone [s]
 
@@ -72,8 +72,8 @@ class ArmProcess:
     def _begin(self) -> None:
         """Connects; every earlier motion, stop and fault is forgotten."""
         self.arm.connect()
-        self.phase, self.tick = Phase.READY, 0
-        self._queue: deque[Command | tuple[int, bool]] = deque()  # commands, and outputs to be switched before the next one
+        self.phase, self.tick, self._quiet = Phase.READY, 0, 0
+        self._turns = Turns()
         self._last: Command | None = None
         self._brake: ruckig.Trajectory | None = None
         self._braked = 0.0
@@ -86,7 +86,8 @@ class ArmProcess:
             self._take()
             if self.leaving and left == float("inf"):
                 left = time.monotonic() + LAST
-                self._stop()
+                if not self._turns.end_at_rest:  # else what has been sent is played to its end
+                    self._stop()
             if state is not None and self.phase is not Phase.FAILED:
                 try:
                     self._advance(state.elapsed)
@@ -94,7 +95,7 @@ class ArmProcess:
                     self._fail(error)
             self.tick += 1
             if state is not None:
-                self.line.send(Kind.STATE, Told(self.tick, time.monotonic(), self.phase, len(self._queue), state).packed())
+                self.line.send(Kind.STATE, Told(self.tick, time.monotonic(), self.phase, self._turns.taken, state).packed())
         self.arm.close()
 
     def _waited(self) -> ArmState | None:
@@ -111,34 +112,36 @@ class ArmProcess:
     def _fail(self, error: Exception) -> None:
         """Says why the arm does not go on; it stays so until it is connected to again."""
         self.phase, self._last, self._brake = Phase.FAILED, None, None
-        self._queue.clear()
-        self.line.call(Kind.FAILED, False, _sentence(error))
+        self._turns.clear()
+        self.line.call(Kind.FAULT, _sentence(error))
 
     def _take(self) -> None:
         """Takes what has come from the client."""
+        self._quiet += 1
         for kind, body in self.line.received():
             if kind is Kind.COMMAND and self.phase in (Phase.READY, Phase.GATHERING, Phase.FOLLOWING):
-                self._queue.append(command_unpacked(body, self.n)[1])
-                self.phase = max(self.phase, Phase.GATHERING)
+                self._turns.add(command_unpacked(body, self.n)[1])
+                self.phase, self._quiet = max(self.phase, Phase.GATHERING), 0
+            elif kind is Kind.COMMAND:
+                self._turns.drop()
             elif kind is Kind.STOP:
                 self._stop()
             elif kind is Kind.OUTPUT:
-                self._switch(*pickle.loads(body))
+                output: Output = pickle.loads(body)
+                self._turns.add(output) if len(self._turns) else self._switch([output])
             elif kind is Kind.CALL:
                 self._called(*pickle.loads(body))
         if self.line.ended and not self.leaving:
             self.leaving = "the client is gone"
 
-    def _switch(self, number: int, on: bool) -> None:
-        """Switches an output in its turn; where that fails the arm brakes, and why is said."""
-        if self._queue:
-            self._queue.append((number, on))
-            return
-        try:
-            self.arm.output(number, on)
-        except Exception as error:
-            self._stop()
-            self.line.call(Kind.FAILED, False, _sentence(error))
+    def _switch(self, outputs: list[Output]) -> None:
+        """Switches outputs in their turn; where that fails the arm brakes, and why is said."""
+        for number, on in outputs:
+            try:
+                self.arm.output(number, on)
+            except Exception as error:
+                self._stop()
+                self.line.call(Kind.FAULT, _sentence(error))
 
     def _called(self, name: str, *arguments: Any) -> None:
         """Does what the client calls for at rest, and answers."""
@@ -146,15 +149,21 @@ class ArmProcess:
             self.leaving = "closed"
             self.line.call(Kind.ANSWER, None)
             return
-        if not self._rests():
-            self.line.call(Kind.FAILED, False, f"moves, or is about to; {name} needs it at rest")
+        failed = self.phase is Phase.FAILED and name != "connect"
+        if failed or not self._rests():
+            why = (
+                f"has stopped by itself; {name} needs it recovered"
+                if failed
+                else f"moves, or is about to; {name} needs it at rest"
+            )
+            self.line.call(Kind.FAILED, False, why)
             return
         try:
-            self._begin() if name == "connect" else getattr(self.arm, name)(*arguments)
+            answer = (self._begin if name == "connect" else getattr(self.arm, name))(*arguments)
         except Exception as error:
             self.line.call(Kind.FAILED, False, _sentence(error))
             return
-        self.line.call(Kind.ANSWER, None)
+        self.line.call(Kind.ANSWER, answer)
 
     def _advance(self, elapsed: int) -> None:
         """Sends the reference of the next cycle; those of cycles that the arm went through by itself are passed over.
@@ -162,25 +171,32 @@ class ArmProcess:
         Args:
             elapsed: number of the arm's cycles since the last reference.
         """
-        if self.phase is Phase.GATHERING and len(self._queue) * self.arm.cycle >= self.setup.lead - 1e-9:
+        gathered = len(self._turns) * self.arm.cycle >= self.setup.lead - 1e-9
+        if self.phase is Phase.GATHERING and (gathered or self._quiet > QUIET):
             self.phase, elapsed = Phase.FOLLOWING, 1
         if self._brake is None and self._last is None and self.phase is not Phase.FOLLOWING:
             self.arm.hold()
-            return
+        elif self._brake is not None:
+            self._slow(self._brake, elapsed)
+        elif self.phase is Phase.FOLLOWING:
+            self._follow(elapsed)
+
+    def _follow(self, elapsed: int) -> None:
+        """Plays the next command, or brakes where none is left."""
+        self._switch(self._turns.outputs())
         for _ in range(elapsed - 1):
-            if len(self._queue) > 1 and self.phase is Phase.FOLLOWING and not isinstance(self._queue[0], tuple):
-                self._queue.popleft()
-        while self.phase is Phase.FOLLOWING and self._queue and isinstance(self._queue[0], tuple):
-            self.arm.output(*self._queue.popleft())  # type: ignore[misc]
-        if self.phase is Phase.FOLLOWING and self._queue:
-            self._last = self._queue.popleft()  # type: ignore[assignment]
-            assert self._last is not None
-            rests = not self._queue and _still(self._last)
+            if len(self._turns) > 1:
+                self._turns.next()
+                self._switch(self._turns.outputs())
+        if self.phase is Phase.FOLLOWING and len(self._turns):
+            self._last = self._turns.next()
+            rests = not len(self._turns) and is_still(self._last)
             self.arm.move(self._last.q, self._last.v, rests)
             if rests:
                 self.phase, self._last = Phase.READY, None
-        elif self.phase is Phase.FOLLOWING:
-            self._stop()
+                self._switch(self._turns.outputs())
+            return
+        self._stop()
         if self._brake is not None:
             self._slow(self._brake, elapsed)
 
@@ -188,9 +204,9 @@ class ArmProcess:
         """Begins to brake from the last command, unless it does or the arm is not meant to move."""
         if self.phase is Phase.FAILED or self._brake is not None:
             return
-        self._queue.clear()
-        moving, self.phase = self._last is not None, Phase.BRAKING
-        if moving and self._last is not None:
+        self._turns.clear()
+        self.phase = Phase.BRAKING
+        if self._last is not None:
             self._brake, self._braked = _braking(self._last, self.setup), 0.0
 
     def _slow(self, brake: ruckig.Trajectory, elapsed: int) -> None:
@@ -204,17 +220,12 @@ class ArmProcess:
 
     def _rests(self) -> bool:
         """Whether the arm is not meant to move."""
-        return self.phase is Phase.FAILED or (self._last is None and not self._queue)
+        return self.phase is Phase.FAILED or (self._last is None and not len(self._turns))
 
 
 def _sentence(error: Exception) -> str:
     """What an error says; those of a maker's client begin with their kind."""
     return str(error) if isinstance(error, ArmFailed) else f"{type(error).__name__}: {error}"
-
-
-def _still(command: Command) -> bool:
-    """Whether a command is of an arm at rest that stays there."""
-    return bool(np.abs(command.v).max() <= STILL[0] and np.abs(command.a).max() <= STILL[1])
 
 
 def _braking(command: Command, setup: Setup) -> ruckig.Trajectory:

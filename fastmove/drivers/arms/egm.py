@@ -37,7 +37,8 @@ def connect(problem: TransferProblem, address: str = "", along: Array | None = N
     needs("ABBRobotEGM", "the driver egm", "egm")
     host, options = options_of(address, {"port": int, "lead": float})
     lead, arm = options.pop("lead", LEAD), "fastmove.drivers.arms.egm:EgmArm"
-    return ArmDriver(problem, arm, f"the ABB at {host}", CYCLE, ("tool0", "flange"), {"host": host, **options}, lead)
+    signals, frames = ((SIGNAL,), (SIGNAL,)), ("tool0", "flange")
+    return ArmDriver(problem, arm, f"the ABB at {host}", CYCLE, frames, {"host": host, **options}, signals, lead)
 
 
 class EgmArm(Arm):

@@ -48,7 +48,7 @@ def connect(problem: TransferProblem, address: str = "", along: Array | None = N
     grasp = None if held is None else (held.width, float(held.grasp.grip_force[1]))
     options = {"host": host, "grasp": grasp, "realtime": realtime}
     arm, flanges = "fastmove.drivers.arms.franka:FrankaArm", ("fr3_link8", "panda_link8", "link8")
-    return ArmDriver(problem, arm, f"the Franka at {host}", CYCLE, flanges, options, lead)
+    return ArmDriver(problem, arm, f"the Franka at {host}", CYCLE, flanges, options, lead=lead)
 
 
 class FrankaArm(Arm):

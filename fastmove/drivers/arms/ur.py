@@ -24,13 +24,13 @@ SPIN = 2e-4  # time before a cycle is due for which it spins instead of sleeping
 SILENT = 0.1  # time without a new state after which the line counts as lost [s]
 WHY = 0.02  # time after which the arm's state says why it takes no command [s]
 WATCHDOG = 10.0  # least rate at which the arm's script wants to hear of us [Hz]
-RUNNING = 7  # robot mode "running"
 NORMAL = (1, 2)  # safety modes "normal" and "reduced"
 LOST = "is the cable in, is the controller on?"
 SAFETY = {
     3: "a protective stop", 4: "recovery mode", 5: "a safeguard stop", 6: "a system emergency stop",
     7: "an emergency stop of the robot", 8: "a violation of its safety limits", 9: "a fault",
 }  # fmt: skip
+NUMBERS, OFF = 18, 0.01  # number of digital inputs and of outputs; difference of masses that counts [kg]
 OUTPUTS = {range(8): "setStandardDigitalOut", range(8, 16): "setConfigurableDigitalOut", range(16, 18): "setToolDigitalOut"}
 
 
@@ -39,7 +39,8 @@ def connect(problem: TransferProblem, address: str = "", along: Array | None = N
 
     Args:
         problem: transfer that is to be run.
-        address: HOST[,cycle=SECONDS][,grip_input=NUMBER][,lead=SECONDS]: the digital input that says that the hand grips.
+        address: HOST[,cycle=SECONDS][,grip_input=NUMBER][,hand_mass=KG][,lead=SECONDS]: the digital input that says that the hand
+            grips; what the hand weighs, which the arm's own payload has to be when it is connected to.
         along: not used.
 
     Raises:
@@ -47,10 +48,11 @@ def connect(problem: TransferProblem, address: str = "", along: Array | None = N
         MissingPackage: ur-rtde is not installed.
     """
     needs("rtde_control", "the driver ur", "ur")
-    host, options = options_of(address, {"cycle": float, "grip_input": int, "lead": float})
+    host, options = options_of(address, {"cycle": float, "grip_input": int, "hand_mass": float, "lead": float})
     lead, cycle = options.pop("lead", LEAD), options.setdefault("cycle", CYCLE)
     arm = "fastmove.drivers.arms.ur:UrArm"
-    return ArmDriver(problem, arm, f"the UR at {host}", cycle, ("tool0", "flange"), {"host": host, **options}, lead)
+    signals, frames = (range(NUMBERS), range(NUMBERS)), ("tool0", "flange")
+    return ArmDriver(problem, arm, f"the UR at {host}", cycle, frames, {"host": host, **options}, signals, lead)
 
 
 class UrArm(Arm):
@@ -60,12 +62,21 @@ class UrArm(Arm):
         host: name or address of its controller.
         cycle: control cycle [s].
         grip_input: digital input that says that the hand grips; None = nothing says so.
+        hand_mass: mass of the hand [kg]; None = that of the payload that is set.
+        hand: mass [kg] and centre of mass (3,) [m] of the hand, where they are known from an earlier connection.
     """
 
-    def __init__(self, host: str, cycle: float = CYCLE, grip_input: int | None = None) -> None:
-        self.host, self.cycle, self.grip_input = host, cycle, grip_input
+    def __init__(
+        self,
+        host: str,
+        cycle: float = CYCLE,
+        grip_input: int | None = None,
+        hand_mass: float | None = None,
+        hand: tuple[float, Array] | None = None,
+    ) -> None:
+        self.host, self.cycle, self.grip_input, self.hand_mass = host, cycle, grip_input, hand_mass
         self._control: Any = None
-        self._hand: tuple[float, Array] | None = None  # mass [kg] and centre of mass (3,) [m] of the hand
+        self._hand = hand
 
     def connect(self) -> None:
         """Clears a protective stop, uploads the script and starts the receiver."""
@@ -86,6 +97,9 @@ class UrArm(Arm):
         self._control.setWatchdog(WATCHDOG)
         if self._hand is None:
             self._hand = float(self._receive.getPayload()), np.array(self._receive.getPayloadCog())
+            if self.hand_mass is not None and abs(self._hand[0] - self.hand_mass) > OFF:
+                said = f"believes that it carries {self._hand[0]:g} kg, its hand alone weighs {self.hand_mass:g}"
+                raise ArmFailed(f"{said}; set the payload of the hand on its panel")
         self._due = self._heard = time.perf_counter()
         self._stamp = -1.0
 
@@ -137,6 +151,15 @@ class UrArm(Arm):
         running = self._control.isConnected() and self._control.isProgramRunning()
         raise ArmFailed("did not take a command" if running else "its program was stopped")
 
+    def hold(self) -> None:
+        """Says that this client is there, else the arm's script would end."""
+        if not self._control.kickWatchdog():
+            raise ArmFailed("its program was stopped")
+
+    def memory(self) -> dict[str, Any]:
+        """Returns what the hand weighs, since the arm's payload is that and the item from now on."""
+        return {"hand": self._hand}
+
     def payload(self, mass: float, com: Array, inertia: Array) -> None:
         """Tells the arm the mass and centre of mass of hand and item together."""
         assert self._hand is not None
@@ -155,9 +178,12 @@ class UrArm(Arm):
         raise ArmFailed(f"has no digital output {number}; allowed: 0 to 17")
 
     def close(self) -> None:
-        """Ends servoing and the script."""
+        """Ends servoing, sets the payload to the hand's again, and ends the script."""
         control, self._control = self._control, None
-        if control is not None and control.isConnected():
-            control.servoStop()
-            control.stopScript()
-            control.disconnect()
+        if control is None or not control.isConnected():
+            return
+        control.servoStop()
+        if self._hand is not None and control.isProgramRunning():
+            control.setPayload(self._hand[0], self._hand[1].tolist())
+        control.stopScript()
+        control.disconnect()
