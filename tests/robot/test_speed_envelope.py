@@ -155,29 +155,26 @@ def test_the_margin_is_the_least_everywhere(fr3: fm.RobotModel, seed: int) -> No
     assert entry.proof == "everywhere" and entry.ok == (entry.margin >= 0)
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_control_points_beyond_the_envelope_prove_nothing(fr3: fm.RobotModel, seed: int) -> None:
-    """A piece whose curve stays inside while its control points do not, beside a joint that rests where little is left."""
-    rng, limits = np.random.default_rng(seed), fr3.limit_set()
-    envelope = limits.speed_envelope
+def test_control_points_beyond_the_envelope_prove_nothing(fr3: fm.RobotModel) -> None:
+    """Pieces whose curve stays inside while control points do not, beside joints that rest where little speed is left."""
+    rng, limits, tried = np.random.default_rng(0), fr3.limit_set(), 0
+    envelope, (problem,) = limits.speed_envelope, pairs(fr3, 1, 0)
     assert envelope is not None
-    width = float(rng.uniform(0.5, 4.0))
-    q = np.tile(limits.position_max, (8, 1))  # all rest where the least speed is left …
-    q[:, 0] = envelope.upper[0] - rng.uniform(0.02, 0.25, 8)
-    q[int(rng.integers(2, 6)), 0] = envelope.upper[0] + rng.uniform(0.0, 0.08)  # … but one, which moves near its end
     matrix = np.array([[comb(i, k) / comb(7, k) for k in range(8)] for i in range(8)])
-    powers = np.linalg.solve(matrix, q) / width ** np.arange(8)[:, None]
-    motion = PiecewisePolynomial(np.array([0.0, width]), powers[None])
-    t = np.linspace(0, width, 200_001)
-    places, v = motion(t, "left"), motion.derivative()(t, "left")
-    if places[:, 0].max() > envelope.upper[0]:
-        return
-    low, high = envelope.range(places)
-    least = min(float((high - v).min()), float((v - low).min()))
-    trajectory = Trajectory((Phase(motion, None, None, np.zeros(0), np.zeros(0)),), fr3.joint_names)
-    (problem,) = pairs(fr3, 1, 0)
-    entry = certify(problem, trajectory, ["speed_envelope"]).kinds["speed_envelope"]
-    assert least - 2e-6 < entry.margin <= least + 1e-6
+    while tried < 300:
+        width, q = float(rng.uniform(1.0, 5.0)), np.tile(limits.position_max, (8, 1))
+        q[:, 0] = envelope.upper[0] - rng.uniform(-0.08, 0.25, 8)
+        motion = PiecewisePolynomial(np.array([0.0, width]), (np.linalg.solve(matrix, q) / width ** np.arange(8)[:, None])[None])
+        t = np.linspace(0, width, 2001)
+        places, v = motion(t, "left"), motion.derivative()(t, "left")
+        if places[:, 0].max() > envelope.upper[0] or q[:, 0].max() <= envelope.upper[0]:
+            continue
+        tried += 1
+        low, high = envelope.range(places)
+        least = min(float((high - v).min()), float((v - low).min()))
+        trajectory = Trajectory((Phase(motion, None, None, np.zeros(0), np.zeros(0)),), fr3.joint_names)
+        entry = certify(problem, trajectory, ["speed_envelope"]).kinds["speed_envelope"]
+        assert entry.margin <= least + 1e-6
 
 
 def test_a_limit_read_at_the_wrong_place_is_caught(fr3: fm.RobotModel) -> None:
