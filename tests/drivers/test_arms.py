@@ -253,6 +253,15 @@ def test_the_hands_payload_is_set_again_and_does_not_grow(books: dict[str, fm.So
             heavier.connect()
 
 
+def test_an_arm_that_waits_for_long_is_still_there(books: dict[str, fm.Solution]) -> None:
+    """The script's watchdog wants to hear of its client while the arm rests, too."""
+    solution = books["ur5e"]
+    with Rig("ur", solution.problem) as rig, rig.driver() as driver:
+        announced(driver, rig)
+        time.sleep(1.0)
+        assert fm.Execution(driver, solution).run().event is Event.DONE
+
+
 def test_signals_that_an_arm_has_not_are_refused_before_it_moves(rig: Rig, books: dict[str, fm.Solution]) -> None:
     solution = solution_of(rig, books)
     with rig.driver() as driver:

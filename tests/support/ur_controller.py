@@ -44,7 +44,7 @@ FORMATS = {
     "DOUBLE": "d", "VECTOR6D": "6d", "VECTOR3D": "3d", "UINT64": "Q", "INT32": "i", "UINT32": "I", "UINT8": "B", "BOOL": "?",
     "VECTOR6INT32": "6i",
 }  # fmt: skip
-SERVO, STOP_SERVO, PAYLOAD, STOP_SCRIPT = 11, 14, 17, 255  # commands of ur-rtde's script
+SERVO, PAYLOAD, WATCHDOG, STOP_SCRIPT = 11, 17, 35, 255  # commands of ur-rtde's script
 AT_ONCE = (0, 24, 11, 9, 10, 6, 25, 26, 27, 38, 58, 66, 67, 68, 69, 70, 71)  # commands after which it is ready at once
 RUNNING, STOPPED = 2, 1  # runtime states
 
@@ -74,6 +74,7 @@ class Controller:
         self.commands: list[int] = []
         self.open: list[socket.socket] = []
         self.cut = self.mute = False
+        self.longest, self.heard = float("inf"), time.perf_counter()  # time without a word after which the script ends [s]
 
     def value(self, name: str) -> object:
         if name == "timestamp":
@@ -102,6 +103,7 @@ class Controller:
                 self.outputs.append((time.perf_counter(), new))
         if self.state["runtime_state"] != RUNNING or not told:
             return
+        self.heard = time.perf_counter()
         command = int(self.registers.get("input_int_register_0", 0))  # type: ignore[call-overload]
         if not self.commands or command != self.commands[-1]:
             self.commands.append(command)
@@ -112,13 +114,21 @@ class Controller:
         elif command == PAYLOAD and self.state["output_int_register_0"] != 2:
             self.payloads.append([float(register(k)) for k in range(4)])
             self.state["payload"], self.state["payload_cog"] = self.payloads[-1][0], self.payloads[-1][1:]
+        elif command == WATCHDOG:
+            self.longest = 1 / float(register(0))
         elif command == STOP_SCRIPT:
             self.program(False)
         self.state["output_int_register_0"] = 1 if command in AT_ONCE else 2
 
+    def watch(self) -> None:
+        """Ends the script where its client has not been heard of for too long."""
+        if self.state["runtime_state"] == RUNNING and time.perf_counter() - self.heard > self.longest:
+            self.program(False)
+
     def program(self, runs: bool) -> None:
         self.state["runtime_state"], self.state["robot_status_bits"] = (RUNNING, 3) if runs else (STOPPED, 1)
         self.state["output_int_register_0"] = 1 if runs else 0
+        self.longest, self.heard = float("inf"), time.perf_counter()
         if runs:  # what a script that ended has left there is no command
             self.registers["input_int_register_0"] = 0
 
@@ -179,6 +189,7 @@ class RtdeClient:
         due = time.perf_counter()
         while True:
             self.started.wait()
+            self.controller.watch()
             try:
                 for number, names in enumerate(self.recipes, start=1):
                     self.send("U", bytes([number]) + self.controller.packed(names))
