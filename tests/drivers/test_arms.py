@@ -130,11 +130,11 @@ def test_the_command_line_runs_a_transfer(books: dict[str, fm.Solution], tmp_pat
     fm.save_trajectory(tmp_path / "book.npz", solution.problem, solution.trajectory)
     file = [str(tmp_path / "book.npz"), "--robot", "ur5e"]
     with Rig("ur", solution.problem) as rig:
-        run = ["run", "book_to_tote", "--trajectory", *file, "--driver", f"ur:{rig.address}"]
+        run = ["run", "book_to_tote", "--trajectory", *file, "--driver", f"ur:{rig.address},lead=0.2"]
         assert main(run) == 0
         assert "streamed to its end" in capsys.readouterr().out
     with Rig("ur", solution.problem) as rig:
-        run[-1] = f"ur:{rig.address}"
+        run[-1] = f"ur:{rig.address},lead=0.2"
         thread = threading.Thread(target=lambda: (until(lambda: len(rig.log()[0]) > 100, 30), rig.server.order("cut")))
         thread.start()
         assert main(run) == 4  # unplugged in mid-motion
@@ -142,7 +142,7 @@ def test_the_command_line_runs_a_transfer(books: dict[str, fm.Solution], tmp_pat
         assert run[-1].partition(",")[0] in capsys.readouterr().err
     with Rig("ur", solution.problem) as rig:
         rig.server.order("slider 0.5")
-        assert main([*run[:-1], f"ur:{rig.address}"]) == 4
+        assert main([*run[:-1], f"ur:{rig.address},lead=0.2"]) == 4
         assert "is at 50%" in capsys.readouterr().err
 
 

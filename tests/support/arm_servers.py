@@ -81,7 +81,7 @@ class Rig:
 
     def driver(self) -> Any:
         """A driver that speaks with it; it has time to spare, since other tests run beside this one."""
-        return fm.registries.drivers.get(self.name)(self.problem, f"{self.address},lead=0.1", None)
+        return fm.registries.drivers.get(self.name)(self.problem, f"{self.address},lead=0.2", None)
 
     def _ur(self, q: np.ndarray) -> tuple[Server, str]:
         pytest.importorskip("rtde_control", reason="ur-rtde has no wheel for this Python version")
