@@ -11,13 +11,8 @@ what the simulated hardware does is what it would have done in time.
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import json
-import os
 import pickle
-import signal
-import socket
 import sys
 import time
 from collections import deque
@@ -32,7 +27,8 @@ from fastmove.drivers.driver import Command
 from fastmove.drivers.imperfections import Imperfections
 from fastmove.drivers.mujoco import BRAKE, STILL, MujocoDriver
 from fastmove.drivers.packets import Kind, Line, State, Status, command_unpacked
-from fastmove.errors import InputError
+from fastmove.drivers.serving import serve
+from fastmove.drivers.settling import Settling
 from fastmove.pacing import wait_until
 from fastmove.problem.transfer import TransferProblem
 
@@ -41,7 +37,6 @@ LATE = 0.5  # delay, as a share of the cycle, beyond which a tick counts as late
 CATCH_UP = 0.5  # delay beyond which ticks are not made up for, as after a suspended machine [s]
 RESTING_SPEED = 1e-6  # commanded velocity up to which the arm is meant to be at rest [rad/s]
 RESTING_ACCELERATION = 1e-2  # commanded acceleration up to which the arm is meant to stay at rest [rad/s²]
-NICE = -10  # change of the process's niceness
 AT_REST = 0.02  # true velocity up to which the arm is reported to be at rest [rad/s]
 
 
@@ -262,41 +257,11 @@ def _resting(command: Command) -> bool:
     return bool(np.abs(command.v).max() <= RESTING_SPEED and np.abs(command.a).max() <= RESTING_ACCELERATION)
 
 
-def main(descriptor: int) -> int:
-    """Runs the controller on an inherited socket; returns the exit code.
-
-    Args:
-        descriptor: number of the socket.
-    """
-    line = Line(socket.socket(fileno=descriptor))
-    packets: list[tuple[Kind, bytes]] = []
-    while not packets and not line.ended:
-        packets = line.received()
-        time.sleep(1e-3)
-    if not packets:
-        return 1
-    try:
-        controller = Controller(line, Setup(*pickle.loads(packets[0][1])))
-        line.call(Kind.ANSWER, controller.hardware.settling)
-    except Exception as error:
-        line.call(
-            Kind.FAILED,
-            isinstance(error, InputError),
-            str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}",
-        )
-        return 1
-
-    def leave(*_: object) -> None:
-        controller.leaving = controller.leaving or "terminated"
-
-    signal.signal(signal.SIGTERM, leave)
-    with contextlib.suppress(OSError):  # more urgent than other processes, where that is allowed
-        os.nice(NICE)
-    gc.collect()
-    gc.disable()  # a full collection takes longer than a cycle
-    controller.run()
-    return 0
+def begun(line: Line, told: tuple[Any, ...]) -> tuple[Controller, Settling]:
+    """Builds the controller that the client asks for; see `serve`."""
+    controller = Controller(line, Setup(*told))
+    return controller, controller.hardware.settling
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])))
+    sys.exit(serve(int(sys.argv[1]), begun))

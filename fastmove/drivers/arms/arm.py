@@ -18,6 +18,8 @@ UNKNOWN = 2  # what stands for "cannot say" among 0 and 1
 class ArmFailed(Exception):
     """The arm does not go on; the sentence says why, in the words of its maker where it has any."""
 
+    for_people = True
+
 
 class Phase(IntEnum):
     """What the process of an arm is at."""

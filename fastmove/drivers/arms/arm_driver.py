@@ -125,9 +125,14 @@ class ArmDriver(Driver):
         """Tells the arm what it carries besides its hand, while it rests."""
         body = self._tool.act(pin.Inertia(float(mass), np.array(com), np.array(inertia)))
         self._called("payload", body.mass, np.array(body.lever), np.array(body.inertia))
-        tick = self._now().tick
-        self._remote.wait(lambda: self._now().tick > tick + 1, CONNECT_TIMEOUT)
+        self._pass_cycles()
         self._remote.wait(lambda: self._carries(body.mass), READ_BACK, strict=False)
+
+    def _pass_cycles(self) -> None:
+        """Waits for two more cycles of the arm; raises DriverFailed where it has stopped by itself."""
+        tick = self._now().tick
+        self._remote.wait(lambda: self._now().tick > tick + 1 or self._failed(), CONNECT_TIMEOUT)
+        self._raise_fault()
 
     def _carries(self, mass: float) -> bool:
         """Whether the arm believes that it carries so much, or cannot say."""
@@ -145,8 +150,7 @@ class ArmDriver(Driver):
     def align(self, q: Array) -> None:
         """Lets the arm go the last milliradians to where a motion begins, where its maker asks for that."""
         self._called("align", np.array(q), timeout=ALIGN_TIMEOUT)
-        tick = self._now().tick
-        self._remote.wait(lambda: self._now().tick > tick + 1, CONNECT_TIMEOUT)
+        self._pass_cycles()
 
     def input(self, number: int) -> bool | None:
         """Returns whether a digital input is on; None where the arm has none."""

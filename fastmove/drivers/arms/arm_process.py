@@ -9,12 +9,7 @@ fast as a share of its limits allows (Ruckig), and no more commands are taken un
 
 from __future__ import annotations
 
-import contextlib
-import gc
-import os
 import pickle
-import signal
-import socket
 import sys
 import time
 from dataclasses import dataclass
@@ -25,10 +20,11 @@ import numpy as np
 import ruckig
 
 from fastmove.arrays import Array
-from fastmove.drivers.arms.arm import Arm, ArmFailed, ArmState, Phase, Told
+from fastmove.drivers.arms.arm import Arm, ArmState, Phase, Told
 from fastmove.drivers.arms.turns import Output, Turns, is_still
 from fastmove.drivers.driver import Command
 from fastmove.drivers.packets import Kind, Line, command_unpacked
+from fastmove.drivers.serving import sentence, serve
 
 SHARE = 0.5  # share of the acceleration and jerk limits with which it brakes by itself
 QUIET = 5  # number of cycles without a new command after which a motion that is shorter than `lead` begins
@@ -113,7 +109,7 @@ class ArmProcess:
         """Says why the arm does not go on; it stays so until it is connected to again."""
         self.phase, self._last, self._brake = Phase.FAILED, None, None
         self._turns.clear()
-        self.line.call(Kind.FAULT, _sentence(error))
+        self.line.call(Kind.FAULT, sentence(error))
 
     def _take(self) -> None:
         """Takes what has come from the client."""
@@ -141,7 +137,7 @@ class ArmProcess:
                 self.arm.output(number, on)
             except Exception as error:
                 self._stop()
-                self.line.call(Kind.FAULT, _sentence(error))
+                self.line.call(Kind.FAULT, sentence(error))
 
     def _called(self, name: str, *arguments: Any) -> None:
         """Does what the client calls for at rest, and answers."""
@@ -161,7 +157,7 @@ class ArmProcess:
         try:
             answer = (self._begin if name == "connect" else getattr(self.arm, name))(*arguments)
         except Exception as error:
-            self.line.call(Kind.FAILED, False, _sentence(error))
+            self.line.call(Kind.FAILED, False, sentence(error))
             return
         self.line.call(Kind.ANSWER, answer)
 
@@ -223,11 +219,6 @@ class ArmProcess:
         return self.phase is Phase.FAILED or (self._last is None and not len(self._turns))
 
 
-def _sentence(error: Exception) -> str:
-    """What an error says; those of a maker's client begin with their kind."""
-    return str(error) if isinstance(error, ArmFailed) else f"{type(error).__name__}: {error}"
-
-
 def _braking(command: Command, setup: Setup) -> ruckig.Trajectory:
     """The motion in which all joints brake to rest at the same time, as fast as the share of their limits allows."""
     n = len(command.q)
@@ -242,39 +233,12 @@ def _braking(command: Command, setup: Setup) -> ruckig.Trajectory:
     return trajectory
 
 
-def main(descriptor: int) -> int:
-    """Runs an arm on an inherited socket; returns the exit code.
-
-    Args:
-        descriptor: number of the socket.
-    """
-    line = Line(socket.socket(fileno=descriptor))
-    packets: list[tuple[Kind, bytes]] = []
-    while not packets and not line.ended:
-        packets = line.received()
-        time.sleep(IDLE)
-    if not packets:
-        return 1
-    try:
-        setup = Setup(*pickle.loads(packets[0][1]))
-        module, _, name = setup.arm.partition(":")
-        process = ArmProcess(line, setup, getattr(import_module(module), name)(**setup.options))
-    except Exception as error:
-        line.call(Kind.FAILED, False, _sentence(error))
-        return 1
-    line.call(Kind.ANSWER, None)
-
-    def leave(*_: object) -> None:
-        process.leaving = process.leaving or "terminated"
-
-    signal.signal(signal.SIGTERM, leave)
-    with contextlib.suppress(OSError):  # more urgent than other processes, where that is allowed
-        os.nice(-10)
-    gc.collect()
-    gc.disable()  # a full collection takes longer than a cycle
-    process.run()
-    return 0
+def begun(line: Line, told: tuple[Any, ...]) -> tuple[ArmProcess, None]:
+    """Builds and connects what the client asks for; see `serve`."""
+    setup = Setup(*told)
+    module, _, name = setup.arm.partition(":")
+    return ArmProcess(line, setup, getattr(import_module(module), name)(**setup.options)), None
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])))
+    sys.exit(serve(int(sys.argv[1]), begun))
