@@ -351,17 +351,19 @@ def test_the_hand_stays_below_the_speed_at_which_the_arm_stops(fr3: fm.RobotMode
         fastest = {id(one): hand_speed(one) for one in (solution, other)}
         assert solution.certificate.kinds["hand_speed"].ok and fastest[id(solution)] <= 2.9
         seen += fastest[id(other)] > 2.9
-        if fastest[id(other)] > 2.9:
+        if fastest[id(other)] > 2.95:
             assert not certify(problem, other.trajectory).kinds["hand_speed"].ok
             assert solution.duration > 0.999 * other.duration
     assert seen >= 2
 
 
 def hand_speed(solution: fm.Solution) -> float:
-    """The largest speed of the hand by differences of its places [m/s]."""
-    t = np.arange(0, solution.duration, 1e-3)
-    places = np.array([fm.pose_at(solution.problem, q, "tool").translation for q in solution.trajectory.position(t)])
-    return float(np.linalg.norm(np.diff(places, axis=0), axis=1).max() / 1e-3)
+    """The largest speed of tool and last link's frame by differences of their places [m/s]."""
+    t, fastest = np.arange(0, solution.duration, 1e-3), 0.0
+    for of in ("tool", "fr3_link7", "fr3_link8"):
+        places = np.array([fm.pose_at(solution.problem, q, of).translation for q in solution.trajectory.position(t)])
+        fastest = max(fastest, float(np.linalg.norm(np.diff(places, axis=0), axis=1).max() / 1e-3))
+    return fastest
 
 
 def test_a_problem_without_one_has_nothing_to_limit(book_solution: fm.Solution) -> None:
