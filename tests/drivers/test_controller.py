@@ -20,7 +20,7 @@ from fastmove.pacing import wait_until
 
 pytest.importorskip("mujoco", reason="mujoco is not installed")
 from fastmove.drivers.controller import ControllerDriver
-from fastmove.drivers.packets import Kind, Line, State, Status
+from fastmove.drivers.process.packets import Kind, Line, State, Status
 
 WATCHDOG = 0.1  # longer than by default, for a machine that is busy with other tests [s]
 

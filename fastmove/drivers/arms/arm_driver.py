@@ -18,8 +18,8 @@ import pinocchio as pin
 from fastmove.arrays import Array
 from fastmove.drivers.arms.arm import Phase, Told
 from fastmove.drivers.driver import Command, Driver, Reading
-from fastmove.drivers.packets import Kind, command_packed
-from fastmove.drivers.remote import Remote
+from fastmove.drivers.process.packets import Kind, command_packed
+from fastmove.drivers.process.remote import Remote
 from fastmove.errors import DriverFailed, InputError, MissingPackage, UnknownName
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.transfer import TransferProblem

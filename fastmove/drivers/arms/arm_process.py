@@ -23,8 +23,8 @@ from fastmove.arrays import Array
 from fastmove.drivers.arms.arm import Arm, ArmState, Phase, Told
 from fastmove.drivers.arms.turns import Output, Turns, is_still
 from fastmove.drivers.driver import Command
-from fastmove.drivers.packets import Kind, Line, command_unpacked
-from fastmove.drivers.serving import sentence, serve
+from fastmove.drivers.process.packets import Kind, Line, command_unpacked
+from fastmove.drivers.process.serving import sentence, serve
 
 SHARE = 0.5  # share of the acceleration and jerk limits with which it brakes by itself
 QUIET = 5  # number of cycles without a new command after which a motion that is shorter than `lead` begins

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastmove.child_process import child_process
-from fastmove.drivers.packets import Kind, Line
+from fastmove.drivers.process.packets import Kind, Line
 from fastmove.errors import DriverFailed, InputError
 
 CALL_TIMEOUT = 5.0  # longest time that a call waits for its answer unless it says otherwise [s]

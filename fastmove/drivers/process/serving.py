@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from fastmove.drivers.packets import Kind, Line
+from fastmove.drivers.process.packets import Kind, Line
 from fastmove.errors import InputError
 
 IDLE = 1e-3  # time between two looks for the first packet [s]
