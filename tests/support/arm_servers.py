@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -42,6 +43,8 @@ class Server:
     def start(self) -> None:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         self.process = subprocess.Popen(self.command, text=True, env=self.environment, **pipes)
+        with contextlib.suppress(OSError):  # a real controller has a processor of its own
+            os.setpriority(os.PRIO_PROCESS, self.process.pid, -15)
         assert self.process.stdout is not None
         said = self.process.stdout.readline()
         assert said.startswith("READY"), f"{self.command[1]} says {said!r}"

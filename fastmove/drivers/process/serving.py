@@ -39,6 +39,8 @@ def serve(descriptor: int, begin: Callable[[Line, tuple[Any, ...]], tuple[Served
         descriptor: number of the socket.
         begin: called with the line and with what the client told first; returns what runs, and the answer.
     """
+    with contextlib.suppress(OSError):  # more urgent than other processes, where that is allowed; threads begun later inherit it
+        os.nice(NICE)
     line = Line(socket.socket(fileno=descriptor))
     packets: list[tuple[Kind, bytes]] = []
     while not packets and not line.ended:
@@ -58,8 +60,6 @@ def serve(descriptor: int, begin: Callable[[Line, tuple[Any, ...]], tuple[Served
         served.leaving = served.leaving or "terminated"
 
     signal.signal(signal.SIGTERM, leave)
-    with contextlib.suppress(OSError):  # more urgent than other processes, where that is allowed
-        os.nice(NICE)
     gc.collect()
     gc.disable()  # a full collection takes longer than a cycle
     served.run()
