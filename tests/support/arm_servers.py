@@ -91,7 +91,7 @@ class Rig:
         host = address()
         server = Server([sys.executable, str(HERE / "ur_controller.py"), host, ",".join(map(repr, map(float, q)))])
         server.order("input 2 1")
-        return server, f"{host},grip_input=2"
+        return server, f"{host},grip_input=2,silent=0.5"
 
     def _egm(self, q: np.ndarray) -> tuple[Server, str]:
         pytest.importorskip("ABBRobotEGM", reason="ABBRobotEGM is not installed")

@@ -39,8 +39,9 @@ def connect(problem: TransferProblem, address: str = "", along: Array | None = N
 
     Args:
         problem: transfer that is to be run.
-        address: HOST[,cycle=SECONDS][,grip_input=NUMBER][,hand_mass=KG][,lead=SECONDS]: the digital input that says that the hand
-            grips; what the hand weighs, which the arm's own payload has to be when it is connected to.
+        address: HOST[,cycle=SECONDS][,grip_input=NUMBER][,hand_mass=KG][,lead=SECONDS][,silent=SECONDS]: the digital input that
+            says that the hand grips; what the hand weighs, which the arm's own payload has to be when it is connected to; time
+            without a new state after which the line counts as lost.
         along: not used.
 
     Raises:
@@ -48,7 +49,7 @@ def connect(problem: TransferProblem, address: str = "", along: Array | None = N
         MissingPackage: ur-rtde is not installed.
     """
     needs("rtde_control", "the driver ur", "ur")
-    host, options = options_of(address, {"cycle": float, "grip_input": int, "hand_mass": float, "lead": float})
+    host, options = options_of(address, {"cycle": float, "grip_input": int, "hand_mass": float, "lead": float, "silent": float})
     lead, cycle = options.pop("lead", LEAD), options.setdefault("cycle", CYCLE)
     arm = "fastmove.drivers.arms.ur:UrArm"
     signals, frames = (range(NUMBERS), range(NUMBERS)), ("tool0", "flange")
@@ -63,6 +64,7 @@ class UrArm(Arm):
         cycle: control cycle [s].
         grip_input: digital input that says that the hand grips; None = nothing says so.
         hand_mass: mass of the hand [kg]; None = that of the payload that is set.
+        silent: time without a new state after which the line counts as lost [s].
         hand: mass [kg] and centre of mass (3,) [m] of the hand, where they are known from an earlier connection.
     """
 
@@ -72,10 +74,12 @@ class UrArm(Arm):
         cycle: float = CYCLE,
         grip_input: int | None = None,
         hand_mass: float | None = None,
+        silent: float = SILENT,
         hand: tuple[float, Array] | None = None,
     ) -> None:
         self.host, self.cycle, self.grip_input, self.hand_mass = host, cycle, grip_input, hand_mass
         self._control: Any = None
+        self.silent = silent
         self._hand = hand
 
     def connect(self) -> None:
@@ -129,7 +133,7 @@ class UrArm(Arm):
         stamp = receive.getTimestamp()
         if stamp != self._stamp:
             self._stamp, self._heard = stamp, now
-        if not receive.isConnected() or now - self._heard > SILENT:
+        if not receive.isConnected() or now - self._heard > self.silent:
             raise ArmFailed(f"the line is lost; {LOST}")
         if (mode := receive.getSafetyMode()) not in NORMAL:
             raise ArmFailed(f"has gone into {SAFETY.get(mode, f'safety mode {mode}')}")
