@@ -17,6 +17,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {spelled[near[0]]!r}?" if near else ""
 
 
+def first_line(error: Exception) -> str:
+    """Returns the first line of what an error says, or its name where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 class FastMoveError(Exception):
     """Base of every error that FastMove raises on purpose."""
 

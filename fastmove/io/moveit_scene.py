@@ -17,7 +17,7 @@ import numpy as np
 import pinocchio as pin
 import yaml
 
-from fastmove.errors import InputError, Remark
+from fastmove.errors import InputError, Remark, first_line
 from fastmove.geometry.box_cover import RESOLUTION, cover_triangles
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
@@ -52,7 +52,7 @@ def load_scene(path: str | Path, placement: pin.SE3 | None = None, resolution: f
     except UnicodeDecodeError as error:
         raise InputError(str(path), "is no UTF-8 text") from error
     except (yaml.YAMLError, RecursionError, AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         raise InputError(str(path), f"is no MoveIt scene that can be read ({reason[:120]})") from error
     if not rows:
         raise InputError(str(path), "has no collision object")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.errors import InputError, MissingPackage
+from fastmove.errors import InputError, MissingPackage, first_line
 
 HEADER = 4096  # Length within which the header of a PCD file ends [byte].
 FIELDS = 256  # Largest number of values of a point in a PCD file.
@@ -60,7 +60,7 @@ def _read(file: Path, reader: Callable[[Path], Array]) -> Array:
     except (InputError, FileNotFoundError, PermissionError):
         raise
     except Exception as error:  # the readers raise whatever Python's parsers do
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = first_line(error)
         reason = "it asks for more memory than there is" if isinstance(error, MemoryError) else reason
         what = "array of numbers" if reader in (_npy, _npz) else "point cloud"
         raise InputError("file", f"{file.name} is no {file.suffix} {what} ({reason[:120]})") from error

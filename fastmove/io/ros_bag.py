@@ -14,9 +14,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from fastmove.errors import InputError, TrajectoryFileError, UnknownName
+from fastmove.errors import InputError, TrajectoryFileError, UnknownName, first_line
 from fastmove.io.atomic_write import write_whole
-from fastmove.io.ros_cdr import fields_of, first_line, from_cdr, known_types, rosbags, to_cdr, types_of
+from fastmove.io.ros_cdr import fields_of, from_cdr, known_types, rosbags, to_cdr, types_of
 from fastmove.io.ros_messages import GOAL, JOINT_TRAJECTORY, SEND_GOAL_EVENT, RosMessage
 
 FILES = (".mcap", ".db3")  # Endings of recordings of one file.

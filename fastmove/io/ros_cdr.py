@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fastmove.errors import InputError, MissingPackage, UnknownName
+from fastmove.errors import InputError, MissingPackage, UnknownName, first_line
 from fastmove.io.ros_messages import GOAL, JOINT_TRAJECTORY, POSTURES, SEND_GOAL, SEND_GOAL_EVENT, RosMessage
 
 ARRAY_MAX = 1000  # Largest array of fixed size in a definition that a recording brings: the code made of it grows with it.
@@ -231,8 +231,3 @@ def _number_or_text(name: str, value: object, where: str) -> object:
     if not limits.min <= (value or 0) <= limits.max:
         raise InputError(where, f"is {value}; allowed: {limits.min} to {limits.max}")
     return int(value or 0)
-
-
-def first_line(error: Exception) -> str:
-    """Returns the first line of what an error says, or its name."""
-    return (str(error).splitlines() or [type(error).__name__])[0]

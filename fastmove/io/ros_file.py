@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from fastmove.errors import InputError, TrajectoryFileError
+from fastmove.errors import InputError, TrajectoryFileError, first_line
 from fastmove.io import ros_bag
 from fastmove.io.atomic_write import write_whole
 from fastmove.io.ros_messages import RosMessage
@@ -50,8 +50,7 @@ def read_ros_messages(path: str | Path, topic: str | None = None, message: int |
         except (InputError, PermissionError):
             raise
         except Exception as error:  # yaml raises whatever Python's parsers do
-            first = (str(error).splitlines() or [type(error).__name__])[0]
-            raise TrajectoryFileError(str(path), f"cannot be read as a trajectory ({first})") from error
+            raise TrajectoryFileError(str(path), f"cannot be read as a trajectory ({first_line(error)})") from error
     if message is None:
         return messages
     if not 1 <= message <= len(messages):

@@ -18,7 +18,7 @@ from scipy.interpolate import CubicSpline, make_interp_spline
 
 from fastmove.arrays import Array
 from fastmove.dynamics.efforts import Dynamics
-from fastmove.errors import InputError, Remark, TrajectoryFileError
+from fastmove.errors import InputError, Remark, TrajectoryFileError, first_line
 from fastmove.io.atomic_write import write_whole
 from fastmove.io.ros_bag import FILES, FOLDER, check_new
 from fastmove.io.ros_file import TEXTS, is_recording, read_ros_messages, write_ros_messages
@@ -182,7 +182,7 @@ def load_trajectory(
     except InputError:
         raise
     except Exception as error:
-        raise TrajectoryFileError(str(path), f"cannot be read as a trajectory ({_first_line(error)})") from error
+        raise TrajectoryFileError(str(path), f"cannot be read as a trajectory ({first_line(error)})") from error
     return trajectory_of(str(path), data, problem, fit)
 
 
@@ -212,7 +212,7 @@ def trajectory_of(where: str, data: dict[str, Array], problem: TransferProblem, 
     except InputError:
         raise
     except (ValueError, KeyError, IndexError, TypeError, OverflowError) as error:
-        raise TrajectoryFileError(where, f"is no motion ({_first_line(error)})") from error
+        raise TrajectoryFileError(where, f"is no motion ({first_line(error)})") from error
 
 
 def planned_for(path: str | Path, problem: TransferProblem) -> bool | None:
@@ -340,7 +340,3 @@ def _read_npz(path: Path) -> dict[str, Array]:
     if int(entries.get("format", np.array(0))) != FORMAT:
         raise TrajectoryFileError(str(path), f"is not of format {FORMAT}")
     return entries
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
