@@ -17,6 +17,9 @@ from arm_servers import Rig, address, until
 import fastmove as fm
 from fastmove.cli.main import main
 from fastmove.drivers.arms.arm import Phase
+from fastmove.drivers.arms.arm_process import ArmProcess, Setup
+from fastmove.drivers.driver import Command
+from fastmove.drivers.process.packets import Kind, command_packed
 from fastmove.execution.events import Event
 
 ROBOTS = {"ur": "ur5e", "egm": "ur5e", "franka": "fr3"}
@@ -239,6 +242,56 @@ def test_a_motion_that_is_shorter_than_the_lead_is_played(books: dict[str, fm.So
     with Rig("ur", problem) as rig, rig.driver() as driver:
         assert fm.Execution(driver, solution).run().event is Event.DONE
         np.testing.assert_allclose(rig.log()[1][-1], near.goal.configurations[0], atol=1e-9)
+
+
+class FakeArm:
+    """An arm that keeps what it is sent."""
+
+    cycle = 0.002
+
+    def __init__(self) -> None:
+        self.sent: list[float] = []
+
+    def connect(self) -> None:
+        pass
+
+    def hold(self) -> None:
+        pass
+
+    def move(self, q: np.ndarray, v: np.ndarray, rests: bool) -> None:
+        self.sent.append(float(q[0]))
+
+
+class FakeLine:
+    """A line on which commands come when they are put there."""
+
+    ended = False
+
+    def __init__(self) -> None:
+        self.coming: list[tuple[Kind, bytes]] = []
+
+    def received(self) -> list[tuple[Kind, bytes]]:
+        came, self.coming = self.coming, []
+        return came
+
+
+def test_a_short_motion_whose_sender_is_late_waits_for_all_of_it() -> None:
+    """However long the sender pauses in the middle, the arm begins with what ends at rest, and never has to brake."""
+    arm, line = FakeArm(), FakeLine()
+    process = ArmProcess(line, Setup("", {}, np.ones(1), np.ones(1), 0.2), arm)  # type: ignore[arg-type]
+
+    def cycles(count: int, *speeds: float) -> None:
+        for k, v in enumerate(speeds):
+            command = Command(np.array([float(k)]), np.array([v]), np.zeros(1), np.zeros(1), np.ones(1))
+            line.coming.append((Kind.COMMAND, command_packed(0.0, command)))
+        for _ in range(count):
+            process._take()
+            process._advance(1)
+
+    cycles(100, 0.1, 0.2)
+    assert not arm.sent and process.phase is Phase.GATHERING
+    cycles(100, 0.1, 0.0)
+    assert len(arm.sent) == 4 and process.phase is Phase.READY
 
 
 def test_the_hands_payload_is_set_again_and_does_not_grow(books: dict[str, fm.Solution]) -> None:

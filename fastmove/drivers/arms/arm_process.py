@@ -3,8 +3,9 @@
 `python -m fastmove.drivers.arms.arm_process FD` is started by `arms.arm_driver`.  It is a process of its own, because such
 clients block: on a handshake that is never finished, on a line that is dead, and some hold the interpreter all the
 while.  Commands wait here for their turn, so that the arm gets every one of them, in order, by its own clock; it begins when
-`lead` seconds of them are there.  Where they run out in motion, or at `stop`, or when the client is gone, every joint brakes as
-fast as a share of its limits allows (Ruckig), and no more commands are taken until it is connected to again.
+`lead` seconds of them are there, or all of a shorter motion, up to rest.  Where they run out in motion, or at `stop`, or when the
+client is gone, every joint brakes as fast as a share of its limits allows (Ruckig), and no more commands are taken until it is
+connected to again.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from fastmove.drivers.process.packets import Kind, Line, command_unpacked
 from fastmove.drivers.process.serving import sentence, serve
 
 SHARE = 0.5  # share of the acceleration and jerk limits with which it brakes by itself
-QUIET = 5  # number of cycles without a new command after which a motion that is shorter than `lead` begins
+QUIET = 5  # number of cycles without a new command after which a motion that is shorter than `lead`, and ends at rest, begins
 IDLE = 0.002  # time between two looks at the line where there is no arm to wait for [s]
 LAST = 3.0  # longest time after the client is gone [s]
 
@@ -168,7 +169,8 @@ class ArmProcess:
             elapsed: number of the arm's cycles since the last reference.
         """
         gathered = len(self._turns) * self.arm.cycle >= self.setup.lead - 1e-9
-        if self.phase is Phase.GATHERING and (gathered or self._quiet > QUIET):
+        whole = self._quiet > QUIET and self._turns.end_at_rest  # else more is to come, however late its sender is
+        if self.phase is Phase.GATHERING and (gathered or whole):
             self.phase, elapsed = Phase.FOLLOWING, 1
         if self._brake is None and self._last is None and self.phase is not Phase.FOLLOWING:
             self.arm.hold()
