@@ -113,8 +113,7 @@ def run_transfer(solution: Solution, driver: str = "mujoco") -> RunOutcome:
     """
     problem, trajectory = solution.problem, solution.trajectory
     name, _, address = driver.partition(":")
-    along = None if trajectory is None else trajectory.position(np.linspace(0, solution.duration, 20))
-    with registries.drivers.get(name)(problem, address, along) as hardware:
+    with registries.drivers.get(name)(problem, address, places_along(solution)) as hardware:
         announce_payload(hardware, problem)
         if not isinstance(hardware, PhysicsDriver) or trajectory is None:
             report, log = _run(hardware, solution)
@@ -130,6 +129,11 @@ def run_transfer(solution: Solution, driver: str = "mujoco") -> RunOutcome:
         placed, turned = float(np.linalg.norm(error.translation)), float(np.linalg.norm(pin.log3(error.rotation)))
     judged = judge(problem, trajectory, measure=False)
     return RunOutcome(problem.name, name, report, worst_of([streamed, judged]), placed, turned, poses, log)
+
+
+def places_along(solution: Solution) -> Array | None:
+    """Returns configurations (20, n) along a motion, from which simulated hardware takes its servo's gains [rad], if any."""
+    return None if solution.trajectory is None else solution.trajectory.position(np.linspace(0, solution.duration, 20))
 
 
 def _run(hardware: Driver, solution: Solution) -> tuple[RunReport, FlightLog]:

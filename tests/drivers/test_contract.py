@@ -16,6 +16,7 @@ from arm_servers import Rig, until
 import fastmove as fm
 from fastmove.drivers.readiness import announce_payload, not_ready, unsaid
 from fastmove.execution.events import Event
+from fastmove.execution.run_transfer import places_along
 
 ROOT = Path(__file__).parents[2]
 SIMULATED, REAL, OWN = ("kinematic", "mujoco", "controller"), ("ur", "egm", "franka"), ("file",)
@@ -58,7 +59,7 @@ def case(request: pytest.FixtureRequest, planned: Callable[[str], fm.Solution], 
     if name in ("mujoco", "controller"):
         pytest.importorskip("mujoco", reason="mujoco is not installed")
     solution = planned(ROBOTS.get(name, "panda"))
-    along = solution.trajectory.position(np.linspace(0, solution.duration, 20))
+    along = places_along(solution)
     with ExitStack() as stack:
         if name in REAL:
             driver = stack.enter_context(Rig(name, solution.problem)).driver()

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import pinocchio as pin
 
-from fastmove.bench.flight.motions import along
 from fastmove.child_process import import_path
 from fastmove.drivers.driver import Command, Reading
 from fastmove.drivers.imperfections import Imperfections
 from fastmove.drivers.mujoco import MujocoDriver
 from fastmove.execution.planning_process import PlanningProcess
+from fastmove.execution.run_transfer import places_along
 from fastmove.execution.slip_test import verdict_of
 from fastmove.execution.stream import Execution
 from fastmove.execution.update import Update
@@ -96,7 +96,7 @@ def faulted(solution: Solution, fault: str, rng: np.random.Generator, process: P
     at = float(rng.uniform(*WHEN) * solution.duration)
     if fault == "our process killed":
         return {"fault": fault, "at": at} | _killed(solution, at)
-    driver = FaultyDriver(fault, at, solution.problem, along=along(solution), **_wrong(solution, fault, rng))
+    driver = FaultyDriver(fault, at, solution.problem, along=places_along(solution), **_wrong(solution, fault, rng))
     raised, own = "", PlanningProcess() if fault == "planner killed" else None
     with driver, Execution(driver, solution, process=own or process) as run:
         try:

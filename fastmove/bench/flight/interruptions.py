@@ -10,7 +10,6 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
-from fastmove.bench.flight.motions import along
 from fastmove.drivers.contact_record import MovedRecord, unwanted_contacts
 from fastmove.drivers.displacement import displacements
 from fastmove.drivers.mujoco import MujocoDriver
@@ -18,6 +17,7 @@ from fastmove.errors import FastMoveError
 from fastmove.execution.events import Event
 from fastmove.execution.flight_log import FlightLog
 from fastmove.execution.planning_process import PlanningProcess
+from fastmove.execution.run_transfer import places_along
 from fastmove.execution.slip_test import verdict_of
 from fastmove.execution.stream import Execution
 from fastmove.execution.update import Update
@@ -124,7 +124,7 @@ def interrupted(solution: Solution, change: Interruption, process: PlanningProce
     """Runs a motion in physics, beside the planning process, and tells it of the change when that happens."""
     assert solution.trajectory is not None
     truth = change.truth if change.kind in ("mass", "shift") else None
-    with MujocoDriver(solution.problem, along=along(solution), truth=truth) as driver:
+    with MujocoDriver(solution.problem, along=places_along(solution), truth=truth) as driver:
         settled = driver.settling.ok
         with Execution(driver, solution, process=process) as run:
             run.start()

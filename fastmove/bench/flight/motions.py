@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from fastmove.arrays import Array
 from fastmove.io.atomic_write import write_whole
 from fastmove.io.problem_file import load_problem
 from fastmove.planner.options import Options
@@ -48,12 +47,6 @@ def way_back(problem: TransferProblem) -> TransferProblem:
     scene = replace(problem.scene, obstacles=standing, allowed_contacts=contacts, corridors=corridors)
     start, goal = State.rest(np.array(problem.goal.configurations[0])), Goal(np.array([problem.start.q]))
     return problem.with_(name=problem.name + BACK, start=start, goal=goal, scene=scene)
-
-
-def along(solution: Solution) -> Array:
-    """Returns configurations (20, n) along a motion, from which simulated hardware takes its servo's gains [rad]."""
-    assert solution.trajectory is not None
-    return solution.trajectory.position(np.linspace(0, solution.duration, 20))
 
 
 def planned(problem: TransferProblem, reserve: float, folder: Path) -> tuple[Solution, float]:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.bench.flight.motions import along
 from fastmove.drivers.mujoco import MujocoDriver
 from fastmove.execution.flight_log import FlightLog
 from fastmove.execution.planning_process import BAD, PlanningProcess
+from fastmove.execution.run_transfer import places_along
 from fastmove.execution.slip_test import verdict_of
 from fastmove.execution.stream import Execution
 from fastmove.robot.joint_limits import LimitSet
@@ -35,7 +35,7 @@ def commanded(solution: Solution, commands: int, rng: np.random.Generator, proce
     """
     assert solution.trajectory is not None
     rows: list[dict[str, Any]] = []
-    with MujocoDriver(solution.problem, along=along(solution)) as driver:
+    with MujocoDriver(solution.problem, along=places_along(solution)) as driver:
         with Execution(driver, solution, process=process) as run:
             run.start()
             for _ in range(commands):
