@@ -374,7 +374,8 @@ def back_to_start(problem: fm.TransferProblem, q: np.ndarray) -> fm.TransferProb
 @pytest.mark.parametrize("name", ["ur", "egm"])
 def test_unplugged(name: str, time_: int, books: dict[str, fm.Solution]) -> None:
     with Rig(name, books[ROBOTS[name]].problem) as rig:
-        fails(rig, books, CUT[name], {"ur": "line is lost", "egm": "is silent"}[name])
+        # ur-rtde itself may not survive a line that breaks: it ends its process, which is said then
+        fails(rig, books, CUT[name], {"ur": "line is lost|process has ended", "egm": "is silent"}[name])
 
 
 @pytest.mark.parametrize("time_", TIMES)
