@@ -52,6 +52,7 @@ SECTIONS = {
     "Planning": ("planner", "search"),
     "Solutions and certificates": ("solution", "certificate", "trajectory"),
     "Files": ("io",),
+    "Pick cycles": ("cycle",),
     "Running and judging": ("execution", "drivers.signals"),
     "Looking": ("viz",),
     "Adding your own": ("problem.path_constraint", "contact", "robot.limit_kinds", "geometry.shape_types"),

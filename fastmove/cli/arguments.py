@@ -70,6 +70,7 @@ def argument_parser() -> _Parser:
     view.add_argument("--record", metavar="V.mp4", help="write a film, .mp4 or .gif (needs Chromium to draw it)")
 
     _add_others(commands)
+    _add_cycle(commands)
     _add_batches(commands)
     return parser
 
@@ -168,6 +169,22 @@ class _Parser(argparse.ArgumentParser):
         below = [a for a in self._actions if isinstance(a, argparse._SubParsersAction)]
         own = [option for action in self._actions for option in action.option_strings]
         return own + [option for action in below for parser in action.choices.values() for option in parser._options()]
+
+
+def _add_cycle(commands: argparse._SubParsersAction[_Parser]) -> None:
+    cycle = _command(commands, "cycle", "plan a pick cycle, certified phase by phase: how many units an hour")
+    _add_problem(cycle)
+    cycle.add_argument(
+        "--home",
+        type=float,
+        nargs="+",
+        metavar="Q",
+        help="joints [rad] where it begins and ends (default: it repeats, without one)",
+    )
+    cycle.add_argument("--grasps", metavar="GRASPS.json", help="grasps to choose from by the cycle's time (as for rank)")
+    cycle.add_argument("--physics", action="store_true", help="also run it in physics, from the closing fingers to the release")
+    cycle.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="seed of the path search (default 0)")
+    cycle.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def _add_batches(commands: argparse._SubParsersAction[_Parser]) -> None:

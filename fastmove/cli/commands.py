@@ -21,6 +21,8 @@ from fastmove.certificate.certify import certify
 from fastmove.cli.colour import painted
 from fastmove.cli.problem_words import problem_words
 from fastmove.cli.progress import Progress
+from fastmove.cycle.physics import run_cycle
+from fastmove.cycle.planning import plan_cycle
 from fastmove.errors import DriverFailed, InputError, Interrupted, did_you_mean
 from fastmove.execution.flight_log import FlightLog, load_log
 from fastmove.geometry.poses import pose
@@ -291,6 +293,23 @@ def rank_command(options: argparse.Namespace) -> int:
         ranked = rank_grasps(problem, grasps, options.jobs, options.all, options.most, wanted, options.regret)
     print(_json(_head(problem) | {"grasps": [grasp.as_json() for grasp in ranked]}) if options.json else ranking(ranked))
     return 0 if any(np.isfinite(grasp.duration) for grasp in ranked) else 3
+
+
+def cycle_command(options: argparse.Namespace) -> int:
+    """Plan a pick cycle, and run it in physics where asked.  Exit codes: 0 certified (and placed), 3 none, 4 not placed."""
+    problem = _problem(options)
+    grasps = read_grasps(options.grasps) if options.grasps else ()
+    with Progress(f"planning a cycle of {problem.name}", ticking=True) as progress:
+        cycle = plan_cycle(problem, options.home, grasps, Options(seed=options.seed, progress=progress.say))
+    run = run_cycle(cycle) if options.physics and cycle.ok else None
+    if options.json:
+        print(_json(_head(problem) | cycle.as_json() | ({} if run is None else {"physics": run.as_json()})))
+    elif cycle.ok:
+        print(painted(str(cycle) if run is None else f"{cycle}\n  in physics: {run}"))
+    if not cycle.ok:
+        print(f"fastmove: {options.problem}: no cycle: {cycle.refusal}", file=sys.stderr)
+        return 3
+    return 0 if run is None or run.ok else DriverFailed.exit_code
 
 
 def bench_command(options: argparse.Namespace) -> int:

@@ -52,7 +52,7 @@ def unwanted_contacts(problem: TransferProblem, record: MovedRecord, ends: Array
     `unchecked_pairs`, and obstacles among each other.
 
     Args:
-        problem: transfer that was run, as it truly is.
+        problem: transfer that was run, as it truly is; where it holds nothing, the record's item poses do not count.
         record: states that it went through.
         ends: (2, n) configurations at start and goal [rad].
 
@@ -77,11 +77,11 @@ class _Scan:
 
     def __init__(self, problem: TransferProblem, ends: Array) -> None:
         self.problem, self.assembly = problem, assemble(problem)
-        self.bodies, self.frame = self.assembly.bodies, self.assembly.hold_frames[0]
+        self.bodies, self.frame = self.assembly.bodies, next(iter(self.assembly.hold_frames), None)
         self.data = self.assembly.arm.createData()
         self.pairs = _pairs(problem, self.assembly)
         self.bounding = Bounding(self.bodies, self.pairs)
-        self.points = self.frame.held.hull_points  # in the grasp frame
+        self.points = np.zeros((1, 3)) if self.frame is None else self.frame.held.hull_points  # in the grasp frame
         grasps = [self._frames(q)[2] for q in ends]
         self.allowed = {
             contact.obstacle: [
@@ -111,10 +111,10 @@ class _Scan:
         return found
 
     def _frames(self, q: Array) -> tuple[Array, Array, pin.SE3]:
-        """Returns rotations (J, 3, 3) and origins (J, 3) [m] of world and joints, and the grasp frame in the world."""
+        """Returns rotations (J, 3, 3) and origins (J, 3) [m] of world and joints, and the grasp frame in the world, if any."""
         pin.forwardKinematics(self.assembly.arm, self.data, q)
         placed = list(self.data.oMi)
-        grasp = placed[self.frame.joint] * self.frame.joint_T_grasp
+        grasp = pin.SE3.Identity() if self.frame is None else placed[self.frame.joint] * self.frame.joint_T_grasp
         return np.array([p.rotation for p in placed]), np.array([p.translation for p in placed]), grasp
 
     def _farthest(self, pose: pin.SE3, there: Array) -> float:
@@ -126,7 +126,7 @@ class _Scan:
         one, two = (self.bodies[k] for k in self.pairs[pair])
         there = []
         for k, body in zip(self.pairs[pair], (one, two), strict=True):
-            if body.owner == "item":
+            if body.owner == "item" and self.frame is not None:
                 pose = grasp * moved * self.frame.joint_T_grasp.inverse() * body.placement
                 there.append(coal.Transform3s(pose.rotation, pose.translation))
             else:

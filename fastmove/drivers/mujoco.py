@@ -214,10 +214,7 @@ class MujocoDriver(PhysicsDriver):
 
     def item_in_world(self) -> pin.SE3:
         """Returns the pose of the item's frame in the world."""
-        body = self.simulation.data.body("item")
-        w, x, y, z = body.xquat
-        world_T_grasp = pin.XYZQUATToSE3(np.array([*body.xpos, x, y, z, w]))
-        return world_T_grasp * self.problem.holds[0].grasp_T_item
+        return self.simulation.item_in_world()
 
     def _record(self) -> None:
         """Records the item's pose every `RECORD` seconds."""

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pinocchio as pin
 
 from fastmove.arrays import Array
 from fastmove.drivers.displacement import displacement
@@ -272,6 +273,48 @@ class Simulation:
         finger = self.data.body("left")  # slides along the closing axis only
         origin = finger.xpos - finger.xmat.reshape(3, 3)[:, 1] * self.data.qpos[self.n]
         return finger.xmat.reshape(3, 3), origin
+
+    def without_contacts(self, off: bool) -> None:
+        """Switches all contacts off, or on again, as for the ways of a hand that holds nothing."""
+        flag = int(mujoco.mjtDisableBit.mjDSBL_CONTACT)
+        self.model.opt.disableflags = self.model.opt.disableflags | flag if off else self.model.opt.disableflags & ~flag
+
+    def park_item(self) -> None:
+        """Keeps the item, which nothing holds, at rest in the hand's frame, and the fingers as they are."""
+        self.data.qpos[self.item], self.data.qvel[self.item_dofs] = (0.0, 0, 0, 1, 0, 0, 0), 0.0
+        self.data.qvel[self.n : self.n + 2] = 0.0
+        self.grip(0.0)
+
+    def stand_item(self, world_T_grasp: pin.SE3, fingers: float) -> None:
+        """Puts the item at rest where it stands in the world, and the fingers around it.
+
+        Args:
+            world_T_grasp: where the grasp frame would be if the hand held the item there.
+            fingers: distance of each finger from where it touches the item [m].
+        """
+        self.data.qpos[self.n : self.n + 2], self.data.qvel[self.n : self.n + 2] = fingers, 0.0
+        mujoco.mj_forward(self.model, self.data)
+        rotation, origin = self._grasp_frame()
+        moved = pin.SE3(rotation, origin).actInv(world_T_grasp)
+        x, y, z, w = pin.Quaternion(moved.rotation).coeffs()
+        self.data.qpos[self.item], self.data.qvel[self.item_dofs] = (*moved.translation, w, x, y, z), 0.0
+        mujoco.mj_forward(self.model, self.data)
+
+    def finger_drag(self) -> float:
+        """Returns the damping of each finger's slide [Ns/m]."""
+        return float(self.model.dof_damping[self.n])
+
+    def both_pads_touch(self) -> bool:
+        """Returns whether each pad touched the item with at least one point when contacts were last computed."""
+        touch = np.asarray(self.data.sensordata) > 0
+        return bool(touch[: len(touch) // 2].any() and touch[len(touch) // 2 :].any())
+
+    def item_in_world(self) -> pin.SE3:
+        """Returns the pose of the item's frame in the world."""
+        body = self.data.body("item")
+        w, x, y, z = body.xquat
+        world_T_grasp = pin.XYZQUATToSE3(np.array([*body.xpos, x, y, z, w]))
+        return world_T_grasp * self.problem.holds[0].grasp_T_item
 
     def play(self, q: Array, v: Array, feed_forward: Array, measure: bool) -> Played:
         """Sends a sequence of references from the present state, one per step.

@@ -15,7 +15,7 @@ from fastmove.execution.events import RunReport
 from fastmove.execution.flight_log import FlightLog
 from fastmove.execution.slip_test import Judgement, Verdict, judge, verdict_of, worst_of
 from fastmove.execution.stream import Execution
-from fastmove.multibody.assembly import assemble
+from fastmove.multibody.assembly import item_in_world
 from fastmove.problem.transfer import TransferProblem
 from fastmove.solution.solution import Solution
 
@@ -125,7 +125,7 @@ def run_transfer(solution: Solution, driver: str = "mujoco") -> RunOutcome:
             return RunOutcome(problem.name, name, report, streamed, log=log)
         hardware.release()
         poses = tuple(hardware.recorded)
-        error = _item_at(problem, trajectory.position(solution.duration)).actInv(hardware.item_in_world())
+        error = item_in_world(problem, trajectory.position(solution.duration)).actInv(hardware.item_in_world())
         placed, turned = float(np.linalg.norm(error.translation)), float(np.linalg.norm(pin.log3(error.rotation)))
     judged = judge(problem, trajectory, measure=False)
     return RunOutcome(problem.name, name, report, worst_of([streamed, judged]), placed, turned, poses, log)
@@ -155,12 +155,3 @@ def _streamed(problem: TransferProblem, driver: PhysicsDriver, tracking: float) 
     if settling.ok:
         verdict = verdict_of(slip, turn, tracking, reach, problem.clearance, touching < settling.points)
     return Judgement(verdict, slip, turn, reach, tracking, settling, touching, np.zeros(0), np.zeros((0, 6)))
-
-
-def _item_at(problem: TransferProblem, q: Array) -> pin.SE3:
-    """Returns the pose of the item's frame in the world at a configuration q (n,) [rad]."""
-    assembly = assemble(problem)
-    data = assembly.arm.createData()
-    pin.forwardKinematics(assembly.arm, data, q)
-    frame = assembly.hold_frames[0]
-    return data.oMi[frame.joint] * frame.joint_T_grasp * frame.held.grasp_T_item

@@ -100,14 +100,14 @@ def assemble(problem: TransferProblem, opened: float = 0.0) -> Assembly:
     """Build the body tree of a problem.
 
     Args:
-        problem: The problem; hands that hold nothing are fully open.
+        problem: The problem; hands that hold nothing are as it says, or fully open.
         opened: Opening of a holding hand beyond its item's width [m], capped at the hand's largest opening.
 
     Raises:
         InputError: The robot's joints are not one-number joints in the order of its URDF.
     """
     robot = problem.robot
-    arm = _arm_model(robot, problem.holds, opened)
+    arm = _arm_model(robot, problem.holds, opened, dict(problem.openings))
     arm.gravity.linear = np.array(problem.gravity)
     arm.armature = np.array(robot.armature)
     frames = tuple(_hold_frame(arm, held) for held in problem.holds)
@@ -155,9 +155,9 @@ def hand_overlaps(assembly: Assembly) -> list[tuple[float, str]]:
     return overlaps
 
 
-def _arm_model(robot: RobotModel, holds: tuple[HeldItem, ...], opened: float) -> pin.Model:
+def _arm_model(robot: RobotModel, holds: tuple[HeldItem, ...], opened: float, openings: dict[str, float]) -> pin.Model:
     model = robot.model
-    widths = {name: gripper.opening[1] for name, gripper in robot.grippers.items()}
+    widths = {name: float(gripper.opening[1]) for name, gripper in robot.grippers.items()} | openings
     widths |= {held.gripper.name: min(held.width + opened, float(held.gripper.opening[1])) for held in holds}
     locked = [k for k in range(1, model.njoints) if model.names[k] not in robot.joint_names]
     arm = pin.buildReducedModel(model, locked, robot.still_configuration(widths))
@@ -189,6 +189,15 @@ def _in_joint(arm: pin.Model, link: str, placement: pin.SE3) -> tuple[int, pin.S
 def _hold_frame(arm: pin.Model, held: HeldItem) -> HoldFrame:
     joint, placement = _in_joint(arm, held.gripper.parent_frame, held.gripper.parent_T_tool * held.tool_T_grasp)
     return HoldFrame(held, joint, placement)
+
+
+def item_in_world(problem: TransferProblem, q: np.ndarray) -> pin.SE3:
+    """Pose of the first held item's frame in the world at a configuration q (n,) [rad]."""
+    assembly = assemble(problem)
+    data = assembly.arm.createData()
+    pin.forwardKinematics(assembly.arm, data, q)
+    frame = assembly.hold_frames[0]
+    return data.oMi[frame.joint] * frame.joint_T_grasp * frame.held.grasp_T_item
 
 
 def named_frame(assembly: Assembly, robot: RobotModel, name: str) -> tuple[int, pin.SE3]:

@@ -68,6 +68,8 @@ def describe(problem: TransferProblem) -> dict[str, object]:
         result["goal_poses"] = [_describe_goal(g) for g in problem.goal.poses]
     if not problem.goal.opens_hand:
         result["goal_releases"] = False
+    if problem.openings:
+        result["openings"] = dict(problem.openings)
     if not problem.following.exact:
         errors = problem.following.errors(robot.n_arm)
         result["following"] = {"error": _plain(errors), "delay": problem.following.delay}

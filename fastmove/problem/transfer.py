@@ -45,6 +45,7 @@ class TransferProblem:
         accepts: names of what may stay unchecked (`Certificate.unchecked`), as a link without a collision shape; else nothing is
             planned for such a robot, and no certificate is ok.
         following: how closely the arm follows its commands; clearances hold for every arm that follows so.
+        openings: (name of a gripper, its opening [m]) of hands that hold nothing; those that are not named are fully open.
         path_constraints: `constraints` and those that the limit set of the robot demands by registered limit kinds.
     """
 
@@ -63,6 +64,7 @@ class TransferProblem:
     constraints: tuple[PathConstraint, ...] = ()
     accepts: tuple[str, ...] = ()
     following: Following = EXACTLY
+    openings: tuple[tuple[str, float], ...] = ()
 
     path_constraints: tuple[PathConstraint, ...] = field(init=False, repr=False, compare=False)
 
@@ -81,6 +83,7 @@ class TransferProblem:
             raise InputError("following.error", f"needs one number, or {n}, one per joint of {self.robot.name}")
         if not 0 <= self.release_opening <= 0.1:
             raise InputError("release_opening", f"is {self.release_opening}; allowed: 0 to 0.1 m")
+        self._check_openings()
         for key in () if self.start.open else ("q", "v", "a"):
             if getattr(self.start, key).shape != (n,):
                 raise InputError(f"start.{key}", f"needs {n} numbers, one per joint of {self.robot.name}")
@@ -103,6 +106,19 @@ class TransferProblem:
         if not self.start.open:
             self._check_start(self.limit_set)
         self._add_constraints(self.limit_set)
+
+    def _check_openings(self) -> None:
+        """Checks the openings of hands that hold nothing."""
+        holding = {held.gripper.name for held in self.holds}
+        for name, opening in self.openings:
+            if name not in self.robot.grippers:
+                known = tuple(self.robot.grippers)
+                raise UnknownName("openings", f"{name!r} is no gripper of {self.robot.name}", name, known)
+            if name in holding:
+                raise InputError("openings", f"gives {name!r} an opening, but it holds an item, whose width is its opening")
+            low, high = self.robot.grippers[name].opening
+            if not low <= opening <= high:
+                raise InputError("openings", f"of {name!r} is {opening} m; allowed: {low:g} to {high:g} m")
 
     def _check_placed(self, end: str, of: str) -> None:
         """Checks that there is what a pose places: the item, the tool, or a link."""

@@ -41,6 +41,8 @@ class Gripper:
         force: (2,) least and largest grip force per pad [N].
         disc_radius: contact radius assumed on a round item [m].
         pad_stiffness: stiffness of one pad along the closing axis [N/m]; infinite = rigid, or unknown.
+        closing_speed: speed at which the distance between the pads changes [m/s]; nan = unknown, as pick cycles need it.
+        grip_time: time from when the pads touch until the grip is at its force and confirmed [s]; nan = unknown.
     """
 
     holds_by: ClassVar[str] = "gripper"  # what contact models call this kind of holder
@@ -59,6 +61,8 @@ class Gripper:
     force: Array
     disc_radius: float
     pad_stiffness: float = float("inf")
+    closing_speed: float = float("nan")
+    grip_time: float = float("nan")
 
     def __post_init__(self) -> None:
         for key, least, most, kind in RANGES:
@@ -69,6 +73,14 @@ class Gripper:
             least, most = getattr(self, key)
             if not (least < most if key == "opening" else least <= most):
                 raise InputError(key, f"is {[float(least), float(most)]}; the least comes first, then the largest")
+
+    def travel_time(self, distance: float) -> float:
+        """Returns the time in which the distance between the pads changes by so much [s]; nan where its speed is unknown.
+
+        Args:
+            distance: change of the opening [m].
+        """
+        return abs(distance) / self.closing_speed
 
     def finger_positions(self, opening: float) -> dict[str, float]:
         """Returns the joint position of every finger [m or rad] at an opening [m]."""

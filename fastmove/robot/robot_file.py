@@ -51,6 +51,8 @@ def gripper_from_table(model: pin.Model, name: str, table: CheckedTable) -> Grip
         "force": readonly(table.numbers("force", 2)),
         "disc_radius": table.number("disc_radius", 0.003),
         "pad_stiffness": table.number("pad_stiffness", float("inf"), low=1.0),
+        "closing_speed": table.number("closing_speed", float("nan"), low=1e-3),
+        "grip_time": table.number("grip_time", float("nan"), low=0.0),
     }
     try:
         gripper = Gripper(**values)

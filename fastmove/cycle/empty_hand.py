@@ -1,0 +1,173 @@
+"""Ways of the empty hand: to an item that it will pick, and away from one that it has placed.
+
+The item that stands there is an obstacle like any other; the open hand reaches around it without touching.  While the hand
+arrives its fingers may close already, and still open while it leaves, as long as nothing is touched: each finger moves by half of
+what the opening changes, so between two openings that are δ apart it is at most δ/4 from where it is at the nearer one, and a
+clearance wider by δ/4 at both holds for all between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pinocchio as pin
+
+from fastmove.certificate.certify import certify
+from fastmove.errors import InputError, StartInCollision
+from fastmove.multibody.assembly import assemble, goal_frame, item_in_world
+from fastmove.problem.contact_speed import ContactSpeed
+from fastmove.problem.goal import Goal, State
+from fastmove.problem.grasp import HeldItem
+from fastmove.problem.scene import Obstacle, Scene
+from fastmove.problem.transfer import TransferProblem
+from fastmove.robot.gripper import Gripper
+from fastmove.solution.solution import Solution
+
+OPENING_STEP = 0.002  # Step δ of openings at which fingers that move are checked [m].
+WIDER = 1e-4  # Part of an opening beyond what clearances ask for [m].
+
+
+@dataclass(frozen=True)
+class Fingers:
+    """How long the fingers of one hand take about one item.
+
+    Attributes:
+        opening: Opening with which the hand reaches for the item and leaves it [m].
+        nearest: Least opening at which the fingers keep their clearance from the item [m].
+        travel: Time from `opening` to `nearest`, or back, during which nothing is touched [s].
+        close: Time from `nearest` until the grip is at its force and confirmed [s].
+        release: Time from the grip to `nearest` [s].
+    """
+
+    opening: float
+    nearest: float
+    travel: float
+    close: float
+    release: float
+
+    @staticmethod
+    def of(problem: TransferProblem) -> Fingers:
+        """Computes the times of the hand of a problem about its item.
+
+        Raises:
+            InputError: It holds no item, or several, or not by a gripper; the gripper's speed is unknown; it does not open wide
+                enough.
+        """
+        held = the_pinched(problem)
+        gripper = held.gripper
+        assert isinstance(gripper, Gripper)
+        for key, value in (("closing_speed", gripper.closing_speed), ("grip_time", gripper.grip_time)):
+            if not np.isfinite(value):
+                raise InputError(
+                    f"gripper.{gripper.name}.{key}", "is not known, and a cycle's time needs it; add it to robot.toml"
+                )
+        uncertain = 2 * held.position_uncertainty
+        nearest = held.width + uncertain + 2 * (problem.clearance + OPENING_STEP / 4) + WIDER
+        opening = min(held.width + max(problem.release_opening, nearest - held.width), float(gripper.opening[1]))
+        if opening < nearest:
+            raise InputError(
+                "grasp",
+                f"leaves the open hand less than its clearance beside {held.item.name}: "
+                f"it opens {gripper.opening[1] * 1e3:g} mm, {nearest * 1e3:.1f} mm are needed",
+            )
+        reach = gripper.travel_time(nearest - held.width)
+        return Fingers(opening, nearest, gripper.travel_time(opening - nearest), reach + gripper.grip_time, reach)
+
+
+def the_pinched(problem: TransferProblem) -> HeldItem:
+    """Returns the one item that a problem's gripper holds.
+
+    Raises:
+        InputError: It holds none or several, not by a gripper, or its ends are not single configurations.
+    """
+    if len(problem.holds) != 1 or not isinstance(problem.holds[0].gripper, Gripper):
+        raise InputError("holds", "must be one item in one gripper; a cycle picks and places one item by its fingers")
+    if problem.scene.moving:
+        raise InputError("obstacles", "move; a cycle is planned among obstacles that stand still")
+    return problem.holds[0]
+
+
+def standing(problem: TransferProblem, q: np.ndarray, name: str) -> Obstacle:
+    """Returns a problem's item as an obstacle, where it is held at a configuration.
+
+    Args:
+        problem: Transfer problem.
+        q: Configuration (n,) [rad].
+        name: Name of the obstacle.
+    """
+    world_T_item = item_in_world(problem, q)
+    shapes = problem.holds[0].item.shapes
+    return Obstacle(name, tuple(replace(s, placement=world_T_item * s.placement) for s in shapes))
+
+
+def empty_way(
+    problem: TransferProblem,
+    start: np.ndarray,
+    goal: np.ndarray,
+    standing_items: tuple[Obstacle, ...],
+    opening: float,
+    contact_speed: float,
+) -> TransferProblem:
+    """Returns the problem of the empty hand's way between two configurations at rest.
+
+    Args:
+        problem: Transfer problem whose robot, limits and scene it takes.
+        start: Configuration at the start (n,) [rad].
+        goal: Configuration at the goal (n,) [rad].
+        standing_items: Items that stand in the scene meanwhile.
+        opening: Opening of the hand [m].
+        contact_speed: Largest speed of the tool where it arrives [m/s].
+    """
+    held = problem.holds[0]
+    taken = {o.name for o in standing_items}
+    obstacles = (*(o for o in problem.scene.obstacles if o.name not in taken), *standing_items)
+    way = problem.with_(
+        name=f"{problem.name}, empty hand",
+        holds=(),
+        alternatives=(),
+        constraints=(),
+        scene=Scene(obstacles, obstacle_uncertainty=max(problem.scene.obstacle_uncertainty, held.position_uncertainty)),
+        start=State.rest(start),
+        goal=Goal(np.asarray(goal)[None]),
+        openings=((held.gripper.name, opening),),
+    )
+    return way.with_(constraints=(ContactSpeed(contact_speed, tool_at(way, goal)),))
+
+
+def tool_at(problem: TransferProblem, q: np.ndarray) -> np.ndarray:
+    """Returns the place (3,) of the tool's origin in the world at a configuration (n,) [m]."""
+    assembly = assemble(problem)
+    joint, placement = goal_frame(assembly, problem.robot)
+    data = assembly.arm.createData()
+    pin.forwardKinematics(assembly.arm, data, q)
+    return np.array((data.oMi[joint] * placement).translation)
+
+
+def fingers_move_freely(way: Solution, least: float, most: float, first: float, last: float) -> bool:
+    """Proves that the fingers may have any opening between two during a part of an empty hand's way.
+
+    Args:
+        way: Certified way of the empty hand.
+        least: Least opening [m].
+        most: Largest opening [m].
+        first: Begin of the part [s].
+        last: End of the part [s].
+    """
+    assert way.trajectory is not None
+    problem, part = way.problem, way.trajectory
+    part = part.before(last) if last < part.duration else part
+    part = part.after(first) if first > 0 else part
+    if part.duration <= 0:
+        return True
+    gripper = problem.openings[0][0]
+    count = max(1, int(np.ceil((most - least) / OPENING_STEP)))
+    wider = problem.with_(clearance=problem.clearance + (most - least) / count / 4)
+    for opening in np.linspace(least, most, count + 1):
+        try:
+            certificate = certify(wider.with_(openings=((gripper, float(opening)),)), part, kinds=("clearance",), sharp=False)
+        except StartInCollision:
+            return False
+        if not certificate.ok:
+            return False
+    return True
