@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint docs pictures golden first-hour wheels robust same-answer riding flight tube basins fuzz descriptions pose-pairs same-bytes schema franka-sim clean
+.PHONY: demo test test-slow lint docs pictures golden first-hour wheels robust same-answer riding flight tube cell basins fuzz descriptions pose-pairs same-bytes schema franka-sim clean
 
 demo: $(VENV)/ready
 	$(BIN)/fastmove plan problems/book_to_tote.toml --out book_to_tote.npz
@@ -32,6 +32,10 @@ riding: $(VENV)/ready
 # What happens in flight: stops, speeds, interruptions, faults and the loop itself, in physics, with a page (resumes; an hour).
 flight: $(VENV)/ready
 	$(BIN)/fastmove bench flight --out flight
+
+# A shift of picks: twenty items from a crowded tote to a sorter wall, planned, certified and run in physics (a minute or two).
+cell: $(VENV)/ready
+	$(BIN)/python tests/support/cell.py --out cell.jsonl
 
 # How far plans are above the best of many runs: the shipped problems with four ends each (resumes; an hour and a half), and 40 hard
 # problems where MBM=folder of MotionBenchMaker problems (resumes; ten minutes).

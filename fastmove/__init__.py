@@ -22,11 +22,15 @@ if TYPE_CHECKING:
     from fastmove.contact.patch import disc_patch as disc_patch
     from fastmove.contact.patch import line_patch as line_patch
     from fastmove.contact.patch import plane_patch as plane_patch
+    from fastmove.cycle.experience import Experience as Experience
     from fastmove.cycle.physics import CycleEvent as CycleEvent
     from fastmove.cycle.physics import CycleRun as CycleRun
     from fastmove.cycle.physics import run_cycle as run_cycle
     from fastmove.cycle.pick_cycle import PickCycle as PickCycle
     from fastmove.cycle.planning import plan_cycle as plan_cycle
+    from fastmove.cycle.shift import ShiftCycle as ShiftCycle
+    from fastmove.cycle.shift import ShiftReport as ShiftReport
+    from fastmove.cycle.shift import plan_shift as plan_shift
     from fastmove.drivers.signals import Signal as Signal
     from fastmove.errors import DriverFailed as DriverFailed
     from fastmove.errors import FastMoveError as FastMoveError
@@ -153,7 +157,9 @@ _HOMES = {
     "execution.events": "Event FlightEvent RunReport",
     "cycle.physics": "CycleEvent CycleRun run_cycle",
     "cycle.pick_cycle": "PickCycle",
+    "cycle.experience": "Experience",
     "cycle.planning": "plan_cycle",
+    "cycle.shift": "ShiftCycle ShiftReport plan_shift",
     "drivers.signals": "Signal",
     "execution.stream": "Execution",
     "geometry.box_cover": "cover_heights cover_mesh cover_points depth_to_points",

@@ -172,8 +172,12 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _add_cycle(commands: argparse._SubParsersAction[_Parser]) -> None:
-    cycle = _command(commands, "cycle", "plan a pick cycle, certified phase by phase: how many units an hour")
+    cycle = _command(
+        commands, "cycle", "plan a pick cycle, or a shift of several, certified phase by phase: how many units an hour"
+    )
     _add_problem(cycle)
+    cycle.add_argument("more", metavar="PROBLEM", nargs="*", help="further picks: together a shift, in the order that is soonest")
+    cycle.add_argument("--experience", metavar="DIR", help="keep certified motions there, and begin from those that are alike")
     cycle.add_argument(
         "--home",
         type=float,

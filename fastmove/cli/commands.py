@@ -21,8 +21,10 @@ from fastmove.certificate.certify import certify
 from fastmove.cli.colour import painted
 from fastmove.cli.problem_words import problem_words
 from fastmove.cli.progress import Progress
-from fastmove.cycle.physics import run_cycle
+from fastmove.cycle.experience import Experience
+from fastmove.cycle.physics import CycleEvent, CycleRun, run_cycle
 from fastmove.cycle.planning import plan_cycle
+from fastmove.cycle.shift import ShiftCycle, plan_shift
 from fastmove.errors import DriverFailed, InputError, Interrupted, did_you_mean
 from fastmove.execution.flight_log import FlightLog, load_log
 from fastmove.geometry.poses import pose
@@ -33,7 +35,7 @@ from fastmove.io.trajectory_file import check_writable, load_trajectory, planned
 from fastmove.planner.context import PlanningContext
 from fastmove.planner.grasp_ranking import plan_contacts, rank_grasps, ranking
 from fastmove.planner.options import Options
-from fastmove.planner.planner import Planner
+from fastmove.planner.planner import Planner, plan
 from fastmove.planner.relaxation import remedy
 from fastmove.problem.describe import describe, problem_sha256
 from fastmove.problem.goal import TOOL, GoalPose
@@ -297,10 +299,14 @@ def rank_command(options: argparse.Namespace) -> int:
 
 def cycle_command(options: argparse.Namespace) -> int:
     """Plan a pick cycle, and run it in physics where asked.  Exit codes: 0 certified (and placed), 3 none, 4 not placed."""
+    if options.more:
+        return _shift(options)
     problem = _problem(options)
     grasps = read_grasps(options.grasps) if options.grasps else ()
+    planner = plan if options.experience is None else Experience(options.experience).plan
     with Progress(f"planning a cycle of {problem.name}", ticking=True) as progress:
-        cycle = plan_cycle(problem, options.home, grasps, Options(seed=options.seed, progress=progress.say))
+        wanted = Options(seed=options.seed, progress=progress.say)
+        cycle = plan_cycle(problem, options.home, grasps, wanted, planner=planner)
     run = run_cycle(cycle) if options.physics and cycle.ok else None
     if options.json:
         print(_json(_head(problem) | cycle.as_json() | ({} if run is None else {"physics": run.as_json()})))
@@ -310,6 +316,36 @@ def cycle_command(options: argparse.Namespace) -> int:
         print(f"fastmove: {options.problem}: no cycle: {cycle.refusal}", file=sys.stderr)
         return 3
     return 0 if run is None or run.ok else DriverFailed.exit_code
+
+
+def _shift(options: argparse.Namespace) -> int:
+    """Plan a shift of several picks, each run in physics where asked.  Exit codes as of one cycle, of the worst."""
+    if options.grasps:
+        raise InputError("--grasps", "are of one item; with several picks each has the grasp of its problem")
+    if options.home is None:
+        raise InputError("--home", "is missing; a shift begins with the empty hand somewhere")
+    picks = [_problem(argparse.Namespace(**(vars(options) | {"problem": name}))) for name in (options.problem, *options.more)]
+    runs: list[CycleRun] = []
+
+    def carried_out(one: ShiftCycle) -> bool:
+        runs.append(run_cycle(one.cycle))
+        return runs[-1].event is not CycleEvent.NOT_GRIPPED
+
+    with Progress(f"planning {len(picks)} picks", ticking=True) as progress:
+        report = plan_shift(
+            picks,
+            options.home,
+            Options(seed=options.seed, progress=progress.say),
+            experience=Experience(options.experience),
+            carried_out=carried_out if options.physics else None,
+        )
+    if options.json:
+        print(_json(report.as_json() | {"physics": [run.as_json() for run in runs]}))
+    else:
+        print(painted("\n".join([str(report), *(f"  in physics: {run}" for run in runs)])))
+    if report.failed:
+        return 3
+    return 0 if all(run.ok for run in runs) else DriverFailed.exit_code
 
 
 def bench_command(options: argparse.Namespace) -> int:

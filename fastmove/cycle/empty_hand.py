@@ -34,6 +34,7 @@ class Fingers:
 
     Attributes:
         opening: Opening with which the hand reaches for the item and leaves it [m].
+        about: Opening about the item alone, whatever the hand had before [m].
         nearest: Least opening at which the fingers keep their clearance from the item [m].
         travel: Time from `opening` to `nearest`, or back, during which nothing is touched [s].
         close: Time from `nearest` until the grip is at its force and confirmed [s].
@@ -41,14 +42,19 @@ class Fingers:
     """
 
     opening: float
+    about: float
     nearest: float
     travel: float
     close: float
     release: float
 
     @staticmethod
-    def of(problem: TransferProblem) -> Fingers:
+    def of(problem: TransferProblem, at_least: float = 0.0) -> Fingers:
         """Computes the times of the hand of a problem about its item.
+
+        Args:
+            problem: Transfer problem.
+            at_least: Opening that the hand has anyway, as it has about an item that it placed before [m].
 
         Raises:
             InputError: It holds no item, or several, or not by a gripper; the gripper's speed is unknown; it does not open wide
@@ -64,7 +70,8 @@ class Fingers:
                 )
         uncertain = 2 * held.position_uncertainty
         nearest = held.width + uncertain + 2 * (problem.clearance + OPENING_STEP / 4) + WIDER
-        opening = min(held.width + max(problem.release_opening, nearest - held.width), float(gripper.opening[1]))
+        wanted = max(held.width + problem.release_opening, nearest, at_least)
+        opening = min(wanted, float(gripper.opening[1]))
         if opening < nearest:
             raise InputError(
                 "grasp",
@@ -72,7 +79,14 @@ class Fingers:
                 f"it opens {gripper.opening[1] * 1e3:g} mm, {nearest * 1e3:.1f} mm are needed",
             )
         reach = gripper.travel_time(nearest - held.width)
-        return Fingers(opening, nearest, gripper.travel_time(opening - nearest), reach + gripper.grip_time, reach)
+        return Fingers(
+            opening,
+            min(max(held.width + problem.release_opening, nearest), opening),
+            nearest,
+            gripper.travel_time(opening - nearest),
+            reach + gripper.grip_time,
+            reach,
+        )
 
 
 def the_pinched(problem: TransferProblem) -> HeldItem:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -32,6 +32,8 @@ def plan_cycle(
     contact_speed: float = CONTACT_SPEED,
     before: Array | None = None,
     others: tuple[Obstacle, ...] = (),
+    at_least_open: float = 0.0,
+    planner: Callable[[TransferProblem, Options], Solution] = plan,
 ) -> PickCycle:
     """Plans a pick cycle: approach, close, lift, transfer, place, open and, with a home, return.
 
@@ -49,6 +51,8 @@ def plan_cycle(
         before: Configuration (n,) at which the hand has let go of another item, from which the approach begins [rad];
             None = home, or the end of this transfer.
         others: Items that stand in the scene besides, as where others were placed.
+        at_least_open: Opening that the hand has at `before` [m]; it reaches for this item no less open.
+        planner: Function that plans each motion, as `plan` or `Experience.plan`; given grasps are ranked by the usual one.
 
     Returns:
         The cycle; one without a certified motion says why.
@@ -60,20 +64,25 @@ def plan_cycle(
     if not 0 < contact_speed <= 3:
         raise InputError("contact_speed", f"is {contact_speed}; allowed: above 0, to 3 m/s")
     the_pinched(problem)
-    stay = None if home is None else _configuration(problem, home)
-    ends = _Ends(stay, before, others, contact_speed)
+    stay = None if home is None else configuration(problem, home)
+    ends = _Ends(stay, before, others, contact_speed, at_least_open, planner)
     if not grasps:
         begin = time.perf_counter()
-        transfer = plan(problem, options)
+        transfer = planner(problem, options)
         return _around(transfer, ends, options, {"transfer": time.perf_counter() - begin})
     return _best_grasp(problem, grasps, ends, options)
 
 
+@dataclass(frozen=True)
 class _Ends:
-    """Where the hand comes from and goes to, and what stands around."""
+    """Where the hand comes from and goes to, what stands around, and what plans its ways."""
 
-    def __init__(self, home: Array | None, before: Array | None, others: tuple[Obstacle, ...], speed: float) -> None:
-        self.home, self.before, self.others, self.speed = home, before, others, speed
+    home: Array | None
+    before: Array | None
+    others: tuple[Obstacle, ...]
+    speed: float
+    at_least_open: float
+    planner: Callable[[TransferProblem, Options], Solution]
 
 
 def _best_grasp(problem: TransferProblem, grasps: Sequence[GraspCandidate], ends: _Ends, options: Options) -> PickCycle:
@@ -101,7 +110,7 @@ def _around(transfer: Solution, ends: _Ends, options: Options, spent: dict[str, 
     problem = transfer.problem
     if not transfer.ok or transfer.trajectory is None:
         return PickCycle(problem, transfer, refusal=transfer.detail or transfer.status.value, timings=spent)
-    fingers = Fingers.of(problem)
+    fingers = Fingers.of(problem, ends.at_least_open)
     picked, placed = (transfer.trajectory.position(t) for t in (0.0, transfer.duration))
     name = problem.holds[0].item.name
     at_pick, at_place = standing(problem, picked, f"{name} to pick"), standing(problem, placed, f"{name} that was placed")
@@ -140,7 +149,7 @@ def _way(
     """Plans one way of the empty hand; returns its solution, None with the reason where there is none."""
     begin = time.perf_counter()
     try:
-        way = plan(empty_way(problem, start, goal, there, fingers.opening, ends.speed), options)
+        way = ends.planner(empty_way(problem, start, goal, there, fingers.opening, ends.speed), options)
     except FastMoveError as error:
         return None, str(error)
     timings[name] = time.perf_counter() - begin
@@ -158,8 +167,16 @@ def _on_the_way(way: Solution, fingers: Fingers, arriving: bool) -> float:
     return 0.0
 
 
-def _configuration(problem: TransferProblem, home: object) -> Array:
-    """Checks a home configuration (n,) [rad]."""
+def configuration(problem: TransferProblem, home: object) -> Array:
+    """Returns a home configuration (n,) [rad], checked.
+
+    Args:
+        problem: Transfer problem whose robot it is of.
+        home: What is to be one.
+
+    Raises:
+        InputError: It is none.
+    """
     q = np.asarray(home, dtype=float)
     if q.shape != (problem.robot.n_arm,) or not np.all(np.isfinite(q)):
         raise InputError("home", f"needs {problem.robot.n_arm} finite numbers, one per joint of {problem.robot.name}")

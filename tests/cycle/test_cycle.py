@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pinocchio as pin
 import pytest
+from cycle_blocks import DOWN, WIDTH, block_from_to, box
 
 import fastmove as fm
 from fastmove.certificate.certify import certify
@@ -14,31 +15,14 @@ from fastmove.cycle.empty_hand import OPENING_STEP, Fingers, empty_way, fingers_
 from fastmove.problem.contact_speed import BRAKING
 from fastmove.problem.describe import problem_sha256
 
-DOWN = np.diag([1.0, -1.0, -1.0])
-WIDTH = 0.04
 
-
-def box(name: str, size: tuple[float, ...], at: tuple[float, ...]) -> fm.Obstacle:
-    return fm.Obstacle(name, fm.Shape("box", np.array(size), placement=pin.SE3(np.eye(3), np.array(at))))
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def moved(panda: fm.RobotModel) -> fm.TransferProblem:
     """A block on a table, to be put down 20 cm further, past nothing."""
-    shapes = (fm.Shape("box", np.array([0.05, WIDTH, 0.12])),)
-    item = fm.Item("block", shapes, (fm.Inertial(0.2, *fm.solid_inertia(shapes, 0.2)),), 60.0)
-    grasp = fm.Grasp(pin.SE3(DOWN, np.array([0.0, 0.0, 0.04])), 0.5, np.array([40.0, 40.0]))
-    held = fm.hold(panda.gripper(), item, grasp)
-    table = box("table", (1.0, 1.2, 0.05), (0.45, 0.0, -0.025))
-    scene = fm.Scene((table,), (fm.AllowedContact("table", "both"),))
-    ends = [fm.GoalPose(pin.SE3(np.eye(3), np.array([0.5, y, 0.06]))) for y in (-0.1, 0.1)]
-    ready = np.array([0.0, -0.3, 0.0, -2.2, 0.0, 1.9, 0.785])
-    whole = fm.TransferProblem("block", panda, (held,), scene, fm.State.rest(ready), fm.Goal.at(ends[0]), "fer")
-    start, goal = (fm.ik(whole, end, near=ready)[0] for end in ends)
-    return whole.with_(start=fm.State.rest(start), goal=fm.Goal(np.array(goal)[None]))
+    return block_from_to(panda, "block", (0.5, -0.1), (0.5, 0.1))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cycle(moved: fm.TransferProblem) -> fm.PickCycle:
     cycle = fm.plan_cycle(moved)
     assert cycle.ok, cycle.refusal
