@@ -337,7 +337,7 @@ def _shift(options: argparse.Namespace) -> int:
             options.home,
             Options(seed=options.seed, progress=progress.say),
             experience=Experience(options.experience),
-            carried_out=carried_out if options.physics else None,
+            carried_out=carried_out if options.physics else lambda one: True,
         )
     if options.json:
         print(_json(report.as_json() | {"physics": [run.as_json() for run in runs]}))

@@ -8,11 +8,16 @@ confirmed, is put off with its reason, and tried again once another item is out 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from fastmove.arrays import Array
 from fastmove.cycle.empty_hand import empty_way, standing, the_pinched
 from fastmove.cycle.experience import Experience
 from fastmove.cycle.pick_cycle import HOUR, PickCycle
@@ -44,136 +49,144 @@ class ShiftCycle:
     planning: float
 
 
-@dataclass
-class Shift:
-    """A shift that is being planned: an iterator over its cycles, in the order in which they are carried out.
+@dataclass(frozen=True)
+class ShiftState:
+    """How far a shift is.
+
+    Attributes:
+        waiting: Numbers of the picks whose items wait.
+        placed: Where the others' items were placed, by number of the pick.
+        at: Configuration (n,) in which the empty hand is [rad].
+        opening: Opening that it has there [m].
+        tried: Number of times that each pick was tried in vain, by its number.
+        failed: Reason for which each pick was put off last, by its number.
+    """
+
+    waiting: tuple[int, ...]
+    placed: dict[int, Obstacle]
+    at: Array
+    opening: float = 0.0
+    tried: dict[int, int] = field(default_factory=dict)
+    failed: dict[int, str] = field(default_factory=dict)
+
+    def put_off(self, number: int, reason: str, times: int = 1) -> ShiftState:
+        """Returns the state after a pick was tried in vain."""
+        tried = self.tried | {number: self.tried.get(number, 0) + times}
+        return replace(self, tried=tried, failed=self.failed | {number: reason})
+
+    def done(self, number: int, placed: Obstacle, at: Array, opening: float) -> ShiftState:
+        """Returns the state after a pick was planned: its item stands at its goal, and the hand is there, opened."""
+        waiting = tuple(k for k in self.waiting if k != number)
+        failed = {k: reason for k, reason in self.failed.items() if k != number}
+        return replace(self, waiting=waiting, placed=self.placed | {number: placed}, at=at, opening=opening, failed=failed)
+
+
+class ShiftPlanner:
+    """Plans the cycles of a shift one after the other.
 
     Args:
         picks: Transfer problems, one for each item, with the scene that stands still; their names are distinct.
-        home: Configuration (n,) at which the hand is empty at the beginning [rad].
-        options: Options of the planner; None means the defaults.
+        options: Options of the planner.
         contact_speed: See `plan_cycle`.
         experience: Store of motions that were certified before, from which like ones begin; None = none.
 
-    Attributes:
-        failed: Reason for which each pick was put off last, by its number.
-        retreats: Certified ways of the empty hand back from items that it did not grip.
+    Raises:
+        InputError: A pick holds no item in a gripper, or does not begin and end at a configuration; two have the same name.
     """
 
-    picks: Sequence[TransferProblem]
-    home: object
-    options: Options | None = None
-    contact_speed: float = CONTACT_SPEED
-    experience: Experience | None = None
-    failed: dict[int, str] = field(default_factory=dict)
-    retreats: list[Solution] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        names = [pick.name for pick in self.picks]
-        for name in names:
-            if names.count(name) > 1:
-                raise InputError("picks", f"{name!r} is there twice; every pick needs a name of its own")
-        for pick in self.picks:
+    def __init__(
+        self, picks: Sequence[TransferProblem], options: Options, contact_speed: float, experience: Experience | None
+    ) -> None:
+        names = [pick.name for pick in picks]
+        for pick in picks:
+            if names.count(pick.name) > 1:
+                raise InputError("picks", f"{pick.name!r} is there twice; every pick needs a name of its own")
             the_pinched(pick)
-            if pick.start.open or len(pick.goal.configurations) != 1 or pick.robot.name != self.picks[0].robot.name:
+            if pick.start.open or len(pick.goal.configurations) != 1 or pick.robot.name != picks[0].robot.name:
                 raise InputError(
                     f"picks.{pick.name}", "must begin and end at a configuration of the one robot (fm.ik finds some for poses)"
                 )
-        self._waiting = {k: standing(p, np.array(p.start.q), f"{p.name} (waiting)") for k, p in enumerate(self.picks)}
-        self._placed: dict[int, Obstacle] = {}
-        self._tried = dict.fromkeys(self._waiting, 0)
-        self._at, self._opened = configuration(self.picks[0], self.home) if self.picks else np.zeros(0), 0.0
+        self.picks, self.options, self.contact_speed = picks, options, contact_speed
+        self._plan: Callable[[TransferProblem, Options], Solution] = plan if experience is None else experience.plan
+        self._standing = [standing(p, np.array(p.start.q), f"{p.name} (waiting)") for p in picks]
 
-    def __iter__(self) -> Iterator[ShiftCycle]:
-        """Plans and yields one cycle after the other, until no pick is left that can be planned."""
-        put_off: set[int] = set()
-        while left := [k for k in self._by_bound() if k not in put_off and self._tried[k] < TRIES]:
-            begin = time.perf_counter()
-            found = self._next(left, put_off)
-            if found is None:
-                return
-            number, cycle = found
-            put_off.clear()  # one item less stands in the way
-            yield ShiftCycle(number, cycle, time.perf_counter() - begin)
+    def begin(self, home: object) -> ShiftState:
+        """Returns the state at the beginning, with the empty hand at a configuration (n,) [rad]."""
+        return ShiftState(tuple(range(len(self.picks))), {}, configuration(self.picks[0], home))
 
-    def not_gripped(self, one: ShiftCycle) -> None:
-        """Says that a cycle's grip was not confirmed: the hand goes back to where it came from, the pick is tried once more.
+    def next(self, state: ShiftState) -> tuple[ShiftCycle | None, ShiftState]:
+        """Plans the next cycle; returns it, None where no pick is left that can be planned, and the state after it."""
+        begin = time.perf_counter()
+        for number in self._by_bound(state):
+            if state.tried.get(number, 0) >= TRIES:
+                continue
+            pick = self.picks[number]
+            try:
+                cycle = self._planned(pick, state, number)
+            except FastMoveError as error:
+                cycle = PickCycle(pick, refusal=str(error))
+            if cycle.ok and cycle.transfer is not None and cycle.transfer.trajectory is not None and cycle.fingers is not None:
+                at = cycle.transfer.trajectory.position(cycle.transfer.duration)
+                state = state.done(number, standing(pick, at, f"{pick.name} (placed)"), at, cycle.fingers.about)
+                return ShiftCycle(number, cycle, time.perf_counter() - begin), state
+            state = state.put_off(number, cycle.refusal)
+        return None, state
 
-        Where no way back is certified, the hand goes on from where it is, and the pick is given up.
+    def not_gripped(self, state: ShiftState, one: ShiftCycle) -> tuple[Solution | None, ShiftState]:
+        """Plans the empty hand's way back from an item that it did not grip; the pick is tried once more.
 
         Args:
-            one: The cycle, the last that was planned.
+            state: State after the cycle was planned.
+            one: The cycle.
+
+        Returns:
+            The way back to where its approach began, and the state there.  Where none is certified the hand goes on from where
+            it is, and the pick is given up.
         """
-        pick, cycle = self.picks[one.pick], one.cycle
-        assert cycle.approach is not None and cycle.approach.trajectory is not None and cycle.fingers is not None
-        item = standing(pick, np.array(pick.start.q), f"{pick.name} (waiting)")
-        self._placed.pop(one.pick)
-        others = (*self._waiting.values(), *self._placed.values(), item)
-        self._waiting[one.pick] = item
-        here, back = np.array(pick.start.q), cycle.approach.trajectory.position(0.0)
-        self._at, self._opened = here, cycle.fingers.opening
-        self._put_off(one.pick, "the grip was not confirmed")
+        pick, approach, fingers = self.picks[one.pick], one.cycle.approach, one.cycle.fingers
+        assert approach is not None and approach.trajectory is not None and fingers is not None
+        placed = {k: o for k, o in state.placed.items() if k != one.pick}
+        state = replace(
+            state, waiting=(*state.waiting, one.pick), placed=placed, at=np.array(pick.start.q), opening=fingers.opening
+        )
+        state = state.put_off(one.pick, "the grip was not confirmed")
+        back = approach.trajectory.position(0.0)
         try:
-            way = self._planner(empty_way(pick, here, back, others, self._opened, self.contact_speed), self.options or Options())
+            way = self._plan(
+                empty_way(pick, state.at, back, self._others(state), state.opening, self.contact_speed), self.options
+            )
         except FastMoveError:
             way = None
         if way is None or not way.ok:
-            self._tried[one.pick] = TRIES
-            return
-        self.retreats.append(way)
-        self._at = back
+            return None, state.put_off(one.pick, "the grip was not confirmed, and there is no way back", TRIES)
+        return way, replace(state, at=back)
 
-    def _put_off(self, number: int, reason: str) -> None:
-        self.failed[number] = reason
-        self._tried[number] += 1
-
-    def _by_bound(self) -> list[int]:
+    def _by_bound(self, state: ShiftState) -> list[int]:
         """Numbers of the picks that wait, the one whose cycle can be the shortest first."""
         bounds = []
-        for number in self._waiting:
+        for number in state.waiting:
             pick = self.picks[number]
             start, goal = np.array(pick.start.q), np.array(pick.goal.configurations[0])
-            way = lower_bound(State.rest(self._at), start, pick.limit_set).duration if np.any(self._at != start) else 0.0
+            way = lower_bound(State.rest(state.at), start, pick.limit_set).duration if np.any(state.at != start) else 0.0
             bounds.append((way + lower_bound(pick.start, goal, pick.limit_set).duration, number))
         return [number for _, number in sorted(bounds)]
 
-    def _next(self, left: list[int], put_off: set[int]) -> tuple[int, PickCycle] | None:
-        """Plans the first pick that can be; None where none can."""
-        for number in left:
-            pick = self.picks[number]
-            others = (*(o for k, o in self._waiting.items() if k != number), *self._placed.values())
-            try:
-                cycle = self._planned(pick, others)
-            except FastMoveError as error:
-                cycle = PickCycle(pick, refusal=str(error))
-            if cycle.ok and cycle.transfer is not None and cycle.transfer.trajectory is not None:
-                placed = cycle.transfer.trajectory.position(cycle.transfer.duration)
-                del self._waiting[number]
-                self._placed[number] = standing(pick, placed, f"{pick.name} (placed)")
-                self._at = placed
-                self._opened = 0.0 if cycle.fingers is None else cycle.fingers.about
-                self.failed.pop(number, None)
-                return number, cycle
-            put_off.add(number)
-            self._put_off(number, cycle.refusal)
-        return None
+    def _others(self, state: ShiftState, but: int | None = None) -> tuple[Obstacle, ...]:
+        """All items that stand around, but one."""
+        return (*(self._standing[k] for k in state.waiting if k != but), *state.placed.values())
 
-    @property
-    def _planner(self) -> Callable[[TransferProblem, Options], Solution]:
-        """What plans each motion."""
-        return plan if self.experience is None else self.experience.plan
-
-    def _planned(self, pick: TransferProblem, others: tuple[Obstacle, ...]) -> PickCycle:
+    def _planned(self, pick: TransferProblem, state: ShiftState, number: int) -> PickCycle:
         """Plans the cycle of one pick among all other items."""
+        others = self._others(state, number)
         among = pick.with_(scene=replace(pick.scene, obstacles=(*pick.scene.obstacles, *others)))
         return plan_cycle(
             among,
             options=self.options,
             contact_speed=self.contact_speed,
-            before=self._at,
+            before=state.at,
             others=others,
-            at_least_open=self._opened,
-            planner=self._planner,
+            at_least_open=state.opening,
+            planner=self._plan,
         )
 
 
@@ -186,28 +199,19 @@ class ShiftReport:
         cycles: Cycles in the order in which they were carried out.
         failed: Reason for which each other pick was given up, by its number.
         retreats: Ways of the empty hand back from items that it did not grip.
+        waited: For each cycle, how long the arm waited for its plan [s].
     """
 
     names: tuple[str, ...]
     cycles: tuple[ShiftCycle, ...]
     failed: dict[int, str]
     retreats: tuple[Solution, ...] = ()
+    waited: tuple[float, ...] = ()
 
     @property
     def moving_time(self) -> float:
         """Time in which all cycles move [s]."""
         return float(sum(c.cycle.duration for c in self.cycles))
-
-    @property
-    def waited(self) -> tuple[float, ...]:
-        """For each cycle but the first, how long the arm waits for its plan [s], if one process plans while the arm moves."""
-        waits, ready, free = [], 0.0, 0.0
-        for k, one in enumerate(self.cycles):
-            ready += one.planning
-            if k:
-                waits.append(max(0.0, ready - free))
-            free = max(ready, free) + one.cycle.duration
-        return tuple(waits)
 
     @property
     def units_per_hour(self) -> float:
@@ -226,20 +230,22 @@ class ShiftReport:
         }
 
     def __str__(self) -> str:
-        lines = [
-            f"{len(self.cycles)} of {len(self.names)} picks in {self.moving_time:.1f} s: {self.units_per_hour:.0f} units an hour"
-        ]
+        head = f"{len(self.cycles)} of {len(self.names)} picks in {self.moving_time:.1f} s of motion"
+        lines = [f"{head}: {self.units_per_hour:.0f} units an hour"]
         shares: dict[str, float] = {}
         for one in self.cycles:
             for phase in one.cycle.phases:
                 shares[phase.name] = shares.get(phase.name, 0.0) + phase.duration
         lines.append("  " + "   ".join(f"{name} {seconds / self.moving_time:.0%}" for name, seconds in shares.items()))
-        for one in self.cycles:
-            lines.append(f"  {self.names[one.pick]:<24} {one.cycle.duration:6.3f} s   planned in {one.planning:6.2f} s")
-        late = sum(wait > 0 for wait in self.waited)
-        lines.append(f"  {len(self.waited) - late} of {len(self.waited)} cycles after the first were planned while the arm moved")
+        for one, waited in zip(self.cycles, self.waited, strict=True):
+            late = f", waited for {waited:.2f} s" if waited > LATE else ""
+            lines.append(f"  {self.names[one.pick]:<24} {one.cycle.duration:6.3f} s   planned in {one.planning:6.2f} s{late}")
         lines += [f"  not done: {self.names[k]}: {reason}" for k, reason in self.failed.items()]
         return "\n".join(lines)
+
+
+LATE = 0.01  # Wait for a plan from which on it is told [s].
+_worker: list[ShiftPlanner] = []  # The planner of a process that plans beside the motion.
 
 
 def plan_shift(
@@ -248,7 +254,8 @@ def plan_shift(
     options: Options | None = None,
     contact_speed: float = CONTACT_SPEED,
     experience: Experience | None = None,
-    carried_out: Callable[[ShiftCycle], bool] | None = None,
+    carried_out: Callable[[ShiftCycle], bool] = lambda one: True,
+    beside: bool = False,
 ) -> ShiftReport:
     """Plans a shift, and carries it out where a function for that is given.
 
@@ -260,6 +267,7 @@ def plan_shift(
         experience: Store of motions that were certified before; None = none.
         carried_out: Function that carries a cycle out and tells whether its grip was confirmed; a pick whose grip was not is
             tried once more.
+        beside: Whether a process of its own plans the next cycle while one is carried out.  It has the store's folder to itself.
 
     Returns:
         All cycles in their order, and why the others were given up.
@@ -267,11 +275,79 @@ def plan_shift(
     Raises:
         InputError: A pick holds no item in a gripper, or does not begin and end at a configuration; two have the same name.
     """
-    shift = Shift(picks, home, options, contact_speed, experience)
-    cycles = []
-    for one in shift:
-        if carried_out is not None and not carried_out(one):
-            shift.not_gripped(one)
+    options = options or Options()
+    planner = ShiftPlanner(picks, options, contact_speed, experience)
+    names = tuple(pick.name for pick in picks)
+    if not picks:
+        return ShiftReport(names, (), {})
+    state = planner.begin(home)
+    if not beside:
+        return _carry_out(state, names, carried_out, _Here(planner))
+    folder = None if experience is None else experience.folder
+    setting = list(picks), replace(options, progress=None), contact_speed, experience is not None, folder
+    with ProcessPoolExecutor(1, get_context("spawn"), _begin_worker, setting) as pool:
+        return _carry_out(state, names, carried_out, pool)
+
+
+class _Here:
+    """Does what is submitted once its result is asked for, in this process; an executor of `concurrent.futures` otherwise."""
+
+    def __init__(self, planner: ShiftPlanner) -> None:
+        self.planner = planner
+
+    def submit(self, work: Callable[..., Any], *arguments: object) -> _Later:
+        """Returns what gives the result of some work on the planner."""
+
+        def done() -> Any:
+            _worker[:] = [self.planner]
+            return work(*arguments)
+
+        return _Later(done)
+
+
+@dataclass(frozen=True)
+class _Later:
+    """The result of work that is done when it is asked for."""
+
+    result: Callable[[], Any]
+
+
+def _carry_out(
+    state: ShiftState, names: tuple[str, ...], carried_out: Callable[[ShiftCycle], bool], pool: ProcessPoolExecutor | _Here
+) -> ShiftReport:
+    """Carries out one cycle after the other; the next is planned meanwhile where the pool is another process."""
+    cycles: list[ShiftCycle] = []
+    waited: list[float] = []
+    retreats: list[Solution] = []
+    coming = pool.submit(_next_cycle, state)
+    while True:
+        asked = time.perf_counter()
+        one, state = coming.result()
+        wait = time.perf_counter() - asked
+        if one is None:
+            return ShiftReport(names, tuple(cycles), dict(state.failed), tuple(retreats), tuple(waited))
+        coming = pool.submit(_next_cycle, state)
+        if carried_out(one):
+            cycles.append(one)
+            waited.append(wait)
             continue
-        cycles.append(one)
-    return ShiftReport(tuple(p.name for p in picks), tuple(cycles), dict(shift.failed), tuple(shift.retreats))
+        way, state = pool.submit(_way_back, state, one).result()  # what was planned ahead is of no use now
+        retreats += [] if way is None else [way]
+        coming = pool.submit(_next_cycle, state)
+
+
+def _begin_worker(
+    picks: list[TransferProblem], options: Options, contact_speed: float, experienced: bool, folder: Path | None
+) -> None:
+    """Builds the planner of this process."""
+    _worker[:] = [ShiftPlanner(picks, options, contact_speed, Experience(folder) if experienced else None)]
+
+
+def _next_cycle(state: ShiftState) -> tuple[ShiftCycle | None, ShiftState]:
+    """Plans the next cycle by the planner of this process."""
+    return _worker[0].next(state)
+
+
+def _way_back(state: ShiftState, one: ShiftCycle) -> tuple[Solution | None, ShiftState]:
+    """Plans the way back from an item that was not gripped by the planner of this process."""
+    return _worker[0].not_gripped(state, one)

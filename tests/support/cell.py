@@ -1,11 +1,12 @@
 """Shifts of picks in physics: twenty items from a crowded tote to a sorter wall (`make cell`), and what is measured on them.
 
     python tests/support/cell.py [--items 20] [--shifts 1] [--seed 0] [--uncertain] [--experience DIR] [--cold N] [--separate]
-                                 [--out cell.jsonl]
+                                 [--live] [--out cell.jsonl]
 
 One line of JSON for every cycle.  With `--experience` later shifts begin from motions of earlier ones; with `--cold N` the last N
 cycles are planned without it, too; with `--separate` each cycle is planned as motions of their own with stops in between as well:
 up, across, down, up with the item, across, down.  With `--uncertain` items are planned for a set, what is there is drawn from it.
+With `--live` a process plans the next cycle while one takes as long as it takes.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import pinocchio as pin
 
 import fastmove as fm
 from fastmove.cycle.empty_hand import Fingers, empty_way
+from fastmove.cycle.shift import LATE
 from fastmove.problem.uncertainty import Uncertainty
 
 DOWN = np.diag([1.0, -1.0, -1.0])
@@ -136,6 +138,7 @@ def main() -> None:
     parser.add_argument("--experience", type=Path)
     parser.add_argument("--cold", type=int, default=0)
     parser.add_argument("--separate", action="store_true")
+    parser.add_argument("--live", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("cell.jsonl"))
     options = parser.parse_args()
     options.out.write_text("")
@@ -152,6 +155,7 @@ def one_shift(options: argparse.Namespace, seed: int, experience: fm.Experience 
     whole = options.shifts * options.items
 
     def carried_out(one: fm.ShiftCycle) -> bool:
+        begun = time.perf_counter()
         truth = drawn(one.cycle.transfer.problem, rng) if options.uncertain else None
         run = fm.run_cycle(one.cycle, truth)
         row = {"seed": seed, "pick": one.pick, "cycle_s": one.cycle.duration, "planning_s": one.planning} | run.as_json()
@@ -168,9 +172,16 @@ def one_shift(options: argparse.Namespace, seed: int, experience: fm.Experience 
         rows.append(row)
         with options.out.open("a") as file:
             file.write(json.dumps(row) + "\n")
+        if options.live:
+            time.sleep(max(0.0, one.cycle.duration - (time.perf_counter() - begun)))
         return run.event is not fm.CycleEvent.NOT_GRIPPED
 
-    print(fm.plan_shift(picks(options.items, seed, options.uncertain), READY, experience=experience, carried_out=carried_out))
+    asked = picks(options.items, seed, options.uncertain)
+    report = fm.plan_shift(asked, READY, experience=experience, carried_out=carried_out, beside=options.live)
+    print(report)
+    if options.live:
+        late = sum(wait > LATE for wait in report.waited[1:])
+        print(f"  {len(report.waited) - 1 - late} of {len(report.waited) - 1} cycles after the first were planned in time")
 
 
 def summary(rows: list[dict], options: argparse.Namespace) -> None:
