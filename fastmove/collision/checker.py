@@ -17,6 +17,7 @@ import coal
 import numpy as np
 
 from fastmove.arrays import Array
+from fastmove.collision.close_pairs import ClosePairs, Within
 from fastmove.collision.corridor import CorridorEvaluation, with_corridors
 from fastmove.collision.face_contacts import ContactManifolds
 from fastmove.collision.fading import FADE_POINTS, fading, far_apart, required_distances
@@ -73,6 +74,13 @@ class Collision:
         groups = {name: k for k, name in enumerate(sorted({b.group for b in self.bodies}))}
         code = np.array([groups[b.group] for b in self.bodies], dtype=int)
         self._group_pair = code[self._bounding.first] * len(groups) + code[self._bounding.second]
+        highest = np.zeros(len(groups) ** 2)
+        np.maximum.at(highest, self._group_pair, self.required)
+        # coal begins with a mesh where its last distance of that pair ended, so that the last bits depend on which are asked for.
+        meshes = np.array([isinstance(b.geometry, coal.ConvexBase) for b in self.bodies], dtype=bool)
+        keeps = meshes[self._bounding.first] | meshes[self._bounding.second]
+        self._highest = np.where(keeps, np.inf, highest[self._group_pair])
+        self._close = ClosePairs(self.bodies, self._bounding)
         self._request = coal.DistanceRequest()
         self._request.gjk_tolerance = 1e-10
         self._request.gjk_variant = coal.GJKVariant.PolyakAcceleration  # Same distances as the default, in less time.
@@ -218,16 +226,7 @@ class Collision:
         time = time if self.moving else None
         frames, placed = self._placed(q, time)
         limit = np.broadcast_to(np.asarray(reach, dtype=float), len(q))
-        if step is None:
-            sample, pair = placed.near(limit, self.required)
-            within = limit[sample]
-        else:
-            by_pair = step.padding + float(step.turn.max(initial=0.0)) * self.travels
-            by_row = np.minimum(limit, step.padding + step.turn * float(self.travels.max(initial=0.0)))
-            sample, pair = placed.near(by_row, self.required, by_pair)
-            within = np.minimum(limit[sample], step.padding + step.turn[sample] * self.travels[pair])
-        near = placed.tightened(sample, pair) < within + self.required[pair]
-        sample, pair = sample[near], pair[near]
+        sample, pair = self._close.find(placed, Within.of(limit, step, self.travels, self.required, self._highest))
         count = len(sample)
         distance, normal, one, two = np.empty(count), np.empty((count, 3)), np.empty((count, 3)), np.empty((count, 3))
         for c, (k, row) in enumerate(zip(pair.tolist(), sample.tolist(), strict=True)):

@@ -132,12 +132,14 @@ class PlacedVolumes:
     """All bodies and their bounding volumes in the world, at N configurations (rows).
 
     Attributes:
-        segment: (N, B, 2, 3) ends of the capsules' axes of the B bodies up to the last that moves [m].
+        rotation: (N, B, 3, 3) rotations of the frames of the B bodies up to the last that moves.
+        origin: (N, B, 3) origins of these frames [m].
+        segment: (N, B, 2, 3) ends of the axes of these bodies' capsules [m].
         center: (N, B, 3) centres of these capsules [m].
     """
 
     def __init__(self, bounding: Bounding, rotation: Array, origin: Array, segment: Array) -> None:
-        self._bounding, self._rotation, self._origin, self.segment = bounding, rotation, origin, segment
+        self._bounding, self.rotation, self.origin, self.segment = bounding, rotation, origin, segment
         self.center = (segment[:, :, 0] + segment[:, :, 1]) / 2
         self._transforms: list[coal.Transform3s | None] = [None] * len(bounding.joint)
         self._at = [-1] * len(bounding.joint)  # Row that each cached transform belongs to.
@@ -147,15 +149,15 @@ class PlacedVolumes:
         b = self._bounding
         if body >= b.n_moving:
             return b.local_rotation[body], b.local_origin[body]
-        return self._rotation[row, body], self._origin[row, body]
+        return self.rotation[row, body], self.origin[row, body]
 
     def frames(self, rows: Array, bodies: Array) -> tuple[Array, Array]:
         """Rotations (K, 3, 3) and origins (K, 3) [m] in the world of the frames of bodies (K,) in rows (K,)."""
         b = self._bounding
         rotation, origin = b.local_rotation[bodies], b.local_origin[bodies]
         moving = bodies < b.n_moving
-        rotation[moving] = self._rotation[rows[moving], bodies[moving]]
-        origin[moving] = self._origin[rows[moving], bodies[moving]]
+        rotation[moving] = self.rotation[rows[moving], bodies[moving]]
+        origin[moving] = self.origin[rows[moving], bodies[moving]]
         return rotation, origin
 
     def transform(self, row: int, body: int) -> coal.Transform3s:
@@ -168,17 +170,16 @@ class PlacedVolumes:
             known = self._transforms[body] = coal.Transform3s(*self.frame(row, body))
             self._at[body] = row
         elif self._at[body] != row and body < self._bounding.n_moving:
-            known.setTransform(self._rotation[row, body], self._origin[row, body])
+            known.setTransform(self.rotation[row, body], self.origin[row, body])
             self._at[body] = row
         return known
 
-    def near(self, limit: Array, required: Array, most: float | Array = np.inf) -> tuple[Array, Array]:
+    def near(self, limit: Array, required: Array) -> tuple[Array, Array]:
         """Rows and pairs whose lower bound of the distance is below limit + required.
 
         Args:
             limit: (N,) padding of each row beyond the required distance [m].
             required: (P,) required distance of each pair [m].
-            most: (P,) largest padding of each pair [m]; the smaller of the row's and the pair's counts.
 
         Returns:
             Rows (K,) and pairs (K,), sorted by row, then by pair.
@@ -186,13 +187,11 @@ class PlacedVolumes:
         b = self._bounding
         moving = b.moving_pairs
         between = self.center[:, b.first[moving]] - self.center[:, b.second[moving]]
-        most = np.broadcast_to(most, len(required))
-        allowed = np.minimum(limit[:, None], most[moving]) + required[moving]
+        allowed = limit[:, None] + required[moving]
         far = b.sphere[b.first[moving]] + b.sphere[b.second[moving]] + allowed
         rows, columns = np.nonzero((np.einsum("npi,npi->np", between, between) < far * far) & (far > 0))
         still_rows, still_pairs = self._near_still(limit, float(required[b.fixed].max(initial=0.0)))
-        allowed = np.minimum(limit[still_rows], most[still_pairs]) + required[still_pairs]
-        close = self.bounds(still_rows, still_pairs) < allowed
+        close = self.bounds(still_rows, still_pairs) < limit[still_rows] + required[still_pairs]
         rows, pairs = np.concatenate([rows, still_rows[close]]), np.concatenate([moving[columns], still_pairs[close]])
         order = np.argsort(rows * len(b.first) + pairs)
         return rows[order], pairs[order]

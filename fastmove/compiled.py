@@ -1,0 +1,37 @@
+"""Compilation by numba of the loops that plans spend their time in: explicit, in a fixed order, without BLAS and fast-math."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from numba import njit
+from numba.core import event
+
+ANNOUNCED = "fastmove.collision"  # Package whose first compilation is announced here; the solver announces its own.
+
+
+class _Announced(event.Listener):  # type: ignore[misc]
+    """Says once that distance queries are being compiled: at first use on a machine; later ones find them on disk."""
+
+    def __init__(self) -> None:
+        self.said = False
+
+    def on_start(self, event: Any) -> None:
+        """Say so where the first function of the package is compiled."""
+        if not self.said and event.data["dispatcher"].py_func.__module__.startswith(ANNOUNCED):
+            self.said = True
+            print("fastmove: compiling the distance queries, once on this machine (ten seconds)", file=sys.stderr, flush=True)
+
+    def on_end(self, event: Any) -> None:
+        """Nothing to say."""
+
+
+event.register("numba:compile", _Announced())
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def compiled(function: _Function) -> _Function:
+    """The function, compiled at its first call and kept on disk; division follows IEEE 754."""
+    return cast(_Function, njit(cache=True, error_model="numpy")(function))
