@@ -9,20 +9,21 @@ from typing import Any, TypeVar, cast
 from numba import njit
 from numba.core import event
 
-ANNOUNCED = "fastmove.collision"  # Package whose first compilation is announced here; the solver announces its own.
+OTHERS = "fastmove.optim"  # Package that announces its own compilation.
 
 
 class _Announced(event.Listener):  # type: ignore[misc]
-    """Says once that distance queries are being compiled: at first use on a machine; later ones find them on disk."""
+    """Says once that distances are being compiled: at first use on a machine; later ones find them on disk."""
 
     def __init__(self) -> None:
         self.said = False
 
     def on_start(self, event: Any) -> None:
-        """Say so where the first function of the package is compiled."""
-        if not self.said and event.data["dispatcher"].py_func.__module__.startswith(ANNOUNCED):
+        """Say so where the first function of this program, but the solver's, is compiled."""
+        module = event.data["dispatcher"].py_func.__module__
+        if not self.said and module.startswith("fastmove.") and not module.startswith(OTHERS):
             self.said = True
-            print("fastmove: compiling the distance queries, once on this machine (ten seconds)", file=sys.stderr, flush=True)
+            print("fastmove: compiling distances, once on this machine (ten seconds)", file=sys.stderr, flush=True)
 
     def on_end(self, event: Any) -> None:
         """Nothing to say."""

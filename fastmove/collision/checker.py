@@ -86,6 +86,7 @@ class Collision:
         self._request.gjk_variant = coal.GJKVariant.PolyakAcceleration  # Same distances as the default, in less time.
         self._result = coal.DistanceResult()
         self.travels = self._travels()
+        self._poses = [coal.Transform3s(b.placement.rotation, b.placement.translation) for b in self.bodies]
         self._functors: list[coal.ComputeDistance | None] = [None] * len(self.pairs)
         self._last: tuple[Array, Placements, PlacedVolumes] | None = None
 
@@ -228,12 +229,7 @@ class Collision:
         limit = np.broadcast_to(np.asarray(reach, dtype=float), len(q))
         sample, pair = self._close.find(placed, Within.of(limit, step, self.travels, self.required, self._highest))
         count = len(sample)
-        distance, normal, one, two = np.empty(count), np.empty((count, 3)), np.empty((count, 3)), np.empty((count, 3))
-        for c, (k, row) in enumerate(zip(pair.tolist(), sample.tolist(), strict=True)):
-            distance[c] = self.distance(k, placed, row)
-            if gradients or not self.strays.exact:
-                result = self._result
-                normal[c], one[c], two[c] = result.normal, result.getNearestPoint1(), result.getNearestPoint2()
+        distance, normal, one, two = self._measured(placed, sample, pair, gradients or not self.strays.exact)
         if gradients and count:
             sample, pair, distance, normal, one, two = self._faces.manifolds(
                 placed, *_nearest(self._group_pair, sample, pair, distance, normal, one, two)
@@ -262,6 +258,30 @@ class Collision:
             if ends.corridors
             else contacts
         )
+
+    def _measured(self, placed: PlacedVolumes, sample: Array, pair: Array, witnesses: bool) -> tuple[Array, Array, Array, Array]:
+        """Signed distances (C,) of pairs (C,) in samples (C,) [m], and if witnesses are asked for, their normals and points.
+
+        Returns:
+            Distances, normals (C, 3) from first to second body, and the nearest points (C, 3) of both bodies in the world [m].
+        """
+        count, result, request = len(sample), self._result, self._request
+        rotation, origin, poses, still = placed.rotation, placed.origin, self._poses, self._bounding.n_moving
+        distances, normal, one, two = [0.0] * count, np.zeros((count, 3)), np.zeros((count, 3)), np.zeros((count, 3))
+        at = [-1] * still  # Row that each body's pose belongs to.
+        for c, (k, row) in enumerate(zip(pair.tolist(), sample.tolist(), strict=True)):
+            i, j = self.pairs[k]
+            if at[i] != row:
+                poses[i].setTransform(rotation[row, i], origin[row, i])
+                at[i] = row
+            if j < still and at[j] != row:
+                poses[j].setTransform(rotation[row, j], origin[row, j])
+                at[j] = row
+            result.clear()
+            distances[c] = (self._functors[k] or self._functor(k))(poses[i], poses[j], request, result)
+            if witnesses:
+                normal[c], one[c], two[c] = result.normal, result.getNearestPoint1(), result.getNearestPoint2()
+        return np.array(distances), normal, one, two
 
     def _rates(self, time: Array, frame: Array, way: Array, point: Array) -> Array:
         """Speed of points along directions, from the motion of obstacles alone.
@@ -304,12 +324,15 @@ class Collision:
 
         The normal from first to second body and the witness points, in the world, stay in `_result`.
         """
-        functor = self._functors[pair]
-        if functor is None:
-            functor = self._functors[pair] = coal.ComputeDistance(*(self.bodies[k].geometry for k in self.pairs[pair]))
         i, j = self.pairs[pair]
+        functor = self._functors[pair] or self._functor(pair)
         self._result.clear()
         return float(functor(placed.transform(sample, i), placed.transform(sample, j), self._request, self._result))
+
+    def _functor(self, pair: int) -> coal.ComputeDistance:
+        """The function that computes the distance of a pair, made once it is asked for."""
+        functor = self._functors[pair] = coal.ComputeDistance(*(self.bodies[k].geometry for k in self.pairs[pair]))
+        return functor
 
 
 def _nearest(group: Array, sample: Array, pair: Array, distance: Array, *rest: Array) -> tuple[Array, ...]:

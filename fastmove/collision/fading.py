@@ -6,6 +6,7 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.collision.query_types import Ends, FadingContact, FadingEvaluation, NearPairs
+from fastmove.compiled import compiled
 from fastmove.dynamics.kinematics import Kinematics, Placements
 
 FADE_WEIGHT_MAX = 30.0  # Largest weight of a contact that fades [1].
@@ -35,29 +36,86 @@ def required_distances(
     weight = np.ones(len(sample))
     slope = np.zeros((len(sample), kinematics.n))
     for fade in ends.fades:
-        rows = np.nonzero(fade.pairs[pair])[0]
-        if len(rows) == 0:
-            continue
-        which, at = np.unique(sample[rows], return_inverse=True)
-        rotation, origin = frames.rotation[which, fade.joint], frames.origin[which, fade.joint]
-        points = np.einsum("cij,kj->cki", rotation, fade.points) + origin[:, None]
-        moved, length = _displaced(fade, points)
-        worst = np.argmax(length, axis=1)
-        each = np.arange(len(which))
-        longest = length[each, worst][at]
-        full, over = unfaded[rows], INNER_SHARE * fade.distance[pair[rows]]
-        floor = np.minimum(fade.floor[pair[rows]], full)
-        wanted = floor + (full - floor) * np.minimum(1.0, longest / over)
-        lower = wanted < required[rows]
-        required[rows[lower]] = wanted[lower]
-        padding_scale[rows] = np.minimum(padding_scale[rows], np.clip((longest - over) / (PADDING_DISTANCE - over), 0.0, 1.0))
-        weight[rows[lower]] = np.minimum(over[lower] / np.maximum(longest[lower], 1e-9), FADE_WEIGHT_MAX)
-        if gradients:
-            unit = moved[each, worst] / np.maximum(length[each, worst], 1e-12)[:, None]
-            rate = kinematics.point_gradient(frames, which, np.full(len(which), fade.joint), points[each, worst], unit)[at]
-            rate *= ((full - floor) / over * (longest < over))[:, None]
-            slope[rows[lower]] = rate[lower]
+        allowed = fade.pairs, fade.joint, fade.points, fade.origin, fade.floor, fade.distance
+        out = required, weight, padding_scale
+        count, (rows, point, unit, rise) = _fade(allowed, unfaded, frames.rotation, frames.origin, sample, pair, out)
+        if gradients and count:
+            rows, joint = rows[:count], np.full(count, fade.joint)
+            rate = kinematics.point_gradient(frames, sample[rows], joint, point[:count], unit[:count])
+            slope[rows] = rate * rise[:count, None]
     return required, slope, weight, padding_scale
+
+
+@compiled
+def _fade(
+    fade: tuple[Array, int, Array, Array, Array, Array],
+    unfaded: Array,
+    rotation: Array,
+    origin: Array,
+    sample: Array,
+    pair: Array,
+    out: tuple[Array, Array, Array],
+) -> tuple[int, tuple[Array, Array, Array, Array]]:
+    """Fade the contacts of one allowed contact, where that asks for less than they are asked for already.
+
+    Args:
+        fade: Pairs, joint, points, origin, floor and distance of the allowed contact (see `FadingContact`).
+        unfaded: (C,) required distance of each contact if it does not fade [m].
+        rotation: (N, J, 3, 3) rotations of the joint frames.
+        origin: (N, J, 3) their origins [m].
+        sample: (C,) configuration of each contact.
+        pair: (C,) its pair.
+        out: (C,) required distance, weight and padding scale of each contact, changed in place.
+
+    Returns:
+        Number F of the contacts faded, and in the first F entries of arrays over C: their indices, the item points that moved
+        most (C, 3) [m], the directions in which they moved (C, 3), and the growth of the required distance with that way.
+    """
+    among, joint, points, place, floors, distances = fade
+    required, weight, padding_scale = out
+    rows, rise = np.empty(len(sample), dtype=np.int64), np.empty(len(sample))
+    point, unit = np.empty((len(sample), 3)), np.empty((len(sample), 3))
+    count, seen, longest, worst = 0, -1, 0.0, np.empty((2, 3))
+    for c in range(len(sample)):
+        if not among[pair[c]]:
+            continue
+        if sample[c] != seen:
+            seen = sample[c]
+            longest = _longest(rotation[seen, joint], origin[seen, joint], points, place, worst)
+        full, over = unfaded[c], INNER_SHARE * distances[pair[c]]
+        floor = min(floors[pair[c]], full)
+        share = min(max((longest - over) / (PADDING_DISTANCE - over), 0.0), 1.0)
+        padding_scale[c] = min(padding_scale[c], share)
+        wanted = floor + (full - floor) * min(1.0, longest / over)
+        if wanted < required[c]:
+            required[c] = wanted
+            weight[c] = min(over / max(longest, 1e-9), FADE_WEIGHT_MAX)
+            rows[count] = c
+            rise[count] = (full - floor) / over if longest < over else 0.0
+            for k in range(3):
+                point[count, k], unit[count, k] = worst[0, k], worst[1, k] / max(longest, 1e-12)
+            count += 1
+    return count, (rows, point, unit, rise)
+
+
+@compiled
+def _longest(rotation: Array, origin: Array, points: Array, place: Array, worst: Array) -> float:
+    """Largest displacement of points (K, 3) of a frame from their places (K, 3) in the world [m].
+
+    The point that moved most, and its displacement, are written into `worst` (2, 3).  Products are added as numpy's einsum does.
+    """
+    most, x, moved = -1.0, np.empty(3), np.empty(3)
+    for k in range(len(points)):
+        for i in range(3):
+            turned = rotation[i, 0] * points[k, 0] + rotation[i, 2] * points[k, 2] + rotation[i, 1] * points[k, 1]
+            x[i] = turned + origin[i]
+            moved[i] = x[i] - place[k, i]
+        square = moved[0] * moved[0] + moved[1] * moved[1] + moved[2] * moved[2]
+        if square > most:
+            most = square
+            for i in range(3):
+                worst[0, i], worst[1, i] = x[i], moved[i]
+    return float(np.sqrt(most))
 
 
 def fading(

@@ -1,4 +1,4 @@
-"""Forward kinematics of many configurations at once, in numpy.
+"""Forward kinematics of many configurations at once.
 
 pinocchio computes one configuration in under a microsecond, but reading its joint placements from Python costs tens; the
 planner needs them for dozens of samples at a time.
@@ -13,6 +13,7 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
+from fastmove.compiled import compiled
 from fastmove.errors import InputError
 from fastmove.multibody.joint_axes import joint_axis
 
@@ -136,11 +137,7 @@ class Kinematics:
             point: (C, 3) points in the world [m].
             direction: (C, 3) directions in the world.
         """
-        axis, moment = frames.axis[sample], np.cross(point, direction)
-        turning = np.einsum("cja,ca->cj", axis, moment) + np.einsum("cja,ca->cj", frames.moment[sample], direction)
-        if not np.any(self.prismatic):
-            return np.asarray(turning)
-        return np.where(self.prismatic, np.einsum("cja,ca->cj", axis, direction), turning)
+        return _turned(frames.axis, frames.moment, self.prismatic, *map(np.ascontiguousarray, (sample, point, direction)))
 
     def point_gradient(self, frames: Placements, sample: Array, joint: Array, point: Array, direction: Array) -> Array:
         """Compute the gradient (C, n) of direction · (velocity of a point fixed to a joint's frame), for C points [m/rad].
@@ -153,3 +150,20 @@ class Kinematics:
             direction: (C, 3) directions in the world.
         """
         return np.asarray(self.line_gradient(frames, sample, point, direction) * self.moves[joint])
+
+
+@compiled
+def _turned(axis: Array, moment: Array, prismatic: Array, sample: Array, point: Array, direction: Array) -> Array:
+    """The gradients of `Kinematics.line_gradient`, given axes and moments (N, n, 3); sums are in the order of numpy's einsum."""
+    out = np.empty((len(sample), len(prismatic)))
+    for c in range(len(sample)):
+        row, x, y, z = sample[c], direction[c, 0], direction[c, 1], direction[c, 2]
+        p, q, r = point[c, 0], point[c, 1], point[c, 2]
+        u, v, w = q * z - r * y, r * x - p * z, p * y - q * x  # p × d
+        for j in range(len(prismatic)):
+            a, m = axis[row, j], moment[row, j]
+            if prismatic[j]:
+                out[c, j] = a[0] * x + a[2] * z + a[1] * y
+            else:
+                out[c, j] = (a[0] * u + a[2] * w + a[1] * v) + (m[0] * x + m[2] * z + m[1] * y)
+    return out
