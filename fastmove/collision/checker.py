@@ -313,11 +313,11 @@ class Collision:
         """Joint frames and all bodies at q (N, n) and times (N,)."""
         frames = self.kinematics.placements(q)
         if not self.moving:
-            return frames, self._bounding.place(frames.rotation, frames.origin)
+            return frames, self._close.place(frames.rotation, frames.origin)
         rotation, origin = self.assembly.movers(np.zeros(len(q)) if time is None else time)
         origin = origin + (NOWHERE if time is None else 0.0)
         every = np.concatenate([frames.rotation, rotation], axis=1), np.concatenate([frames.origin, origin], axis=1)
-        return frames, self._bounding.place(*every)
+        return frames, self._close.place(*every)
 
     def distance(self, pair: int, placed: PlacedVolumes, sample: int) -> float:
         """Signed distance of one pair in one sample [m].

@@ -16,7 +16,7 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.collision.query_types import StepReach
-from fastmove.compiled import compiled
+from fastmove.compiled import compiled, row_by_column
 from fastmove.multibody.assembly import Body
 from fastmove.multibody.bounding_volumes import Bounding, PlacedVolumes, own_box
 
@@ -117,12 +117,48 @@ class ClosePairs:
             b.box_turn, b.box_middle, b.box_half, b.box_low, b.box_high, b.leaves, b.leaf_low, b.leaf_high, b.movers, b.pair_of,
         )  # fmt: skip
         self._volumes = Volumes(*map(np.ascontiguousarray, volumes))
+        own = b.joint[: b.n_moving], b.local_rotation[: b.n_moving], b.local_origin[: b.n_moving], b.segment
+        self._bounding, self._own = b, tuple(map(np.ascontiguousarray, own))
+
+    def place(self, rotation: Array, origin: Array) -> PlacedVolumes:
+        """All bodies in the world, as `Bounding.place` places them, given the frames' rotations and origins there."""
+        return PlacedVolumes(self._bounding, *_placed(np.ascontiguousarray(rotation), np.ascontiguousarray(origin), *self._own))
 
     def find(self, placed: PlacedVolumes, within: Within) -> tuple[Array, Array]:
         """Rows (K,) and pairs (K,), sorted by row, then by pair, that may be nearer than asked for."""
         rows, pairs = _close(placed.segment, placed.rotation, placed.origin, self._volumes, within)
         order = np.argsort(rows * len(self._volumes.first) + pairs)
         return rows[order], pairs[order]
+
+
+@compiled
+def _placed(rotation: Array, origin: Array, joint: Array, turn: Array, place: Array, axis: Array) -> tuple[Array, Array, Array]:
+    """Place B bodies and the axes of their capsules in N rows.
+
+    Args:
+        rotation: (N, J, 3, 3) rotations of the joint frames.
+        origin: (N, J, 3) their origins [m].
+        joint: (B,) frame that each body is fixed to.
+        turn: (B, 3, 3) rotations of the bodies' own frames in these.
+        place: (B, 3) origins of the bodies' own frames in these [m].
+        axis: (B, 2, 3) ends of the capsules' axes in these [m].
+
+    Returns:
+        The bodies' rotations (N, B, 3, 3), origins (N, B, 3) and ends of axes (N, B, 2, 3) in the world.
+    """
+    rows, count = len(rotation), len(joint)
+    turned, moved, ends = np.empty((rows, count, 3, 3)), np.empty((rows, count, 3)), np.empty((rows, count, 2, 3))
+    for row in range(rows):
+        for b in range(count):
+            r, o, t = rotation[row, joint[b]], origin[row, joint[b]], turn[b]
+            for i in range(3):
+                x, y, z = r[i, 0], r[i, 1], r[i, 2]
+                moved[row, b, i] = row_by_column(x, y, z, place[b, 0], place[b, 1], place[b, 2]) + o[i]
+                for e in range(2):
+                    ends[row, b, e, i] = row_by_column(x, y, z, axis[b, e, 0], axis[b, e, 1], axis[b, e, 2]) + o[i]
+                for j in range(3):
+                    turned[row, b, i, j] = row_by_column(x, y, z, t[0, j], t[1, j], t[2, j])
+    return turned, moved, ends
 
 
 @compiled

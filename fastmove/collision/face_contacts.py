@@ -8,6 +8,7 @@ import coal
 import numpy as np
 
 from fastmove.arrays import Array
+from fastmove.compiled import compiled, row_by_column, row_by_vector
 from fastmove.multibody.assembly import Body
 from fastmove.multibody.bounding_volumes import Bounding, PlacedVolumes
 
@@ -17,6 +18,7 @@ _TURN = np.arange(8) * np.pi / 4  # Angles of the points on a cylinder's rims [r
 # Points on the rims of a cylinder of radius and half length 1 [1].
 RIM = np.array([[np.cos(t), np.sin(t), z] for t in _TURN for z in (-1.0, 1.0)])
 MANIFOLD_OVERHANG = 0.015  # Overhang up to which a corner beyond the other face counts as over it [m].
+OWN_WITNESS = 1e-3  # Distance of a corner from its body's witness point up to which it is the same contact [m].
 MANIFOLD_FROM = 0.03  # Distance from which two bodies make one contact only [m].
 MANIFOLD_BAND = 0.03  # Excess of a corner's gap over the pair's distance from which it is left out [m].
 
@@ -74,45 +76,106 @@ class ContactManifolds:
         near = np.nonzero(self._flat[first] & self._flat[second] & (distance < MANIFOLD_FROM))[0]
         if len(near) == 0:
             return sample, pair, distance, normal, one, two
-        both = lambda a, b: np.stack([a, b], axis=1).reshape(-1, *a.shape[1:])  # noqa: E731 (corners of either body)
-        rows = np.repeat(near, 2)
-        body, other = both(first[near], second[near]), both(second[near], first[near])
-        for k in np.unique(body[~self._real[body, 0]]):
-            self._know(int(k))
-        own, across = both(one[near], two[near]), both(two[near], one[near])
-        towards = both(normal[near], -normal[near])
-        corners, landing, gap = self._landings(placed, sample[rows], body, other, towards, across)
-        chosen = (gap < distance[rows, None] + MANIFOLD_BAND) & (np.linalg.norm(corners - own[:, None], axis=2) > 1e-3)
-        k, corner = np.nonzero(chosen)
-        forward = (k % 2 == 0)[:, None]
-        start, end, row = corners[k, corner], landing[k, corner], rows[k]
-        new = (
-            sample[row], pair[row], gap[k, corner], normal[row], np.where(forward, start, end), np.where(forward, end, start)
-        )  # fmt: skip
+        for k in np.unique(np.concatenate([first[near], second[near]])):
+            if not self._real[k, 0]:
+                self._know(int(k))
+        witnesses = distance, normal, np.stack([one, two])
+        b = self._bounding
+        frames = placed.rotation, placed.origin, b.local_rotation, b.local_origin
+        solids = self._corners, self._real, self._half, self._rim
+        row, gap, start, end = _landings(near, sample, first, second, witnesses, frames, solids)
+        new = sample[row], pair[row], gap, normal[row], start, end
         return tuple(map(np.concatenate, zip((sample, pair, distance, normal, one, two), new, strict=True)))  # type: ignore[return-value]
 
-    def _landings(
-        self, placed: PlacedVolumes, sample: Array, body: Array, other: Array, normal: Array, across: Array
-    ) -> tuple[Array, Array, Array]:
-        """Project the corners of K bodies onto K others.
 
-        Args:
-            placed: All bodies in the world.
-            sample: (K,) configurations.
-            body: (K,) bodies with corners.
-            other: (K,) bodies that they are projected onto.
-            normal: (K, 3) unit normals from body to other, in the world.
-            across: (K, 3) witness points on the others, in the world [m].
+@compiled
+def _landings(
+    near: Array,
+    sample: Array,
+    first: Array,
+    second: Array,
+    witnesses: tuple[Array, Array, Array],
+    frames: tuple[Array, Array, Array, Array],
+    solids: tuple[Array, Array, Array, Array],
+) -> tuple[Array, Array, Array, Array]:
+    """Project the corners of the two bodies of contacts onto each other.
 
-        Returns:
-            Corners (K, R, 3) in the world, where they land on the plane through `across` (K, R, 3), and the gaps between the two
-            (K, R), infinite where the corner is not over the other body [m].
-        """
-        (turn, origin), (other_turn, other_origin) = placed.frames(sample, body), placed.frames(sample, other)
-        corners = self._corners[body] @ turn.transpose(0, 2, 1) + origin[:, None]
-        gap = ((across[:, None] - corners) @ normal[:, :, None])[..., 0]
-        landing = corners + gap[..., None] * normal[:, None]
-        local = (landing - other_origin[:, None]) @ other_turn
-        over = np.all(np.abs(local) <= self._half[other, None], axis=2)
-        over &= np.hypot(local[..., 0], local[..., 1]) <= self._rim[other, None]
-        return corners, landing, np.where(over & self._real[body], gap, np.inf)
+    Args:
+        near: (K,) contacts of two flat bodies.
+        sample: (C,) configuration of each contact.
+        first: (C,) its first body.
+        second: (C,) its second body.
+        witnesses: Distances (C,) [m], normals (C, 3), and nearest points (2, C, 3) of both bodies [m].
+        frames: Rotations (N, B, 3, 3) and origins (N, B, 3) of the bodies up to the last that moves, and of all that stand still.
+        solids: Corners (B, R, 3) of all flat bodies, which of them there are, and the bounds (B, 3) and (B,) of a point over one.
+
+    Returns:
+        Contacts that the corners chosen belong to, their gaps [m], and their points on the first and on the second body [m].
+    """
+    corners, real = solids[:2]
+    size = 2 * len(near) * corners.shape[1]
+    row, gaps, ends, count = np.empty(size, dtype=np.int64), np.empty(size), np.empty((2, size, 3)), 0
+    out = np.empty((3, 3))
+    for c in near:
+        for side in range(2):
+            body, other = (first[c], second[c]) if side == 0 else (second[c], first[c])
+            for k in range(corners.shape[1]):
+                if not real[body, k]:
+                    continue
+                gap = _landing(c, side, (sample[c], body, other), corners[body, k], witnesses, frames, solids, out)
+                if gap < witnesses[0][c] + MANIFOLD_BAND:
+                    row[count], gaps[count] = c, gap
+                    ends[side, count], ends[1 - side, count] = out[0], out[1]
+                    count += 1
+    return row[:count], gaps[:count], ends[0, :count], ends[1, :count]
+
+
+@compiled
+def _landing(
+    c: int,
+    side: int,
+    where: tuple[int, int, int],
+    local: Array,
+    witnesses: tuple[Array, Array, Array],
+    frames: tuple[Array, Array, Array, Array],
+    solids: tuple[Array, Array, Array, Array],
+    out: Array,
+) -> float:
+    """Project one corner of a body onto the plane through the witness point of the other, at right angles to the normal.
+
+    Args:
+        c: The contact.
+        side: Which of its two bodies has the corner.
+        where: Configuration, body, and the other body.
+        local: (3,) corner in the body's own frame [m].
+        witnesses: See `_landings`.
+        frames: See `_landings`.
+        solids: See `_landings`.
+        out: (3, 3) where the corner and the point of the plane in the world, and the latter in the other body's frame, go [m].
+
+    Returns:
+        The gap between the two, infinite where the corner is not over the other body, or is its body's own witness point [m].
+    """
+    (sample, body, other), (corner, landing, local_landing) = where, (out[0], out[1], out[2])
+    _, normal, points = witnesses
+    moves, other_moves = body < frames[0].shape[1], other < frames[0].shape[1]
+    turn, origin = (frames[0][sample, body], frames[1][sample, body]) if moves else (frames[2][body], frames[3][body])
+    aside = 0.0
+    for i in range(3):
+        corner[i] = row_by_column(local[0], local[1], local[2], turn[i, 0], turn[i, 1], turn[i, 2]) + origin[i]
+        aside += (corner[i] - points[side, c, i]) ** 2
+    sign = 1.0 if side == 0 else -1.0
+    n = sign * normal[c, 0], sign * normal[c, 1], sign * normal[c, 2]
+    to = points[1 - side, c]
+    gap = row_by_vector(to[0] - corner[0], to[1] - corner[1], to[2] - corner[2], n[0], n[1], n[2])
+    if not np.sqrt(aside) > OWN_WITNESS:
+        return np.inf
+    turn, origin = (frames[0][sample, other], frames[1][sample, other]) if other_moves else (frames[2][other], frames[3][other])
+    for i in range(3):
+        landing[i] = corner[i] + gap * n[i]
+    x, y, z = landing[0] - origin[0], landing[1] - origin[1], landing[2] - origin[2]
+    for k in range(3):
+        local_landing[k] = row_by_column(x, y, z, turn[0, k], turn[1, k], turn[2, k])
+        if not abs(local_landing[k]) <= solids[2][other, k]:
+            return np.inf
+    return gap if np.hypot(local_landing[0], local_landing[1]) <= solids[3][other] else np.inf

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
-from fastmove.compiled import compiled
+from fastmove.compiled import compiled, row_by_column, row_by_vector
 from fastmove.errors import InputError
 from fastmove.multibody.joint_axes import joint_axis
 
@@ -36,6 +37,30 @@ class Placements:
     def moment(self) -> Array:
         """(N, joints, 3) moment origin × axis of every joint axis [m]."""
         return np.cross(self.origin[:, 1:], self.axis)
+
+
+class Tree(NamedTuple):
+    """The joints of an arm, as the compiled loops take them.
+
+    Attributes:
+        parents: (n,) index of each joint's parent frame, 0 = the world.
+        prismatic: (n,) whether a joint is prismatic.
+        offset: (n, 3) origin of each joint's frame in its parent at q = 0 [m].
+        slide: (n, 3) unit axis in the parent's frame.
+        axis: (n, 3) unit axis in the joint's frame.
+        still: (n, 3, 3) rotation of each joint's frame in its parent at q = 0.
+        sine: (n, 3, 3) what sin θ adds to it.
+        versine: (n, 3, 3) what 1 − cos θ adds to it.
+    """
+
+    parents: Array
+    prismatic: Array
+    offset: Array
+    slide: Array
+    axis: Array
+    still: Array
+    sine: Array
+    versine: Array
 
 
 class Kinematics:
@@ -75,8 +100,10 @@ class Kinematics:
         x, y, z = self.local_axis.T
         zero = np.zeros(n)
         cross = np.array([[zero, -z, y], [z, zero, -x], [-y, x, zero]]).transpose(2, 0, 1)
-        self._still, self._sine = self.offset_rotation, self.offset_rotation @ cross
-        self._versine = self._sine @ cross
+        sine = self.offset_rotation @ cross
+        slide = (self.offset_rotation @ self.local_axis[:, :, None])[..., 0]
+        parts = self.parents, self.prismatic, self.offset, slide, self.local_axis, self.offset_rotation, sine, sine @ cross
+        self._tree = Tree(*map(np.ascontiguousarray, parts))
         self.moves = self._support()
 
     def frame(self, q: Array, joint: int, placement: pin.SE3) -> tuple[Array, Array, Array]:
@@ -108,23 +135,8 @@ class Kinematics:
 
     def placements(self, q: Array) -> Placements:
         """Compute the joint frames at configurations q (N, n) [rad or m]."""
-        count = len(q)
-        rotation = np.empty((count, self.n + 1, 3, 3))
-        origin = np.zeros((count, self.n + 1, 3))
-        rotation[:, 0] = np.eye(3)
-        sin, cos = np.sin(q)[:, :, None, None], np.cos(q)[:, :, None, None]
-        # Rodrigues: R = 1 + sin θ K + (1 − cos θ) K², after the joint's own offset
-        turn = self._still + sin * self._sine + (1 - cos) * self._versine
-        for k in range(self.n):
-            before, shift = rotation[:, self.parents[k]], self.offset[k]
-            if self.prismatic[k]:
-                rotation[:, k + 1] = before @ self.offset_rotation[k]
-                shift = shift + q[:, k, None] * (self.offset_rotation[k] @ self.local_axis[k])
-                origin[:, k + 1] = origin[:, self.parents[k]] + np.einsum("nij,nj->ni", before, shift)
-            else:
-                np.matmul(before, turn[:, k], out=rotation[:, k + 1])
-                origin[:, k + 1] = origin[:, self.parents[k]] + before @ shift
-        return Placements(rotation, origin, (rotation[:, 1:] @ self.local_axis[:, :, None])[..., 0])
+        rotation, origin, axis = _frames(np.ascontiguousarray(q, dtype=float), np.sin(q), np.cos(q), self._tree)
+        return Placements(rotation, origin, axis)
 
     def line_gradient(self, frames: Placements, sample: Array, point: Array, direction: Array) -> Array:
         """Compute the gradient (C, n) of direction · (velocity of a point), for C points that every joint would move [m/rad].
@@ -150,6 +162,36 @@ class Kinematics:
             direction: (C, 3) directions in the world.
         """
         return np.asarray(self.line_gradient(frames, sample, point, direction) * self.moves[joint])
+
+
+@compiled
+def _frames(q: Array, sine: Array, cosine: Array, tree: Tree) -> tuple[Array, Array, Array]:
+    """Rotations (N, n + 1, 3, 3) and origins (N, n + 1, 3) of the joint frames, and axes (N, n, 3), at configurations (N, n).
+
+    Rodrigues: R = 1 + sin θ K + (1 − cos θ) K², after the joint's own offset.
+    """
+    rows, n = q.shape
+    rotation, origin, axis = np.zeros((rows, n + 1, 3, 3)), np.zeros((rows, n + 1, 3)), np.zeros((rows, n, 3))
+    turn, shift = np.empty((3, 3)), np.empty(3)
+    for row in range(rows):
+        for i in range(3):
+            rotation[row, 0, i, i] = 1.0
+        for k in range(n):
+            before, after, slides = rotation[row, tree.parents[k]], rotation[row, k + 1], tree.prismatic[k]
+            s, v = (0.0, 0.0) if slides else (sine[row, k], 1 - cosine[row, k])
+            for i in range(3):
+                shift[i] = tree.offset[k, i] + (q[row, k] * tree.slide[k, i] if slides else 0.0)
+                for j in range(3):
+                    turn[i, j] = tree.still[k, i, j] + s * tree.sine[k, i, j] + v * tree.versine[k, i, j]
+            for i in range(3):
+                a, b, c = before[i, 0], before[i, 1], before[i, 2]
+                moved = row_by_vector(a, b, c, shift[0], shift[1], shift[2])
+                origin[row, k + 1, i] = origin[row, tree.parents[k], i] + moved
+                for j in range(3):
+                    after[i, j] = row_by_column(a, b, c, turn[0, j], turn[1, j], turn[2, j])
+                a, b, c = after[i, 0], after[i, 1], after[i, 2]
+                axis[row, k, i] = row_by_vector(a, b, c, tree.axis[k, 0], tree.axis[k, 1], tree.axis[k, 2])
+    return rotation, origin, axis
 
 
 @compiled

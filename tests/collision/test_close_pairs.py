@@ -88,3 +88,12 @@ def test_boxes_are_left_out_by_their_distance_and_not_by_more(fixed: bool) -> No
         bounds.append(1.01 - sum(found[1:]) / 100)  # share of the distance from which on the pair is found
     apart = np.array(exact) > 0.01
     assert apart.sum() > 60 and np.quantile(np.array(bounds)[apart], 0.2) > 0.8
+
+
+def test_bodies_are_where_the_certificate_places_them(panda: fm.RobotModel) -> None:
+    problem = cluttered(panda)
+    collision = Collision(problem, assemble(problem))
+    frames = collision.kinematics.placements(random_q(panda, 20, 6))
+    ours, plain = (x.place(frames.rotation, frames.origin) for x in (collision._close, collision._bounding))
+    for name in ("rotation", "origin", "segment", "center"):
+        np.testing.assert_allclose(getattr(ours, name), getattr(plain, name), atol=2e-15)
