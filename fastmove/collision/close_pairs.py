@@ -93,6 +93,7 @@ class Within(NamedTuple):
     @staticmethod
     def of(limit: Array, step: StepReach | None, travels: Array, required: Array, highest: Array) -> Within:
         """Margins in N rows, given a step or None, and what is known of the P pairs."""
+        limit = np.array(limit)  # Of one kind of array: every other would be compiled for anew.
         if step is None:
             return Within(limit, np.inf, np.zeros(len(limit)), travels, limit, np.full(len(travels), np.inf), required, highest)
         by_row = np.minimum(limit, step.padding + step.turn * float(travels.max(initial=0.0)))

@@ -19,6 +19,7 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.collision.query_types import CorridorConstraint, CorridorLinearization, Ends, NearPairs
+from fastmove.compiled import compiled, row_by_vector
 from fastmove.dynamics.kinematics import Kinematics, Placements
 from fastmove.problem.scene import CORRIDOR_TIP
 
@@ -51,20 +52,15 @@ class CorridorEvaluation:
     @staticmethod
     def of(lane: CorridorConstraint, frames: Placements) -> CorridorEvaluation:
         """Evaluate a corridor at N configurations, given their joint frames."""
-        u, (angle, radius) = lane.corridor.direction, _rounded(lane)
-        point = np.einsum("cij,j->ci", frames.rotation[:, lane.joint], lane.point) + frames.origin[:, lane.joint]
-        past = point - lane.origin
-        along = past @ u
-        width = np.linalg.norm(past - along[:, None] * u, axis=1)
-        cone = np.sin(angle) * along - np.cos(angle) * width + INNER_TIP
-        beyond = np.linalg.norm(past, axis=1) - lane.corridor.length
-        inside = (beyond <= 0) & (cone >= beyond - radius)
-        round_rim = np.stack([np.maximum(cone + radius, 0.0), np.maximum(beyond, 0.0)], axis=1)
-        size = np.linalg.norm(round_rim, axis=1)
-        margin = np.where(beyond > 0, size - radius, np.maximum(cone, beyond - radius))
-        outward = np.where((beyond > 0)[:, None], round_rim / np.maximum(size, 1e-12)[:, None], [0.0, 1.0])
-        outward[inside] = [1.0, 0.0]
-        return CorridorEvaluation(lane, point, past, margin, inside, outward)
+        (angle, radius), corridor = _rounded(lane), lane.corridor
+        cone = (
+            np.array(corridor.direction, dtype=float),
+            float(np.sin(angle)),
+            float(np.cos(angle)),
+            radius,
+            float(corridor.length),
+        )
+        return CorridorEvaluation(lane, *_margins(frames.rotation, frames.origin, lane.joint, lane.point, lane.origin, cone))
 
     def way(self, rows: Array) -> Array:
         """Returns the gradients (R, 3) of the margin in the point, at the configurations rows (R,)."""
@@ -137,3 +133,46 @@ def with_corridors(
         CorridorLinearization(*(np.concatenate(part) for part in zip(*linearizations, strict=True))) if linearizations else None
     )
     return NearPairs(sample, pair, distance, required, slope, weight, rate, padding_scale, near_pairs.fading, cones)
+
+
+@compiled
+def _margins(
+    rotation: Array, origin: Array, joint: int, local: Array, end: Array, cone: tuple[Array, float, float, float, float]
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Points, displacements, margins, and the rest of a `CorridorEvaluation`; sums are in the order of numpy's.
+
+    Args:
+        rotation: (N, J, 3, 3) rotations of the joint frames.
+        origin: (N, J, 3) their origins [m].
+        joint: Joint that carries the hand.
+        local: (3,) origin of the grasp frame in the joint's frame [m].
+        end: (3,) where it is at the corridor's end of the motion [m].
+        cone: Direction (3,), sine and cosine of the cone's angle, radius of the rim [m], and length [m].
+    """
+    u, sine, cosine, radius, length = cone
+    rows = len(rotation)
+    point, past, margin = np.empty((rows, 3)), np.empty((rows, 3)), np.empty(rows)
+    inside, outward, across = np.zeros(rows, dtype=np.bool_), np.zeros((rows, 2)), np.empty(3)
+    for row in range(rows):
+        turn = rotation[row, joint]
+        for i in range(3):
+            turned = turn[i, 0] * local[0] + turn[i, 2] * local[2] + turn[i, 1] * local[1]
+            point[row, i] = turned + origin[row, joint, i]
+            past[row, i] = point[row, i] - end[i]
+        x, y, z = past[row]
+        along = row_by_vector(x, y, z, u[0], u[1], u[2])
+        for i in range(3):
+            across[i] = past[row, i] - along * u[i]
+        width = np.sqrt(across[0] * across[0] + across[1] * across[1] + across[2] * across[2])
+        side = sine * along - cosine * width + INNER_TIP
+        beyond = np.sqrt(x * x + y * y + z * z) - length
+        if beyond > 0:
+            first = max(side + radius, 0.0)
+            size = np.sqrt(first * first + beyond * beyond)
+            margin[row] = size - radius
+            outward[row, 0], outward[row, 1] = first / max(size, 1e-12), beyond / max(size, 1e-12)
+        else:
+            margin[row] = max(side, beyond - radius)
+            inside[row] = side >= beyond - radius
+            outward[row, 0 if inside[row] else 1] = 1.0
+    return point, past, margin, inside, outward
