@@ -35,7 +35,7 @@ flight: $(VENV)/ready
 
 # A shift of picks: twenty items from a crowded tote to a sorter wall, planned, certified and run in physics (a minute or two).
 cell: $(VENV)/ready
-	$(BIN)/python tests/support/cell.py --out cell.jsonl
+	$(BIN)/python tests/support/cell.py --preview cell.html --out cell.jsonl
 
 # How far plans are above the best of many runs: the shipped problems with four ends each (resumes; an hour and a half), and 40 hard
 # problems where MBM=folder of MotionBenchMaker problems (resumes; ten minutes).

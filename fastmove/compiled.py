@@ -11,21 +11,18 @@ from numba import njit, types
 from numba.core import event
 from numba.extending import intrinsic
 
-OTHERS = "fastmove.optim"  # Package that announces its own compilation.
-
 
 class _Announced(event.Listener):  # type: ignore[misc]
-    """Says once that distances are being compiled: at first use on a machine; later ones find them on disk."""
+    """Says once that loops are being compiled: the first use on a machine takes a while, later ones find them on disk."""
 
     def __init__(self) -> None:
         self.said = False
 
     def on_start(self, event: Any) -> None:
-        """Say so where the first function of this program, but the solver's, is compiled."""
-        module = event.data["dispatcher"].py_func.__module__
-        if not self.said and module.startswith("fastmove.") and not module.startswith(OTHERS):
+        """Say so where the first function of this program is compiled."""
+        if not self.said and event.data["dispatcher"].py_func.__module__.startswith("fastmove."):
             self.said = True
-            print("fastmove: compiling distances, once on this machine (ten seconds)", file=sys.stderr, flush=True)
+            print("fastmove: compiling the solver, once on this machine (about 40 s)", file=sys.stderr, flush=True)
 
     def on_end(self, event: Any) -> None:
         """Nothing to say."""

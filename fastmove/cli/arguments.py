@@ -186,6 +186,7 @@ def _add_cycle(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="joints [rad] where it begins and ends (default: it repeats, without one)",
     )
     cycle.add_argument("--grasps", metavar="GRASPS.json", help="grasps to choose from by the cycle's time (as for rank)")
+    cycle.add_argument("--preview", metavar="P.html", help="write a page of all cycles that opens offline")
     cycle.add_argument("--physics", action="store_true", help="also run it in physics, from the closing fingers to the release")
     cycle.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="seed of the path search (default 0)")
     cycle.add_argument("--json", action="store_true", help="print one JSON object")

@@ -299,6 +299,7 @@ def rank_command(options: argparse.Namespace) -> int:
 
 def cycle_command(options: argparse.Namespace) -> int:
     """Plan a pick cycle, and run it in physics where asked.  Exit codes: 0 certified (and placed), 3 none, 4 not placed."""
+    _check_page(options.preview, "--preview")
     if options.more:
         return _shift(options)
     problem = _problem(options)
@@ -308,6 +309,10 @@ def cycle_command(options: argparse.Namespace) -> int:
         wanted = Options(seed=options.seed, progress=progress.say)
         cycle = plan_cycle(problem, options.home, grasps, wanted, planner=planner)
     run = run_cycle(cycle) if options.physics and cycle.ok else None
+    if options.preview and cycle.ok:
+        from fastmove.viz.shift import cycle_html
+
+        write_whole(Path(options.preview), cycle_html(cycle).encode())
     if options.json:
         print(_json(_head(problem) | cycle.as_json() | ({} if run is None else {"physics": run.as_json()})))
     elif cycle.ok:
@@ -339,6 +344,10 @@ def _shift(options: argparse.Namespace) -> int:
             experience=Experience(options.experience),
             carried_out=carried_out if options.physics else lambda one: True,
         )
+    if options.preview and report.cycles:
+        from fastmove.viz.shift import shift_html
+
+        write_whole(Path(options.preview), shift_html(report).encode())
     if options.json:
         print(_json(report.as_json() | {"physics": [run.as_json() for run in runs]}))
     else:

@@ -13,14 +13,12 @@ Loops are explicit and in a fixed order, without BLAS and without fast-math, so 
 
 from __future__ import annotations
 
-import sys
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
-from numba.core import event
 
 from fastmove.arrays import Array
+from fastmove.compiled import compiled
 
 DENSE, PLACE, JOINT = 0, 1, 2  # Kinds of lifted quantities: rows over a span, the configuration there, one joint of it.
 MAX_ITERATIONS = 60
@@ -28,26 +26,6 @@ BACKOFF = 0.99  # Share of the way to the boundary of the cones that a step take
 FIRST_SLACK = 0.1  # Least distance of the first slacks from the boundary of their cones.
 FIRST_MU = 3.0  # Complementarity with which the method begins.
 REGULARISATION = 1e-11  # Added to the diagonals of the factorisations.
-
-
-class _Announced(event.Listener):  # type: ignore[misc]
-    """Says once that the method is being compiled: its first use on a machine takes half a minute, later ones find it on disk."""
-
-    def __init__(self) -> None:
-        self.said = False
-
-    def on_start(self, event: Any) -> None:
-        """Say so where the first function of this file is compiled."""
-        if not self.said and event.data["dispatcher"].py_func.__module__ == __name__:
-            self.said = True
-            print("fastmove: compiling the solver, once on this machine (half a minute)", file=sys.stderr, flush=True)
-
-    def on_end(self, event: Any) -> None:
-        """Nothing to say."""
-
-
-event.register("numba:compile", _Announced())
-compiled = njit(cache=True, error_model="numpy")
 
 
 class Structure(NamedTuple):

@@ -74,7 +74,8 @@ def _page(cycles: list[PickCycle], title: str, figures: tuple[tuple[str, str], .
     )
     certificate = certify(problem, trajectory, kinds=DRAWN)
     solution = Solution.of(problem, trajectory, certificate, float("nan"))
-    overlay = Overlay(badge=f"{len(cycles)} CYCLES CERTIFIED", figures=figures, text=text)
+    badge = "CYCLE CERTIFIED" if len(cycles) == 1 else f"{len(cycles)} CYCLES CERTIFIED"
+    overlay = Overlay(badge=badge, figures=figures, text=text)
     return preview_html(solution, overlay=overlay)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pinocchio as pin
@@ -14,6 +15,7 @@ from fastmove.cli.main import main
 from fastmove.cycle.empty_hand import OPENING_STEP, Fingers, empty_way, fingers_move_freely, standing, tool_at
 from fastmove.problem.contact_speed import BRAKING
 from fastmove.problem.describe import problem_sha256
+from fastmove.viz.shift import cycle_html
 
 
 @pytest.fixture(scope="module")
@@ -155,8 +157,15 @@ def test_openings_of_empty_hands(moved: fm.TransferProblem) -> None:
     assert problem_sha256(empty) != problem_sha256(empty.with_(openings=(("hand", 0.05),)))
 
 
-def test_the_command_prints_phases_and_json(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["cycle", "open_cup", "--physics"]) == 0
+def test_the_page_has_every_item_where_it_is(cycle: fm.PickCycle) -> None:
+    page = cycle_html(cycle)
+    assert "CYCLE CERTIFIED" in page and f"{cycle.units_per_hour:.0f}" in page
+    assert "http://" not in page.split("<script>")[0]
+
+
+def test_the_command_prints_phases_and_json(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["cycle", "open_cup", "--physics", "--preview", str(tmp_path / "cup.html")]) == 0
+    assert "CYCLE" in (tmp_path / "cup.html").read_text()
     out = capsys.readouterr().out
     assert (
         "units an hour" in out and "HELD" in out and all(name in out for name in ("approach", "close", "lift", "place", "open"))

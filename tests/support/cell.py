@@ -1,7 +1,7 @@
 """Shifts of picks in physics: twenty items from a crowded tote to a sorter wall (`make cell`), and what is measured on them.
 
     python tests/support/cell.py [--items 20] [--shifts 1] [--seed 0] [--uncertain] [--experience DIR] [--cold N] [--separate]
-                                 [--live] [--out cell.jsonl]
+                                 [--live] [--preview P.html] [--out cell.jsonl]
 
 One line of JSON for every cycle.  With `--experience` later shifts begin from motions of earlier ones; with `--cold N` the last N
 cycles are planned without it, too; with `--separate` each cycle is planned as motions of their own with stops in between as well:
@@ -25,6 +25,7 @@ import fastmove as fm
 from fastmove.cycle.empty_hand import Fingers, empty_way
 from fastmove.cycle.shift import LATE
 from fastmove.problem.uncertainty import Uncertainty
+from fastmove.viz.shift import shift_html
 
 DOWN = np.diag([1.0, -1.0, -1.0])
 READY = np.array([0.0, -0.3, 0.0, -2.2, 0.0, 1.9, 0.785])
@@ -139,6 +140,7 @@ def main() -> None:
     parser.add_argument("--cold", type=int, default=0)
     parser.add_argument("--separate", action="store_true")
     parser.add_argument("--live", action="store_true")
+    parser.add_argument("--preview", type=Path)
     parser.add_argument("--out", type=Path, default=Path("cell.jsonl"))
     options = parser.parse_args()
     options.out.write_text("")
@@ -179,6 +181,8 @@ def one_shift(options: argparse.Namespace, seed: int, experience: fm.Experience 
     asked = picks(options.items, seed, options.uncertain)
     report = fm.plan_shift(asked, READY, experience=experience, carried_out=carried_out, beside=options.live)
     print(report)
+    if options.preview:
+        options.preview.write_text(shift_html(report))
     if options.live:
         late = sum(wait > LATE for wait in report.waited[1:])
         print(f"  {len(report.waited) - 1 - late} of {len(report.waited) - 1} cycles after the first were planned in time")
