@@ -2,8 +2,9 @@
 
 A cell does like things all day.  A motion between ends near those of an earlier one, by the same arm with the same hand open as
 wide or holding an item of about the same size, is led to its own ends and optimised from there, once, instead of from paths that
-are searched anew.  It is certified like any other; where it is not certified, or worse than its model by more than `WORSE`, the
-usual plan is made.  So a store that is damaged, foreign or empty costs nothing but its help, and with the same store the same
+are searched anew.  Only what passes the things that stand around now is begun with, the nearest first.  The motion is certified
+like any other; where it is not certified, or worse than its model by more than `WORSE`, the usual plan is made, too, and the faster
+of the two is taken.  So a store that is damaged, foreign or empty costs nothing but its help, and with the same store the same
 problem gives the same bytes.
 """
 
@@ -37,8 +38,11 @@ FORMAT = 1  # Version of the files of a store.
 NEAR = 0.35  # Largest difference of any joint at either end up to which a motion is like another [rad].
 LIKE = 0.03  # Largest difference of the sizes of what is held, and of openings, up to which these are alike [m].
 RADIUS = 0.1  # Trust region with which a motion from experience begins [rad].
+LOOKED_AT = 12  # Number of the nearest models that are looked at.
 MODELS = 2  # Number of models that are tried.
-WORSE = 1.005  # Largest ratio of a motion's duration over its bound to that of its model, with which it is taken.
+FREE = 0.005  # Largest violation of clearance up to which a model passes what stands around [m].
+LOOKS = 40  # Number of places along a model at which that is looked at.
+WORSE = 1.0075  # Largest ratio of a motion's duration over its bound to that of its model, with which it is taken.
 MOST = 2000  # Usual largest number of motions in a store.
 
 
@@ -88,37 +92,42 @@ class Experience:
         if not problem.start.at_rest or problem.start.open or len(problem.goal.configurations) != 1 or problem.scene.moving:
             return plan(problem, options)
         self.asked += 1
-        solution = self._from_models(problem)
-        if solution is None:
-            solution = plan(problem, options)
-        else:
-            self.helped += 1
+        solution, good = self._from_models(problem)
+        self.helped += good
+        if not good:
+            usual = plan(problem, options)
+            if solution is None or not usual.ok or usual.duration <= solution.duration:
+                solution = usual
+        assert solution is not None
         if solution.ok:
             self._keep(problem, solution)
         return solution
 
-    def _from_models(self, problem: TransferProblem) -> Solution | None:
-        """Returns a certified motion from the nearest models; None where none leads to one that is as good as its model."""
+    def _from_models(self, problem: TransferProblem) -> tuple[Solution | None, bool]:
+        """Returns the fastest certified motion that the nearest models lead to, if any, and whether it is as good as its model."""
         start, goal, size = np.array(problem.start.q), np.array(problem.goal.configurations[0]), _size(problem)
-        ranked = sorted((m.distance(start, goal, size), m.name) for m in self._of(problem))
-        models = {m.name: m for m in self._of(problem)}
-        near = [models[name] for distance, name in ranked[:MODELS] if distance <= NEAR]
+        ranked = sorted(((m.distance(start, goal, size), m.name, m) for m in self._of(problem)), key=lambda row: row[:2])
+        near = [_Led.of(model, start, goal) for distance, _, model in ranked[:LOOKED_AT] if distance <= NEAR]
         if not near:
-            return None
+            return None, False
         begin = time.perf_counter()
+        best: Solution | None = None
         try:
             context, bound = PlanningContext.of(problem), lower_bound(problem.start, goal, problem.limit_set)
             context.checks.start()
             if context.checks.refusal(goal, start) is not None:
-                return None
+                return None, False
             planner = GoalPlanner(context, goal, bound, context.collision.ends(start, goal), 0)
-            for model in near:
-                solution = _led_to(problem, planner, model, start, goal)
-                if solution is not None and solution.duration <= WORSE * model.ratio * bound.duration:
-                    return replace(solution, timings=solution.timings | {"total": time.perf_counter() - begin})
+            for led in [led for led in near if led.violation(planner) <= FREE][:MODELS]:
+                solution = led.optimised(problem, planner)
+                if solution is None or (best is not None and best.duration <= solution.duration):
+                    continue
+                best = replace(solution, timings=solution.timings | {"total": time.perf_counter() - begin})
+                if best.duration <= WORSE * led.model.ratio * bound.duration:
+                    return best, True
         except FastMoveError:  # the usual plan says what is wrong
-            return None
-        return None
+            pass
+        return best, False
 
     # -- the store ------------------------------------------------------------------------------------------------
 
@@ -178,19 +187,39 @@ def _size(problem: TransferProblem) -> Array:
     return np.concatenate([points.min(axis=0), points.max(axis=0)])
 
 
-def _led_to(problem: TransferProblem, planner: GoalPlanner, model: _Model, start: Array, goal: Array) -> Solution | None:
-    """Leads a model to other ends and optimises it from there; None where the result is not certified."""
-    basis = SplineBasis(model.breakpoints)
-    share = basis.greville()
-    bend = (share**3 * (10 - 15 * share + 6 * share**2))[:, None]
-    points = model.points + (1 - bend) * (start - model.start) + bend * (goal - model.goal)
-    transcription = Transcription(problem, planner.context.dynamics, problem.start, goal, basis, LIMIT_BACKOFF)
-    samples = ConstraintGrid.standard(basis, transcription.with_rate)
-    candidate = planner.solve(transcription, samples, points[3:-3], model.duration, RADIUS, step_tolerance=planner.fine)
-    if candidate is None:
-        return None
-    result = planner.certified(candidate)
-    return Solution.of(problem, *result, planner.bound.duration) if result[1].ok else None
+@dataclass(frozen=True)
+class _Led:
+    """A model led to other ends: its control points bent by what these differ, evenly from one end to the other."""
+
+    model: _Model
+    basis: SplineBasis
+    points: Array
+
+    @staticmethod
+    def of(model: _Model, start: Array, goal: Array) -> _Led:
+        """Leads a model to a start and a goal (n,) [rad]."""
+        basis = SplineBasis(model.breakpoints)
+        share = basis.greville()
+        bend = (share**3 * (10 - 15 * share + 6 * share**2))[:, None]
+        return _Led(model, basis, model.points + (1 - bend) * (start - model.start) + bend * (goal - model.goal))
+
+    def violation(self, planner: GoalPlanner) -> float:
+        """Largest violation of clearance at some places along it [m]."""
+        q = self.basis.design_matrix(np.linspace(0.0, 1.0, LOOKS)) @ self.points
+        return float(planner.context.collision.query(q, planner.ends, 0.0).violation(LOOKS).max())
+
+    def optimised(self, problem: TransferProblem, planner: GoalPlanner) -> Solution | None:
+        """Optimises it for a problem between these ends; None where the result is not certified."""
+        (goal,) = np.array(problem.goal.configurations)
+        transcription = Transcription(problem, planner.context.dynamics, problem.start, goal, self.basis, LIMIT_BACKOFF)
+        samples = ConstraintGrid.standard(self.basis, transcription.with_rate)
+        candidate = planner.solve(
+            transcription, samples, self.points[3:-3], self.model.duration, RADIUS, step_tolerance=planner.fine
+        )
+        if candidate is None:
+            return None
+        result = planner.certified(candidate)
+        return Solution.of(problem, *result, planner.bound.duration) if result[1].ok else None
 
 
 def _write(file: Path, model: _Model) -> None:
