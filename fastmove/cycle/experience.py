@@ -3,9 +3,9 @@
 A cell does like things all day.  A motion between ends near those of an earlier one, by the same arm with the same hand open as
 wide or holding an item of about the same size, is led to its own ends and optimised from there, once, instead of from paths that
 are searched anew.  Only what passes the things that stand around now is begun with, the nearest first.  The motion is certified
-like any other; where it is not certified, or worse than its model by more than `WORSE`, the usual plan is made, too, and the faster
-of the two is taken.  So a store that is damaged, foreign or empty costs nothing but its help, and with the same store the same
-problem gives the same bytes.
+like any other; where it is not certified, or worse than its model by more than `WORSE`, the usual plan is made, too, and the
+faster of the two is taken.  So a store that is damaged, foreign or empty costs nothing but its help, and with the same store the
+same problem gives the same bytes.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Experience:
         return solution
 
     def _from_models(self, problem: TransferProblem) -> tuple[Solution | None, bool]:
-        """Returns the fastest certified motion that the nearest models lead to, if any, and whether it is as good as its model."""
+        """Returns the fastest certified motion from near models, None without one, and whether it is as good as its model."""
         start, goal, size = np.array(problem.start.q), np.array(problem.goal.configurations[0]), _size(problem)
         ranked = sorted(((m.distance(start, goal, size), m.name, m) for m in self._of(problem)), key=lambda row: row[:2])
         near = [_Led.of(model, start, goal) for distance, _, model in ranked[:LOOKED_AT] if distance <= NEAR]
