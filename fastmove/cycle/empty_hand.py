@@ -102,6 +102,11 @@ def the_pinched(problem: TransferProblem) -> HeldItem:
     return problem.holds[0]
 
 
+def to_pick(problem: TransferProblem) -> str:
+    """Returns the name of a problem's item as an obstacle, where it waits to be picked."""
+    return f"{problem.holds[0].item.name} to pick"
+
+
 def standing(problem: TransferProblem, q: np.ndarray, name: str) -> Obstacle:
     """Returns a problem's item as an obstacle, where it is held at a configuration.
 

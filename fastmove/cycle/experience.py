@@ -83,13 +83,17 @@ class Experience:
         """Plans one motion, from experience where there is some that helps, and keeps it if it is certified.
 
         Args:
-            problem: Transfer problem; only from rest to one configuration experience is used.
-            options: Options of the planner for plans without experience.
+            problem: Transfer problem; only from rest to one configuration, among what stands still, experience is used.
+            options: Options of the planner; with a reserve or prices the usual plan is made.
 
         Raises:
             FastMoveError: As `plan` raises.
         """
-        if not problem.start.at_rest or problem.start.open or len(problem.goal.configurations) != 1 or problem.scene.moving:
+        asked_more = options is not None and (options.reserve > 0 or options.explain)
+        ends = (
+            problem.start.at_rest and not problem.start.open and len(problem.goal.configurations) == 1 and not problem.goal.poses
+        )
+        if asked_more or not ends or problem.scene.moving:
             return plan(problem, options)
         self.asked += 1
         solution, good = self._from_models(problem)

@@ -19,6 +19,7 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
+from fastmove.cycle.empty_hand import to_pick
 from fastmove.cycle.pick_cycle import PickCycle
 from fastmove.drivers.contact_record import MovedRecord, unwanted_contacts
 from fastmove.drivers.displacement import displacement, displacements, farthest
@@ -207,7 +208,13 @@ class _Run:
             simulation.advance()
             gone_through[k] = simulation.joints()
         simulation.without_contacts(False)
-        self._track(name, motion.problem, q, gone_through, np.tile(UNMOVED, (len(q), 1)))
+        self._track(name, self._as_it_is(motion.problem), q, gone_through, np.tile(UNMOVED, (len(q), 1)))
+
+    def _as_it_is(self, way: TransferProblem) -> TransferProblem:
+        """Returns the problem of an empty hand's way with the item where it really stands."""
+        name = to_pick(self.problem)
+        there = any(obstacle.name == name for obstacle in way.scene.obstacles)
+        return way.with_(scene=way.scene.changed(move={name: self.item_off})) if there else way
 
     def _track(self, name: str, problem: TransferProblem, q: Array, gone_through: Array, items: Array) -> None:
         """Keeps the largest error of a motion (after a command the arm is where the next one begins), and what was touched."""

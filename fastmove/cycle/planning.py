@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.cycle.empty_hand import Fingers, empty_way, fingers_move_freely, standing, the_pinched
+from fastmove.cycle.empty_hand import Fingers, empty_way, fingers_move_freely, standing, the_pinched, to_pick
 from fastmove.cycle.pick_cycle import PickCycle
 from fastmove.errors import FastMoveError, InputError
 from fastmove.planner.grasp_ranking import rank_grasps
@@ -113,7 +113,7 @@ def _around(transfer: Solution, ends: _Ends, options: Options, spent: dict[str, 
     fingers = Fingers.of(problem, ends.at_least_open)
     picked, placed = (transfer.trajectory.position(t) for t in (0.0, transfer.duration))
     name = problem.holds[0].item.name
-    at_pick, at_place = standing(problem, picked, f"{name} to pick"), standing(problem, placed, f"{name} that was placed")
+    at_pick, at_place = standing(problem, picked, to_pick(problem)), standing(problem, placed, f"{name} that was placed")
     begin = ends.home if ends.home is not None else placed if ends.before is None else ends.before
     # what a repeated cycle placed last stands where this one will place its item
     there = (at_pick, *ends.others, *((at_place,) if ends.home is None and ends.before is None else ()))

@@ -122,6 +122,11 @@ def test_physics_picks_places_and_knows_when_it_holds_nothing(cycle: fm.PickCycl
     assert off.event is fm.CycleEvent.PLACED and off.closing > 1.5e-3 and off.placed < 2.5e-3
 
 
+def test_an_item_that_stands_in_the_fingers_way_is_a_contact(cycle: fm.PickCycle) -> None:
+    off = fm.run_cycle(cycle, item_off=pin.SE3(np.eye(3), np.array([0.0, 0.012, 0.0])))
+    assert not off.ok and any("block to pick" in contact for contact in off.contacts)
+
+
 def test_too_weak_a_grip_is_a_drop_or_a_slip(cycle: fm.PickCycle) -> None:
     held = cycle.problem.holds[0]
     slippery = cycle.problem.with_(holds=(replace(held, grasp=replace(held.grasp, friction=0.02)),))

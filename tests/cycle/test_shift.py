@@ -139,5 +139,7 @@ def test_another_arm_or_item_gets_no_help(moved: fm.TransferProblem, tmp_path: P
     store.plan(moved)
     bare = moved.with_(holds=(), scene=replace(moved.scene, allowed_contacts=()), openings=(("hand", 0.06),))
     assert store.plan(bare).ok and store.helped == 0
+    kept = fm.Options(reserve=0.1)
+    assert store.plan(moved, kept).reserve == 0.1 and store.helped == 0
     benchmark = moved.with_(limits="benchmark")
     assert store.plan(benchmark).ok and store.helped == 0
