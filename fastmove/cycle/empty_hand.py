@@ -23,6 +23,8 @@ from fastmove.problem.scene import Obstacle, Scene
 from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.gripper import Gripper
 from fastmove.solution.solution import Solution
+from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial
+from fastmove.trajectory.trajectory import Phase, Trajectory
 
 OPENING_STEP = 0.002  # Step δ of openings at which fingers that move are checked [m].
 WIDER = 1e-4  # Part of an opening beyond what clearances ask for [m].
@@ -36,7 +38,10 @@ class Fingers:
         opening: Opening with which the hand reaches for the item and leaves it [m].
         about: Opening about the item alone, whatever the hand had before [m].
         nearest: Least opening at which the fingers keep their clearance from the item [m].
-        travel: Time from `opening` to `nearest`, or back, during which nothing is touched [s].
+        width: Opening at which they touch it [m].
+        widen: Time in which the hand opens from what it had before to `opening`, with the arm at rest [s].
+        travel: Time from `opening` to `nearest`, during which nothing is touched [s].
+        apart: Time from `nearest` to `about`, once the item is let go [s].
         close: Time from `nearest` until the grip is at its force and confirmed [s].
         release: Time from the grip to `nearest` [s].
     """
@@ -44,7 +49,10 @@ class Fingers:
     opening: float
     about: float
     nearest: float
+    width: float
+    widen: float
     travel: float
+    apart: float
     close: float
     release: float
 
@@ -79,13 +87,17 @@ class Fingers:
                 f"it opens {gripper.opening[1] * 1e3:g} mm, {nearest * 1e3:.1f} mm are needed",
             )
         reach = gripper.travel_time(nearest - held.width)
+        about = min(max(held.width + problem.release_opening, nearest), opening)
         return Fingers(
-            opening,
-            min(max(held.width + problem.release_opening, nearest), opening),
-            nearest,
-            gripper.travel_time(opening - nearest),
-            reach + gripper.grip_time,
-            reach,
+            opening=opening,
+            about=about,
+            nearest=nearest,
+            width=held.width,
+            widen=gripper.travel_time(opening - at_least) if at_least else 0.0,
+            travel=gripper.travel_time(opening - nearest),
+            apart=gripper.travel_time(about - nearest),
+            close=reach + gripper.grip_time,
+            release=reach,
         )
 
 
@@ -174,14 +186,30 @@ def fingers_move_freely(way: Solution, least: float, most: float, first: float, 
         last: End of the part [s].
     """
     assert way.trajectory is not None
-    problem, part = way.problem, way.trajectory
+    part = way.trajectory
     part = part.before(last) if last < part.duration else part
     part = part.after(first) if first > 0 else part
-    if part.duration <= 0:
-        return True
+    return part.duration <= 0 or _free(way.problem, part, least, most)
+
+
+def fingers_free_at(problem: TransferProblem, q: np.ndarray, least: float, most: float) -> bool:
+    """Proves that the fingers may have any opening between two where the arm rests.
+
+    Args:
+        problem: Problem of an empty hand's way, with what stands there.
+        q: Configuration (n,) [rad].
+        least: Least opening [m].
+        most: Largest opening [m].
+    """
+    rest = Phase(PiecewisePolynomial(np.array([0.0, 1e-3]), np.asarray(q, dtype=float)[None, None]))
+    return _free(problem, Trajectory((rest,), problem.robot.joint_names), least, most)
+
+
+def _free(problem: TransferProblem, part: Trajectory, least: float, most: float) -> bool:
+    """Whether all clearances are kept in a part of a motion with any opening between two; see the module."""
     gripper = problem.openings[0][0]
     count = max(1, int(np.ceil((most - least) / OPENING_STEP)))
-    wider = problem.with_(clearance=problem.clearance + (most - least) / count / 4)
+    wider = problem.with_(clearance=problem.clearance + max(most - least, 0.0) / count / 4)
     for opening in np.linspace(least, most, count + 1):
         try:
             certificate = certify(wider.with_(openings=((gripper, float(opening)),)), part, kinds=("clearance",), sharp=False)

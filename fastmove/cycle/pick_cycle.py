@@ -24,7 +24,8 @@ class CyclePhase:
     """One phase of a cycle.
 
     Attributes:
-        name: `approach`, `close`, `lift`, `transfer`, `place`, `open` or `return`.
+        name: `approach`, `close`, `lift`, `transfer`, `place`, `open` or `return`; `widen` where the hand opens further before
+            it leaves an item that it placed before.
         begin: Time at which it begins, from the cycle's begin [s].
         duration: Duration [s].
         holds: Name of the item that is held; empty where the hand is empty or is closing or opening.
@@ -85,17 +86,20 @@ class PickCycle:
         item, fingers = self.problem.holds[0].item.name, self.fingers
         lift, place = _parts(self.transfer)
         rows = [
+            ("widen", fingers.widen, ""),
             ("approach", self.approach.duration, ""),
             ("close", fingers.travel - self.closing_on_the_way + fingers.close, ""),
             ("lift", lift, item),
             ("transfer", self.transfer.duration - lift - place, item),
             ("place", place, item),
-            ("open", fingers.release + fingers.travel - self.opening_on_the_way, ""),
+            ("open", fingers.release + fingers.apart - self.opening_on_the_way, ""),
         ]
         if self.back is not None:
             rows.append(("return", self.back.duration, ""))
         phases, begin = [], 0.0
         for name, duration, holds in rows:
+            if name == "widen" and duration <= 0:
+                continue
             phases.append(CyclePhase(name, begin, duration, holds))
             begin += duration
         return tuple(phases)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.cycle.empty_hand import Fingers, empty_way, fingers_move_freely, standing, the_pinched, to_pick
+from fastmove.cycle.empty_hand import Fingers, empty_way, fingers_free_at, fingers_move_freely, standing, the_pinched, to_pick
 from fastmove.cycle.pick_cycle import PickCycle
 from fastmove.errors import FastMoveError, InputError
 from fastmove.planner.grasp_ranking import rank_grasps
@@ -38,8 +38,8 @@ def plan_cycle(
     """Plans a pick cycle: approach, close, lift, transfer, place, open and, with a home, return.
 
     Every motion is certified with what is held in it: nothing on the ways to and from the item, which stands there as an
-    obstacle, and the item in between.  Without a home the cycle is one of many: its approach begins where the last item was
-    placed, so that no time goes into a stop in between.
+    obstacle, and the item in between.  The problem's own constraints hold while the item is held.  Without a home the cycle is one
+    of many: its approach begins where the last item was placed, so that no time goes into a stop in between.
 
     Args:
         problem: Transfer problem: where the item is, and where it is to be.
@@ -50,7 +50,7 @@ def plan_cycle(
         contact_speed: Largest speed of the tool where it arrives at the item [m/s]; it is faster with its distance from there.
         before: Configuration (n,) at which the hand has let go of another item, from which the approach begins [rad];
             None = home, or the end of this transfer.
-        others: Items that stand in the scene besides, as where others were placed.
+        others: Items that stand in the scene besides, as where others were placed: obstacles of all motions.
         at_least_open: Opening that the hand has at `before` [m]; it reaches for this item no less open.
         planner: Function that plans each motion, as `plan` or `Experience.plan`; given grasps are ranked by the usual one.
 
@@ -64,6 +64,9 @@ def plan_cycle(
     if not 0 < contact_speed <= 3:
         raise InputError("contact_speed", f"is {contact_speed}; allowed: above 0, to 3 m/s")
     the_pinched(problem)
+    named = {obstacle.name for obstacle in problem.scene.obstacles}
+    around = tuple(obstacle for obstacle in others if obstacle.name not in named)
+    problem = problem.with_(scene=replace(problem.scene, obstacles=(*problem.scene.obstacles, *around)))
     stay = None if home is None else configuration(problem, home)
     ends = _Ends(stay, before, others, contact_speed, at_least_open, planner)
     if not grasps:
@@ -118,6 +121,8 @@ def _around(transfer: Solution, ends: _Ends, options: Options, spent: dict[str, 
     # what a repeated cycle placed last stands where this one will place its item
     there = (at_pick, *ends.others, *((at_place,) if ends.home is None and ends.before is None else ()))
     cycle = PickCycle(problem, transfer, fingers=fingers, timings=dict(spent))
+    if (reason := _fingers_in_the_way(problem, ends, fingers, picked, placed, begin)) is not None:
+        return replace(cycle, refusal=reason)
     approach, reason = _way(problem, begin, picked, there, fingers, ends, options, cycle.timings, "approach")
     if approach is None:
         return replace(cycle, refusal=f"no way of the empty hand to {name}: {reason}")
@@ -133,6 +138,25 @@ def _around(transfer: Solution, ends: _Ends, options: Options, spent: dict[str, 
         closing_on_the_way=_on_the_way(approach, fingers, arriving=True),
         opening_on_the_way=0.0 if leaving is None else _on_the_way(leaving, fingers, arriving=False),
     )
+
+
+def _fingers_in_the_way(
+    problem: TransferProblem, ends: _Ends, fingers: Fingers, picked: Array, placed: Array, begin: Array
+) -> str | None:
+    """Returns what the fingers cannot do where the arm rests, as a sentence; None where all is proven free of everything else.
+
+    The item itself is left out between its width and `Fingers.nearest`: there the fingers come to touch it.
+    """
+    name, lasting = problem.holds[0].item.name, ends.home is not None or ends.before is None
+    bare = empty_way(problem, begin, picked, ends.others, fingers.opening, ends.speed)
+    opened = fingers.opening if lasting else fingers.about
+    if not fingers_free_at(bare, picked, fingers.width, fingers.opening):
+        return f"something stands between the open fingers and {name} where it is picked"
+    if not fingers_free_at(bare, placed, fingers.width, opened):
+        return f"something stands where the fingers open about {name} at its goal"
+    if ends.before is not None and not fingers_free_at(bare, ends.before, ends.at_least_open or fingers.opening, fingers.opening):
+        return f"the hand cannot open to {fingers.opening * 1e3:.1f} mm where it is before it reaches for {name}"
+    return None
 
 
 def _way(

@@ -178,9 +178,8 @@ class ShiftPlanner:
     def _planned(self, pick: TransferProblem, state: ShiftState, number: int) -> PickCycle:
         """Plans the cycle of one pick among all other items."""
         others = self._others(state, number)
-        among = pick.with_(scene=replace(pick.scene, obstacles=(*pick.scene.obstacles, *others)))
         return plan_cycle(
-            among,
+            pick,
             options=self.options,
             contact_speed=self.contact_speed,
             before=state.at,

@@ -92,6 +92,10 @@ def _joined(cycles: list[PickCycle]) -> tuple[list[Phase], list[float]]:
     carried, begin = [], 0.0
     for cycle in cycles:
         times = {phase.name: phase.duration for phase in cycle.phases}
+        if times.get("widen"):
+            assert cycle.approach is not None and cycle.approach.trajectory is not None
+            phases.append(_at_rest(cycle.approach.trajectory.position(0.0), times["widen"]))
+            begin += times["widen"]
         motions = (cycle.approach, times["close"]), (cycle.transfer, times["open"]), (cycle.back, 0.0)
         for motion, rest in motions:
             if motion is None or motion.trajectory is None:

@@ -12,7 +12,7 @@ from cycle_blocks import DOWN, WIDTH, block_from_to, box
 import fastmove as fm
 from fastmove.certificate.certify import certify
 from fastmove.cli.main import main
-from fastmove.cycle.empty_hand import OPENING_STEP, Fingers, empty_way, fingers_move_freely, standing, tool_at
+from fastmove.cycle.empty_hand import OPENING_STEP, Fingers, empty_way, fingers_free_at, fingers_move_freely, standing, tool_at
 from fastmove.problem.contact_speed import BRAKING
 from fastmove.problem.describe import problem_sha256
 from fastmove.viz.shift import cycle_html
@@ -51,6 +51,12 @@ def test_fingers_take_what_their_speed_and_the_grip_say(moved: fm.TransferProble
     assert fingers.nearest == pytest.approx(WIDTH + 2 * (moved.clearance + OPENING_STEP / 4) + 1e-4)
     assert fingers.travel == pytest.approx((fingers.opening - fingers.nearest) / 0.1)
     assert fingers.close == pytest.approx((fingers.nearest - WIDTH) / 0.1 + hand.grip_time)
+    assert fingers.apart == pytest.approx(fingers.travel) and fingers.widen == 0
+    wide = Fingers.of(moved, at_least=0.07)
+    assert wide.opening == 0.07 and wide.about == fingers.about and wide.widen == 0 and wide.apart == fingers.apart
+    assert wide.travel == pytest.approx((0.07 - fingers.nearest) / 0.1)
+    narrow = Fingers.of(moved, at_least=0.045)
+    assert narrow.opening == fingers.opening and narrow.widen == pytest.approx((fingers.opening - 0.045) / 0.1)
     assert fingers.release == pytest.approx((fingers.nearest - WIDTH) / 0.1)
 
 
@@ -93,6 +99,25 @@ def test_fingers_that_would_touch_do_not_move_on_the_way(moved: fm.TransferProbl
     solution = fm.plan(wide.with_(scene=fm.Scene((*wide.scene.obstacles, rod))))
     if solution.ok:  # the rod stands between pad and item, and the wide hand is clear of it
         assert not fingers_move_freely(solution, held.width + 0.006, 0.078, 0.0, solution.duration)
+
+
+def test_fingers_that_rest_close_only_where_nothing_stands_between(moved: fm.TransferProblem) -> None:
+    """A thin sheet beside the block, inside the open hand, which is clear of it."""
+    q, held = np.array(moved.start.q), moved.holds[0]
+    bare = empty_way(moved, np.array(moved.goal.configurations[0]), q, (), 0.06, 0.25)
+    tool = tool_at(bare, q)
+    sheet = box("sheet", (0.05, 0.0005, 0.02), (tool[0], tool[1] + WIDTH / 2 + 0.004, tool[2]))
+    beside = bare.with_(scene=fm.Scene((*bare.scene.obstacles, sheet)))
+    assert fingers_free_at(bare, q, held.width, 0.06) and fingers_free_at(beside, q, 0.0585, 0.06)
+    assert not fingers_free_at(beside, q, held.width, 0.06)
+
+
+def test_others_are_obstacles_of_the_transfer_too(moved: fm.TransferProblem) -> None:
+    between = box("between", (0.2, 0.02, 0.1), (0.5, 0.0, 0.05))
+    cycle = fm.plan_cycle(moved, others=(between,))
+    assert cycle.ok, cycle.refusal
+    names = [[o.name for o in motion.problem.scene.obstacles] for motion in (cycle.approach, cycle.transfer)]
+    assert all(there.count("between") == 1 for there in names)
 
 
 def test_a_home_adds_the_way_back(moved: fm.TransferProblem, cycle: fm.PickCycle) -> None:

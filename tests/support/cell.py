@@ -112,7 +112,7 @@ def separate(cycle: fm.PickCycle, before: np.ndarray) -> float:
     bare = empty_way(problem, before, picked, there, cycle.fingers.opening, 0.25)
     up_before, up_pick = (np.array(raised(bare.with_(constraints=()), q)) for q in (before, picked))
     up_carried, up_place = raised(problem, picked), raised(problem, placed)
-    total = fingers.travel + fingers.close + fingers.release + fingers.travel
+    total = fingers.travel + fingers.close + fingers.release + fingers.apart
     for start, goal in ((before, up_before), (up_before, up_pick), (up_pick, picked)):
         way = empty_way(problem, start, goal, there, cycle.fingers.opening, 0.25)
         total += fm.plan(way if goal is picked else way.with_(constraints=())).duration
