@@ -38,7 +38,7 @@ def plan_cycle(
     """Plans a pick cycle: approach, close, lift, transfer, place, open and, with a home, return.
 
     Every motion is certified with what is held in it: nothing on the ways to and from the item, which stands there as an
-    obstacle, and the item in between.  The problem's own constraints hold while the item is held.  Without a home the cycle is one
+    obstacle, and the item in between.  The problem's own constraints hold while it is held.  Without a home the cycle is one
     of many: its approach begins where the last item was placed, so that no time goes into a stop in between.
 
     Args:
