@@ -324,24 +324,26 @@ def cycle_command(options: argparse.Namespace) -> int:
 
 
 def _shift(options: argparse.Namespace) -> int:
-    """Plan a shift of several picks, each run in physics where asked.  Exit codes as of one cycle, of the worst."""
+    """Plan a shift of several picks, each run in physics where asked.  Exit codes: 0 all, 3 some not planned, 4 not placed."""
     if options.grasps:
         raise InputError("--grasps", "are of one item; with several picks each has the grasp of its problem")
     if options.home is None:
         raise InputError("--home", "is missing; a shift begins with the empty hand somewhere")
     picks = [_problem(argparse.Namespace(**(vars(options) | {"problem": name}))) for name in (options.problem, *options.more)]
-    runs: list[CycleRun] = []
+    runs: dict[int, CycleRun] = {}
 
     def carried_out(one: ShiftCycle) -> bool:
-        runs.append(run_cycle(one.cycle))
-        return runs[-1].event is not CycleEvent.NOT_GRIPPED
+        run = runs[one.pick] = run_cycle(one.cycle)
+        if run.event in (CycleEvent.DROPPED, CycleEvent.MISPLACED):
+            raise DriverFailed(f"{picks[one.pick].name}: {run}; the shift ends, since nobody knows where the item is")
+        return run.event is not CycleEvent.NOT_GRIPPED
 
     with Progress(f"planning {len(picks)} picks", ticking=True) as progress:
         report = plan_shift(
             picks,
             options.home,
             Options(seed=options.seed, progress=progress.say),
-            experience=Experience(options.experience),
+            experience=None if options.experience is None else Experience(options.experience),
             carried_out=carried_out if options.physics else lambda one: True,
         )
     if options.preview and report.cycles:
@@ -349,12 +351,12 @@ def _shift(options: argparse.Namespace) -> int:
 
         write_whole(Path(options.preview), shift_html(report).encode())
     if options.json:
-        print(_json(report.as_json() | {"physics": [run.as_json() for run in runs]}))
+        print(_json(report.as_json() | {"physics": [run.as_json() for run in runs.values()]}))
     else:
-        print(painted("\n".join([str(report), *(f"  in physics: {run}" for run in runs)])))
+        print(painted("\n".join([str(report), *(f"  in physics: {run}" for run in runs.values())])))
     if report.failed:
         return 3
-    return 0 if all(run.ok for run in runs) else DriverFailed.exit_code
+    return 0 if all(run.ok for run in runs.values()) else DriverFailed.exit_code
 
 
 def bench_command(options: argparse.Namespace) -> int:

@@ -1,9 +1,9 @@
 """Ways of the empty hand: to an item that it will pick, and away from one that it has placed.
 
 The item that stands there is an obstacle like any other; the open hand reaches around it without touching.  While the hand
-arrives its fingers may close already, and still open while it leaves, as long as nothing is touched: each finger moves by half of
-what the opening changes, so between two openings that are δ apart it is at most δ/4 from where it is at the nearer one, and a
-clearance wider by δ/4 at both holds for all between.
+arrives its fingers may close already, and still open while it leaves, as long as nothing is touched.  A finger that slides moves
+by its scale times what the opening changes: between two openings that are δ apart it is at most scale δ/2 from where it is at the
+nearer one, and a clearance wider by that at both holds for all between.
 """
 
 from __future__ import annotations
@@ -77,7 +77,12 @@ class Fingers:
                     f"gripper.{gripper.name}.{key}", "is not known, and a cycle's time needs it; add it to robot.toml"
                 )
         uncertain = 2 * held.position_uncertainty
-        nearest = held.width + uncertain + 2 * (problem.clearance + OPENING_STEP / 4) + WIDER
+        nearest = (
+            held.width
+            + uncertain
+            + 2 * (problem.clearance + OPENING_STEP / 2 * float(np.abs(gripper.finger_scale).max()))
+            + WIDER
+        )
         wanted = max(held.width + problem.release_opening, nearest, at_least)
         opening = min(wanted, float(gripper.opening[1]))
         if opening < nearest:
@@ -105,12 +110,19 @@ def the_pinched(problem: TransferProblem) -> HeldItem:
     """Returns the one item that a problem's gripper holds.
 
     Raises:
-        InputError: It holds none or several, not by a gripper, or its ends are not single configurations.
+        InputError: It holds none or several, or not by a gripper, or not so that it must not slip; obstacles move; it begins in
+            motion, or the hand does not open at its goal.
     """
     if len(problem.holds) != 1 or not isinstance(problem.holds[0].gripper, Gripper):
         raise InputError("holds", "must be one item in one gripper; a cycle picks and places one item by its fingers")
     if problem.scene.moving:
         raise InputError("obstacles", "move; a cycle is planned among obstacles that stand still")
+    if not problem.start.at_rest:
+        raise InputError("start", "is in motion; a cycle picks its item up at rest")
+    if not problem.goal.opens_hand:
+        raise InputError("goal.opens_hand", "is false; a cycle lets go of its item at the goal")
+    if not problem.hold_active:
+        raise InputError("hold_active", "is false; a cycle whose hold is not limited may drop its item")
     return problem.holds[0]
 
 
@@ -138,7 +150,7 @@ def empty_way(
     goal: np.ndarray,
     standing_items: tuple[Obstacle, ...],
     opening: float,
-    contact_speed: float,
+    contact_speed: float | None,
 ) -> TransferProblem:
     """Returns the problem of the empty hand's way between two configurations at rest.
 
@@ -148,11 +160,16 @@ def empty_way(
         goal: Configuration at the goal (n,) [rad].
         standing_items: Items that stand in the scene meanwhile.
         opening: Opening of the hand [m].
-        contact_speed: Largest speed of the tool where it arrives [m/s].
+        contact_speed: Largest speed of the tool where it arrives [m/s]; None = it may touch nothing there.
+
+    Raises:
+        InputError: An obstacle of the scene has the name of an item that stands there.
     """
     held = problem.holds[0]
-    taken = {o.name for o in standing_items}
-    obstacles = (*(o for o in problem.scene.obstacles if o.name not in taken), *standing_items)
+    new = tuple(o for o in standing_items if not any(o is other for other in problem.scene.obstacles))
+    for name in {o.name for o in new} & {o.name for o in problem.scene.obstacles}:
+        raise InputError("obstacles", f"has {name!r}, which is what an item of the cycle is called; give it another name")
+    obstacles = (*problem.scene.obstacles, *new)
     way = problem.with_(
         name=f"{problem.name}, empty hand",
         holds=(),
@@ -161,8 +178,10 @@ def empty_way(
         scene=Scene(obstacles, obstacle_uncertainty=max(problem.scene.obstacle_uncertainty, held.position_uncertainty)),
         start=State.rest(start),
         goal=Goal(np.asarray(goal)[None]),
-        openings=((held.gripper.name, opening),),
+        openings=(*((name, o) for name, o in problem.openings if name != held.gripper.name), (held.gripper.name, opening)),
     )
+    if contact_speed is None:
+        return way
     return way.with_(constraints=(ContactSpeed(contact_speed, tool_at(way, goal)),))
 
 
@@ -207,14 +226,25 @@ def fingers_free_at(problem: TransferProblem, q: np.ndarray, least: float, most:
 
 def _free(problem: TransferProblem, part: Trajectory, least: float, most: float) -> bool:
     """Whether all clearances are kept in a part of a motion with any opening between two; see the module."""
-    gripper = problem.openings[0][0]
+    name = problem.openings[-1][0]
+    gripper = problem.robot.gripper(name)
+    if any("P" not in joint_kind(problem, joint) for joint in gripper.finger_joints):
+        return least == most  # a finger that turns is nowhere proven
     count = max(1, int(np.ceil((most - least) / OPENING_STEP)))
-    wider = problem.with_(clearance=problem.clearance + max(most - least, 0.0) / count / 4)
+    between = max(most - least, 0.0) / count / 2 * float(np.abs(gripper.finger_scale).max())
+    wider, others = problem.with_(clearance=problem.clearance + between), problem.openings[:-1]
     for opening in np.linspace(least, most, count + 1):
         try:
-            certificate = certify(wider.with_(openings=((gripper, float(opening)),)), part, kinds=("clearance",), sharp=False)
+            opened = wider.with_(openings=(*others, (name, float(opening))))
+            certificate = certify(opened, part, kinds=("clearance",), sharp=False)
         except StartInCollision:
             return False
         if not certificate.ok:
             return False
     return True
+
+
+def joint_kind(problem: TransferProblem, joint: str) -> str:
+    """Returns pinocchio's short name of a joint of the robot: it has a P where the joint slides."""
+    model = problem.robot.model
+    return str(model.joints[model.getJointId(joint)].shortname())

@@ -134,9 +134,13 @@ class Experience:
                 known = led.model.duration if led.distance <= SAME else bound.duration
                 if best.duration <= (1 + AGREED) * known or sum(one.duration <= enough for one in found) > 1:
                     return best, True
-        except FastMoveError:  # the usual plan says what is wrong
+        except (FastMoveError, ArithmeticError, ValueError):  # the usual plan says what is wrong, if anything is
             pass
         return best, False
+
+    def forget(self) -> None:
+        """Forgets what was read, so that the folder is read anew; what is in memory alone is lost."""
+        self._models.clear()
 
     # -- the store ------------------------------------------------------------------------------------------------
 
@@ -144,7 +148,8 @@ class Experience:
         """Models for the arm and limits of a problem, in the order of their names."""
         key = _key(problem)
         if key not in self._models:
-            files = sorted(self.folder.glob(f"{key}-*.npz")) if self.folder is not None and self.folder.is_dir() else []
+            there = self.folder is not None and self.folder.is_dir()
+            files = sorted(self.folder.glob(f"{key}-{'[0-9]' * 6}.npz")) if self.folder is not None and there else []
             self._models[key] = [model for file in files if (model := _read(file, problem.robot.n_arm)) is not None]
         return self._models[key]
 
@@ -252,7 +257,9 @@ def _read(file: Path, n: int) -> _Model | None:
         fits = values["points"].shape == (basis.size, n) and values["start"].shape == values["goal"].shape == (n,)
         if not fits or not all(np.all(np.isfinite(value)) for value in values.values()):
             return None
-        values["duration"] = float(values["duration"])
+        values["duration"], rising = float(values["duration"]), np.all(np.diff(values["breakpoints"]) > 0)
+        if not values["duration"] > 0 or not rising or values["breakpoints"][0] != 0 or values["breakpoints"][-1] != 1:
+            return None
         return _Model(file.stem, **values)
     except Exception:  # whatever a file is that is no model, it is left alone
         return None

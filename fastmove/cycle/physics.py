@@ -42,6 +42,7 @@ SHARE = 0.6  # Share of the opening's time beyond which fingers that met nothing
 GAIN_SAMPLES = 8  # Number of configurations of each motion from which the servo's gains follow.
 UNMOVED = np.array([0.0, 0, 0, 1, 0, 0, 0])  # Pose of an item in the hand where it was grasped [m] and quaternion (w, x, y, z).
 PLACED_WITHIN = 0.005  # Largest distance from its goal of an item that counts as placed [m].
+PLACED_TURN = np.radians(5.0)  # Largest angle from its goal of an item that counts as placed [rad].
 
 
 class CycleEvent(Enum):
@@ -169,7 +170,7 @@ class _Run:
         placed, placed_turn = float(np.linalg.norm(error.translation)), float(np.linalg.norm(pin.log3(error.rotation)))
         if "return" in self.motions and self.motions["return"] is not None:
             self._empty("return")
-        event = CycleEvent.PLACED if placed <= PLACED_WITHIN else CycleEvent.MISPLACED
+        event = CycleEvent.PLACED if placed <= PLACED_WITHIN and placed_turn <= PLACED_TURN else CycleEvent.MISPLACED
         event = CycleEvent.DROPPED if verdict is Verdict.SLIPPED or not int(touching[-1]) else event
         run = self._result(event)
         return replace(

@@ -64,8 +64,9 @@ def plan_cycle(
     if not 0 < contact_speed <= 3:
         raise InputError("contact_speed", f"is {contact_speed}; allowed: above 0, to 3 m/s")
     the_pinched(problem)
-    named = {obstacle.name for obstacle in problem.scene.obstacles}
-    around = tuple(obstacle for obstacle in others if obstacle.name not in named)
+    if home is not None and before is not None:
+        raise InputError("before", "and home are both given; the approach begins at one of them")
+    around = tuple(o for o in others if not any(o is other for other in problem.scene.obstacles))
     problem = problem.with_(scene=replace(problem.scene, obstacles=(*problem.scene.obstacles, *around)))
     stay = None if home is None else configuration(problem, home)
     ends = _Ends(stay, before, others, contact_speed, at_least_open, planner)
@@ -99,7 +100,10 @@ def _best_grasp(problem: TransferProblem, grasps: Sequence[GraspCandidate], ends
             continue
         if best is not None and best.ok and candidate.duration >= best.duration:
             break
-        cycle = replace(_around(candidate.solution, ends, options, spent), grasp=candidate.id)
+        try:
+            cycle = replace(_around(candidate.solution, ends, options, spent), grasp=candidate.id)
+        except InputError as error:  # the hand does not open wide enough for this one
+            cycle = PickCycle(candidate.solution.problem, refusal=str(error), grasp=candidate.id)
         if best is None or (cycle.ok and not (best.ok and best.duration <= cycle.duration)):
             best = cycle
     if best is None:
@@ -173,7 +177,8 @@ def _way(
     """Plans one way of the empty hand; returns its solution, None with the reason where there is none."""
     begin = time.perf_counter()
     try:
-        way = ends.planner(empty_way(problem, start, goal, there, fingers.opening, ends.speed), options)
+        speed = ends.speed if name == "approach" else None
+        way = ends.planner(empty_way(problem, start, goal, there, fingers.opening, speed), options)
     except FastMoveError as error:
         return None, str(error)
     timings[name] = time.perf_counter() - begin
@@ -183,7 +188,7 @@ def _way(
 def _on_the_way(way: Solution, fingers: Fingers, arriving: bool) -> float:
     """Longest time for which the fingers may move while the arm arrives or leaves [s]."""
     for share in SHARES:
-        during = min(share * fingers.travel, way.duration)
+        during = min(share * fingers.travel, way.duration / 2)
         moved = fingers.nearest + (fingers.opening - fingers.nearest) * (1 - during / fingers.travel if fingers.travel else 0.0)
         first, last = (way.duration - during, way.duration) if arriving else (0.0, during)
         if during > 0 and fingers_move_freely(way, moved, fingers.opening, first, last):

@@ -106,6 +106,12 @@ class ShiftPlanner:
                 raise InputError(
                     f"picks.{pick.name}", "must begin and end at a configuration of the one robot (fm.ik finds some for poses)"
                 )
+        # what waits or was placed is where it is no better than it is known in the hand
+        uncertain = max((pick.holds[0].position_uncertainty for pick in picks), default=0.0)
+        picks = [
+            pick.with_(scene=replace(pick.scene, obstacle_uncertainty=max(pick.scene.obstacle_uncertainty, uncertain)))
+            for pick in picks
+        ]
         self.picks, self.options, self.contact_speed = picks, options, contact_speed
         self._plan: Callable[[TransferProblem, Options], Solution] = plan if experience is None else experience.plan
         self._standing = [standing(p, np.array(p.start.q), f"{p.name} (waiting)") for p in picks]
@@ -134,6 +140,8 @@ class ShiftPlanner:
 
     def not_gripped(self, state: ShiftState, one: ShiftCycle) -> tuple[Solution | None, ShiftState]:
         """Plans the empty hand's way back from an item that it did not grip; the pick is tried once more.
+
+        The item counts as standing where it was believed to; whoever knows better plans a new shift.
 
         Args:
             state: State after the cycle was planned.
@@ -199,6 +207,7 @@ class ShiftReport:
         failed: Reason for which each other pick was given up, by its number.
         retreats: Ways of the empty hand back from items that it did not grip.
         waited: For each cycle, how long the arm waited for its plan [s].
+        lost: Time that tries without a grip took: approach, closing, way back [s].
     """
 
     names: tuple[str, ...]
@@ -206,11 +215,12 @@ class ShiftReport:
     failed: dict[int, str]
     retreats: tuple[Solution, ...] = ()
     waited: tuple[float, ...] = ()
+    lost: float = 0.0
 
     @property
     def moving_time(self) -> float:
-        """Time in which all cycles move [s]."""
-        return float(sum(c.cycle.duration for c in self.cycles))
+        """Time that all cycles take, and tries without a grip [s]."""
+        return float(sum(c.cycle.duration for c in self.cycles)) + self.lost
 
     @property
     def units_per_hour(self) -> float:
@@ -255,6 +265,7 @@ def plan_shift(
     experience: Experience | None = None,
     carried_out: Callable[[ShiftCycle], bool] = lambda one: True,
     beside: bool = False,
+    retreated: Callable[[Solution], None] = lambda way: None,
 ) -> ShiftReport:
     """Plans a shift, and carries it out where a function for that is given.
 
@@ -266,7 +277,9 @@ def plan_shift(
         experience: Store of motions that were certified before; None = none.
         carried_out: Function that carries a cycle out and tells whether its grip was confirmed; a pick whose grip was not is
             tried once more.
-        beside: Whether a process of its own plans the next cycle while one is carried out.  It has the store's folder to itself.
+        beside: Whether a process of its own plans the next cycle while one is carried out; it has the store's folder to itself.
+            A script that asks for it does so under `if __name__ == "__main__"`, as for all processes that are spawned.
+        retreated: Function that carries out the way back from an item that was not gripped, the fingers open again.
 
     Returns:
         All cycles in their order, and why the others were given up.
@@ -281,11 +294,14 @@ def plan_shift(
         return ShiftReport(names, (), {})
     state = planner.begin(home)
     if not beside:
-        return _carry_out(state, names, carried_out, _Here(planner))
-    folder = None if experience is None else experience.folder
-    setting = list(picks), replace(options, progress=None), contact_speed, experience is not None, folder
+        return _carry_out(state, names, (carried_out, retreated), _Here(planner))
+    store = None if experience is None else (experience.folder, experience.most)
+    setting = list(picks), replace(options, progress=None), contact_speed, store
     with ProcessPoolExecutor(1, get_context("spawn"), _begin_worker, setting) as pool:
-        return _carry_out(state, names, carried_out, pool)
+        report = _carry_out(state, names, (carried_out, retreated), pool)
+    if experience is not None and experience.folder is not None:
+        experience.forget()
+    return report
 
 
 class _Here:
@@ -312,34 +328,50 @@ class _Later:
 
 
 def _carry_out(
-    state: ShiftState, names: tuple[str, ...], carried_out: Callable[[ShiftCycle], bool], pool: ProcessPoolExecutor | _Here
+    state: ShiftState,
+    names: tuple[str, ...],
+    do: tuple[Callable[[ShiftCycle], bool], Callable[[Solution], None]],
+    pool: ProcessPoolExecutor | _Here,
 ) -> ShiftReport:
-    """Carries out one cycle after the other; the next is planned meanwhile where the pool is another process."""
+    """Carries out one cycle after the other; the next is planned meanwhile where the pool is another process.
+
+    Args:
+        state: State at the beginning.
+        names: Names of the picks.
+        do: Functions that carry out a cycle, and a way back.
+        pool: Where it is planned.
+    """
+    carried_out, retreated = do
     cycles: list[ShiftCycle] = []
     waited: list[float] = []
     retreats: list[Solution] = []
+    lost = 0.0
     coming = pool.submit(_next_cycle, state)
     while True:
         asked = time.perf_counter()
         one, state = coming.result()
         wait = time.perf_counter() - asked
         if one is None:
-            return ShiftReport(names, tuple(cycles), dict(state.failed), tuple(retreats), tuple(waited))
+            return ShiftReport(names, tuple(cycles), dict(state.failed), tuple(retreats), tuple(waited), lost)
         coming = pool.submit(_next_cycle, state)
         if carried_out(one):
             cycles.append(one)
             waited.append(wait)
             continue
+        lost += sum(phase.duration for phase in one.cycle.phases if phase.name in ("widen", "approach", "close"))
         way, state = pool.submit(_way_back, state, one).result()  # what was planned ahead is of no use now
-        retreats += [] if way is None else [way]
+        if way is not None:
+            retreats.append(way)
+            lost += way.duration
+            retreated(way)
         coming = pool.submit(_next_cycle, state)
 
 
 def _begin_worker(
-    picks: list[TransferProblem], options: Options, contact_speed: float, experienced: bool, folder: Path | None
+    picks: list[TransferProblem], options: Options, contact_speed: float, store: tuple[Path | None, int] | None
 ) -> None:
-    """Builds the planner of this process."""
-    _worker[:] = [ShiftPlanner(picks, options, contact_speed, Experience(folder) if experienced else None)]
+    """Builds the planner of this process, with a store in a folder of so many motions, if any."""
+    _worker[:] = [ShiftPlanner(picks, options, contact_speed, None if store is None else Experience(*store))]
 
 
 def _next_cycle(state: ShiftState) -> tuple[ShiftCycle | None, ShiftState]:

@@ -170,8 +170,21 @@ def test_what_a_cycle_cannot_be_is_named(moved: fm.TransferProblem, panda: fm.Ro
         fm.plan_cycle(moved, home=[0.0])
     with pytest.raises(fm.InputError, match=r"contact_speed.*allowed"):
         fm.plan_cycle(moved, contact_speed=0.0)
-    # where the hand lets go, something stands that it cannot leave
-    refused = fm.plan_cycle(moved, others=(box("lid", (0.3, 0.3, 0.02), (0.5, 0.1, 0.3)),))
+    for changes, words in (
+        ({"hold_active": False}, "hold_active.*is false"),
+        ({"goal": replace(moved.goal, opens_hand=False)}, "opens_hand.*lets go"),
+        ({"start": replace(moved.start, v=np.full(7, 1e-3))}, "start.*in motion"),
+    ):
+        with pytest.raises(fm.InputError, match=words):
+            fm.plan_cycle(moved.with_(**changes))
+    with pytest.raises(fm.InputError, match=r"before.*home are both given"):
+        fm.plan_cycle(moved, home=moved.start.q, before=np.array(moved.start.q))
+    named = fm.plan_cycle(moved, others=(box("block to pick", (0.01, 0.01, 0.01), (0.3, 0.4, 0.3)),))
+    assert not named.ok and "'block to pick'" in named.refusal
+    # something stands where the hand would wait
+    home = np.array(moved.start.q) + np.array([1.5, -0.5, 0, 0, 0, 0, 0])
+    there = tool_at(moved.with_(holds=(), scene=fm.Scene()), home)
+    refused = fm.plan_cycle(moved, home=home, others=(box("lid", (0.1, 0.1, 0.1), tuple(there)),))
     assert not refused.ok and refused.refusal and np.isnan(refused.duration) and refused.phases == ()
     with pytest.raises(fm.InputError, match=r"cycle.*is not certified: no way of the empty hand"):
         fm.run_cycle(refused)

@@ -82,11 +82,22 @@ def test_a_grip_that_is_not_confirmed_is_tried_once_more_and_nothing_is_carried(
         tries.append(one.pick)
         return one.pick != 1 or tries.count(1) == 2
 
-    report = fm.plan_shift(three, READY, carried_out=carried_out)
+    ways: list[fm.Solution] = []
+    report = fm.plan_shift(three, READY, carried_out=carried_out, retreated=ways.append)
+    assert ways == list(report.retreats) and report.lost > ways[0].duration
     assert tries.count(1) == 2 and sorted(one.pick for one in report.cycles) == [0, 1, 2] and report.failed == {}
     assert len(report.retreats) == 1 and report.retreats[0].certificate.ok
     gone = fm.plan_shift(three[:2], READY, carried_out=lambda one: one.pick == 0)
     assert [one.pick for one in gone.cycles] == [0] and "not confirmed" in gone.failed[1]
+
+
+def test_items_stand_no_better_known_than_they_are_in_the_hand(three: list[fm.TransferProblem]) -> None:
+    vague = replace(three[0].holds[0], uncertainty=fm.Uncertainty(placement=0.001))
+    report = fm.plan_shift([three[0].with_(holds=(vague,)), three[1]], READY)
+    assert len(report.cycles) == 2
+    for one in report.cycles:
+        for motion in (one.cycle.approach, one.cycle.transfer):
+            assert motion.problem.scene.obstacle_uncertainty == vague.position_uncertainty > 0
 
 
 def test_two_picks_of_one_name_are_refused(three: list[fm.TransferProblem]) -> None:
