@@ -3,10 +3,11 @@
 A cell does like things all day.  A motion between ends near those of an earlier one, by the same arm with the same hand open as
 wide or holding an item of about the same size, is led to its own ends and optimised from there, once, instead of from paths that
 are searched anew.  Only what passes the things that stand around now is begun with, the nearest first.  The motion is certified
-like any other.  It is taken where it is nearly as fast as its kinematic bound, so that no search is worth while, where it is as
-fast as its model was between the same ends, or where two such motions agree; else the usual plan is made, too, the faster of the
-two is taken, and kept.  So a store that is damaged, foreign or empty costs nothing but its help, and with the same store the
-same problem gives the same bytes.
+like any other.  It is taken where it is as fast, against its kinematic bound, as its model was against its own, within `WORSE`;
+else the usual plan is made, too, the faster of the two is taken, and kept: models are what the usual plan found, or faster.  So a
+store that is damaged, foreign or empty costs nothing but its help, and with the same store the same problem gives the same bytes.
+
+What is taken may be slower than a plan from nothing where its model was made among things that stood closer.
 """
 
 from __future__ import annotations
@@ -40,11 +41,11 @@ NEAR = 0.35  # Largest difference of any joint at either end up to which a motio
 LIKE = 0.03  # Largest difference of the sizes of what is held, and of openings, up to which these are alike [m].
 RADIUS = 0.1  # Trust region with which a motion from experience begins [rad].
 LOOKED_AT = 12  # Number of the nearest models that are looked at.
-MODELS = 3  # Largest number of models that are tried.
+MODELS = 2  # Largest number of models that are tried.
 FREE = 0.005  # Largest violation of clearance up to which a model passes what stands around [m].
 LOOKS = 40  # Number of places along a model at which that is looked at.
-SAME = 0.01  # Largest difference of any joint at either end up to which a motion is between the same ends as its model [rad].
-AGREED = 0.005  # Relative difference up to which two motions agree, or one is as fast as its bound.
+WORSE = 1.0075  # Largest ratio of a motion's duration over its bound to that of its model, with which it is taken.
+MOST_RATIO = 100.0  # Ratio of a duration to its bound from which on a file is taken for damaged.
 MOST = 2000  # Usual largest number of motions in a store.
 
 
@@ -59,6 +60,7 @@ class _Model:
     breakpoints: Array
     points: Array
     duration: float
+    ratio: float
 
     def distance(self, start: Array, goal: Array, size: Array) -> float:
         """Largest difference of a joint at the ends [rad]; infinite where what is held is not alike."""
@@ -109,10 +111,10 @@ class Experience:
         return solution
 
     def _from_models(self, problem: TransferProblem) -> tuple[Solution | None, bool]:
-        """Returns the fastest certified motion from near models, None without one, and whether no search is worth while."""
+        """Returns the fastest certified motion from near models, None without one, and whether it is as good as its model."""
         start, goal, size = np.array(problem.start.q), np.array(problem.goal.configurations[0]), _size(problem)
         ranked = sorted(((m.distance(start, goal, size), m.name, m) for m in self._of(problem)), key=lambda row: row[:2])
-        near = [_Led.of(model, start, goal, distance) for distance, _, model in ranked[:LOOKED_AT] if distance <= NEAR]
+        near = [_Led.of(model, start, goal) for distance, _, model in ranked[:LOOKED_AT] if distance <= NEAR]
         if not near:
             return None, False
         begin = time.perf_counter()
@@ -123,16 +125,12 @@ class Experience:
             if context.checks.refusal(goal, start) is not None:
                 return None, False
             planner = GoalPlanner(context, goal, bound, context.collision.ends(start, goal), 0)
-            found: list[Solution] = []
             for led in [led for led in near if led.violation(planner) <= FREE][:MODELS]:
                 if (solution := led.optimised(problem, planner)) is None:
                     continue
-                found.append(solution)
-                least = min(found, key=lambda one: one.duration)
-                best = replace(least, timings=least.timings | {"total": time.perf_counter() - begin})
-                enough = (1 + AGREED) * best.duration
-                known = led.model.duration if led.distance <= SAME else bound.duration
-                if best.duration <= (1 + AGREED) * known or sum(one.duration <= enough for one in found) > 1:
+                if best is None or solution.duration < best.duration:
+                    best = replace(solution, timings=solution.timings | {"total": time.perf_counter() - begin})
+                if best.duration <= WORSE * led.model.ratio * bound.duration:
                     return best, True
         except (FastMoveError, ArithmeticError, ValueError):  # the usual plan says what is wrong, if anything is
             pass
@@ -168,6 +166,7 @@ class Experience:
             np.array(phase.basis.breakpoints),
             np.array(phase.control_points),
             solution.duration,
+            solution.duration / lower_bound(problem.start, phase.control_points[-1], problem.limit_set).duration,
         )
         models.append(model)
         gone = [models.pop(0) for _ in range(len(models) - self.most)]
@@ -205,17 +204,16 @@ class _Led:
     """A model led to other ends: its control points bent by what these differ, evenly from one end to the other."""
 
     model: _Model
-    distance: float
     basis: SplineBasis
     points: Array
 
     @staticmethod
-    def of(model: _Model, start: Array, goal: Array, distance: float) -> _Led:
-        """Leads a model to a start and a goal (n,) [rad] that differ from its own by this distance [rad]."""
+    def of(model: _Model, start: Array, goal: Array) -> _Led:
+        """Leads a model to a start and a goal (n,) [rad]."""
         basis = SplineBasis(model.breakpoints)
         share = basis.greville()
         bend = (share**3 * (10 - 15 * share + 6 * share**2))[:, None]
-        return _Led(model, distance, basis, model.points + (1 - bend) * (start - model.start) + bend * (goal - model.goal))
+        return _Led(model, basis, model.points + (1 - bend) * (start - model.start) + bend * (goal - model.goal))
 
     def violation(self, planner: GoalPlanner) -> float:
         """Largest violation of clearance at some places along it [m]."""
@@ -257,8 +255,15 @@ def _read(file: Path, n: int) -> _Model | None:
         fits = values["points"].shape == (basis.size, n) and values["start"].shape == values["goal"].shape == (n,)
         if not fits or not all(np.all(np.isfinite(value)) for value in values.values()):
             return None
-        values["duration"], rising = float(values["duration"]), np.all(np.diff(values["breakpoints"]) > 0)
-        if not values["duration"] > 0 or not rising or values["breakpoints"][0] != 0 or values["breakpoints"][-1] != 1:
+        values |= {key: float(values[key]) for key in ("duration", "ratio")}
+        rising = np.all(np.diff(values["breakpoints"]) > 0)
+        if (
+            not values["duration"] > 0
+            or not 0.99 < values["ratio"] < MOST_RATIO
+            or not rising
+            or values["breakpoints"][0] != 0
+            or values["breakpoints"][-1] != 1
+        ):
             return None
         return _Model(file.stem, **values)
     except Exception:  # whatever a file is that is no model, it is left alone
