@@ -11,22 +11,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pinocchio as pin
 
 from fastmove.certificate.certify import certify
 from fastmove.errors import InputError, StartInCollision
-from fastmove.multibody.assembly import assemble, goal_frame, item_in_world
 from fastmove.problem.contact_speed import ContactSpeed
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.grasp import HeldItem
 from fastmove.problem.scene import Obstacle, Scene
 from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.gripper import Gripper
+from fastmove.search.ik import is_prismatic, pose_at
 from fastmove.solution.solution import Solution
 from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial
 from fastmove.trajectory.trajectory import Phase, Trajectory
 
 OPENING_STEP = 0.002  # Step δ of openings at which fingers that move are checked [m].
+TO_PICK, PLACED = "to pick", "that was placed"  # What the names of items end in that stand in the scene of a cycle, …
+WAITING, DONE = "(waiting)", "(placed)"  # … and of the other items of a shift.
 WIDER = 1e-4  # Part of an opening beyond what clearances ask for [m].
 
 
@@ -76,23 +77,18 @@ class Fingers:
                 raise InputError(
                     f"gripper.{gripper.name}.{key}", "is not known, and a cycle's time needs it; add it to robot.toml"
                 )
-        uncertain = 2 * held.position_uncertainty
-        nearest = (
-            held.width
-            + uncertain
-            + 2 * (problem.clearance + OPENING_STEP / 2 * float(np.abs(gripper.finger_scale).max()))
-            + WIDER
-        )
-        wanted = max(held.width + problem.release_opening, nearest, at_least)
-        opening = min(wanted, float(gripper.opening[1]))
+        beside = held.position_uncertainty + problem.clearance + OPENING_STEP / 2 * float(np.abs(gripper.finger_scale).max())
+        nearest = held.width + 2 * beside + WIDER
+        widest = float(gripper.opening[1])
+        about = min(max(held.width + problem.release_opening, nearest), widest)
+        opening = min(max(about, at_least), widest)
         if opening < nearest:
             raise InputError(
                 "grasp",
                 f"leaves the open hand less than its clearance beside {held.item.name}: "
-                f"it opens {gripper.opening[1] * 1e3:g} mm, {nearest * 1e3:.1f} mm are needed",
+                f"it opens {widest * 1e3:g} mm, {nearest * 1e3:.1f} mm are needed",
             )
         reach = gripper.travel_time(nearest - held.width)
-        about = min(max(held.width + problem.release_opening, nearest), opening)
         return Fingers(
             opening=opening,
             about=about,
@@ -128,7 +124,7 @@ def the_pinched(problem: TransferProblem) -> HeldItem:
 
 def to_pick(problem: TransferProblem) -> str:
     """Returns the name of a problem's item as an obstacle, where it waits to be picked."""
-    return f"{problem.holds[0].item.name} to pick"
+    return f"{problem.holds[0].item.name} {TO_PICK}"
 
 
 def standing(problem: TransferProblem, q: np.ndarray, name: str) -> Obstacle:
@@ -139,7 +135,7 @@ def standing(problem: TransferProblem, q: np.ndarray, name: str) -> Obstacle:
         q: Configuration (n,) [rad].
         name: Name of the obstacle.
     """
-    world_T_item = item_in_world(problem, q)
+    world_T_item = pose_at(problem, q)
     shapes = problem.holds[0].item.shapes
     return Obstacle(name, tuple(replace(s, placement=world_T_item * s.placement) for s in shapes))
 
@@ -182,16 +178,7 @@ def empty_way(
     )
     if contact_speed is None:
         return way
-    return way.with_(constraints=(ContactSpeed(contact_speed, tool_at(way, goal)),))
-
-
-def tool_at(problem: TransferProblem, q: np.ndarray) -> np.ndarray:
-    """Returns the place (3,) of the tool's origin in the world at a configuration (n,) [m]."""
-    assembly = assemble(problem)
-    joint, placement = goal_frame(assembly, problem.robot)
-    data = assembly.arm.createData()
-    pin.forwardKinematics(assembly.arm, data, q)
-    return np.array((data.oMi[joint] * placement).translation)
+    return way.with_(constraints=(ContactSpeed(contact_speed, pose_at(way, goal).translation),))
 
 
 def fingers_move_freely(way: Solution, least: float, most: float, first: float, last: float) -> bool:
@@ -228,7 +215,7 @@ def _free(problem: TransferProblem, part: Trajectory, least: float, most: float)
     """Whether all clearances are kept in a part of a motion with any opening between two; see the module."""
     name = problem.openings[-1][0]
     gripper = problem.robot.gripper(name)
-    if any("P" not in joint_kind(problem, joint) for joint in gripper.finger_joints):
+    if not all(is_prismatic(problem.robot, joint) for joint in gripper.finger_joints):
         return least == most  # a finger that turns is nowhere proven
     count = max(1, int(np.ceil((most - least) / OPENING_STEP)))
     between = max(most - least, 0.0) / count / 2 * float(np.abs(gripper.finger_scale).max())
@@ -242,9 +229,3 @@ def _free(problem: TransferProblem, part: Trajectory, least: float, most: float)
         if not certificate.ok:
             return False
     return True
-
-
-def joint_kind(problem: TransferProblem, joint: str) -> str:
-    """Returns pinocchio's short name of a joint of the robot: it has a P where the joint slides."""
-    model = problem.robot.model
-    return str(model.joints[model.getJointId(joint)].shortname())

@@ -16,6 +16,7 @@ import hashlib
 import time
 from dataclasses import dataclass, replace
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from fastmove.planner.goal_planner import GoalPlanner
 from fastmove.planner.options import Options
 from fastmove.planner.planner import plan
 from fastmove.problem.transfer import TransferProblem
+from fastmove.search.initial_guess import smooth_step
 from fastmove.search.time_bound import lower_bound
 from fastmove.solution.solution import Solution
 from fastmove.trajectory.bspline import SplineBasis
@@ -125,7 +127,7 @@ class Experience:
             if context.checks.refusal(goal, start) is not None:
                 return None, False
             planner = GoalPlanner(context, goal, bound, context.collision.ends(start, goal), 0)
-            for led in [led for led in near if led.violation(planner) <= FREE][:MODELS]:
+            for led in islice((led for led in near if led.violation(planner) <= FREE), MODELS):
                 if (solution := led.optimised(problem, planner)) is None:
                     continue
                 if best is None or solution.duration < best.duration:
@@ -211,8 +213,7 @@ class _Led:
     def of(model: _Model, start: Array, goal: Array) -> _Led:
         """Leads a model to a start and a goal (n,) [rad]."""
         basis = SplineBasis(model.breakpoints)
-        share = basis.greville()
-        bend = (share**3 * (10 - 15 * share + 6 * share**2))[:, None]
+        bend = smooth_step(basis.greville())[:, None]
         return _Led(model, basis, model.points + (1 - bend) * (start - model.start) + bend * (goal - model.goal))
 
     def violation(self, planner: GoalPlanner) -> float:

@@ -25,18 +25,17 @@ from fastmove.drivers.contact_record import MovedRecord, unwanted_contacts
 from fastmove.drivers.displacement import displacement, displacements, farthest
 from fastmove.dynamics.efforts import Dynamics
 from fastmove.errors import InputError
-from fastmove.execution.slip_test import Verdict, verdict_of
-from fastmove.multibody.assembly import assemble, item_in_world
+from fastmove.execution.slip_test import Verdict, references, verdict_of
+from fastmove.multibody.assembly import assemble
 from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.gripper import Gripper
-from fastmove.solution.solution import Solution
+from fastmove.search.ik import pose_at
 
 if TYPE_CHECKING:
     from fastmove.drivers.simulation import Simulation
 
 SIMULATED = 1e-3  # Simulation step [s].
 CLOSING_STEP = 2.5e-4  # Simulation step while the fingers close [s].
-OPENING_FORCE = 5.0  # Force with which each finger opens [N].
 SETTLE = 0.3  # Time after the release in which the item comes to rest, before it is looked at [s].
 SHARE = 0.6  # Share of the opening's time beyond which fingers that met nothing have missed [1].
 GAIN_SAMPLES = 8  # Number of configurations of each motion from which the servo's gains follow.
@@ -168,7 +167,7 @@ class _Run:
         verdict = verdict_of(slip, turn, self.tracking, reach, self.problem.clearance, lost)
         error = self._release()
         placed, placed_turn = float(np.linalg.norm(error.translation)), float(np.linalg.norm(pin.log3(error.rotation)))
-        if "return" in self.motions and self.motions["return"] is not None:
+        if self.cycle.back is not None:
             self._empty("return")
         event = CycleEvent.PLACED if placed <= PLACED_WITHIN and placed_turn <= PLACED_TURN else CycleEvent.MISPLACED
         event = CycleEvent.DROPPED if verdict is Verdict.SLIPPED or not int(touching[-1]) else event
@@ -188,28 +187,22 @@ class _Run:
         assert motion is not None and motion.trajectory is not None
         return motion.trajectory.position(at)
 
-    def _references(self, motion: Solution) -> tuple[Array, Array, Array]:
-        """Returns configurations, velocities and feed-forward torques (N, n) of a motion at the simulation's steps."""
-        assert motion.trajectory is not None
-        time = np.minimum(np.arange(int(np.ceil(motion.duration / SIMULATED)) + 1) * SIMULATED, motion.duration)
-        q, v, a = (motion.trajectory.motion(k)(time) for k in range(3))
-        return q, v, Dynamics(motion.problem, assemble(motion.problem)).torques(q, v, a, 0)
-
     def _empty(self, name: str) -> None:
         """Streams a way of the empty hand; the item is not simulated meanwhile."""
         motion, simulation = self.motions[name], self.simulation
         assert motion is not None
-        q, v, torque = self._references(motion)
+        assert motion.trajectory is not None
+        plan = references(motion.problem, motion.trajectory, 0, SIMULATED)
         simulation.without_contacts(True)
         simulation.model.opt.timestep = SIMULATED
-        gone_through = np.empty_like(q)
-        for k in range(len(q)):
-            simulation.command(q[k], v[k], torque[k])
+        gone_through = np.empty_like(plan.q)
+        for k in range(len(plan.q)):
+            simulation.command(plan.q[k], plan.v[k], plan.torque[k])
             simulation.park_item()
             simulation.advance()
             gone_through[k] = simulation.joints()
         simulation.without_contacts(False)
-        self._track(name, self._as_it_is(motion.problem), q, gone_through, np.tile(UNMOVED, (len(q), 1)))
+        self._track(name, self._as_it_is(motion.problem), plan.q, gone_through, np.tile(UNMOVED, (len(plan.q), 1)))
 
     def _as_it_is(self, way: TransferProblem) -> TransferProblem:
         """Returns the problem of an empty hand's way with the item where it really stands."""
@@ -228,7 +221,7 @@ class _Run:
     def _stand(self, q: Array) -> None:
         """Puts the item where it stands, with the open hand around it."""
         held = self.problem.holds[0]
-        world_T_grasp = self.item_off * item_in_world(self.problem, q) * held.grasp_T_item.inverse()
+        world_T_grasp = self.item_off * pose_at(self.problem, q) * held.grasp_T_item.inverse()
         assert self.cycle.fingers is not None
         opening = self.cycle.fingers.opening
         self.simulation.stand_item(world_T_grasp, (opening - held.width) / 2)
@@ -238,14 +231,12 @@ class _Run:
         simulation, gripper, fingers = self.simulation, self.problem.holds[0].gripper, self.cycle.fingers
         assert isinstance(gripper, Gripper) and fingers is not None
         simulation.model.opt.timestep = CLOSING_STEP
-        still, gravity = np.zeros_like(q), self._at_rest(q)
+        gravity = self._at_rest(q)
         slow = simulation.finger_drag() * gripper.closing_speed / 2  # at this force the fingers travel at their speed
         travel = gripper.travel_time(fingers.opening - self.problem.holds[0].width)
         met = False
         for _ in range(round((1 + SHARE) * travel / CLOSING_STEP) + 200):
-            simulation.grip(slow)
-            simulation.command(q, still, gravity)
-            simulation.advance()
+            self._rest(q, gravity, slow)
             met = simulation.both_pads_touch()
             if met:
                 break
@@ -253,10 +244,14 @@ class _Run:
             return False
         rising = max(1, round(gripper.grip_time / CLOSING_STEP))
         for k in range(rising):
-            simulation.grip(slow + (self.force - slow) * min(1.0, (k + 1) / (0.8 * rising)))
-            simulation.command(q, still, gravity)
-            simulation.advance()
+            self._rest(q, gravity, slow + (self.force - slow) * min(1.0, (k + 1) / (0.8 * rising)))
         return simulation.both_pads_touch()
+
+    def _rest(self, q: Array, gravity: Array, force: float) -> None:
+        """Advances by one step with the arm at rest under a torque (n,) [Nm], and a force of each finger [N]."""
+        self.simulation.grip(force)
+        self.simulation.command(q, np.zeros_like(q), gravity)
+        self.simulation.advance()
 
     def _at_rest(self, q: Array) -> Array:
         """Returns the torque (n,) that the arm needs at rest without the item [Nm]."""
@@ -269,19 +264,20 @@ class _Run:
         """Streams the transfer; returns the item's poses in the hand (N, 7) and how many pad points touch (N,)."""
         simulation = self.simulation
         simulation.model.opt.timestep = SIMULATED
-        q, v, torque = self._references(self.transfer)
-        played = simulation.play(q, v, torque, measure=True)
-        self._track("transfer", self.truth, q, played.joints, played.items)
+        assert self.transfer.trajectory is not None
+        plan = references(self.problem, self.transfer.trajectory, 0, SIMULATED)
+        played = simulation.play(plan.q, plan.v, plan.torque, measure=True)
+        self._track("transfer", self.truth, plan.q, played.joints, played.items)
         return played.items, played.touching
 
     def _release(self) -> pin.SE3:
         """Opens the fingers; returns where the item comes to rest, relative to its goal."""
+        from fastmove.drivers.mujoco import OPENING_FORCE
+
         simulation, q = self.simulation, self._end("transfer", self.transfer.duration)
         simulation.model.opt.timestep = CLOSING_STEP
-        still, gravity = np.zeros_like(q), self._at_rest(q)
-        simulation.grip(-OPENING_FORCE)
+        gravity = self._at_rest(q)
         for _ in range(round(SETTLE / CLOSING_STEP)):
-            simulation.command(q, still, gravity)
-            simulation.advance()
-        goal = item_in_world(self.problem, q)
+            self._rest(q, gravity, -OPENING_FORCE)
+        goal = pose_at(self.problem, q)
         return goal.actInv(simulation.item_in_world())

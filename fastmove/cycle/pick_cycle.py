@@ -29,14 +29,12 @@ class CyclePhase:
         begin: Time at which it begins, from the cycle's begin [s].
         duration: Duration [s].
         holds: Name of the item that is held; empty where the hand is empty or is closing or opening.
-        certified: Whether its motion is certified; a phase in which the arm rests has none and counts as certified.
     """
 
     name: str
     begin: float
     duration: float
     holds: str
-    certified: bool = True
 
     @property
     def end(self) -> float:
@@ -171,5 +169,4 @@ def _item_places(problem: TransferProblem, q: Array) -> Array:
     """Places (N, 3) of the grasp frame's origin in the world at configurations (N, n) [m]."""
     assembly = assemble(problem)
     frame = assembly.hold_frames[0]
-    frames = Kinematics(assembly.arm).placements(q)
-    return np.asarray(frames.rotation[:, frame.joint] @ frame.joint_T_grasp.translation + frames.origin[:, frame.joint])
+    return Kinematics(assembly.arm).frame(q, frame.joint, frame.joint_T_grasp)[1]

@@ -9,7 +9,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.cycle.empty_hand import Fingers, empty_way, fingers_free_at, fingers_move_freely, standing, the_pinched, to_pick
+from fastmove.cycle.empty_hand import (
+    PLACED,
+    Fingers,
+    empty_way,
+    fingers_free_at,
+    fingers_move_freely,
+    standing,
+    the_pinched,
+    to_pick,
+)
 from fastmove.cycle.pick_cycle import PickCycle
 from fastmove.errors import FastMoveError, InputError
 from fastmove.planner.grasp_ranking import rank_grasps
@@ -120,7 +129,7 @@ def _around(transfer: Solution, ends: _Ends, options: Options, spent: dict[str, 
     fingers = Fingers.of(problem, ends.at_least_open)
     picked, placed = (transfer.trajectory.position(t) for t in (0.0, transfer.duration))
     name = problem.holds[0].item.name
-    at_pick, at_place = standing(problem, picked, to_pick(problem)), standing(problem, placed, f"{name} that was placed")
+    at_pick, at_place = standing(problem, picked, to_pick(problem)), standing(problem, placed, f"{name} {PLACED}")
     begin = ends.home if ends.home is not None else placed if ends.before is None else ends.before
     # what a repeated cycle placed last stands where this one will place its item
     there = (at_pick, *ends.others, *((at_place,) if ends.home is None and ends.before is None else ()))
@@ -152,7 +161,7 @@ def _fingers_in_the_way(
     The item itself is left out between its width and `Fingers.nearest`: there the fingers come to touch it.
     """
     name, lasting = problem.holds[0].item.name, ends.home is not None or ends.before is None
-    bare = empty_way(problem, begin, picked, ends.others, fingers.opening, ends.speed)
+    bare = empty_way(problem, begin, picked, ends.others, fingers.opening, None)
     opened = fingers.opening if lasting else fingers.about
     if not fingers_free_at(bare, picked, fingers.width, fingers.opening):
         return f"something stands between the open fingers and {name} where it is picked"

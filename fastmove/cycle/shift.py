@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.cycle.empty_hand import empty_way, standing, the_pinched
+from fastmove.cycle.empty_hand import DONE, WAITING, empty_way, standing, the_pinched
 from fastmove.cycle.experience import Experience
 from fastmove.cycle.pick_cycle import HOUR, PickCycle
 from fastmove.cycle.planning import CONTACT_SPEED, configuration, plan_cycle
@@ -31,6 +31,7 @@ from fastmove.problem.transfer import TransferProblem
 from fastmove.search.time_bound import lower_bound
 from fastmove.solution.solution import Solution
 
+LATE = 0.01  # Wait for a plan from which on it is told [s].
 TRIES = 2  # Number of times that a pick is tried in vain before it is given up, each time after another one was done.
 
 
@@ -114,7 +115,7 @@ class ShiftPlanner:
         ]
         self.picks, self.options, self.contact_speed = picks, options, contact_speed
         self._plan: Callable[[TransferProblem, Options], Solution] = plan if experience is None else experience.plan
-        self._standing = [standing(p, np.array(p.start.q), f"{p.name} (waiting)") for p in picks]
+        self._standing = [standing(p, np.array(p.start.q), f"{p.name} {WAITING}") for p in picks]
 
     def begin(self, home: object) -> ShiftState:
         """Returns the state at the beginning, with the empty hand at a configuration (n,) [rad]."""
@@ -133,7 +134,7 @@ class ShiftPlanner:
                 cycle = PickCycle(pick, refusal=str(error))
             if cycle.ok and cycle.transfer is not None and cycle.transfer.trajectory is not None and cycle.fingers is not None:
                 at = cycle.transfer.trajectory.position(cycle.transfer.duration)
-                state = state.done(number, standing(pick, at, f"{pick.name} (placed)"), at, cycle.fingers.about)
+                state = state.done(number, standing(pick, at, f"{pick.name} {DONE}"), at, cycle.fingers.about)
                 return ShiftCycle(number, cycle, time.perf_counter() - begin), state
             state = state.put_off(number, cycle.refusal)
         return None, state
@@ -253,7 +254,6 @@ class ShiftReport:
         return "\n".join(lines)
 
 
-LATE = 0.01  # Wait for a plan from which on it is told [s].
 _worker: list[ShiftPlanner] = []  # The planner of a process that plans beside the motion.
 
 
@@ -305,19 +305,14 @@ def plan_shift(
 
 
 class _Here:
-    """Does what is submitted once its result is asked for, in this process; an executor of `concurrent.futures` otherwise."""
+    """Asks this process's planner once an answer is wanted; an executor of `concurrent.futures` asks that of another process."""
 
     def __init__(self, planner: ShiftPlanner) -> None:
         self.planner = planner
 
-    def submit(self, work: Callable[..., Any], *arguments: object) -> _Later:
-        """Returns what gives the result of some work on the planner."""
-
-        def done() -> Any:
-            _worker[:] = [self.planner]
-            return work(*arguments)
-
-        return _Later(done)
+    def submit(self, ask: Callable[..., Any], what: str, *arguments: object) -> _Later:
+        """Returns what gives the answer of a method of the planner."""
+        return _Later(lambda: getattr(self.planner, what)(*arguments))
 
 
 @dataclass(frozen=True)
@@ -346,25 +341,25 @@ def _carry_out(
     waited: list[float] = []
     retreats: list[Solution] = []
     lost = 0.0
-    coming = pool.submit(_next_cycle, state)
+    coming = pool.submit(_ask, "next", state)
     while True:
         asked = time.perf_counter()
         one, state = coming.result()
         wait = time.perf_counter() - asked
         if one is None:
             return ShiftReport(names, tuple(cycles), dict(state.failed), tuple(retreats), tuple(waited), lost)
-        coming = pool.submit(_next_cycle, state)
+        coming = pool.submit(_ask, "next", state)
         if carried_out(one):
             cycles.append(one)
             waited.append(wait)
             continue
         lost += sum(phase.duration for phase in one.cycle.phases if phase.name in ("widen", "approach", "close"))
-        way, state = pool.submit(_way_back, state, one).result()  # what was planned ahead is of no use now
+        way, state = pool.submit(_ask, "not_gripped", state, one).result()  # what was planned ahead is of no use now
         if way is not None:
             retreats.append(way)
             lost += way.duration
             retreated(way)
-        coming = pool.submit(_next_cycle, state)
+        coming = pool.submit(_ask, "next", state)
 
 
 def _begin_worker(
@@ -374,11 +369,6 @@ def _begin_worker(
     _worker[:] = [ShiftPlanner(picks, options, contact_speed, None if store is None else Experience(*store))]
 
 
-def _next_cycle(state: ShiftState) -> tuple[ShiftCycle | None, ShiftState]:
-    """Plans the next cycle by the planner of this process."""
-    return _worker[0].next(state)
-
-
-def _way_back(state: ShiftState, one: ShiftCycle) -> tuple[Solution | None, ShiftState]:
-    """Plans the way back from an item that was not gripped by the planner of this process."""
-    return _worker[0].not_gripped(state, one)
+def _ask(what: str, *arguments: object) -> Any:
+    """Returns the answer of a method of the planner of this process."""
+    return getattr(_worker[0], what)(*arguments)

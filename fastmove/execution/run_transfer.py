@@ -15,8 +15,8 @@ from fastmove.execution.events import RunReport
 from fastmove.execution.flight_log import FlightLog
 from fastmove.execution.slip_test import Judgement, Verdict, judge, verdict_of, worst_of
 from fastmove.execution.stream import Execution
-from fastmove.multibody.assembly import item_in_world
 from fastmove.problem.transfer import TransferProblem
+from fastmove.search.ik import pose_at
 from fastmove.solution.solution import Solution
 
 
@@ -125,7 +125,7 @@ def run_transfer(solution: Solution, driver: str = "mujoco") -> RunOutcome:
             return RunOutcome(problem.name, name, report, streamed, log=log)
         hardware.release()
         poses = tuple(hardware.recorded)
-        error = item_in_world(problem, trajectory.position(solution.duration)).actInv(hardware.item_in_world())
+        error = pose_at(problem, trajectory.position(solution.duration)).actInv(hardware.item_in_world())
         placed, turned = float(np.linalg.norm(error.translation)), float(np.linalg.norm(pin.log3(error.rotation)))
     judged = judge(problem, trajectory, measure=False)
     return RunOutcome(problem.name, name, report, worst_of([streamed, judged]), placed, turned, poses, log)

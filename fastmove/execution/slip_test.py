@@ -141,14 +141,14 @@ def judge(
     truth = truth or problem
     force = float(trajectory.phases[0].grip_force[0]) if grip_force is None else grip_force
     force *= truth.holds[0].realised_grip_ratio
-    plan = {share: _references(problem, trajectory, member, share * step) for share in {v[2] for v in VARIATIONS[:rollouts]}}
+    plan = {share: references(problem, trajectory, member, share * step) for share in {v[2] for v in VARIATIONS[:rollouts]}}
     along = plan[1.0].q[:: max(1, len(plan[1.0].q) // GAIN_SAMPLES)]
     simulation = Simulation(truth, force, along, member, step, friction, constant)
     simulation.until = trajectory.duration  # the motion is certified until then
     return worst_of([_rollout(simulation, plan[VARIATIONS[k][2]], k, measure and k == 0) for k in range(rollouts)])
 
 
-def _rollout(simulation: Simulation, plan: _References, number: int, measure: bool) -> Judgement:
+def _rollout(simulation: Simulation, plan: References, number: int, measure: bool) -> Judgement:
     """Runs one rollout, the `number`-th of `VARIATIONS`, and judges it."""
     from fastmove.drivers.displacement import displacements, farthest
 
@@ -258,7 +258,7 @@ def verdict_of(slip: float, turn: float, tracking: float, reach: float, clearanc
 
 
 @dataclass(frozen=True)
-class _References:
+class References:
     """The references of a motion at the simulation's steps.
 
     Attributes:
@@ -276,8 +276,8 @@ class _References:
     torque: Array
 
 
-def _references(problem: TransferProblem, trajectory: Trajectory, member: int, step: float) -> _References:
+def references(problem: TransferProblem, trajectory: Trajectory, member: int, step: float) -> References:
     """Returns the references of a trajectory at a simulation step [s], with the torque for a member of the item set."""
     time = np.minimum(np.arange(int(np.ceil(trajectory.duration / step)) + 1) * step, trajectory.duration)
     q, v, a = (trajectory.motion(k)(time) for k in range(3))
-    return _References(step, time, q, v, Dynamics(problem, assemble(problem)).torques(q, v, a, member))
+    return References(step, time, q, v, Dynamics(problem, assemble(problem)).torques(q, v, a, member))

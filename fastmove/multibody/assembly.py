@@ -191,15 +191,6 @@ def _hold_frame(arm: pin.Model, held: HeldItem) -> HoldFrame:
     return HoldFrame(held, joint, placement)
 
 
-def item_in_world(problem: TransferProblem, q: np.ndarray) -> pin.SE3:
-    """Pose of the first held item's frame in the world at a configuration q (n,) [rad]."""
-    assembly = assemble(problem)
-    data = assembly.arm.createData()
-    pin.forwardKinematics(assembly.arm, data, q)
-    frame = assembly.hold_frames[0]
-    return data.oMi[frame.joint] * frame.joint_T_grasp * frame.held.grasp_T_item
-
-
 def named_frame(assembly: Assembly, robot: RobotModel, name: str) -> tuple[int, pin.SE3]:
     """Joint and pose in it of a frame given by name.
 

@@ -151,15 +151,6 @@ class PlacedVolumes:
             return b.local_rotation[body], b.local_origin[body]
         return self.rotation[row, body], self.origin[row, body]
 
-    def frames(self, rows: Array, bodies: Array) -> tuple[Array, Array]:
-        """Rotations (K, 3, 3) and origins (K, 3) [m] in the world of the frames of bodies (K,) in rows (K,)."""
-        b = self._bounding
-        rotation, origin = b.local_rotation[bodies], b.local_origin[bodies]
-        moving = bodies < b.n_moving
-        rotation[moving] = self.rotation[rows[moving], bodies[moving]]
-        origin[moving] = self.origin[rows[moving], bodies[moving]]
-        return rotation, origin
-
     def transform(self, row: int, body: int) -> coal.Transform3s:
         """Pose of a body in the world, in one row, as coal takes it.
 

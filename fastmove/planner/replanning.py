@@ -32,7 +32,7 @@ from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Scene
 from fastmove.problem.transfer import TransferProblem
 from fastmove.search.ik import with_goal_configurations
-from fastmove.search.initial_guess import moving_guess
+from fastmove.search.initial_guess import moving_guess, smooth_step
 from fastmove.search.time_bound import braking, lower_bound
 from fastmove.solution.solution import Solution, Status
 from fastmove.trajectory.bspline import SplineBasis
@@ -292,8 +292,7 @@ def _remaining_control_points(
     s = np.unique(
         np.concatenate([np.linspace(a, b, 5) for a, b in zip(basis.breakpoints[:-1], basis.breakpoints[1:], strict=True)])
     )
-    bend = s**3 * (10 - 15 * s + 6 * s**2)
-    target = trajectory.position(at + s * left) + bend[:, None] * shift
+    target = trajectory.position(at + s * left) + smooth_step(s)[:, None] * shift
     fixed = transcription.points(np.zeros((basis.size - 6, target.shape[1])), left)
     matrix = basis.design_matrix(s)
     return np.asarray(np.linalg.lstsq(matrix[:, 3:-3], target - matrix @ fixed, rcond=None)[0])

@@ -18,6 +18,7 @@ from fastmove.errors import GoalOutOfReach, InputError
 from fastmove.multibody.assembly import assemble, goal_frame
 from fastmove.problem.goal import GoalPose
 from fastmove.problem.transfer import TransferProblem
+from fastmove.robot.model import RobotModel
 from fastmove.search.time_bound import lower_bound, quickest_first
 
 STARTS = 96  # Number of random starts for one pose.
@@ -177,15 +178,15 @@ def nearest_turns(problem: TransferProblem, q: Array, near: Array) -> Array:
     Rows that were whole turns apart are then the same.
     """
     limits, turn = problem.limit_set, 2 * np.pi
-    revolute = np.array([not _is_prismatic(problem, name) for name in problem.robot.joint_names])
+    revolute = np.array([not is_prismatic(problem.robot, name) for name in problem.robot.joint_names])
     whole = np.round((q - near) / turn)
     least, most = np.ceil((q - limits.position_max) / turn), np.floor((q - limits.position_min) / turn)  # turns within limits
     return np.where(revolute, q - turn * np.clip(whole, np.minimum(least, 0), np.maximum(most, 0)), q)
 
 
-def _is_prismatic(problem: TransferProblem, name: str) -> bool:
-    model = problem.robot.model
-    return "JointModelP" in model.joints[model.getJointId(name)].shortname()
+def is_prismatic(robot: RobotModel, name: str) -> bool:
+    """Returns whether a joint of a robot slides."""
+    return "JointModelP" in robot.model.joints[robot.model.getJointId(name)].shortname()
 
 
 class GoalIk:

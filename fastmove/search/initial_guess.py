@@ -64,9 +64,14 @@ def along_path(path: Array, basis: SplineBasis, weights: Array) -> Array:
     steps = np.linalg.norm(np.diff(path, axis=0) * weights, axis=1)
     length = np.concatenate([[0.0], np.cumsum(steps)])
     s = np.linspace(0, 1, 8 * basis.spans + 1)
-    eased = (s + s**3 * (10 - 15 * s + 6 * s * s)) / 2
+    eased = (s + smooth_step(s)) / 2
     target = on_polyline(path, length, eased)
     return _fit(basis, s, target, path[0], path[-1])
+
+
+def smooth_step(s: Array) -> Array:
+    """Returns the quintic from 0 to 1 with no slope and no curvature at either end, at places (N,) in [0, 1]."""
+    return np.asarray(s**3 * (10 - 15 * s + 6 * s * s))
 
 
 def moving_guess(start: State, goal: Array, limits: LimitSet, basis: SplineBasis) -> tuple[Array, float]:

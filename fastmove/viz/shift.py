@@ -10,13 +10,14 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.certificate.certify import certify
+from fastmove.cycle.empty_hand import DONE, PLACED, TO_PICK, WAITING
 from fastmove.cycle.pick_cycle import PickCycle
 from fastmove.cycle.shift import ShiftReport
 from fastmove.errors import InputError
 from fastmove.geometry.pose_trajectory import PoseTrajectory
-from fastmove.multibody.assembly import item_in_world
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Obstacle, Scene
+from fastmove.search.ik import pose_at
 from fastmove.solution.solution import Solution
 from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial
 from fastmove.trajectory.trajectory import Phase, Trajectory
@@ -82,8 +83,7 @@ def _page(cycles: list[PickCycle], title: str, figures: tuple[tuple[str, str], .
 def _items(cycle: PickCycle) -> tuple[Obstacle, ...]:
     """Returns the items among the obstacles of a cycle's approach: what the transfer's own scene does not have, and its items."""
     assert cycle.approach is not None
-    named = ("(waiting)", "(placed)", "to pick", "that was placed")
-    return tuple(o for o in cycle.approach.problem.scene.obstacles if o.name.endswith(named))
+    return tuple(o for o in cycle.approach.problem.scene.obstacles if o.name.endswith((TO_PICK, PLACED, WAITING, DONE)))
 
 
 def _joined(cycles: list[PickCycle]) -> tuple[list[Phase], list[float]]:
@@ -120,6 +120,6 @@ def _moved(number: int, cycle: PickCycle, begin: float) -> Obstacle:
     assert cycle.transfer is not None and cycle.transfer.trajectory is not None
     problem, duration = cycle.transfer.problem, cycle.transfer.duration
     times = np.linspace(0.0, duration, max(2, int(np.ceil(duration / CARRIED_STEP)) + 1))
-    poses = [item_in_world(problem, q) for q in cycle.transfer.trajectory.position(times)]
+    poses = [pose_at(problem, q) for q in cycle.transfer.trajectory.position(times)]
     name = f"{problem.holds[0].item.name}_{number}"
     return Obstacle(name, problem.holds[0].item.shapes, PoseTrajectory(begin + times, tuple(poses)))

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pinocchio as pin
 import pytest
-from cycle_blocks import DOWN, WIDTH, block_from_to, box
+from cycle_blocks import DOWN, WIDTH, block_from_to, box, tool_at
 
 import fastmove as fm
 from fastmove.certificate.certify import certify
 from fastmove.cli.main import main
-from fastmove.cycle.empty_hand import OPENING_STEP, Fingers, empty_way, fingers_free_at, fingers_move_freely, standing, tool_at
+from fastmove.cycle.empty_hand import OPENING_STEP, Fingers, empty_way, fingers_free_at, fingers_move_freely, standing
 from fastmove.problem.contact_speed import BRAKING
 from fastmove.problem.describe import problem_sha256
 from fastmove.viz.shift import cycle_html

@@ -25,3 +25,8 @@ def block_from_to(panda: fm.RobotModel, name: str, start: tuple[float, float], g
     whole = fm.TransferProblem(name, panda, (held,), scene, fm.State.rest(READY), fm.Goal.at(ends[0]), "fer")
     q_start, q_goal = (fm.ik(whole, end, near=READY)[0] for end in ends)
     return whole.with_(start=fm.State.rest(q_start), goal=fm.Goal(np.array(q_goal)[None]))
+
+
+def tool_at(problem: fm.TransferProblem, q: np.ndarray) -> np.ndarray:
+    """Where the tool of an empty hand is (3,) [m]."""
+    return np.array(fm.pose_at(problem, q).translation)
