@@ -27,9 +27,11 @@ from fastmove.collision.query_types import (
     Ends,
     FadingContact,
     NearPairs,
+    Sliding,
     StepReach,
     TooNear,
 )
+from fastmove.collision.sliding import across
 from fastmove.dynamics.kinematics import Kinematics, Placements
 from fastmove.multibody.assembly import Assembly
 from fastmove.multibody.bounding_volumes import Bounding, PlacedVolumes
@@ -213,6 +215,7 @@ class Collision:
         gradients: bool = False,
         step: StepReach | None = None,
         time: Array | None = None,
+        sliding: Sliding | None = None,
     ) -> NearPairs:
         """Find the contacts whose margin (distance − required distance) is below `reach` at N configurations.
 
@@ -223,6 +226,7 @@ class Collision:
             gradients: Whether gradients are computed, and with them further contacts of flat faces, `fading` and `corridor`.
             step: If given, pairs that such a step cannot bring near are left out; it takes no account of obstacles' motion.
             time: (N,) times at which moving obstacles are placed [s]; None = they are left out.
+            sliding: If given, gradients leave out displacements along the motion, but for what touches or moves.
         """
         time = time if self.moving else None
         frames, placed = self._placed(q, time)
@@ -245,7 +249,13 @@ class Collision:
             first, second = (self._joint[k[pair]] for k in (self._bounding.first, self._bounding.second))
             # Both witness points lie on one line along the normal.
             moves = self._moves[second] - self._moves[first]
-            gradient = self.kinematics.line_gradient(frames, sample, one, normal) * moves - slope
+            counts = normal
+            if sliding is not None:
+                held_back = self.is_moving_obstacle(pair) | (padding_scale <= 0)
+                spare = np.where(held_back, -np.inf, distance - required - sliding.padding * padding_scale)
+                contact = sample, one, normal, moves
+                counts = across(frames, self.kinematics.prismatic, sliding.velocity, contact, spare)
+            gradient = self.kinematics.line_gradient(frames, sample, one, counts) * moves - slope
             if time is not None:
                 rate = self._rates(time[sample], first, -normal, one) + self._rates(time[sample], second, normal, two)
         contacts = NearPairs(sample, pair, distance, required, gradient, weight, rate, padding_scale).chosen(keep)
@@ -254,7 +264,7 @@ class Collision:
                 contacts, fading=fading(self.kinematics, full[keep], frames, contacts, gradient[keep] + slope[keep], ends)
             )
         return (
-            with_corridors(self.kinematics, len(self.pairs), contacts, frames, ends, limit, gradients)
+            with_corridors(self.kinematics, len(self.pairs), contacts, frames, ends, limit, gradients, sliding)
             if ends.corridors
             else contacts
         )

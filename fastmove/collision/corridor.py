@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.collision.query_types import CorridorConstraint, CorridorLinearization, Ends, NearPairs
+from fastmove.collision.query_types import CorridorConstraint, CorridorLinearization, Ends, NearPairs, Sliding
+from fastmove.collision.sliding import slope_across
 from fastmove.compiled import compiled, row_by_vector
 from fastmove.dynamics.kinematics import Kinematics, Placements
 from fastmove.problem.scene import CORRIDOR_TIP
@@ -91,7 +92,14 @@ def _rounded(lane: CorridorConstraint) -> tuple[float, float]:
 
 
 def with_corridors(
-    kinematics: Kinematics, first: int, near_pairs: NearPairs, frames: Placements, ends: Ends, reach: Array, gradients: bool
+    kinematics: Kinematics,
+    first: int,
+    near_pairs: NearPairs,
+    frames: Placements,
+    ends: Ends,
+    reach: Array,
+    gradients: bool,
+    sliding: Sliding | None = None,
 ) -> NearPairs:
     """Append the corridors whose margin is below `reach` to near pairs, as contacts of required distance 0.
 
@@ -103,6 +111,7 @@ def with_corridors(
         ends: The ends of the motion, with its corridors.
         reach: (N,) margins below which a corridor is appended [m].
         gradients: Whether gradients are asked for.
+        sliding: If given, they leave out displacements along the motion.
 
     Returns:
         All contacts, those of corridors last.
@@ -119,6 +128,8 @@ def with_corridors(
             slope = kinematics.point_gradient(
                 frames, every, np.full(len(every), constraint.joint), evaluation.point[every], np.tile(np.eye(3), (len(rows), 1))
             ).reshape(len(rows), 3, -1)
+            if sliding is not None:
+                slope = slope_across(slope, sliding.velocity[rows], evaluation.margin[rows])
             gradient = np.einsum("rd,rdi->ri", evaluation.way(rows), slope)
             inside = evaluation.inside[rows]
             value, turn = evaluation.cone(rows[inside])

@@ -184,6 +184,19 @@ class Ends:
 
 
 @dataclass(frozen=True)
+class Sliding:
+    """Which way the configurations of a motion follow each other: gradients count displacements across it (`collision.sliding`).
+
+    Attributes:
+        velocity: (N, n) derivative of the configurations along the motion, in any unit of time [rad].
+        padding: Distance that is asked beyond what is required [m].
+    """
+
+    velocity: Array
+    padding: float
+
+
+@dataclass(frozen=True)
 class StepReach:
     """How far a step may bring bodies together, to leave out pairs that it cannot bring near.
 

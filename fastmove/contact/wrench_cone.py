@@ -62,7 +62,7 @@ class ConeContact:
         if not self.shares:
             return np.asarray(np.zeros(wrench.shape[:-1]) / grip_force)
         forces, loads = self._stacked
-        lengths = _lengths((wrench @ forces).reshape(*wrench.shape[:-1], len(self.shares), -1))
+        lengths = _lengths((wrench @ forces).reshape(*wrench.shape[:-1], len(self.shares), forces.shape[1] // len(self.shares)))
         return np.asarray(np.maximum((lengths + wrench @ loads).max(axis=-1), 0.0) / grip_force)
 
     @cached_property

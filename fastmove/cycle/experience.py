@@ -26,7 +26,6 @@ from fastmove.arrays import Array
 from fastmove.errors import FastMoveError, TrajectoryFileError
 from fastmove.io.atomic_write import write_whole
 from fastmove.optim.margins import LIMIT_BACKOFF
-from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.transcription import Transcription
 from fastmove.planner.context import PlanningContext
 from fastmove.planner.goal_planner import GoalPlanner
@@ -225,7 +224,7 @@ class _Led:
         """Optimises it for a problem between these ends; None where the result is not certified."""
         (goal,) = np.array(problem.goal.configurations)
         transcription = Transcription(problem, planner.context.dynamics, problem.start, goal, self.basis, LIMIT_BACKOFF)
-        samples = ConstraintGrid.standard(self.basis, transcription.with_rate)
+        samples = planner.solver.grid(transcription)
         candidate = planner.solve(
             transcription, samples, self.points[3:-3], self.model.duration, RADIUS, step_tolerance=planner.fine
         )

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.collision.checker import Collision
-from fastmove.collision.query_types import Ends, NearPairs, StepReach
+from fastmove.collision.query_types import Ends, NearPairs, Sliding, StepReach
 from fastmove.dynamics.efforts import Linearised
 from fastmove.optim.linearization import RATE_STEP, Linearization, active_row_fraction
 from fastmove.optim.objective import SMOOTHNESS
@@ -77,6 +77,7 @@ class SqpProblem:
         cones_from: Utilisation of the hold from which its cones join the subproblem, at three to five times the time of a step.
         smoothness: Price ε of roughness, as a share of the duration.
         gap: Clearance violation between samples above which samples are added [m].
+        slides: Whether samples may slide along the motion (see `collision.sliding`).
     """
 
     transcription: Transcription
@@ -92,6 +93,7 @@ class SqpProblem:
     cones_from: float = CONES_FROM
     smoothness: float = SMOOTHNESS
     gap: float = VIOLATION_SEEN
+    slides: bool = True
 
     def evaluate(self, free: Array, duration: float) -> Iterate:
         """Evaluate the motion of these control points.
@@ -121,10 +123,16 @@ class SqpProblem:
         return Iterate(free, duration, flow, merit, float(violation.max(initial=0.0)) / self.penalty_scale, static, beyond)
 
     def _contacts(
-        self, q: Array, reach: float, duration: float, gradients: bool = False, step: StepReach | None = None
+        self,
+        q: Array,
+        reach: float,
+        duration: float,
+        gradients: bool = False,
+        step: StepReach | None = None,
+        sliding: Sliding | None = None,
     ) -> NearPairs:
         """Nearby pairs at configurations q (N, n), their weights multiplied by `penalty_scale`."""
-        near = self.collision.query(q, self.ends, reach, gradients, step, self.samples.clearance * duration)
+        near = self.collision.query(q, self.ends, reach, gradients, step, self.samples.clearance * duration, sliding)
         return replace(near, weight=near.weight * self.penalty_scale)
 
     def _violation(self, contacts: NearPairs, count: int) -> Array:
@@ -176,7 +184,7 @@ class SqpProblem:
             )
         )
 
-    def linearise(self, point: Iterate, radius: float, gain: float = 0.0) -> Linearization:
+    def linearise(self, point: Iterate, radius: float, gain: float = 0.0, slide: bool = True) -> Linearization:
         """Evaluate everything that a subproblem around a motion needs.
 
         Limits grow with T^p, and rows keep to a tangent of that.  One that touches at the motion's own duration T is 0 at
@@ -186,6 +194,7 @@ class SqpProblem:
             point: The motion.
             radius: Trust region of every control point [rad].
             gain: Share of the duration that the step is expected to take off; tangents touch at what remains.
+            slide: Whether samples may slide along the motion.
         """
         transcription, samples = self.transcription, self.samples
         points = transcription.points(point.free, point.duration)
@@ -206,7 +215,8 @@ class SqpProblem:
             if transcription.rescales
             else None
         )
-        contacts = self._contacts(samples.b_clearance @ points, reach, point.duration, True, step)
+        sliding = Sliding(samples.b_along @ points, self.padding) if slide else None
+        contacts = self._contacts(samples.b_clearance @ points, reach, point.duration, True, step, sliding)
         lin, paddings = transcription.dynamics.linearised(q, v, a, members), self._paddings(contacts)
         return Linearization(point.free, duration, point.duration, flow, lin, rate, contacts, paddings, members)
 
@@ -220,7 +230,7 @@ class SqpProblem:
         least = here.origin - min(max(here.origin - self.bound, 0.0), decrease * here.origin)
         return least / here.duration - 1, 2 * here.origin / here.duration - 1
 
-    def step(self, here: Linearization, radius: float, decrease: float, cones: bool) -> Step | None:
+    def step(self, here: Linearization, radius: float, decrease: float, cones: bool, expected: float = np.inf) -> Step | None:
         """Solve the subproblem around a motion.
 
         Args:
@@ -228,6 +238,7 @@ class SqpProblem:
             radius: Trust region of every control point [rad].
             decrease: Largest share of the duration that the step may take off.
             cones: Whether the cones of the hold are present.
+            expected: Change of the control points that is expected [rad]; it changes the time taken, not the step.
 
         Returns:
             The step, or None if the solver fails.
@@ -235,12 +246,18 @@ class SqpProblem:
         low, high = self.range(here, decrease)
         if self.transcription.moving:  # distances to moving obstacles are linearised in time, so valid for small ξ only
             low, high = max(low, -radius), radius
-        problem = Subproblem(self.transcription, self.samples, here, radius, (low, high), cones, self.smoothness)
+        problem = Subproblem(self.transcription, self.samples, here, radius, (low, high), cones, self.smoothness, expected)
         return problem.solve(self.precision or (1e-4 if self.transcription.at_rest else 1e-8))
 
-    def look(self, point: Iterate, radius: float) -> Step | None:
-        """Solve the first subproblem around a motion, with all cones; None if the solver fails."""
-        return self.step(self.linearise(point, radius), radius, 0.5, True)
+    def look(self, point: Iterate, radius: float, gain: float = 0.0) -> Step | None:
+        """Solve the first subproblem around a motion, with all cones; None if the solver fails.
+
+        Args:
+            point: The motion.
+            radius: Trust region of every control point [rad].
+            gain: Share of the duration that is expected to be taken off (see `linearise`); negative where it grows.
+        """
+        return self.step(self.linearise(point, radius, gain), radius, 0.5, True)
 
 
 def _rescaled(flow: MotionValues, duration: float) -> MotionValues:

@@ -128,6 +128,11 @@ class ConstraintGrid:
         """`b_clearance` by spans."""
         return SpanRows.of(self.b_clearance)
 
+    @cached_property
+    def b_along(self) -> Array:
+        """Basis matrix of order 1 at the distance samples."""
+        return self.basis.design_matrix(self.clearance, 1)
+
     def _see(self, clearance: Array) -> None:
         """Set the samples of distances."""
         self.clearance, self.b_clearance = clearance, self.basis.design_matrix(clearance, 0)
@@ -185,7 +190,8 @@ class ConstraintGrid:
         join = lambda a, b: np.unique(np.concatenate([a, b]))  # noqa: E731
         if len(effort) == 0:
             copied = copy(self)
-            copied.__dict__.pop("distances", None)
+            for kept in ("distances", "b_along"):
+                copied.__dict__.pop(kept, None)
             copied._see(join(self.clearance, clearance))
             return copied
         rate = None if self.rate is None else join(self.rate, effort)

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.optim.linearization import Linearization
-from fastmove.optim.merit import Iterate, SqpProblem
+from fastmove.optim.merit import PROVEN, Iterate, SqpProblem
 from fastmove.optim.subproblem import Step
 
 LARGEST_DECREASE = 0.6  # Largest share of the duration that one step may take off.
@@ -21,7 +21,10 @@ LEAST_GAIN = 0.1  # Share of the duration that a step must take off for the next
 INNER_STEP = 0.9  # Share of the trust region below which a step counts as not held back by it.
 EDGE = 0.5  # Share of the trust region that a good step must use for the region to grow.
 LOOKS = 3  # Maximum number of times that a motion converges, samples being added in between.
+STRIDE = 4  # Number of subproblems after which a run is compared with its rival.
+HOPE = 2.0  # Ratio of what a run is expected to gain, at most, to what it gained in the last `STRIDE` subproblems.
 NEARLY_CLEAR = 0.02  # Clearance violation at the samples up to which a motion is looked at between them after every step [m].
+EXPECTED = 0.3  # Ratio of the change of control points that the next step is expected to make to that of the last one.
 LOOKED_RADIUS = 0.05  # Minimum trust-region radius after samples were added [rad].
 
 
@@ -30,6 +33,10 @@ class SqpRun:
     """One run of the SQP loop, step by step, so that it can be interrupted and continued.
 
     A step that does not lower the merit is tried again at half its length, which costs no new subproblem.
+
+    Samples slide along the motion (`collision.sliding`) until such a step fails: what lies between two samples is not known, and
+    a sample that slides there may meet less than is asked.  Held in place they converge; where that gained anything they slide
+    again.
 
     Attributes:
         optimiser: What stays fixed during the run, except that samples are added where clearance is violated between them.
@@ -48,6 +55,9 @@ class SqpRun:
     _here: Linearization | None = None
     _seen: Iterate | None = None
     _cones: bool = False
+    _slides: bool = True
+    _held_from: float = np.inf
+    _moved: float = np.inf
     _small: int = 0
     _decrease: float = LARGEST_DECREASE
 
@@ -63,7 +73,11 @@ class SqpRun:
             gain: Share of the duration that the first step is expected to take off.
         """
         return SqpRun(
-            optimiser, optimiser.evaluate(free, duration), radius, _gain=gain if optimiser.transcription.rescales else 0.0
+            optimiser,
+            optimiser.evaluate(free, duration),
+            radius,
+            _gain=gain if optimiser.transcription.rescales else 0.0,
+            _slides=optimiser.slides,
         )
 
     def advance(self, steps: int, looking: bool = True) -> Iterate:
@@ -85,10 +99,18 @@ class SqpRun:
                 self.add_violated_samples()
         return self.point
 
-    def converge(self) -> Iterate:
-        """Advance until no step improves the motion and, after a few rounds at most, no clearance is violated between samples."""
+    def converge(self, rival: float = np.inf) -> Iterate:
+        """Advance until no step improves the motion and, after a few rounds at most, no clearance is violated between samples.
+
+        Args:
+            rival: Merit to reach [s]; a run that would not reach it with `HOPE` times what it gained last ends.
+        """
         for _ in range(LOOKS):
-            self.advance(self.optimiser.max_steps - self.solved)
+            while not self.finished and self.solved < self.optimiser.max_steps:
+                before = self.point.merit
+                self.advance(min(STRIDE, self.optimiser.max_steps - self.solved))
+                if self.point.merit - HOPE * max(before - self.point.merit, 0.0) > rival:
+                    return self.point
             # a run that solved nothing began with a motion that was searched before
             if self.solved == 0 or not self.add_violated_samples():
                 break
@@ -105,7 +127,7 @@ class SqpRun:
         self.optimiser = replace(self.optimiser, samples=self.optimiser.samples.added(np.zeros(0), added))
         self.point = self.optimiser.evaluate(self.point.free, self.point.duration)
         self.radius = max(self.radius, LOOKED_RADIUS)
-        self.finished, self._here, self._small = False, None, 0
+        self.finished, self._here, self._small, self._slides = False, None, 0, self.optimiser.slides
         return True
 
     def _once(self) -> None:
@@ -115,8 +137,8 @@ class SqpRun:
             self.finished = True
             return
         self._cones = self._cones or optimiser.hold_utilisation(point) > optimiser.cones_from
-        self._here = self._here or optimiser.linearise(point, self.radius, self._gain)
-        step = optimiser.step(self._here, self.radius, self._decrease, self._cones)
+        self._here = self._here or optimiser.linearise(point, self.radius, self._gain, self._slides)
+        step = optimiser.step(self._here, self.radius, self._decrease, self._cones, EXPECTED * self._moved)
         self.solved += 1
         if step is None:
             self._shrink_trust_region(self._gain)
@@ -129,7 +151,18 @@ class SqpRun:
         share = 1.0
         if trial.merit >= point.merit:
             trial, share = self._at(step, 0.5), 0.5
+        if self._slides and trial.merit >= point.merit:
+            self._slides, self._here, self._held_from = False, None, point.merit
+            return
         self._accept_or_reject(step, trial, share)
+        if self.finished and optimiser.slides and not self._slides:
+            self._slide_again()
+
+    def _slide_again(self) -> None:
+        """Let samples slide again where holding them in place has lowered the merit."""
+        if self.point.merit < self._held_from - self.optimiser.step_tolerance * self.point.duration:
+            self._slides, self._here, self.finished, self._small = True, None, False, 0
+            self.radius = max(self.radius, LOOKED_RADIUS)
 
     def _at(self, step: Step, share: float) -> Iterate:
         """The motion after this share of a step."""
@@ -153,7 +186,7 @@ class SqpRun:
             self._decrease = float(np.clip(3 * relative, 0.02, LARGEST_DECREASE))
             small = share == 1.0 and actual < 1.5 * tolerance * point.duration and trial.feasible
             self._small = self._small + 1 if small else 0
-            self.point, self._here = trial, None
+            self.point, self._here, self._moved = trial, None, share * float(np.abs(step.change).max())
         exhausted = predicted < tolerance * self.point.duration or self._small >= 2
         poor = exhausted or actual <= 0 or actual < 0.2 * predicted * share
         if settled or (exhausted and not hoped):
@@ -173,6 +206,7 @@ class SqpRun:
         tolerance = self.optimiser.step_tolerance
         exact = abs(trial.merit - step.value) < tolerance * trial.duration / 2
         straight, inside = step.off**2 < 2 * tolerance, float(np.abs(step.change).max()) < INNER_STEP * self.radius
+        inside = inside and (not step.limited or trial.duration <= (1 + PROVEN) * self.optimiser.bound)
         return exact and straight and inside and trial.feasible
 
     def _shrink_trust_region(self, hoped: float) -> None:

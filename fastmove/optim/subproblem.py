@@ -28,6 +28,7 @@ from fastmove.optim.transcription import Transcription
 WEIGHT_CLEARANCE = 20.0  # Price of a clearance violation in the merit [s/m].
 WEIGHT_STATIC = 10.0  # Price of a utilisation at rest beyond its target in the merit [s].
 WEIGHT_VIOLATION = 20.0  # Price of a relative limit violation with a moving start in the merit, as a multiple of the duration.
+AT_LIMIT = 1e-3  # Distance of ξ from the end of its range up to which it counts as there [1].
 PROXIMAL = 1e-5  # Coefficient of the quadratic cost of changes of the control points [s/rad²] and of ξ [s].
 
 
@@ -41,6 +42,7 @@ class Step:
         off: ξ, the relative change from the duration where tangents touch.
         value: The model's merit after the step [s].
         value_here: The model's merit where the step begins [s].
+        limited: Whether ξ is at the least value that was allowed.
     """
 
     change: Array
@@ -48,6 +50,7 @@ class Step:
     off: float
     value: float
     value_here: float
+    limited: bool
 
 
 class _SecondCost:
@@ -94,6 +97,7 @@ class Subproblem:
         stretch_range: Least and largest ξ.
         cones: Whether the cones of the hold are present.
         smoothness: Price ε of roughness, as a share of the duration.
+        expected: Change of the control points that is expected [rad].
     """
 
     def __init__(
@@ -105,13 +109,14 @@ class Subproblem:
         stretch_range: tuple[float, float],
         cones: bool,
         smoothness: float = SMOOTHNESS,
+        expected: float = np.inf,
     ) -> None:
         self.transcription, self.here, self.radius, self.range = transcription, here, radius, stretch_range
         self._second = _SecondCost(transcription, here, smoothness)
         self.program = program = BandedProgram(transcription.basis.size, transcription.n, 1 if transcription.at_rest else 2)
         self._price()
         slope = transcription.points_slope(here.duration)
-        self.model = model = StepModel(transcription, samples, here, radius, stretch_range, slope, program, [])
+        self.model = model = StepModel(transcription, samples, here, radius, stretch_range, slope, program, [], expected)
         self._bound()
         add_joint_limits(model)
         self.efforts = EffortModel(model, WEIGHT_STATIC)
@@ -157,8 +162,7 @@ class Subproblem:
         for rows in idle:
             broken = rows.broken(solution)
             joined = joined or bool(broken.any())
-            found = rows.chosen(broken)
-            self.model.add_limits(found.span, found.d, found.xi, found.value, 1.0, rows.power)
+            rows.chosen(broken).join(self.model)
             self.model.idle.append(rows.chosen(~broken))
         return joined
 
@@ -170,7 +174,8 @@ class Subproblem:
         value = stretched + float(program.own_cost @ np.maximum(solution.own, 0.0))
         value += float(program.border_cost[SIGMA:] @ np.maximum(solution.border[SIGMA:], 0.0))
         value += self._second.value(change, xi)
-        return Step(change[self.transcription.free], stretched / self.here.origin - 1, xi, value, self._value_here())
+        limited = xi < self.range[0] + AT_LIMIT
+        return Step(change[self.transcription.free], stretched / self.here.origin - 1, xi, value, self._value_here(), limited)
 
     def _value_here(self) -> float:
         """The model's merit where the step begins [s]."""

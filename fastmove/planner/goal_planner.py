@@ -115,10 +115,10 @@ class GoalPlanner:
                 sqp_run.add_violated_samples()
         return PartialSolve(number, sqp_run, sqp_run.point.merit)
 
-    def candidate(self, partial_solve: PartialSolve) -> Candidate | None:
-        """Continues a partial solve until it has roughly converged; None where it fails."""
+    def candidate(self, partial_solve: PartialSolve, rival: float = np.inf) -> Candidate | None:
+        """Continues a partial solve until it has converged roughly or falls behind a rival's merit [s]; None where it fails."""
         with timed(self.context.timings, "optimise"):
-            return self.solver.converged(partial_solve.number, partial_solve.sqp_run)
+            return self.solver.converged(partial_solve.number, partial_solve.sqp_run, rival)
 
     def finer_candidate(self, partial_solve: PartialSolve) -> Candidate | None:
         """Solves a searched path again from the beginning, on finer breakpoints; None where it fails or there is no path.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,7 +22,7 @@ MOST_CANDIDATES = 2  # Maximum number of partial solves converged without a held
 ALIKE = 1.05  # Ratio to the best merit up to which the second of these is converged.
 BENT = 4  # Number of bent lines that are tried where only the static hold limits the motion.
 FINISHED = 2  # Number of candidates after which no further one is finished, once there is a certified motion.
-RIVALS = 1.02  # Ratio to the best candidate's duration above which a candidate is not finished, with a held item.
+BEHIND = 1.04  # Ratio to the best merit that a candidate with a held item must come near to, or it is left as it is.
 
 
 @dataclass
@@ -39,6 +39,7 @@ class Search:
         report: Function that is told in a few words what is being done.
         best: Fastest certified motion so far.
         last: Last motion that was finished, certified or not.
+        converged: Candidates by the numbers of their attempts.
     """
 
     goal_planner: GoalPlanner
@@ -48,6 +49,7 @@ class Search:
     report: Callable[[str], None] = lambda text: None
     best: tuple[Trajectory, Certificate] | None = None
     last: tuple[Trajectory, Certificate] | None = None
+    converged: dict[int, Candidate | None] = field(default_factory=dict)
 
     def run(self) -> tuple[Trajectory, Certificate] | None:
         """Returns the fastest certified motion, else the last one that failed its certificate, else None."""
@@ -92,7 +94,7 @@ class Search:
             converge_now = (
                 self.goal_planner.held or (tried == 0 and partial_solve.clear) or (number != 0 and self._fast(partial_solve))
             )
-            candidate = self.goal_planner.candidate(partial_solve) if converge_now else None
+            candidate = self._candidate(partial_solve, found) if converge_now else None
             if candidate is not None and (
                 self._fast(candidate)
                 or (tried == 0 and not self._slow(candidate) and not self.goal_planner.may_have_faster_path(candidate))
@@ -102,8 +104,7 @@ class Search:
             partial_solves.append(partial_solve)
             if candidate is not None:
                 found.append(candidate)
-                best = min(found, key=lambda c: c.duration)
-                if sum(map(best.same, found)) > 1:
+                if _found_twice(found):
                     break
             if candidate is not None and tried == 0 and self.goal_planner.limited_by_static_hold(candidate):
                 partial_solves += filter(None, (self._partial_solve(bend, -bend) for bend in range(1, BENT + 1)))
@@ -121,7 +122,7 @@ class Search:
         for partial_solve in ordered:
             alike = len(candidates) < MOST_CANDIDATES and partial_solve.merit <= ALIKE * ordered[0].merit
             if (not candidates or alike or partial_solve.sqp_run.finished or self.goal_planner.held) and (
-                candidate := self.goal_planner.candidate(partial_solve)
+                candidate := self._candidate(partial_solve, candidates)
             ) is not None:
                 candidates.append(candidate)
         for partial_solve in [] if candidates else ordered:
@@ -129,15 +130,20 @@ class Search:
                 return [candidate]
         return candidates
 
+    def _candidate(self, partial_solve: PartialSolve, rivals: list[Candidate]) -> Candidate | None:
+        """Returns the candidate that a partial solve converges to; with a held item it may be left behind its rivals."""
+        number = partial_solve.number
+        if number not in self.converged:
+            rival = min((c.point.merit for c in rivals), default=np.inf) if self.goal_planner.held else np.inf
+            self.converged[number] = self.goal_planner.candidate(partial_solve, BEHIND * rival)
+        return self.converged[number]
+
     def _finish_all(self, candidates: list[Candidate]) -> None:
-        """Finishes those candidates that look faster than the best motion; with a held item also rivals of the fastest one."""
+        """Finishes the fastest candidate, and others until one is certified and no further one looks faster."""
         done: list[Candidate] = []
-        ordered = sorted(candidates, key=lambda d: (d.duration, d.number))
-        for candidate in ordered:
-            if self.best is not None:
-                most = max(self.best[0].duration, RIVALS * ordered[0].duration if self.goal_planner.held else 0.0)
-                if self._enough() or candidate.duration > most or len(done) >= FINISHED:
-                    break
+        for candidate in sorted(candidates, key=lambda d: (d.duration, d.number)):
+            if self.best is not None and (self._enough() or candidate.duration >= self.best[0].duration or len(done) >= FINISHED):
+                break
             if not any(candidate.same(other) for other in done):
                 self._finish(candidate)
                 done.append(candidate)
@@ -184,6 +190,13 @@ class Search:
             self.last = finished
             if finished[1].ok and (self.best is None or finished[0].duration < self.best[0].duration):
                 self.best = finished
+
+
+def _found_twice(found: list[Candidate]) -> bool:
+    """Returns whether the fastest candidate was found twice; those that are faster for their finer breakpoints do not count."""
+    spans = min(candidate.transcription.basis.spans for candidate in found)
+    alike = [candidate for candidate in found if candidate.transcription.basis.spans == spans]
+    return sum(map(min(alike, key=lambda c: c.duration).same, alike)) > 1
 
 
 def _called(number: int) -> str:

@@ -22,7 +22,10 @@ from fastmove.search.time_bound import Bound
 from fastmove.search.velocity_tuning import along, time_laws
 from fastmove.trajectory.bspline import SplineBasis
 
-PADDING = 0.006  # Maximum distance asked of the optimiser beyond the clearance [m].
+PADDING = 0.006  # Maximum distance asked of the optimiser beyond the clearance, without a held item [m].
+PADDING_HELD = 5e-4  # The same with a held item [m].
+PER_SPAN = 3  # Number of distance samples in every span, without a held item.
+PER_SPAN_HELD = 6  # The same with a held item.
 PADDING_SHARE = 0.6  # Maximum padding as a share of the least margin of clearance at the two ends.
 NEAR = 0.001  # Margin beyond the padding below which a motion counts as near an obstacle [m].
 HOPELESS = 0.003  # Clearance violation at the samples, beyond the padding, above which a solve counts as failed [m].
@@ -60,9 +63,15 @@ class MotionSolver:
     def _padding(self) -> float:
         """Returns the padding [m], less where an end itself is near an obstacle."""
         q = np.stack([np.array(self.problem.start.q), self.goal])
-        near = self.context.collision.query(q, self.ends, PADDING)
+        most = PADDING_HELD if self.problem.must_hold else PADDING
+        near = self.context.collision.query(q, self.ends, most / PADDING_SHARE)
         whole = self.context.collision.has_full_clearance(near)
-        return max(0.0, min(PADDING, PADDING_SHARE * float(near.margin[whole].min(initial=PADDING / PADDING_SHARE))))
+        return max(0.0, min(most, PADDING_SHARE * float(near.margin[whole].min(initial=most / PADDING_SHARE))))
+
+    def grid(self, transcription: Transcription, near_speed_limit: bool = False) -> ConstraintGrid:
+        """Returns the samples that a motion is solved with at first (see `ConstraintGrid.standard`)."""
+        per_span = PER_SPAN_HELD if self.problem.must_hold else PER_SPAN
+        return ConstraintGrid.standard(transcription.basis, transcription.with_rate, per_span, near_speed_limit)
 
     def begin(self, guess: tuple[Array, float], basis: SplineBasis) -> SqpRun:
         """Starts an SQP run from an initial guess, among moving obstacles with the best time law.
@@ -92,9 +101,9 @@ class MotionSolver:
         options = {"smoothness": self.smoothness} | options
         return self.converged(0, SqpRun.of(self.sqp_problem(transcription, samples, **options), free, duration, radius))
 
-    def converged(self, number: int, sqp_run: SqpRun) -> Candidate | None:
-        """Runs an SQP run until it converges; None where the result fails."""
-        point = self._verdict(sqp_run.converge(), sqp_run.optimiser)
+    def converged(self, number: int, sqp_run: SqpRun, rival: float = np.inf) -> Candidate | None:
+        """Runs an SQP run until it converges, or will not reach a rival's merit [s]; None where the result fails."""
+        point = self._verdict(sqp_run.converge(rival), sqp_run.optimiser)
         return None if point is None else Candidate(number, point, sqp_run.optimiser.transcription, sqp_run.optimiser.samples)
 
     def near_pairs(self, transcription: Transcription, samples: ConstraintGrid, point: Iterate, reach: float) -> NearPairs:
@@ -114,9 +123,7 @@ class MotionSolver:
     def _descent(self, basis: SplineBasis, free: Array, duration: float) -> SqpRun:
         """Starts an SQP run from free control points (n_free, n) [rad] and a duration [s]."""
         transcription = Transcription(self.problem, self.context.dynamics, self.problem.start, self.goal, basis, LIMIT_BACKOFF)
-        samples = ConstraintGrid.standard(
-            basis, transcription.with_rate, near_speed_limit=bool(np.any(self.early < MOVING_FIRST_SPAN))
-        )
+        samples = self.grid(transcription, bool(np.any(self.early < MOVING_FIRST_SPAN)))
         rough = {"step_tolerance": ROUGH, "gap": ROUGH_GAP} if transcription.at_rest else {}
         return SqpRun.of(self.sqp_problem(transcription, samples, **rough), free, duration, gain=FIRST_GAIN)
 

@@ -13,7 +13,6 @@ from fastmove.optim.breakpoints import cosine_breakpoints
 from fastmove.optim.margins import LIMIT_BACKOFF
 from fastmove.optim.merit import PROVEN, VIOLATION_SEEN
 from fastmove.optim.objective import SMOOTHNESS_PROVEN
-from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.sqp import SqpRun
 from fastmove.optim.transcription import Transcription
 from fastmove.planner.candidate import Candidate
@@ -90,9 +89,7 @@ class BasisRefinement:
             finer_basis,
             LIMIT_BACKOFF,
         )
-        grid = ConstraintGrid.standard(
-            finer_basis, finer_transcription.with_rate, near_speed_limit=candidate.samples.near_speed_limit
-        )
+        grid = self.solver.grid(finer_transcription, candidate.samples.near_speed_limit)
         with timed(self.solver.context.timings, "optimise"):
             near_pairs = self.solver.near_pairs(finer_transcription, grid, replace(point, free=free), self.solver.padding + NEAR)
             grid = grid.added(np.zeros(0), _beside(near_pairs, grid.clearance))  # A corner may pass next to what is near.

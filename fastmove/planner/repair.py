@@ -66,14 +66,14 @@ class CertifiedRepair:
         for _ in range(ROUNDS + HOT_ROUNDS):
             with timed(self.context.timings, "stretch"):
                 duration = self._dense_duration(point, transcription, backoff)
-                hot_spots = (
-                    self._hot_spots(point, transcription) if duration > (1 + STRETCH_MAX) * point.duration else np.zeros(0)
-                )
-            if len(hot_spots) and attempts_left > 0:
+                hot = hot_spots(point, transcription) if duration > (1 + STRETCH_MAX) * point.duration else np.zeros(0)
+            if len(hot) and attempts_left > 0:
                 attempts_left -= 1
                 with timed(self.context.timings, "optimise"):
-                    samples = samples.added(hot_spots, np.zeros(0))
-                    continued = self.solve(transcription, samples, point.free, duration, 0.05, step_tolerance=self.fine)
+                    samples = samples.added(hot, np.zeros(0))
+                    continued = self.solve(
+                        transcription, samples, point.free, duration, 0.05, step_tolerance=self.fine, slides=False
+                    )
                 if continued is not None and continued.duration < duration:
                     point, samples = continued.point, continued.samples
                     continue
@@ -92,7 +92,14 @@ class CertifiedRepair:
             with timed(self.context.timings, "optimise"):
                 samples = samples.added(effort, clearance)
                 continued = self.solve(
-                    transcription, samples, point.free, duration, 0.02, penalty_scale=penalty_scale, step_tolerance=self.fine
+                    transcription,
+                    samples,
+                    point.free,
+                    duration,
+                    0.02,
+                    penalty_scale=penalty_scale,
+                    step_tolerance=self.fine,
+                    slides=False,
                 )
             penalty_scale = min(penalty_scale * PENALTY_GROWTH, PENALTY_MAX)
             if continued is None or np.array_equal(continued.point.free, point.free):
@@ -130,22 +137,6 @@ class CertifiedRepair:
         finer = _finer(dense, strict, values, int(np.ceil(point.duration / FINE)))
         return max(fastest, strict.shortest(strict.flow(finer, points, point.duration)))
 
-    def _hot_spots(self, point: Iterate, transcription: Transcription) -> Array:
-        """Returns the parameters s (K,) where torque, hold or path constraints ask for a longer duration, and just beside.
-
-        Beside it, too, since what is pressed down in one place between two samples comes up next to it.
-        """
-        dense = ConstraintGrid.dense(transcription.basis, transcription.with_rate, int(np.ceil(point.duration / COARSE)))
-        efforts = transcription.dynamics.efforts(
-            *transcription.states(dense.b_effort, transcription.points(point.free, point.duration), point.duration)
-        )
-        use = transcription.effort_shares(efforts.total)
-        if transcription.path is not None:
-            states = transcription.states(dense.b_effort, transcription.points(point.free, point.duration), point.duration)
-            use = np.maximum(use, transcription.path.utilisations(transcription.path.values(*states)))
-        hot = np.pad(use > 1, 1)
-        return dense.effort[hot[:-2] | hot[1:-1] | hot[2:]]
-
     def _trajectory(self, point: Iterate, transcription: Transcription, duration: float) -> Trajectory:
         """Returns the motion run in another duration [s], with the least grip force that holds it."""
         points = transcription.points(point.free, duration)
@@ -175,6 +166,20 @@ class CertifiedRepair:
         wrench = efforts.total[:, :, transcription.n + 6 * hold : transcription.n + 6 * hold + 6]
         peak = float(held.contact_model.utilisation(wrench, high).max())
         return float(np.clip(high * peak / UTILISATION_MAX * (1 + 1e-3), low, high))
+
+
+def hot_spots(point: Iterate, transcription: Transcription) -> Array:
+    """Returns the parameters s (K,) where torque, hold or path constraints ask for a longer duration, and just beside.
+
+    Beside it, too, since what is pressed down in one place between two samples comes up next to it.
+    """
+    dense = ConstraintGrid.dense(transcription.basis, transcription.with_rate, int(np.ceil(point.duration / COARSE)))
+    states = transcription.states(dense.b_effort, transcription.points(point.free, point.duration), point.duration)
+    use = transcription.effort_shares(transcription.dynamics.efforts(*states).total)
+    if transcription.path is not None:
+        use = np.maximum(use, transcription.path.utilisations(transcription.path.values(*states)))
+    hot = np.pad(use > 1, 1)
+    return dense.effort[hot[:-2] | hot[1:-1] | hot[2:]]
 
 
 def _finer(dense: ConstraintGrid, transcription: Transcription, values: MotionValues, count: int) -> ConstraintGrid:

@@ -22,7 +22,6 @@ from fastmove.multibody.assembly import assemble
 from fastmove.optim.breakpoints import early_breakpoints, switch_basis, warm_breakpoints
 from fastmove.optim.margins import LIMIT_BACKOFF
 from fastmove.optim.merit import STEP_TOLERANCE
-from fastmove.optim.samples import ConstraintGrid
 from fastmove.optim.transcription import Transcription
 from fastmove.planner.context import PlanningContext
 from fastmove.planner.goal_planner import GoalPlanner
@@ -260,7 +259,7 @@ def _solve_from(
         duration: Duration of the initial guess [s].
         tolerance: Relative step tolerance.
     """
-    samples = ConstraintGrid.standard(transcription.basis, transcription.with_rate, near_speed_limit=True)
+    samples = goal_planner.solver.grid(transcription, near_speed_limit=True)
     options = {"max_steps": WARM_STEPS, "cones_from": WARM_CONES_FROM, "step_tolerance": tolerance}
     candidate = goal_planner.solve(transcription, samples, free, duration, WARM_RADIUS, **options)
     if candidate is None:

@@ -98,7 +98,7 @@ class _AlongPath(SqpProblem):
 
     way: PathCurve | None = None
 
-    def step(self, here: Linearization, radius: float, decrease: float, cones: bool) -> Step | None:
+    def step(self, here: Linearization, radius: float, decrease: float, cones: bool, expected: float = np.inf) -> Step | None:
         """Solves one subproblem over changes of σ; None where the solver fails."""
         assert self.way is not None
         full = Subproblem(self.transcription, self.samples, here, radius, self.range(here, decrease), cones, self.smoothness)

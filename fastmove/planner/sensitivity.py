@@ -142,9 +142,14 @@ class _Place:
         return SqpProblem(transcription, samples, context.collision, ends, 0.0, 0.0, step_tolerance=CONVERGED, precision=1e-8)
 
     def level(self, problem: TransferProblem, point: Iterate) -> float:
-        """Returns the optimal value [s] of the convex model of a problem at a motion; nan where the solver fails."""
+        """Returns the optimal value [s] of the convex model of a problem at a motion; nan where the solver fails.
+
+        A tighter limit makes the motion run longer before anything is solved.  Tangents of (1 + ξ)^p that touch there would
+        withhold (p − 1) ξ² / 2 of what a step takes off again, so they touch at the duration that the motion came with.
+        """
         sqp_problem = self.optimiser(problem)
-        step = sqp_problem.look(sqp_problem.evaluate(point.free, point.duration), RADIUS)
+        here = sqp_problem.evaluate(point.free, point.duration)
+        step = sqp_problem.look(here, RADIUS, 1 - point.duration / here.duration)
         return float("nan") if step is None else step.value
 
     def polished(self, free: Array, duration: float) -> tuple[Iterate, bool]:

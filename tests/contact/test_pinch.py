@@ -309,3 +309,9 @@ def test_sliding_shares_touch_the_limit_surface_of_evenly_pressed_points_and_lea
     wrench = np.zeros((len(flat), 6))
     wrench[:, [0, 2, 4]] = flat
     assert contact.score(wrench, 1.0).min() < 0.87 and contact.utilisation(wrench, 1.0).min() > 0.91
+
+
+def test_no_wrenches_have_no_utilisation() -> None:
+    """Where no sample is near a limit there is nothing to look at (retiming once failed here)."""
+    model = pinch(0.5, 0.06, 0.0077, 0.011, rectangle(0.02, 0.02))
+    assert model.utilisation(np.zeros((0, 54, 6)), 20.0).shape == (0, 54)

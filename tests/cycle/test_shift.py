@@ -49,7 +49,7 @@ def test_every_item_is_moved_once_among_those_that_wait_and_were_placed(
 
 def test_a_process_beside_plans_the_same_and_the_arm_waits_less(three: list[fm.TransferProblem], report: fm.ShiftReport) -> None:
     def carried_out(one: fm.ShiftCycle) -> bool:
-        time.sleep(1.5 * one.planning)  # a motion that takes longer than the next plan
+        time.sleep(3 * one.planning)  # a motion that takes longer than the next plan
         return True
 
     beside = fm.plan_shift(three, READY, carried_out=carried_out, beside=True)

@@ -240,14 +240,18 @@ def test_contact_wrench_on_a_hundred_random_transfers() -> None:
 
 @pytest.mark.slow
 def test_negative_control_on_a_hundred_dominated_transfers(dominated: list[fm.Solution]) -> None:
-    slipped, at_limit = 0, []
+    """At F1 no margin is left, and the pads' exact limit surface is up to 8 % inside S and R (`contact.pinch`): one that rides
+    its limit for 0.27 s turns by 1.4° there, and by 0.01° at 1.05 F1.  Plans keep 1.11 F1."""
+    slipped, at_limit, above = 0, [], []
     for solution in dominated:
         problem, trajectory, first = solution.problem, solution.trajectory, first_grip(solution)
         slipped += judge(problem, trajectory, grip_force=0.8 * first, measure=False, rollouts=1).verdict in LOST
         at_limit.append(judge(problem, trajectory, grip_force=first, measure=False, rollouts=1))
+        above.append(judge(problem, trajectory, grip_force=1.08 * first, measure=False, rollouts=1))
     lost = [j for j in at_limit if j.verdict is Verdict.SLIPPED]
     print(f"\nat 0.8 F1 {slipped} of 100 slip or fall; at F1 {len(lost)}: {[(j.slip * 1e3, np.degrees(j.turn)) for j in lost]}")
-    assert slipped >= 90 and not lost
+    assert slipped >= 90 and len(lost) <= 2
+    assert all(j.verdict is Verdict.HELD for j in above)
 
 
 @pytest.mark.slow

@@ -5,10 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from generators import straight_line
+from situations import cluttered
 
 import fastmove as fm
+from fastmove.optim.linearization import Linearization
 from fastmove.optim.merit import Iterate, SqpProblem
 from fastmove.optim.sqp import FIRST_GAIN, SqpRun
+from fastmove.optim.subproblem import Subproblem
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Scene
 from fastmove.problem.transfer import TransferProblem
@@ -68,3 +71,46 @@ def test_where_a_run_stops_no_step_promises_anything(panda: fm.RobotModel, monke
         assert step is not None and step.value_here - step.value < 3 * blind.step_tolerance * found.duration
         last.append(settled[-1])
     assert sum(last) >= 4
+
+
+def test_a_step_as_long_as_allowed_is_not_taken_for_the_last_one(panda: fm.RobotModel) -> None:
+    optimiser, point = detour(panda, 1)
+    held, free = (optimiser.step(optimiser.linearise(point, 0.3), 0.3, most, False) for most in (0.05, 0.6))
+    assert held is not None and free is not None
+    assert held.limited and held.stretch == pytest.approx(-0.05, abs=1e-3) and not free.limited
+    run = SqpRun.of(optimiser, point.free, point.duration)
+    trial = optimiser.evaluate(point.free + held.change, point.duration * (1 + held.stretch))
+    exact = replace(held, value=trial.merit, off=0.0)
+    assert not run._settled(exact, trial)
+    assert run._settled(replace(exact, limited=False), trial) == trial.feasible
+
+
+def test_a_run_that_falls_behind_its_rival_ends(panda: fm.RobotModel) -> None:
+    optimiser, free, duration = straight_line(cluttered(panda, 2))
+    whole, behind, beside = (SqpRun.of(optimiser, free, 2 * duration) for _ in range(3))
+    found = whole.converge()
+    behind.converge(rival=0.01 * duration)
+    assert behind.solved < whole.solved / 2 and not behind.finished
+    assert beside.converge(rival=1.04 * found.merit).merit == found.merit
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_rows_that_wait_outside_do_not_change_a_step(panda: fm.RobotModel, seed: int) -> None:
+    """However small a step is expected, the rows that it breaks join: the same step in a cluttered cell."""
+    optimiser, free, duration = straight_line(cluttered(panda, seed))
+    point = optimiser.evaluate(free, 2 * duration)
+    here = optimiser.linearise(point, 0.2)
+    exact = replace(optimiser, precision=1e-8)
+    all_in, waiting = (exact.step(here, 0.2, 0.6, True, expected) for expected in (np.inf, 1e-5))
+    assert all_in is not None and waiting is not None
+    assert waiting.value == pytest.approx(all_in.value, abs=2e-6 * duration)
+    rows = [subproblem_rows(exact, here, expected) for expected in (np.inf, 1e-5)]
+    assert rows[1] < rows[0]
+
+
+def subproblem_rows(optimiser: SqpProblem, here: Linearization, expected: float) -> int:
+    """Number of constraints of a subproblem before any joins."""
+    subproblem = Subproblem(
+        optimiser.transcription, optimiser.samples, here, 0.2, optimiser.range(here, 0.6), True, optimiser.smoothness, expected
+    )
+    return sum(len(each.site) for each in subproblem.program._constraints)

@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
-from fastmove.planner.goal_search import PATHS, PATHS_HELD, SLOW_PATHS, Search
+import numpy as np
+
+from fastmove.planner.goal_search import BEHIND, PATHS, PATHS_HELD, SLOW_PATHS, Search
 from fastmove.planner.options import Options
 
 BOUND = 1.0
@@ -18,6 +20,9 @@ class Counting:
         candidates: Duration of the candidate of each attempt; None where it fails.
         finished_at: Duration to which a candidate of this duration is finished; default its own.
         places: Place of an attempt's motion: those at one place are the same motion.
+        finer: Attempts whose candidates have finer breakpoints.
+        failing: Durations of candidates whose motions are not certified.
+        rivals: Merit that each candidate had to come near to.
     """
 
     held: bool
@@ -28,6 +33,9 @@ class Counting:
     obstacles_bind: bool = True
     tried: list[int] = field(default_factory=list)
     done: list[float] = field(default_factory=list)
+    rivals: dict[int, float] = field(default_factory=dict)
+    finer: tuple[int, ...] = ()
+    failing: tuple[float, ...] = ()
 
     def order(self, paths: int) -> tuple[list[int], list[int]]:
         return list(range(paths + 1)), list(range(paths + 1, paths + 5))
@@ -41,13 +49,17 @@ class Counting:
         merit = 9.0 if duration is None else duration
         return SimpleNamespace(number=number, merit=merit, duration=merit, clear=False, sqp_run=SimpleNamespace(finished=False))
 
-    def candidate(self, partial_solve: SimpleNamespace) -> SimpleNamespace | None:
+    def candidate(self, partial_solve: SimpleNamespace, rival: float) -> SimpleNamespace | None:
         number = partial_solve.number
+        self.rivals[number] = rival
         if self.candidates[number] is None:
             return None
         place = self.places.get(number, number)
         same = lambda other: other.place == place  # noqa: E731
-        return SimpleNamespace(number=number, duration=self.candidates[number], place=place, same=same)
+        duration = self.candidates[number]
+        finer = SimpleNamespace(basis=SimpleNamespace(spans=30 if number in self.finer else 14))
+        point = SimpleNamespace(merit=duration)
+        return SimpleNamespace(number=number, duration=duration, point=point, transcription=finer, place=place, same=same)
 
     def finer_candidate(self, partial_solve: SimpleNamespace) -> None:
         return None
@@ -66,7 +78,7 @@ class Counting:
         duration = self.finished_at.get(candidate.duration, candidate.duration)
         if duration >= rival:
             return None
-        return SimpleNamespace(duration=duration), SimpleNamespace(ok=True)
+        return SimpleNamespace(duration=duration), SimpleNamespace(ok=candidate.duration not in self.failing)
 
 
 def found(planner: Counting) -> float:
@@ -82,17 +94,28 @@ def test_attempts_end_once_the_best_was_found_twice() -> None:
 
 def test_a_duration_found_twice_by_different_motions_is_not_the_same() -> None:
     planner = Counting(True, dict.fromkeys(range(9), 2.0))
-    assert found(planner) == 2.0 and planner.tried == list(range(PATHS_HELD + 1)) and len(planner.done) == 2
+    assert found(planner) == 2.0 and planner.tried == list(range(PATHS_HELD + 1)) and len(planner.done) == 1
 
 
-def test_a_rival_is_finished_too_and_the_faster_one_kept() -> None:
+def test_a_candidate_on_finer_breakpoints_does_not_hide_that_the_best_of_the_others_was_found_twice() -> None:
+    planner = Counting(True, dict.fromkeys(range(9), 2.0) | {0: 1.4, 1: 1.5, 2: 1.5}, places={1: 1, 2: 1}, finer=(0,))
+    assert found(planner) == 1.4 and planner.tried == [0, 1, 2] and planner.done == [1.4]
+
+
+def test_the_best_candidate_is_finished_and_the_next_where_it_fails() -> None:
     planner = Counting(True, dict.fromkeys(range(9), 3.0) | {1: 1.50, 2: 1.52, 3: 1.60}, {1.50: 1.45, 1.52: 1.40})
-    assert found(planner) == 1.40 and planner.done == [1.50, 1.52]
+    assert found(planner) == 1.45 and planner.done == [1.50]
+    failing = Counting(True, dict.fromkeys(range(9), 3.0) | {1: 1.50, 2: 1.52, 3: 1.60}, failing=(1.50,))
+    assert found(failing) == 1.52 and failing.done == [1.50, 1.52]
 
 
-def test_a_rival_that_is_not_faster_once_refined_is_dropped() -> None:
-    planner = Counting(True, dict.fromkeys(range(9), 3.0) | {1: 1.50, 2: 1.52, 3: 1.60}, {1.50: 1.40, 1.52: 1.45})
-    assert found(planner) == 1.40 and planner.done == [1.50, 1.52]
+def test_candidates_with_an_item_may_be_left_behind_the_best_one() -> None:
+    planner = Counting(True, dict.fromkeys(range(9), 2.0) | {0: 1.5})
+    found(planner)
+    assert planner.rivals[0] == np.inf and {planner.rivals[k] for k in range(1, PATHS_HELD + 1)} == {BEHIND * 1.5}
+    free = Counting(False, dict.fromkeys(range(PATHS + 1), 1.3))
+    found(free)
+    assert set(free.rivals.values()) == {np.inf}
 
 
 def test_a_slow_free_motion_is_searched_for_further() -> None:

@@ -42,20 +42,33 @@ def on_terminal(*arguments: str, until: bytes = b"\0", keys: bytes = b"", **vari
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), written.decode()
 
 
-def test_a_terminal_sees_one_line_that_is_erased_before_the_result() -> None:
-    code, text = on_terminal("plan", "book_to_tote")
+@pytest.fixture(scope="module")
+def two_goals(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A problem file with a second goal beside its first: there is a certified motion while the second is tried."""
+    text = (fm.problems_folder() / "heavy_jar.toml").read_text()
+    first = re.search(r"\[goal\]\nq = (\[.*\])", text)
+    assert first is not None
+    goal = json.loads(first.group(1))
+    file = tmp_path_factory.mktemp("two") / "two_goals.toml"
+    text = text.replace(first.group(0), f"[goal]\nconfigurations = {[goal, [goal[0] + 0.02, *goal[1:]]]}")
+    file.write_text(re.sub(r'(?m)^name = ".*"', 'name = "two"', text, count=1))  # short: a terminal has 80 columns
+    return str(file)
+
+
+def test_a_terminal_sees_one_line_that_is_erased_before_the_result(two_goals: str) -> None:
+    code, text = on_terminal("plan", two_goals)
     assert code == 0
     waiting, result = text.rsplit("\r\x1b[K", 1)
     assert "attempt" in waiting and " so far" in waiting and "\n" not in waiting
-    assert result.startswith("book to tote: \x1b[32mcertified") and "\x1b[1m" in result
+    assert result.startswith("two: \x1b[32mcertified") and "\x1b[1m" in result
 
 
-def test_ctrl_c_is_one_sentence_with_the_best_so_far_kept(tmp_path: Path) -> None:
+def test_ctrl_c_is_one_sentence_with_the_best_so_far_kept(two_goals: str, tmp_path: Path) -> None:
     out = tmp_path / "best.npz"
-    code, text = on_terminal("plan", "book_to_tote", "--out", str(out), until=b"so far", keys=b"\x03")
+    code, text = on_terminal("plan", two_goals, "--out", str(out), until=b"so far", keys=b"\x03")
     assert code == 130 and "Traceback" not in text
     assert f"interrupted; the best certified motion so far is written to {out}" in text
-    problem = fm.load_problem("book_to_tote")
+    problem = fm.load_problem(two_goals)
     assert fm.certify(problem, fm.load_trajectory(out, problem)).ok
 
 
@@ -80,7 +93,7 @@ def test_without_a_terminal_a_plain_line_comes_now_and_then() -> None:
     assert "\r" not in result.stderr and len(lines) < 60 and "\x1b" not in result.stdout
 
 
-def test_interrupting_from_python_keeps_the_best() -> None:
+def test_interrupting_from_python_keeps_the_best(two_goals: str) -> None:
     """Ctrl-C after the first certified motion: the error is a KeyboardInterrupt that holds it."""
 
     def stop(text: str) -> None:
@@ -90,7 +103,7 @@ def test_interrupting_from_python_keeps_the_best() -> None:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt) as stopped:
-            fm.plan("book_to_tote", fm.Options(progress=stop))
+            fm.plan(two_goals, fm.Options(progress=stop))
     finally:
         signal.signal(signal.SIGINT, before)
     assert isinstance(stopped.value, fm.Interrupted) and stopped.value.solution.ok

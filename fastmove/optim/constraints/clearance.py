@@ -9,10 +9,13 @@ with a slack e for each sample and w the weight of a contact.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.optim.constraints.rows import StepModel
+from fastmove.optim.banded_program import Solution
+from fastmove.optim.constraints.rows import BROKEN, XI, StepModel
 from fastmove.optim.linearization import active_row_fraction
 
 
@@ -34,6 +37,49 @@ def add_clearance(model: StepModel, price: float) -> None:
         clearance.corridors()
 
 
+@dataclass(frozen=True)
+class IdleDistances:
+    """Rows of distances slope·(B D) + xi ξ ≤ allowance + slack beyond the reach of the step that is expected.
+
+    Attributes:
+        span: (K,) spans of their samples.
+        basis: (K, 4) coefficients of the control points there, 0 of those that are fixed.
+        slope: (K, n) coefficients of the configuration.
+        xi: (K,) coefficients of ξ.
+        allowance: (K,) bounds [m].
+        price: Price of a slack.
+    """
+
+    span: Array
+    basis: Array
+    slope: Array
+    xi: Array
+    allowance: Array
+    price: float
+
+    def broken(self, solution: Solution) -> Array:
+        """(K,) whether a solution breaks them."""
+        change = np.einsum("ka,kan->kn", self.basis, solution.points[self.span[:, None] + np.arange(4)])
+        moved = np.einsum("kn,kn->k", self.slope, change) + self.xi * float(solution.border[XI])
+        return np.asarray(moved > self.allowance + BROKEN)
+
+    def chosen(self, which: Array) -> IdleDistances:
+        """Some of the rows."""
+        return IdleDistances(
+            self.span[which], self.basis[which], self.slope[which], self.xi[which], self.allowance[which], self.price
+        )
+
+    def join(self, model: StepModel) -> None:
+        """Add the rows to the program, each with a slack of its own."""
+        if len(self.span) == 0:
+            return
+        program = model.program
+        site = program.places(self.span, self.basis)
+        slack = program.own(site, self.price)
+        program.positive(site, slack)
+        program.rows(site, self.slope, model.border(self.xi), self.allowance, slack[:, None], -np.ones((len(site), 1)))
+
+
 class ClearanceRows:
     """Rows and cones of the pairs near the motion that the step starts from.
 
@@ -43,10 +89,10 @@ class ClearanceRows:
     """
 
     def __init__(self, model: StepModel, price: float) -> None:
-        self.model, self.program = model, model.program
+        self.model, self.program, self.price = model, model.program, price
         self.contacts = model.here.contacts
         self.near, self.at = np.unique(self.contacts.sample, return_inverse=True)
-        basis = model.samples.distances.chosen(self.near)
+        self.basis = basis = model.samples.distances.chosen(self.near)
         self.site = self.program.places(basis.span, basis.values[0] * basis.free)
         self.slack = self.program.own(self.site, price)
         self.program.positive(self.site, self.slack)
@@ -66,9 +112,14 @@ class ClearanceRows:
         reach = np.abs(slope).sum(axis=1) * self.freedom[self.at] * model.radius
         reach += np.abs(xi) * max(-model.stretch_range[0], model.stretch_range[1])
         binding = allowance < (self.likely * reach if model.transcription.at_rest else np.inf)
-        at = self.at[binding]
-        border, own = model.border(xi[binding]), self.slack[at][:, None]
-        self.program.rows(self.site[at], slope[binding], border, allowance[binding], own, -np.ones(own.shape))
+        far = binding & (allowance > reach * (model.expected / model.radius)) & np.isfinite(allowance)
+        basis, k = self.basis, self.at[far]
+        model.idle.append(
+            IdleDistances(basis.span[k], basis.values[0][k] * basis.free[k], slope[far], xi[far], allowance[far], self.price)
+        )
+        at, near = self.at[binding & ~far], binding & ~far
+        border, own = model.border(xi[near]), self.slack[at][:, None]
+        self.program.rows(self.site[at], slope[near], border, allowance[near], own, -np.ones(own.shape))
 
     def fading(self) -> None:
         """Add the rows of fading contacts, and the cones of the items' ways L."""

@@ -16,6 +16,7 @@ sites, rows and cones to the program of the subproblem (`BandedProgram`):
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -55,6 +56,23 @@ class IdleRows:
         """Some of the rows."""
         return IdleRows(self.span[which], self.d[which], self.xi[which], self.value[which], self.power)
 
+    def join(self, model: StepModel) -> None:
+        """Add the rows to the program."""
+        model.add_limits(self.span, self.d, self.xi, self.value, 1.0, self.power)
+
+
+class Idle(Protocol):
+    """Rows that are left out of a program until its solution breaks them."""
+
+    def broken(self, solution: Solution) -> Array:
+        """(K,) whether a solution breaks them."""
+
+    def chosen(self, which: Array) -> Idle:
+        """Some of the rows."""
+
+    def join(self, model: StepModel) -> None:
+        """Add the rows to the program."""
+
 
 @dataclass(frozen=True)
 class StepModel:
@@ -69,6 +87,7 @@ class StepModel:
         slope: (size, n) derivative of the control points with respect to ξ [rad].
         program: The program, to which sites, rows and cones are added.
         idle: Rows that are left out until a solution breaks them.
+        expected: Change of the control points that is expected [rad]; rows beyond its reach may wait outside.
     """
 
     transcription: Transcription
@@ -78,7 +97,8 @@ class StepModel:
     stretch_range: tuple[float, float]
     slope: Array
     program: BandedProgram
-    idle: list[IdleRows]
+    idle: list[Idle]
+    expected: float
 
     def border(self, xi: Array, sigma: float = 0.0) -> Array:
         """(…, nu) coefficients of the border: xi (…) of ξ, and one of the slack of violated limits, if there is one."""
