@@ -112,7 +112,8 @@ class ClearanceRows:
         reach = np.abs(slope).sum(axis=1) * self.freedom[self.at] * model.radius
         reach += np.abs(xi) * max(-model.stretch_range[0], model.stretch_range[1])
         binding = allowance < (self.likely * reach if model.transcription.at_rest else np.inf)
-        far = binding & (allowance > reach * (model.expected / model.radius)) & np.isfinite(allowance)
+        reached = reach * (model.expected / model.radius) if np.isfinite(model.expected) else np.inf
+        far = binding & (allowance > reached) & np.isfinite(allowance)
         basis, k = self.basis, self.at[far]
         model.idle.append(
             IdleDistances(basis.span[k], basis.values[0][k] * basis.free[k], slope[far], xi[far], allowance[far], self.price)
