@@ -251,10 +251,8 @@ class Collision:
             moves = self._moves[second] - self._moves[first]
             counts = normal
             if sliding is not None:
-                held_back = self.is_moving_obstacle(pair) | (padding_scale <= 0)
-                spare = np.where(held_back, -np.inf, distance - required - sliding.padding * padding_scale)
-                contact = sample, one, normal, moves
-                counts = across(frames, self.kinematics.prismatic, sliding.velocity, contact, spare)
+                margin = np.where(self.is_moving_obstacle(pair), -np.inf, distance - required)
+                counts = across(frames, self.kinematics.prismatic, (sample, one, normal, moves), sliding, margin, padding_scale)
             gradient = self.kinematics.line_gradient(frames, sample, one, counts) * moves - slope
             if time is not None:
                 rate = self._rates(time[sample], first, -normal, one) + self._rates(time[sample], second, normal, two)

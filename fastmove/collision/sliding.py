@@ -23,6 +23,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastmove.arrays import Array
+from fastmove.collision.query_types import Sliding
 from fastmove.compiled import compiled
 from fastmove.dynamics.kinematics import Placements
 
@@ -31,21 +32,26 @@ SLOWEST = 1e-9  # Speed per unit of s below which a point has no direction [m].
 
 
 def across(
-    frames: Placements, prismatic: Array, velocity: Array, contact: tuple[Array, Array, Array, Array], spare: Array
+    frames: Placements,
+    prismatic: Array,
+    contact: tuple[Array, Array, Array, Array],
+    sliding: Sliding,
+    margin: Array,
+    padding_scale: Array,
 ) -> Array:
     """Compute the part (C, 3) of each normal in which displacements count.
 
     Args:
         frames: Joint frames at N configurations.
         prismatic: (n,) which joints are prismatic.
-        velocity: (N, n) derivative of the configurations along the motion, in any unit of time [rad].
         contact: Sample (C,), witness point (C, 3) in the world [m] and normal (C, 3) of each contact, and (C, n) by which
             factor each joint moves the second body relative to the first.
-        spare: (C,) margin beyond the padding [m]; below 0 for what is violated, −inf for what may not slide.
+        sliding: The motion, and the padding that is asked.
+        margin: (C,) margin of each contact [m]; −inf where it may not slide.
+        padding_scale: (C,) share of the padding that is asked of it; one of which none is asked touches, and may not slide.
     """
-    sample, point, normal, moves = contact
-    share = np.clip(1 + spare / FULL_AT, 0.0, 1.0)
-    return np.asarray(_across(frames.axis, frames.moment, prismatic, velocity, (sample, point, normal, moves), share))
+    spare = np.where(padding_scale > 0, margin - sliding.padding * padding_scale, -np.inf)
+    return np.asarray(_across(frames.axis, frames.moment, prismatic, sliding.velocity, contact, _share(spare)))
 
 
 def slope_across(slope: Array, velocity: Array, spare: Array) -> Array:
@@ -58,8 +64,12 @@ def slope_across(slope: Array, velocity: Array, spare: Array) -> Array:
     """
     way = np.einsum("rdi,ri->rd", slope, velocity)
     square = np.maximum((way**2).sum(axis=1), SLOWEST**2)
-    share = np.clip(1 + spare / FULL_AT, 0.0, 1.0) / square
-    return np.asarray(slope - np.einsum("r,rd,re,rei->rdi", share, way, way, slope))
+    return np.asarray(slope - np.einsum("r,rd,re,rei->rdi", _share(spare) / square, way, way, slope))
+
+
+def _share(spare: Array) -> Array:
+    """Share (C,) of the displacement along the way that is left out, by the margin (C,) that is to spare [m]."""
+    return np.clip(1 + spare / FULL_AT, 0.0, 1.0)
 
 
 @compiled

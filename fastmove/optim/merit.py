@@ -116,23 +116,15 @@ class SqpProblem:
             beyond = max(transcription.utilisation(flow, 1.0) - 1.0, 0.0)
         points = transcription.points(free, duration)
         q = self.samples.b_clearance @ points
-        violation = self._violation(self._contacts(q, self.padding, duration), len(q))
+        near = self.collision.query(q, self.ends, self.padding, time=self.samples.clearance * duration)
+        violation = self._violation(self._priced(near), len(q))
         static = transcription.violation_at_rest(flow)
         merit = duration * (1 + self.smoothness * transcription.roughness.value(points, duration))
         merit += WEIGHT_VIOLATION * duration * beyond + WEIGHT_CLEARANCE * float(violation.sum()) + WEIGHT_STATIC * static
         return Iterate(free, duration, flow, merit, float(violation.max(initial=0.0)) / self.penalty_scale, static, beyond)
 
-    def _contacts(
-        self,
-        q: Array,
-        reach: float,
-        duration: float,
-        gradients: bool = False,
-        step: StepReach | None = None,
-        sliding: Sliding | None = None,
-    ) -> NearPairs:
-        """Nearby pairs at configurations q (N, n), their weights multiplied by `penalty_scale`."""
-        near = self.collision.query(q, self.ends, reach, gradients, step, self.samples.clearance * duration, sliding)
+    def _priced(self, near: NearPairs) -> NearPairs:
+        """Nearby pairs, their weights multiplied by `penalty_scale`."""
         return replace(near, weight=near.weight * self.penalty_scale)
 
     def _violation(self, contacts: NearPairs, count: int) -> Array:
@@ -216,7 +208,9 @@ class SqpProblem:
             else None
         )
         sliding = Sliding(samples.b_along @ points, self.padding) if slide else None
-        contacts = self._contacts(samples.b_clearance @ points, reach, point.duration, True, step, sliding)
+        times = samples.clearance * point.duration
+        near = self.collision.query(samples.b_clearance @ points, self.ends, reach, True, step, times, sliding)
+        contacts = self._priced(near)
         lin, paddings = transcription.dynamics.linearised(q, v, a, members), self._paddings(contacts)
         return Linearization(point.free, duration, point.duration, flow, lin, rate, contacts, paddings, members)
 

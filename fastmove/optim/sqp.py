@@ -25,7 +25,7 @@ STRIDE = 4  # Number of subproblems after which a run is compared with its rival
 HOPE = 2.0  # Ratio of what a run is expected to gain, at most, to what it gained in the last `STRIDE` subproblems.
 NEARLY_CLEAR = 0.02  # Clearance violation at the samples up to which a motion is looked at between them after every step [m].
 EXPECTED = 0.3  # Ratio of the change of control points that the next step is expected to make to that of the last one.
-LOOKED_RADIUS = 0.05  # Minimum trust-region radius after samples were added [rad].
+LOOKED_RADIUS = 0.05  # Minimum trust-region radius after samples were added or slide again [rad].
 
 
 @dataclass
@@ -126,9 +126,13 @@ class SqpRun:
             return False
         self.optimiser = replace(self.optimiser, samples=self.optimiser.samples.added(np.zeros(0), added))
         self.point = self.optimiser.evaluate(self.point.free, self.point.duration)
+        self._resume()
+        return True
+
+    def _resume(self) -> None:
+        """Go on from the best motion as if it had not converged, samples sliding where they may."""
         self.radius = max(self.radius, LOOKED_RADIUS)
         self.finished, self._here, self._small, self._slides = False, None, 0, self.optimiser.slides
-        return True
 
     def _once(self) -> None:
         """Solve one subproblem and accept or reject its step."""
@@ -155,14 +159,9 @@ class SqpRun:
             self._slides, self._here, self._held_from = False, None, point.merit
             return
         self._accept_or_reject(step, trial, share)
-        if self.finished and optimiser.slides and not self._slides:
-            self._slide_again()
-
-    def _slide_again(self) -> None:
-        """Let samples slide again where holding them in place has lowered the merit."""
-        if self.point.merit < self._held_from - self.optimiser.step_tolerance * self.point.duration:
-            self._slides, self._here, self.finished, self._small = True, None, False, 0
-            self.radius = max(self.radius, LOOKED_RADIUS)
+        gained = self._held_from - self.point.merit > optimiser.step_tolerance * self.point.duration
+        if self.finished and optimiser.slides and not self._slides and gained:
+            self._resume()
 
     def _at(self, step: Step, share: float) -> Iterate:
         """The motion after this share of a step."""

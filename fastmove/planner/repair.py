@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -61,6 +62,7 @@ class CertifiedRepair:
         """
         point, transcription, samples = candidate.point, candidate.transcription, candidate.samples
         backoff, penalty_scale = LIMIT_BACKOFF, 1.0
+        near: dict[str, Any] = {"step_tolerance": self.fine, "slides": False}  # What is left to mend is small and local.
         last: tuple[Trajectory, Certificate, Iterate] | None = None
         attempts_left = HOT_ROUNDS
         for _ in range(ROUNDS + HOT_ROUNDS):
@@ -71,9 +73,7 @@ class CertifiedRepair:
                 attempts_left -= 1
                 with timed(self.context.timings, "optimise"):
                     samples = samples.added(hot, np.zeros(0))
-                    continued = self.solve(
-                        transcription, samples, point.free, duration, 0.05, step_tolerance=self.fine, slides=False
-                    )
+                    continued = self.solve(transcription, samples, point.free, duration, 0.05, **near)
                 if continued is not None and continued.duration < duration:
                     point, samples = continued.point, continued.samples
                     continue
@@ -91,16 +91,7 @@ class CertifiedRepair:
                 continue
             with timed(self.context.timings, "optimise"):
                 samples = samples.added(effort, clearance)
-                continued = self.solve(
-                    transcription,
-                    samples,
-                    point.free,
-                    duration,
-                    0.02,
-                    penalty_scale=penalty_scale,
-                    step_tolerance=self.fine,
-                    slides=False,
-                )
+                continued = self.solve(transcription, samples, point.free, duration, 0.02, penalty_scale=penalty_scale, **near)
             penalty_scale = min(penalty_scale * PENALTY_GROWTH, PENALTY_MAX)
             if continued is None or np.array_equal(continued.point.free, point.free):
                 break
