@@ -125,5 +125,12 @@ planners: Registry[Any] = Registry(  # called with a problem, gives a `solution.
         "hold-toppra": "fastmove.bench.planners:hold_toppra",
         "rrtc-ruckig": "fastmove.bench.peers:rrtc_ruckig",
         "rrtc-toppra": "fastmove.bench.peers:rrtc_toppra",
+        "drake": "fastmove.bench.drake_peer:drake_kto",
+        "drake-jerk": "fastmove.bench.drake_peer:drake_kto_jerk",
     },
+)
+engines: Registry[Any] = Registry(  # called with (address, processes), gives a `bench.engines.Engine`
+    "engine",
+    "fastmove.engines",
+    {"local": "fastmove.bench.engines:Local", "dask": "fastmove.bench.dask_engine:Dask"},
 )

@@ -40,21 +40,21 @@ SAMPLE = 2e-3  # Step at which TOPP-RA's motion is sampled [s].
 def rrtc_ruckig(problem: TransferProblem) -> Solution:
     """Follow the searched path with Ruckig, stopping at every corner."""
     begin = time.perf_counter()
-    path, refused = _path(problem)
+    path, refused = searched_path(problem)
     if path is None:
         return refused
     limits, phases = problem.limit_set, []
     for a, b in pairwise(path):
         if np.linalg.norm(b - a) > 1e-9:
             motion = joint_motions(State.rest(a), b, limits.velocity, limits.acceleration, limits.jerk, STRAIGHT)
-            phases.append(_phase(_pieces(motion), problem))
-    return _judged(problem, Trajectory(tuple(phases), problem.robot.joint_names), KINEMATIC, begin)
+            phases.append(phase_of(_pieces(motion), problem))
+    return judged(problem, Trajectory(tuple(phases), problem.robot.joint_names), KINEMATIC, begin)
 
 
 def rrtc_toppra(problem: TransferProblem) -> Solution:
     """Follow a spline through the searched path's corners with TOPP-RA, as fast as velocity and acceleration allow."""
     begin = time.perf_counter()
-    path, refused = _path(problem)
+    path, refused = searched_path(problem)
     if path is None:
         return refused
     solution = refused
@@ -62,13 +62,13 @@ def rrtc_toppra(problem: TransferProblem) -> Solution:
         motion = _toppra(_densified(path, gap), problem)
         if motion is None:
             continue
-        solution = _judged(problem, Trajectory((_phase(motion, problem),), problem.robot.joint_names), GEOMETRIC, begin)
+        solution = judged(problem, Trajectory((phase_of(motion, problem),), problem.robot.joint_names), GEOMETRIC, begin)
         if solution.ok:
             break
     return solution
 
 
-def _path(problem: TransferProblem) -> tuple[Array | None, Solution]:
+def searched_path(problem: TransferProblem) -> tuple[Array | None, Solution]:
     """A collision-free path (K, n) to the first goal [rad], or None; and the solution to return if there is none."""
     context = PlanningContext.of(problem)
     context.checks.start()
@@ -78,12 +78,14 @@ def _path(problem: TransferProblem) -> tuple[Array | None, Solution]:
     return path, Solution(problem, Status.NO_PATH, "no collision-free path was found within the search's budget")
 
 
-def _phase(motion: PiecewisePolynomial, problem: TransferProblem) -> Phase:
+def phase_of(motion: PiecewisePolynomial, problem: TransferProblem) -> Phase:
+    """A motion with each hand at the strongest grip that its grasp allows."""
     forces = np.array([float(held.grasp.grip_force[1]) for held in problem.holds])
     return Phase(motion, None, None, forces, np.array([held.width for held in problem.holds]))
 
 
-def _judged(problem: TransferProblem, trajectory: Trajectory, kinds: tuple[str, ...], begin: float) -> Solution:
+def judged(problem: TransferProblem, trajectory: Trajectory, kinds: tuple[str, ...], begin: float) -> Solution:
+    """A peer's motion with the certificate of these kinds of limits, planned since `begin` [s of `time.perf_counter`]."""
     certificate = certify(problem, trajectory, kinds)
     bound = lower_bound(problem.start, np.array(problem.goal.configurations[0]), problem.limit_set).duration
     return Solution.of(problem, trajectory, certificate, bound, {"total": time.perf_counter() - begin})

@@ -205,24 +205,45 @@ def _add_batches(commands: argparse._SubParsersAction[_Parser]) -> None:
     rank.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="seed of the path search (default 0)")
     rank.add_argument("--json", action="store_true", help="print one JSON object")
 
-    bench = _command(commands, "bench", "planners over a set of problems, every result kept")
-    bench.add_argument("set", metavar="SET", type=Path, help="folder or .jsonl of problems, MotionBenchMaker files, or flight")
+    bench = _command(commands, "bench", "planners over a set of problems, every result kept", "bench_commands")
+    bench.add_argument(
+        "set",
+        metavar="SET",
+        help="a shipped set (`bench sets`), folder or .jsonl of problems, MotionBenchMaker files; or flight, compare A B, "
+        "merge DIR…, report DIR, sets",
+    )
+    bench.add_argument("more", metavar="DIR", nargs="*", help="of compare, merge and report: folders of results")
     bench.add_argument(
         "--planner", default="fastmove", metavar="A,B…", help=f"of {_names(registries.planners)} (default fastmove)"
     )
     bench.add_argument("--jobs", type=_whole(1), default=1, metavar="N", help="processes (default 1)")
+    bench.add_argument(
+        "--engine", default="local", metavar="E", help="local (default), dask (workers of its own), or dask:tcp://HOST:PORT"
+    )
+    bench.add_argument(
+        "--shard", type=_shard, default=(1, 1), metavar="I/N", help="only the I-th of N parts of the set; merge them later"
+    )
     bench.add_argument(
         "--limit", type=_whole(1), metavar="K", help="at most K problems, evenly spread over the set; of flight, K of everything"
     )
     bench.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problems'")
     bench.add_argument("--variant", choices=VARIANT_NAMES, default="as-is", help="of a MotionBenchMaker set: what is asked")
     bench.add_argument(
+        "--rollouts",
+        type=_whole(0),
+        metavar="K",
+        help="judge every motion of a held item in physics K times, parameters drawn from its set (default 5 with mujoco)",
+    )
+    bench.add_argument(
+        "--previews", type=_whole(0), default=3, metavar="K", help="show the K worst cases in the report (default 3)"
+    )
+    bench.add_argument(
         "--parts",
         default="stops,speeds,interruptions,faults,loop",
         metavar="A,B…",
         help="of flight: what is measured (default all)",
     )
-    bench.add_argument("--out", type=Path, default=Path("bench"), metavar="DIR", help="folder of results.jsonl (default bench)")
+    bench.add_argument("--out", type=Path, default=Path("bench"), metavar="DIR", help="folder of results (default bench)")
     bench.add_argument("--recheck", action="store_true", help="also check every motion against the raw meshes, every 0.1 ms")
     bench.add_argument("--resume", action="store_true", help="go on with the results in DIR")
     bench.add_argument("--json", action="store_true", help="print the results, one JSON object a line")
@@ -250,10 +271,10 @@ def _names(registry: registries.Registry[object]) -> str:
     return ", ".join(registry.names())
 
 
-def _command(commands: argparse._SubParsersAction[_Parser], name: str, text: str) -> _Parser:
-    """A command; what it does is in `commands`, loaded when it is run."""
+def _command(commands: argparse._SubParsersAction[_Parser], name: str, text: str, module: str = "commands") -> _Parser:
+    """A command; what it does is in a module of its own, else in `commands`, loaded when it is run."""
     command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    command.set_defaults(command=name)
+    command.set_defaults(command=name, module=module)
     return command
 
 
@@ -266,6 +287,14 @@ def _whole(least: int) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def _shard(text: str) -> tuple[int, int]:
+    """Reader of `I/N`, 1 ≤ I ≤ N."""
+    one, slash, several = text.partition("/")
+    if not (slash and one.isdecimal() and several.isdecimal() and 1 <= int(one) <= int(several)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no shard I/N with I from 1 to N, as 2/8")
+    return int(one), int(several)
 
 
 def _share(text: str) -> float:

@@ -13,9 +13,6 @@ from typing import Any
 import numpy as np
 
 from fastmove import registries
-from fastmove.bench.runner import Job, read_set, table, workload
-from fastmove.bench.runner import run as run_jobs
-from fastmove.bench.variants import varied
 from fastmove.certificate.certificate import certificate_json, certificate_lines, finite
 from fastmove.certificate.certify import certify
 from fastmove.cli.colour import painted
@@ -357,44 +354,6 @@ def _shift(options: argparse.Namespace) -> int:
     if report.failed:
         return 3
     return 0 if all(run.ok for run in runs.values()) else DriverFailed.exit_code
-
-
-def bench_command(options: argparse.Namespace) -> int:
-    """Run planners over a set of problems, and print the table or the rows."""
-    if str(options.set) == "flight":
-        return _bench_flight(options)
-    planners = list(dict.fromkeys(options.planner.split(",")))
-    for name in planners:
-        registries.planners.get(name)
-    entries = list(read_set(options.set, options.limits))
-    if not entries:
-        raise InputError(str(options.set), "has no problems in it")
-    if options.limit and options.limit < len(entries):
-        entries = [entries[k] for k in np.linspace(0, len(entries) - 1, options.limit).round().astype(int)]
-    entries, unusable = varied(entries, options.variant)
-    for sentence in unusable:
-        print(f"not usable: {sentence}", file=sys.stderr)
-    jobs = [Job(entry, name, options.recheck) for name in planners for entry in entries]
-    with Progress(f"{options.set}", len(jobs), ticking=options.jobs == 1) as progress:
-        rows = run_jobs(jobs, options.out, options.jobs, options.resume, lambda row: progress.advance())
-    if options.json:
-        print("\n".join(json.dumps(row) for row in rows))
-    else:
-        print(f"{options.set}\n{table(rows)}")
-        print(f"this machine: {workload() * 1e3:.0f} ms for 10,000 computeRNEADerivatives, to compare planning times with")
-    return 0
-
-
-def _bench_flight(options: argparse.Namespace) -> int:
-    """Measure what happens in flight; what the folder holds is not measured again."""
-    from fastmove.bench.flight.run import COUNTS, PAGE, fly
-
-    most = options.limit or max(COUNTS.values())
-    counts = {part: min(most, COUNTS.get(part, most)) for part in options.parts.split(",")}
-    with Progress(f"flight in {options.out}", ticking=True) as progress:
-        text = fly(options.out, counts, lambda row: progress.say(" ".join(map(str, row["key"]))))
-    print(f"{text}\n{options.out / PAGE}")
-    return 0
 
 
 def describe_command(options: argparse.Namespace) -> int:

@@ -38,7 +38,7 @@ def _shown(message: Warning | str, category: type[Warning], *place: object) -> N
 def _run(options: Namespace) -> int:
     """Run the command of these options; returns its exit code."""
     try:
-        commands = import_module("fastmove.cli.commands")  # only now: --help and --version need none of it
+        commands = import_module(f"fastmove.cli.{options.module}")  # only now: --help and --version need none of it
         return int(getattr(commands, f"{options.command}_command")(options))
     except FastMoveError as error:
         file = Path(getattr(options, "problem", None) or "").name  # what is found after reading does not name it

@@ -114,6 +114,7 @@ def judge(
     truth: TransferProblem | None = None,
     rollouts: int = ROLLOUTS,
     time_constant: float | None = None,
+    first: int = 0,
 ) -> Judgement:
     """Runs one transfer in a physics simulation and judges whether the item was held.
 
@@ -128,6 +129,7 @@ def judge(
         truth: what is really there (see `HeldItem.sample`); the feed-forward torque remains that of the nominal problem.
         rollouts: number of rollouts, 1 to 5; one is for batches.
         time_constant: time constant of contacts [s]; default the simulation's own.
+        first: number of the first rollout, from 0; each number is another settled state, for batches of many.
 
     Raises:
         MissingPackage: mujoco is not installed.
@@ -138,21 +140,28 @@ def judge(
 
     constant = TIME_CONSTANT if time_constant is None else time_constant
     _checked(the_held(truth or problem), grip_force, member, step, friction, rollouts, constant)
+    numbers = range(first, first + rollouts)
     truth = truth or problem
     force = float(trajectory.phases[0].grip_force[0]) if grip_force is None else grip_force
     force *= truth.holds[0].realised_grip_ratio
-    plan = {share: references(problem, trajectory, member, share * step) for share in {v[2] for v in VARIATIONS[:rollouts]}}
-    along = plan[1.0].q[:: max(1, len(plan[1.0].q) // GAIN_SAMPLES)]
+    plan = {share: references(problem, trajectory, member, share * step) for share in {variation(k)[2] for k in numbers}}
+    along = max(plan.items())[1].q
+    along = along[:: max(1, len(along) // GAIN_SAMPLES)]
     simulation = Simulation(truth, force, along, member, step, friction, constant)
     simulation.until = trajectory.duration  # the motion is certified until then
-    return worst_of([_rollout(simulation, plan[VARIATIONS[k][2]], k, measure and k == 0) for k in range(rollouts)])
+    return worst_of([_rollout(simulation, plan[variation(k)[2]], k, measure and k == first) for k in numbers])
+
+
+def variation(number: int) -> tuple[bool, float, float]:
+    """What a rollout differs in, by its number: those after the first of `VARIATIONS` come again and again, with other draws."""
+    return VARIATIONS[number if number < len(VARIATIONS) else 1 + (number - 1) % (len(VARIATIONS) - 1)]
 
 
 def _rollout(simulation: Simulation, plan: References, number: int, measure: bool) -> Judgement:
-    """Runs one rollout, the `number`-th of `VARIATIONS`, and judges it."""
+    """Runs the rollout of this number (see `variation`), and judges it."""
     from fastmove.drivers.displacement import displacements, farthest
 
-    disturbed, longer, _ = VARIATIONS[number]
+    disturbed, longer, _ = variation(number)
     simulation.step_size = plan.step
     settling = simulation.settle(plan.q[0], longer, DISTURBANCE if disturbed else 0.0, number)
     if not settling.ok:

@@ -14,28 +14,18 @@ from generators import block, hold_limited, pinched
 from scenes import furniture, named
 
 import fastmove as fm
+from fastmove.bench.engines import Local
+from fastmove.bench.job import Job
 from fastmove.bench.peers import GEOMETRIC, KINEMATIC, rrtc_ruckig, rrtc_toppra
 from fastmove.bench.planners import slowdown, without_hold
+from fastmove.bench.problem_set import read_set
 from fastmove.bench.recheck import raw_hits
-from fastmove.bench.runner import Job, read_results, read_set, run
+from fastmove.bench.results import Results, read_results
+from fastmove.bench.runner import run
 from fastmove.cli.main import main
 from fastmove.search.ik import pose_at
 
 PROBLEMS = Path(__file__).parents[2] / "problems"
-
-
-@pytest.fixture
-def small_set(tmp_path: Path) -> Path:
-    """Five free-space problems as a .jsonl."""
-    lines = []
-    for k, turn in enumerate((0.3, 0.6, 0.9, 1.2, 1.5)):
-        start = [0.0, -0.785, 0.0, -2.356, 0.0, 1.571, 0.785]
-        goal = [turn, *start[1:]]
-        problem = {"format": 1, "name": f"turn {k}", "robot": "panda", "limits": "benchmark", "start": {"q": start}}
-        lines.append(json.dumps(problem | {"goal": {"q": goal}}))
-    path = tmp_path / "turns.jsonl"
-    path.write_text("\n".join(lines) + "\n")
-    return path
 
 
 def test_a_set_runs_and_each_line_is_a_result(small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,8 +40,12 @@ def test_a_set_runs_and_each_line_is_a_result(small_set: Path, tmp_path: Path, c
 
 def test_two_processes_give_the_same_motions(small_set: Path, tmp_path: Path) -> None:
     jobs = [Job(entry, "fastmove") for entry in read_set(small_set)]
-    one, two = (run(jobs, tmp_path / str(n), processes=n) for n in (1, 2))
-    assert [row["duration_s"] for row in one] == [row["duration_s"] for row in two]
+    durations = []
+    for n in (1, 2):
+        results = Results(tmp_path / str(n), resume=False)
+        assert run(jobs, results, Local("", n)) == 5 and run(jobs, results) == 0  # what is known is not run again
+        durations.append({row["problem"]: row["duration_s"] for row in read_results(results.file)})
+    assert durations[0] == durations[1]
 
 
 def test_a_killed_run_goes_on_where_it_was(small_set: Path, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ LAYERS = [re.split(r"[:|]", layer) for layer in CONTRACTS[0]["layers"]]
 APART = {name.strip() for layer in CONTRACTS[0]["layers"] if "|" in layer for name in layer.split("|")}
 LEVEL = {name.strip(): -level for level, names in enumerate(LAYERS) for name in names}
 PLANNING = {"dynamics", "collision", "search", "optim", "planner", "reference", "solution", "io", "drivers", "execution"}
-OPTIONAL = {"mujoco", "dask", "toppra", "drake", "ompl", "meshcat", "rosbags"}
+OPTIONAL = {"mujoco", "dask", "distributed", "toppra", "pydrake", "ompl", "meshcat", "rosbags"}
 
 
 @functools.cache
@@ -138,6 +138,8 @@ def test_optional_packages_stay_outside() -> None:
             "drivers.mujoco_model": {"mujoco"},
             "viz.scene": {"meshcat"},
             "bench.peers": {"toppra"},
+            "bench.drake_peer": {"pydrake"},
+            "bench.dask_engine": {"dask", "distributed"},
             "io.ros_cdr": {"rosbags"},
         }
         assert found <= homes.get(name, set()), path

@@ -22,8 +22,12 @@ from pathlib import Path
 import numpy as np
 
 import fastmove as fm
+from fastmove.bench.engines import Local
+from fastmove.bench.job import Job
 from fastmove.bench.motionbenchmaker import BenchProblem
-from fastmove.bench.runner import Job, read_set, run
+from fastmove.bench.problem_set import read_set
+from fastmove.bench.results import Results, read_results
+from fastmove.bench.runner import run
 from fastmove.planner.relaxation import frees
 from fastmove.problem.goal import State
 from fastmove.search.ik import GoalIk
@@ -100,6 +104,13 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def results_of(jobs: list[Job], out: Path, processes: int) -> list[dict]:
+    """Runs the jobs whose results are not known yet; returns those of all."""
+    results, wanted = Results(out, resume=True), {job.key for job in jobs}
+    run(jobs, results, Local("", processes))
+    return [row for row in read_results(results.file) if (row["problem"], row["planner"]) in wanted]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="DIR", nargs="?")
@@ -111,12 +122,12 @@ def main() -> int:
     options = parser.parse_args()
     if options.folder is None:
         jobs = [Job(entry, planner) for entry in shipped(options.problems) for planner in HELD]
-        print(table(run(jobs, options.out, options.jobs, resume=True)))
+        print(table(results_of(jobs, options.out, options.jobs)))
         return 0
     entries = {entry.id: entry for file in sorted(options.folder.glob("*.json")) for entry in read_set(file)}
     names, planners = (entries, USUAL[:1]) if options.choose else (LIST.read_text().split(), USUAL + VARIED)
     jobs = [Job(entries[name], planner) for name in names for planner in planners]
-    rows = run(jobs, options.out, options.jobs, resume=True)
+    rows = results_of(jobs, options.out, options.jobs)
     if options.choose:
         rows = [row for row in rows if (row["certificate"] or {}).get("ok")]
         rows.sort(key=lambda row: -row["duration_s"] / row["lower_bound_s"])

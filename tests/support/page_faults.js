@@ -26,7 +26,7 @@ window.addEventListener("load", function () { setTimeout(function () {
     if (parseFloat(style.fontSize) < 11) faults.push("small: " + e.textContent);
     if ((Math.max(ink, back) + 0.05) / (Math.min(ink, back) + 0.05) < 4.5) faults.push("pale: " + e.textContent);
   });
-  document.querySelectorAll("svg.plot").forEach(function (plot) {
+  document.querySelectorAll("svg.plot, svg.chart").forEach(function (plot) {
     var all = [].slice.call(plot.querySelectorAll("text")).map(box).filter(function (b) { return b.width; });
     all.forEach(function (a, i) {
       all.slice(i + 1).forEach(function (b) {

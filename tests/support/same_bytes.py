@@ -24,7 +24,7 @@ from generators import crossing, moving_starts, two_pandas, uncertain_transfers
 from robust import shipped
 
 import fastmove as fm
-from fastmove.bench.runner import read_set
+from fastmove.bench.problem_set import read_set
 
 
 def problems(folder: Path | None) -> dict[str, fm.TransferProblem]:

@@ -17,7 +17,7 @@ from fastmove.bench.flight.page import flight_page
 from fastmove.bench.flight.speeds import commanded
 from fastmove.bench.flight.stops import stops_of
 from fastmove.bench.flight.summary import summary
-from fastmove.bench.runner import read_results, rewrite_results
+from fastmove.bench.results import read_results, rewrite_results
 from fastmove.errors import InputError
 from fastmove.execution.planning_process import PlanningProcess
 from fastmove.io.atomic_write import write_whole

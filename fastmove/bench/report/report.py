@@ -1,0 +1,109 @@
+"""The report of a run: one HTML file that opens offline, with every term explained where it stands.
+
+Made from `results.jsonl` and `run.json` alone; only the previews of the worst cases are planned again, which gives the same
+motions.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from fastmove import registries
+from fastmove.bench.figures import Figures, figures_of, planners_in
+from fastmove.bench.motionbenchmaker import BenchProblem
+from fastmove.bench.problem_set import open_set
+from fastmove.bench.report.sections import About, Results, excess, lead, sections
+from fastmove.bench.results import ABOUT, RESULTS, rows_of
+from fastmove.bench.variants import VARIANTS
+from fastmove.errors import FastMoveError, InputError
+from fastmove.io.atomic_write import write_whole
+
+REPORT = "report.html"  # Name of the file in the folder of results.
+PAGE = Path(__file__).parent / "page"
+MARK = "/*the library of every preview*/"
+
+
+def write_report(folder: Path, previews: int = 3) -> Path:
+    """Write the report of a folder of results.
+
+    Args:
+        folder: Folder of `results.jsonl`.
+        previews: How many of the worst cases are planned again and shown.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: The folder holds no results.
+    """
+    about: About = json.loads((folder / ABOUT).read_text()) if (folder / ABOUT).exists() else {}
+    results = figures_of(rows_of(folder / RESULTS), about.get("arguments", {}).get("planner", "").split(","))
+    if not results:
+        raise InputError(str(folder), f"has no {RESULTS}, or nothing in it; give a folder of `fastmove bench --out`")
+    write_whole(folder / REPORT, report_html(results, about, _drawn(_worst(results, previews), about)).encode())
+    return folder / REPORT
+
+
+def report_html(results: Results, about: About, previews: Sequence[tuple[str, str]] = ()) -> str:
+    """The report as one page.
+
+    Args:
+        results: The results' figures.
+        about: What `run.json` holds; empty where it is not known.
+        previews: What each preview shows, in words, and its page.
+    """
+    library = _library([page for _, page in previews])
+    parts = {
+        "title": html.escape(f"Benchmark: {about.get('set', 'results')}"),
+        "style": (PAGE / "report.css").read_text(),
+        "lead": lead(results),
+        "sections": sections(results, about, [said for said, _ in previews]),
+        "library": _script_json({"mark": MARK, "text": library}),
+        "previews": _script_json([page.replace(library, MARK) if library else page for _, page in previews]),
+        "script": (PAGE / "report.js").read_text(),
+    }
+    pieces = (PAGE / "report.html").read_text().split("{{")
+    return pieces[0] + "".join(parts[name] + rest for name, _, rest in (piece.partition("}}") for piece in pieces[1:]))
+
+
+def _script_json(value: object) -> str:
+    """JSON that may stand in a script: no tag can end it."""
+    return json.dumps(value).replace("<", "\\u003c")
+
+
+def _worst(results: Results, count: int) -> list[Figures]:
+    """Of the first planner's motions those that are not held in physics, then those furthest above their bounds."""
+    mine = [row for row in results if row.planner == planners_in(results)[0] and row.ok]
+    return sorted(mine, key=lambda row: (-row.slipped, -excess(row)))[:count]
+
+
+def _drawn(worst: Sequence[Figures], about: About) -> list[tuple[str, str]]:
+    """Words and page of every preview; none where the set is not found again or previews cannot be drawn."""
+    wanted, arguments = {row.problem: row for row in worst}, about.get("arguments", {})
+    if not wanted or "set" not in arguments:
+        return []
+    try:
+        from fastmove.viz.preview import preview_html
+
+        vary: Callable[[BenchProblem], BenchProblem] = VARIANTS[arguments.get("variant") or "as-is"]
+        entries = {entry.id: entry for entry in open_set(arguments["set"], arguments.get("limits")) if entry.id in wanted}
+        solutions = (registries.planners.get(row.planner)(vary(entries[row.problem]).problem) for row in worst)
+        return [(_said(row), preview_html(solution)) for row, solution in zip(worst, solutions, strict=True)]
+    except (FastMoveError, KeyError):
+        return []
+
+
+def _said(row: Figures) -> str:
+    physics = f"; not held in {row.slipped} of {row.rollouts} rollouts" if row.slipped else ""
+    return f"{row.problem}: {row.duration:.3f} s, {row.ratio:.2f} times its bound{physics}"
+
+
+def _library(pages: Sequence[str]) -> str:
+    """The script that all previews have in common, their longest; empty if there is none."""
+    scripts = re.findall(r"<script>(.*?)</script>", pages[0], re.DOTALL) if pages else []
+    longest: str = max(scripts, key=len, default="")
+    return longest if all(longest in page for page in pages) else ""
