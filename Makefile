@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint docs pictures golden first-hour wheels robust same-answer riding flight tube cell basins sets fuzz descriptions pose-pairs same-bytes schema franka-sim clean
+.PHONY: demo test test-slow lint docs pictures golden first-hour wheels robust same-answer riding flight tube cell basins sets report fuzz descriptions pose-pairs same-bytes schema franka-sim clean
 
 demo: $(VENV)/ready
 	$(BIN)/fastmove plan problems/book_to_tote.toml --out book_to_tote.npz
@@ -46,6 +46,11 @@ basins: $(VENV)/ready
 # The problem sets of `fastmove bench`, anew (five minutes); they are the same files again.
 sets: $(VENV)/ready
 	$(BIN)/python tests/support/make_sets.py
+
+# The report in OUT (a folder of `fastmove bench`) looked at in headless Chromium: faults, contents of charts, pictures.
+OUT ?= bench
+report: $(VENV)/ready
+	$(BIN)/python tests/support/report_check.py $(OUT)
 
 # 10,000 mutated files of every kind that is read, guided by coverage: no traceback, no crash, at most 5 s each, nothing read elsewhere
 # (twenty minutes on two cores).

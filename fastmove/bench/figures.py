@@ -27,7 +27,8 @@ class Figures:
         scene: Scene of the problem.
         robot: Name of the robot.
         sha256: Hash of the problem.
-        ok: Whether the motion keeps the limits that its planner knows.
+        checked: Kinds of limits that its planner knows, for which it was certified.
+        ok: Whether the motion keeps these.
         keeps_all: Whether it keeps every limit of the problem.
         duration: Of the motion [s]; nan where there is none.
         bound: Lower bound of the duration [s]; nan where it is not known.
@@ -50,6 +51,7 @@ class Figures:
     scene: str
     robot: str
     sha256: str
+    checked: tuple[str, ...]
     ok: bool
     keeps_all: bool
     duration: float
@@ -71,7 +73,8 @@ class Figures:
     def of(row: dict[str, Any]) -> Figures:
         """Reads the figures of a row."""
         physics = row.get("physics") or {}
-        ok = bool((row.get("certificate") or {}).get("ok"))
+        certificate = row.get("certificate") or {}
+        ok = bool(certificate.get("ok"))
         all_limits = row.get("all_limits") or {"ok": ok, "broken": {}}
         count, unsettled = int(physics.get("rollouts", 0)), int(physics.get("unsettled", 0))
         return Figures(
@@ -80,6 +83,7 @@ class Figures:
             scene=row.get("scene", ""),
             robot=row.get("robot", ""),
             sha256=row.get("problem_sha256") or "",
+            checked=tuple(key for key, value in certificate.items() if isinstance(value, dict) and "margin" in value),
             ok=ok,
             keeps_all=bool(all_limits["ok"]),
             duration=_number(row.get("duration_s")),

@@ -4,17 +4,20 @@ Two forms are read: the JSON of `fastmove.mbm/1` (one file for each robot and sc
 archive (`sceneNNNN.yaml`, `requestNNNN.yaml`, in a folder or a tar archive), as they are.
 
 Decided here, as both forms leave it open: the Panda's fingers stand at the hand's own 0.04 m each (the source's 0.065 m does
-not exist); the object between the jaws at the goal is what will be grasped, not an obstacle; the clearance is 2 mm; the limits
-are `benchmark`; the UR5's base stands at z = 0.9144 m, yaw 1.57 rad, as in the source URDF.
+not exist); the object between the jaws at the goal is what will be grasped, not an obstacle; the clearance is 2 mm; the
+limits are `benchmark`; the UR5's base stands at z = 0.9144 m, yaw 1.57 rad, as in the source URDF. Archives of other arms,
+such as Fetch and Baxter, need a robot.toml of theirs: its default limits are taken where it has no `benchmark`, joints that
+it does not move stay where the URDF has them, and links that it names as `unshaped` are accepted as not checked. A joint that
+is up to 1e-5 rad beyond a limit, as π is beyond 3.14159, is taken at the limit.
 """
 
 from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import coal
@@ -22,7 +25,7 @@ import numpy as np
 import pinocchio as pin
 import yaml
 
-from fastmove.arrays import readonly
+from fastmove.arrays import Array, readonly
 from fastmove.errors import InputError
 from fastmove.geometry.poses import pose
 from fastmove.geometry.shapes import Shape
@@ -30,14 +33,16 @@ from fastmove.io.moveit_scene import message_pose, primitive
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Obstacle, Scene
 from fastmove.problem.transfer import TransferProblem
+from fastmove.robot.joint_limits import LimitSet
 from fastmove.robot.model import RobotModel
-from fastmove.robot.shipped import load_robot
+from fastmove.robot.shipped import known_robots, load_robot
 from fastmove.search.ik import pose_at
 
 CLEARANCE = 0.002  # Required clearance of every problem [m].
 LIMITS = "benchmark"  # Name of the limit set of every problem.
 # Pose of the UR5's base in the world [m].
 UR5_BASE = pin.SE3(pin.utils.rotate("z", 1.57), np.array([0.0, 0.0, 0.9144]))
+ROUNDED = 1e-5  # What a joint may be beyond a limit by rounding [rad, m].
 JAW = (0.02, 0.10, 0.02)  # Edges of the space between the open jaws, along the tool's axes [m].
 
 
@@ -59,7 +64,12 @@ class BenchProblem:
 
 
 @lru_cache(maxsize=4)
-def _robot(name: str) -> RobotModel:
+def _robot(name: str, file: str | None = None) -> RobotModel:
+    """The robot of a problem; a robot.toml stands for an arm that does not ship."""
+    if file is not None and name not in known_robots():
+        return load_robot(file)
+    if name not in known_robots():
+        raise InputError(name, "is no robot that ships; give a robot.toml of it: `fastmove bench … --robot FILE`")
     if name == "panda":
         return load_robot("panda", geometry="hulls")
     return load_robot(name).at(UR5_BASE) if name == "ur5" else load_robot(name)
@@ -74,34 +84,47 @@ def is_motionbenchmaker(path: Path) -> bool:
     return ".tar" in path.suffixes
 
 
-def read_motionbenchmaker(path: Path) -> Iterator[BenchProblem]:
-    """Read all problems of a file, folder or archive, in the order of their names.
+def motionbenchmaker_loaders(path: Path, robot: str | None = None) -> list[Callable[[], BenchProblem]]:
+    """What reads each problem of a file, folder or archive, in the order of their names.
+
+    Args:
+        path: The file, folder or archive.
+        robot: A robot.toml for problems of an arm that does not ship.
 
     Raises:
-        InputError: It is not in one of the two forms.
+        InputError: It is not in one of the two forms; from a loader: that problem is wrong.
     """
     if path.suffix == ".json":
-        yield from _read_json(path)
-    elif path.is_dir() and not any(path.rglob("request*.yaml")):
-        for file in sorted(path.glob("*.json")):
-            if is_motionbenchmaker(file):
-                yield from _read_json(file)
-    else:
-        yield from _read_moveit(path)
+        return _json_loaders(path, robot)
+    if path.is_dir() and not any(path.rglob("request*.yaml")):
+        return [load for file in sorted(path.glob("*.json")) if is_motionbenchmaker(file) for load in _json_loaders(file, robot)]
+    return _moveit_loaders(path, robot)
+
+
+def read_motionbenchmaker(path: Path, robot: str | None = None) -> Iterator[BenchProblem]:
+    """Read all problems of a file, folder or archive (see `motionbenchmaker_loaders`)."""
+    return (load() for load in motionbenchmaker_loaders(path, robot))
 
 
 # -- JSON -----------------------------------------------------------------------------------------------------------------
 
 
-def _read_json(path: Path) -> Iterator[BenchProblem]:
+def _json_loaders(path: Path, file: str | None) -> list[Callable[[], BenchProblem]]:
     data = json.loads(path.read_text())
-    robot = _robot(data["robot"])
-    for row in data["problems"]:
-        obstacles = [_obstacle(o) for o in row["obstacles"]]
-        target = row.get("grasp_target")
-        yield _entry(
-            row["id"], data["scene"], robot, row["start"], row["goals"], obstacles, None if target is None else target["name"]
-        )
+
+    def load(row: dict) -> BenchProblem:
+        obstacles, target = [_obstacle(o) for o in row["obstacles"]], row.get("grasp_target")
+        name = None if target is None else target["name"]
+        return _entry(row["id"], data["scene"], _robot(data["robot"], file), row["start"], row["goals"], obstacles, name)
+
+    return [partial(load, row) for row in data["problems"]]
+
+
+def _within(q: object, limits: LimitSet) -> Array:
+    """Configurations, taken at a limit that they are beyond by no more than `ROUNDED`."""
+    values = np.array(q, float)
+    clipped: Array = np.clip(values, limits.position_min, limits.position_max)
+    return np.where(np.abs(values - clipped) <= ROUNDED, clipped, values)
 
 
 def _obstacle(row: dict) -> Obstacle:
@@ -116,30 +139,33 @@ def _entry(
     """A benchmark problem whose obstacle of the name `target` is the object to be grasped instead of an obstacle."""
     grasp_target = next((o for o in obstacles if o.name == target), None)
     rest = tuple(o for o in obstacles if o.name != target)
-    goal = Goal(readonly(np.array(goals)))
-    problem = TransferProblem(id_, robot, (), Scene(rest), State.rest(np.array(start)), goal, LIMITS, CLEARANCE)
+    limits = LIMITS if LIMITS in robot.limits else robot.default_limits
+    ends = State.rest(_within(start, robot.limit_set(limits))), Goal(readonly(_within(goals, robot.limit_set(limits))))
+    problem = TransferProblem(id_, robot, (), Scene(rest), *ends, limits, CLEARANCE, accepts=robot.unshaped)
     return BenchProblem(id_, scene, problem, grasp_target)
 
 
 # -- MoveIt YAML ----------------------------------------------------------------------------------------------------------
 
 
-def _read_moveit(path: Path) -> Iterator[BenchProblem]:
+def _moveit_loaders(path: Path, file: str | None) -> list[Callable[[], BenchProblem]]:
     texts = dict(_texts(path))
-    for name in sorted(n for n in texts if Path(n).name.startswith("request")):
-        scene_name = str(Path(name).with_name(Path(name).name.replace("request", "scene")))
-        if scene_name not in texts:
-            raise InputError(name, f"has no {Path(scene_name).name} beside it")
-        folder = Path(name).parent.name
-        scene, _, robot_name = folder.rpartition("_")
-        robot = _robot(robot_name)
-        request, world = yaml.load(texts[name], _Loader), yaml.load(texts[scene_name], _Loader)
-        start, goal = _request(request, robot)
-        obstacles = [o for row in world["world"]["collision_objects"] for o in _moveit_objects(row)]
-        number = "".join(c for c in Path(name).stem if c.isdigit())
-        entry = _entry(f"{robot_name}/{scene}/{number}", scene, robot, start, [goal], obstacles, None)
-        target = _between_jaws(entry.problem)
-        yield _entry(entry.id, scene, robot, start, [goal], obstacles, target)
+    return [partial(_read_moveit, texts, name, file) for name in sorted(n for n in texts if Path(n).name.startswith("request"))]
+
+
+def _read_moveit(texts: dict[str, str], name: str, file: str | None) -> BenchProblem:
+    """The problem of a request, with the scene beside it."""
+    scene_name = str(Path(name).with_name(Path(name).name.replace("request", "scene")))
+    if scene_name not in texts:
+        raise InputError(name, f"has no {Path(scene_name).name} beside it")
+    scene, _, robot_name = Path(name).parent.name.rpartition("_")
+    robot = _robot(robot_name, file)
+    request, world = yaml.load(texts[name], _Loader), yaml.load(texts[scene_name], _Loader)
+    start, goal = _request(request, robot)
+    obstacles = [o for row in world["world"]["collision_objects"] for o in _moveit_objects(row)]
+    number = "".join(c for c in Path(name).stem if c.isdigit())
+    entry = _entry(f"{robot_name}/{scene}/{number}", scene, robot, start, [goal], obstacles, None)
+    return _entry(entry.id, scene, robot, start, [goal], obstacles, _between_jaws(entry.problem))
 
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -166,6 +192,10 @@ def _request(request: dict, robot: RobotModel) -> tuple[list[float], list[float]
     state = request["start_state"]["joint_state"]
     values = dict(zip(state["name"], state["position"], strict=True))
     constraints = {c["joint_name"]: c["position"] for c in request["goal_constraints"][0]["joint_constraints"]}
+    for name in (*robot.joint_names, *constraints):
+        if name not in values or name not in constraints or name not in robot.joint_names:
+            moved = ", ".join(constraints)
+            raise InputError(robot.name, f"has {', '.join(robot.joint_names)} for joints; this archive moves {moved}")
     return [float(values[j]) for j in robot.joint_names], [float(constraints[j]) for j in robot.joint_names]
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.bench.motionbenchmaker import BenchProblem, is_motionbenchmaker, read_motionbenchmaker
+from fastmove.bench.motionbenchmaker import BenchProblem, is_motionbenchmaker, motionbenchmaker_loaders
 from fastmove.errors import InputError, UnknownName
 from fastmove.io.problem_file import load_problem, problem_from_table
 from fastmove.resources import problems_folder
@@ -68,12 +68,13 @@ def known_sets() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (problems_folder() / SETS).glob("*.jsonl")))
 
 
-def open_set(where: str | Path, limits: str | None = None) -> ProblemSet:
+def open_set(where: str | Path, limits: str | None = None, robot: str | None = None) -> ProblemSet:
     """Open a set.
 
     Args:
         where: Name of a shipped set, or a file or folder.
         limits: Name of a limit set that replaces the problems' own; None = keep theirs.
+        robot: A robot.toml for MotionBenchMaker files of an arm that does not ship.
 
     Raises:
         UnknownName: There is neither a set of this name nor such a file or folder.
@@ -87,7 +88,7 @@ def open_set(where: str | Path, limits: str | None = None) -> ProblemSet:
         raise UnknownName(
             "set", f"{str(where)!r} is no such file or folder, and no shipped set ({', '.join(known)})", str(where), known
         )
-    found = _opened(path, limits)
+    found = _opened(path, limits, robot)
     if not found.count:
         raise InputError(str(path), "has no problems in it")
     return found
@@ -98,11 +99,11 @@ def read_set(path: Path, limits: str | None = None) -> Iterator[BenchProblem]:
     return iter(open_set(path, limits))
 
 
-def _opened(path: Path, limits: str | None) -> ProblemSet:
+def _opened(path: Path, limits: str | None, robot: str | None) -> ProblemSet:
     if is_motionbenchmaker(path):
-        entries = list(read_motionbenchmaker(path))
+        loaders = motionbenchmaker_loaders(path, robot)
         files = tuple(sorted(p for p in path.rglob("*") if p.is_file())) if path.is_dir() else (path,)
-        return ProblemSet(path.stem, files, len(entries), lambda k: _limited(entries[k], limits))
+        return ProblemSet(path.stem, files, len(loaders), lambda k: _limited(loaders[k](), limits))
     if path.suffix == ".jsonl":
         starts = _line_starts(path)
         return ProblemSet(path.stem, (path,), len(starts), lambda k: _from_line(path, int(starts[k]), k + 1, limits))

@@ -90,14 +90,13 @@ def jobs_of(
         variant: Name of the variant of every problem (see `bench.variants`).
         recheck: See `Job`.
         rollouts: See `Job`.
-        unusable: Called with a sentence for each problem that has no such variant.
+        unusable: Called with a sentence for each problem that is wrong or has no such variant.
     """
     for number in numbers:
-        entry = problems.load(number)
         try:
-            entry = VARIANTS[variant](entry)
+            entry = VARIANTS[variant](problems.load(number))
         except FastMoveError as error:
-            unusable(f"{entry.id}: {error}")
+            unusable(f"problem {number + 1} of {problems.name}: {error}")
             continue
         for name in planners:
             yield Job(entry, name, recheck, rollouts)

@@ -227,6 +227,7 @@ def _add_batches(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--limit", type=_whole(1), metavar="K", help="at most K problems, evenly spread over the set; of flight, K of everything"
     )
     bench.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problems'")
+    bench.add_argument("--robot", metavar="robot.toml", help="of MotionBenchMaker files of an arm that does not ship")
     bench.add_argument("--variant", choices=VARIANT_NAMES, default="as-is", help="of a MotionBenchMaker set: what is asked")
     bench.add_argument(
         "--rollouts",

@@ -35,13 +35,14 @@ def _run(options: argparse.Namespace) -> int:
     planners = list(dict.fromkeys(options.planner.split(",")))
     for name in planners:
         registries.planners.get(name)
-    problems, engine = open_set(options.set, options.limits), engine_of(options.engine, options.jobs)
+    problems, engine = open_set(options.set, options.limits, options.robot), engine_of(options.engine, options.jobs)
     numbers = problems.chosen(options.limit, options.shard)
     options.rollouts = usual_rollouts() if options.rollouts is None else options.rollouts
     jobs = jobs_of(problems, numbers, planners, options.variant, options.recheck, options.rollouts, _unusable)
     results = Results(options.out, options.resume)
     asked = {
-        key: getattr(options, key) for key in ("planner", "limits", "variant", "limit", "recheck", "rollouts", "engine", "jobs")
+        key: getattr(options, key)
+        for key in ("planner", "limits", "robot", "variant", "limit", "recheck", "rollouts", "engine", "jobs")
     }
     write_about(options.out, problems, {"set": _place(options.set)} | asked)
     left = max(0, len(numbers) * len(planners) - len(results.known))

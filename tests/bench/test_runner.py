@@ -18,11 +18,12 @@ from fastmove.bench.engines import Local
 from fastmove.bench.job import Job
 from fastmove.bench.peers import GEOMETRIC, KINEMATIC, rrtc_ruckig, rrtc_toppra
 from fastmove.bench.planners import slowdown, without_hold
-from fastmove.bench.problem_set import read_set
+from fastmove.bench.problem_set import open_set, read_set
 from fastmove.bench.recheck import raw_hits
 from fastmove.bench.results import Results, read_results
 from fastmove.bench.runner import run
 from fastmove.cli.main import main
+from fastmove.resources import robots_folder
 from fastmove.search.ik import pose_at
 
 PROBLEMS = Path(__file__).parents[2] / "problems"
@@ -99,6 +100,39 @@ def test_moveit_archives_are_read_as_they_are(tmp_path: Path) -> None:
     assert obstacle.shape.radius == 0.03 and obstacle.shape.length == 0.12
     np.testing.assert_allclose(obstacle.placement.translation, [1.0, 0.2, 0.5])
     np.testing.assert_allclose(entry.problem.goal.configurations[0], goal)
+
+
+def test_archives_of_other_arms_need_their_robot(tmp_path: Path) -> None:
+    """A robot.toml stands for an arm that does not ship; what is beyond a limit by rounding is taken at the limit."""
+    folder = tmp_path / "box_fetch"
+    folder.mkdir()
+    joints, upper = [f"panda_joint{k}" for k in range(1, 8)], 2.8973
+    start, goal = [0.0, -0.785, 0.0, -2.356, 0.0, 1.571, upper + 3e-6], [0.5, -0.785, 0.0, -2.356, 0.0, 1.571, 0.785]
+    request = {
+        "start_state": {"joint_state": {"name": [*joints, "wheel"], "position": [*start, 0.0]}},
+        "goal_constraints": [
+            {"joint_constraints": [{"joint_name": n, "position": q} for n, q in zip(joints, goal, strict=True)]}
+        ],
+    }
+    (folder / "request0001.yaml").write_text(json.dumps(request))
+    (folder / "scene0001.yaml").write_text(json.dumps({"world": {"collision_objects": []}}))
+    toml = str(robots_folder() / "panda" / "robot.toml")
+    with pytest.raises(fm.InputError, match=r"fetch: is no robot that ships; give a robot.toml"):
+        open_set(tmp_path).load(0)
+    entry = open_set(tmp_path, robot=toml).load(0)
+    assert entry.problem.start.q[6] == entry.problem.limit_set.position_max[6] and entry.problem.limits == "benchmark"
+    request["goal_constraints"][0]["joint_constraints"].append({"joint_name": "wheel", "position": 0.0})
+    (folder / "request0001.yaml").write_text(json.dumps(request))
+    with pytest.raises(fm.InputError, match=r"this archive moves panda_joint1.*wheel"):
+        open_set(tmp_path, robot=toml).load(0)
+
+
+def test_a_wrong_problem_does_not_stop_the_others(small_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = small_set.read_text().splitlines()
+    small_set.write_text("\n".join([lines[0], "{oops", lines[1]]) + "\n")
+    assert main(["bench", str(small_set), "--previews", "0", "--out", str(tmp_path / "out")]) == 0
+    assert "not usable: problem 2 of turns: turns.jsonl:2: is not JSON" in capsys.readouterr().err
+    assert len(read_results(tmp_path / "out" / "results.jsonl")) == 2
 
 
 def test_slowing_down_is_what_it_says() -> None:

@@ -90,7 +90,11 @@ def _drawn(worst: Sequence[Figures], about: About) -> list[tuple[str, str]]:
         from fastmove.viz.preview import preview_html
 
         vary: Callable[[BenchProblem], BenchProblem] = VARIANTS[arguments.get("variant") or "as-is"]
-        entries = {entry.id: entry for entry in open_set(arguments["set"], arguments.get("limits")) if entry.id in wanted}
+        entries = {
+            entry.id: entry
+            for entry in open_set(arguments["set"], arguments.get("limits"), arguments.get("robot"))
+            if entry.id in wanted
+        }
         solutions = (registries.planners.get(row.planner)(vary(entries[row.problem]).problem) for row in worst)
         return [(_said(row), preview_html(solution)) for row, solution in zip(worst, solutions, strict=True)]
     except (FastMoveError, KeyError):

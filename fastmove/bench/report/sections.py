@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from fastmove import registries
 from fastmove.bench.figures import CONFIDENCE, TIE, Contest, Figures, cause, geometric_mean, planners_in, rate_bound
 from fastmove.bench.report import words
 from fastmove.bench.report.charts import Axis, bars, curves, figure, histogram, shares
 from fastmove.bench.results import RESULTS
+from fastmove.errors import FastMoveError
 
 NO_HOLD = "fastmove-nohold"  # The planner beside which the price of the hold is seen …
 PAYING = ("fastmove", "slowdown", "hold-toppra")  # … of these.
@@ -48,18 +50,24 @@ def lead(results: Results) -> str:
     first = _of(results, names[0])
     said = [
         f"{len(problems)} motion problems for {_listed(robots) or 'an arm'}, each given to {given}.",
-        f"<b>{html.escape(names[0])}</b> found a certified motion for {sum(row.ok for row in first)} of {len(first)}.",
+        f"<b>{html.escape(names[0])}</b> solves {sum(row.ok for row in first)} of {len(first)}, and "
+        f"{sum(row.keeps_all for row in first)} of its motions keep every limit.",
     ]
     for other in names[1:]:
-        both = Contest.of(results, names[0], other)
+        both, theirs = Contest.of(results, names[0], other), _of(results, other)
+        solved, strict = sum(row.ok for row in theirs), sum(row.keeps_all for row in theirs)
+        sentence = f"<b>{html.escape(other)}</b> solves {solved}, {strict} of them with every limit"
         if len(both.durations):
-            mean, those = geometric_mean(both.durations), f"the {len(both.durations)} that both solve"
-            said.append(f"Its motions take {mean:.2f} times as long as those of <b>{html.escape(other)}</b> on {those}.")
+            mean, times = geometric_mean(both.durations), geometric_mean(both.times)
+            beside = f"; beside it {html.escape(names[0])}'s motions take {mean:.2f} times as long"
+            sentence += f"{beside} and {times:.2g} times the planning time"
+        said.append(f"{sentence}.")
     return " ".join(said)
 
 
 def _planners(results: Results) -> str:
-    head = ("planner", "problems", "certified", "keep all limits", "ΣT / Σb", "median T / b", "planning, median", "95 % below")
+    head = ("planner", "problems", "certified", "keeps all limits", "sum of T / sum of b", "median T / b", "planning, median",
+            "planning, 95 % within")  # fmt: skip
     rows = []
     for name in planners_in(results):
         mine = _of(results, name)
@@ -70,7 +78,27 @@ def _planners(results: Results) -> str:
             p50, p95 = np.nanpercentile([row.planning for row in ok], [50, 95])
             cells += [f"{duration.sum() / bound.sum():.3f}", f"{np.median(duration / bound):.3f}", f"{p50:.2f} s", f"{p95:.2f} s"]
         rows.append(cells)
-    return _section("Planners", words.PLANNERS, _table(head, rows))
+    return _section("Planners", words.PLANNERS, _table(head, rows) + _who(results))
+
+
+def _who(results: Results) -> str:
+    """What each planner is, and which limits it ignores."""
+    every, entries = list(dict.fromkeys(kind for row in results for kind in row.checked)), []
+    for name in planners_in(results):
+        known = {kind for row in _of(results, name) for kind in row.checked}
+        ignored = [kind.replace("_", " ") for kind in every if kind not in known]
+        said = f"ignores: {', '.join(ignored)}" if known and ignored else "takes every limit into account" if known else ""
+        entries.append((name, "; ".join(filter(None, (_what_it_is(name), said)))))
+    return _entries(entries)
+
+
+def _what_it_is(planner: str) -> str:
+    """The first line of a planner's own docstring; empty where it has none or cannot be loaded here."""
+    try:
+        text = registries.planners.get(planner).__doc__ or ""
+    except FastMoveError:
+        return ""
+    return text.strip().partition("\n")[0].rstrip(".")
 
 
 def _speed(results: Results) -> str:
@@ -89,7 +117,7 @@ def _speed(results: Results) -> str:
     positive = np.concatenate([values[values > 0] for _, values, _, _ in times])
     if len(positive):
         low, high = 10.0 ** np.floor(np.log10(positive.min())), 10.0 ** np.ceil(np.log10(positive.max()) + 1e-9)
-        axis = Axis("planning time [s], each step ten times as long", float(low), float(max(high, 10 * low)), logarithmic=True)
+        axis = Axis("planning time [s] (logarithmic)", float(low), float(max(high, 10 * low)), logarithmic=True)
         charts.append(figure("How long planning takes", shares(axis, times), words.PLANNING))
     return _section("Durations and planning times", "", _charts(charts))
 
@@ -114,25 +142,23 @@ def _profile(results: Results, names: Sequence[str], problems: Sequence[str]) ->
 
 def _contests(results: Results) -> str:
     """The first planner beside each of the others."""
-    names, share = planners_in(results), "T / other's T"
-    head = (
-        "planner / other",
-        "both solve",
-        share,
-        "faster",
-        f"within {TIE:.1%}",
-        "slower",
-        "planning time / other's",
-        "both keep all",
-        share,
-    )
+    names = planners_in(results)
+    head = ("planner / other", "both solve", "T ratio", "shorter", f"within {TIE:.1%}", "longer", "planning time ratio",
+            "both keep all", "T ratio on these")  # fmt: skip
     rows = []
     for other in names[1:]:
         both, strict = Contest.of(results, names[0], other), Contest.of(results, names[0], other, all_limits=True)
         counts = [str(x) for x in (both.wins, both.ties, both.losses)]
         strictly = [str(len(strict.durations)), _ratio(strict.durations)]
         rows.append(
-            [f"{names[0]} / {other}", str(len(both.durations)), _ratio(both.durations), *counts, _ratio(both.times), *strictly]
+            [
+                f"{names[0]} / {other}",
+                str(len(both.durations)),
+                _ratio(both.durations),
+                *counts,
+                _number(geometric_mean(both.times), 2),
+                *strictly,
+            ]
         )
     return _section("Side by side", words.CONTESTS, _table(head, rows)) if rows else ""
 
@@ -242,11 +268,15 @@ def _run(about: About) -> str:
         "its speed": f"{speed}; divide planning times of two machines by it to compare them",
         "versions": ", ".join(f"{name} {value}" for name, value in versions.items() if value),
     }
-    rows = "".join(f"<dt>{html.escape(key)}</dt><dd>{html.escape(str(value))}</dd>" for key, value in entries.items())
-    return _section("The run", "", f"<dl>{rows}</dl>")
+    return _section("The run", "", _entries(list(entries.items())))
 
 
 # -- small parts ------------------------------------------------------------------------------------------------------------
+
+
+def _entries(entries: Sequence[tuple[str, object]]) -> str:
+    rows = "".join(f"<dt>{html.escape(key)}</dt><dd>{html.escape(str(value))}</dd>" for key, value in entries)
+    return f"<dl>{rows}</dl>"
 
 
 def _of(results: Results, planner: str) -> list[Figures]:
