@@ -13,7 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Protocol
 
 from fastmove import registries
-from fastmove.bench.job import Job, Row, answer
+from fastmove.bench.job import NOTHING, Job, Row, answer
 
 IN_FLIGHT = 4  # Largest number of submitted but unfinished jobs for each process [1].
 
@@ -41,7 +41,7 @@ def engine_of(text: str, processes: int) -> Engine:
 def died(job: Job) -> Row:
     """The row of a job that killed each process it ran in."""
     detail = "every process that ran it died; run this problem alone to see why"
-    return job.head | {"status": "died", "detail": detail, "duration_s": None, "certificate": None}
+    return job.head | NOTHING | {"status": "died", "detail": detail}
 
 
 class Local:

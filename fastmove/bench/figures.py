@@ -27,7 +27,7 @@ class Figures:
         scene: Scene of the problem.
         robot: Name of the robot.
         sha256: Hash of the problem.
-        checked: Kinds of limits that its planner knows, for which it was certified.
+        checked: Kinds of limits that its planner knows, for which it was certified; those that the problem has.
         ok: Whether the motion keeps these.
         keeps_all: Whether it keeps every limit of the problem.
         duration: Of the motion [s]; nan where there is none.
@@ -83,7 +83,9 @@ class Figures:
             scene=row.get("scene", ""),
             robot=row.get("robot", ""),
             sha256=row.get("problem_sha256") or "",
-            checked=tuple(key for key, value in certificate.items() if isinstance(value, dict) and "margin" in value),
+            checked=tuple(
+                key for key, value in certificate.items() if isinstance(value, dict) and value.get("margin") is not None
+            ),
             ok=ok,
             keeps_all=bool(all_limits["ok"]),
             duration=_number(row.get("duration_s")),

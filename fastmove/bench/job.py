@@ -19,6 +19,8 @@ from fastmove.solution.solution import Solution
 
 Row = dict[str, Any]
 
+NOTHING: Row = {"duration_s": None, "certificate": None}  # What a row says of a motion that there is not.
+
 
 @dataclass(frozen=True)
 class Job:
@@ -62,7 +64,9 @@ def answer(job: Job) -> Row:
         solution = registries.planners.get(job.planner)(job.entry.problem)
         return head | solution_json(solution) | head | _judged(job, solution)  # the set's name of the problem, not its own
     except FastMoveError as error:
-        return head | {"status": "refused", "detail": str(error), "duration_s": None, "certificate": None}
+        return head | NOTHING | {"status": "refused", "detail": str(error)}
+    except Exception as error:  # a defect of a planner is a result, too, and does not stop the others
+        return head | NOTHING | {"status": "failed", "detail": f"{type(error).__name__}: {error}"}
 
 
 def _judged(job: Job, solution: Solution) -> Row:

@@ -124,7 +124,7 @@ def _without_reserve(problem: TransferProblem, less: Solution, share: float) -> 
 
 
 def plan(problem: TransferProblem | str | Path, options: Options | None = None) -> Solution:
-    """Plans one transfer.
+    """Plans the fastest certified motion of one transfer that it finds.
 
     Args:
         problem: Transfer problem, or the file that it is in.

@@ -124,6 +124,10 @@ class HeldItem:
             bodies += [self.grasp_T_item.act(body) for body in vertices(member, self.uncertainty, self.lever(member))]
         return tuple(bodies)
 
+    def __getstate__(self) -> dict[str, object]:
+        """Leaves `bodies` out: some are no real bodies (see `uncertainty.vertices`), and pinocchio would not read them back."""
+        return {key: value for key, value in self.__dict__.items() if key != "bodies"}
+
     def lever(self, member: Inertial) -> float:
         """Computes the distance of a member's centre of mass from the middle of the grasp [m]."""
         return float(np.linalg.norm(self.grasp_T_item.act(np.array(member.com))))

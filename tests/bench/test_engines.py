@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from fastmove import registries
 from fastmove.bench.engines import Local, engine_of
 from fastmove.bench.job import Job, answer
 from fastmove.bench.problem_set import open_set
@@ -98,3 +99,12 @@ def test_a_job_that_is_refused_is_a_row(small_set: Path) -> None:
     wrong = entry.problem.with_(goal=entry.problem.goal.__class__((limits + 1.0)[None]))
     row = answer(Job(entry.__class__("wrong", "turns", wrong), "fastmove"))
     assert row["status"] in ("refused", "goal_unreachable") and row["certificate"] is None and row["detail"]
+
+
+def test_a_planners_defect_is_a_row(jobs: list[Job], monkeypatch: pytest.MonkeyPatch) -> None:
+    def defective(problem: object) -> None:
+        raise ZeroDivisionError("of something")
+
+    monkeypatch.setitem(registries.planners._added, "defective", defective)
+    row = answer(Job(jobs[0].entry, "defective"))
+    assert row["status"] == "failed" and row["detail"] == "ZeroDivisionError: of something"

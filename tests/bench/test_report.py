@@ -88,7 +88,7 @@ def test_numbers_of_the_report_are_those_of_the_results(page: str) -> None:
     assert f"<td>{ratio.sum() / 30:.3f}</td><td>{np.median(ratio):.3f}</td>" in page
     assert "<td class=name>rrtc-ruckig</td><td>30</td><td>20</td><td>0</td>" in page
     assert "<td class=name>fastmove / rrtc-ruckig</td><td>20</td>" in page
-    assert "ignores: hold" in page and "takes every limit into account" in page
+    assert "checked for velocity only" in page and "checked for every limit" in page
     assert "<td class=name>fastmove-nohold</td><td>30</td><td>150</td><td>400</td>" in page  # 60 of 150 were not held
 
 

@@ -1,5 +1,6 @@
 """The set of items it might be: vertices that cover it, plans and certificates that hold for all of it."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -187,3 +188,14 @@ def test_file_and_describe(tmp_path) -> None:  # type: ignore[no-untyped-def]
     assert unknown.holds[0].uncertainty.mass == 0.05 and np.all(unknown.holds[0].uncertainty.com > 0)
     nominal = problem.nominal()
     assert nominal.n_members == 1 and nominal.scene.obstacle_uncertainty == 0.0
+
+
+def test_an_uncertain_item_goes_through_a_pickle() -> None:
+    """Some vertices of its set have less inertia than any body, and pinocchio reads no such body; they are computed anew."""
+    panda, facts = fm.load_robot("panda"), fm.item_facts("ycb_035")
+    set_ = Uncertainty(mass=0.05, com=np.full(3, 0.02), friction=0.05)
+    held = fm.hold(panda.gripper(), facts.item(), fm.Grasp(fm.pose([0.0, 0.0, 0.0]), 0.5, np.array([20.0, 40.0])), set_)
+    assert min(np.linalg.eigvalsh(body.inertia)[0] for body in held.bodies) < 0
+    again = pickle.loads(pickle.dumps(held))
+    for one, other in zip(held.bodies, again.bodies, strict=True):
+        np.testing.assert_array_equal(one.matrix(), other.matrix())

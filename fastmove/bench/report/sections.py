@@ -82,13 +82,13 @@ def _planners(results: Results) -> str:
 
 
 def _who(results: Results) -> str:
-    """What each planner is, and which limits it ignores."""
+    """What each planner is, and which limits its motions were checked for."""
     every, entries = list(dict.fromkeys(kind for row in results for kind in row.checked)), []
     for name in planners_in(results):
         known = {kind for row in _of(results, name) for kind in row.checked}
-        ignored = [kind.replace("_", " ") for kind in every if kind not in known]
-        said = f"ignores: {', '.join(ignored)}" if known and ignored else "takes every limit into account" if known else ""
-        entries.append((name, "; ".join(filter(None, (_what_it_is(name), said)))))
+        checked = [kind.replace("_", " ") for kind in every if kind in known]
+        said = "checked for every limit" if len(checked) == len(every) else f"checked for {', '.join(checked)} only"
+        entries.append((name, "; ".join(filter(None, (_what_it_is(name), said if checked else "")))))
     return _entries(entries)
 
 
