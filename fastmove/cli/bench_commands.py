@@ -36,9 +36,10 @@ def _run(options: argparse.Namespace) -> int:
     for name in planners:
         registries.planners.get(name)
     problems, engine = open_set(options.set, options.limits, options.robot), engine_of(options.engine, options.jobs)
+    unusable: list[str] = []
     numbers = problems.chosen(options.limit, options.shard)
     options.rollouts = usual_rollouts() if options.rollouts is None else options.rollouts
-    jobs = jobs_of(problems, numbers, planners, options.variant, options.recheck, options.rollouts, _unusable)
+    jobs = jobs_of(problems, numbers, planners, options.variant, options.recheck, options.rollouts, unusable.append)
     results = Results(options.out, options.resume)
     asked = {
         key: getattr(options, key)
@@ -48,6 +49,10 @@ def _run(options: argparse.Namespace) -> int:
     left = max(0, len(numbers) * len(planners) - len(results.known))
     with Progress(f"{options.set}", left, ticking=options.jobs == 1) as progress:
         run(jobs, results, engine, lambda row: progress.advance())
+    if unusable and not results.known:
+        raise InputError(str(options.set), f"has no problem that can be used; {unusable[0]}")
+    for sentence in unusable:
+        print(f"not usable: {sentence}", file=sys.stderr)
     if options.json:
         for row in rows_of(results.file):
             print(json.dumps(row))
@@ -56,10 +61,6 @@ def _run(options: argparse.Namespace) -> int:
     print(f"this machine: {workload() * 1e3:.0f} ms for 10,000 computeRNEADerivatives, to compare planning times with")
     print(write_report(options.out, options.previews))
     return 0
-
-
-def _unusable(sentence: str) -> None:
-    print(f"not usable: {sentence}", file=sys.stderr)
 
 
 def _place(name: str) -> str:

@@ -6,11 +6,13 @@ import html
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from fastmove.arrays import Array
 
+PAGE = Path(__file__).parent / "page"  # Where the page's style lies.
 WIDE, HIGH = 540, 280  # Size of a chart [pixels].
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 40  # Margins around the plotted area [pixels].
 # Colours of planners, in order; they differ for colour-blind readers, too (Okabe & Ito, 2008, darkened where pale).
@@ -73,6 +75,23 @@ def curves(x: Axis, y: Axis, lines: Sequence[tuple[str, Array, Array, int]]) -> 
     return _svg("".join(drawn), WIDE, HIGH) + legend([(name, number) for name, _, _, number in lines])
 
 
+def scattered(x: Axis, y: Axis, dots: Sequence[tuple[float, float, int]], line: tuple[Array, Array, int]) -> str:
+    """A chart of single values beside a line.
+
+    Args:
+        x: Horizontal axis.
+        y: Vertical axis.
+        dots: Values along x and y, and number in the palette of each dot.
+        line: The same of the line.
+    """
+    across, up, number = line
+    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(_right(x, across), _up(y, up), strict=True))
+    drawn = "".join(
+        f'<circle cx="{_right(x, np.array(a)):.1f}" cy="{_up(y, np.array(b)):.1f}" r="3" fill="{colour(k)}"/>' for a, b, k in dots
+    )
+    return _svg(f'{_axes(x, y)}<polyline points="{points}" fill="none" stroke="{colour(number)}"/>{drawn}', WIDE, HIGH)
+
+
 def shares(x: Axis, samples: Sequence[tuple[str, Array, int, int]]) -> str:
     """Distribution functions: which share of all is at most x.
 
@@ -89,11 +108,11 @@ def shares(x: Axis, samples: Sequence[tuple[str, Array, int, int]]) -> str:
     return curves(x, Axis("share of problems", 0.0, 1.0), lines)
 
 
-def histogram(x: Axis, values: Array, number: int, bins: int = 30) -> str:
-    """A chart of how often values are; those beyond an end of the axis are in its last bar."""
+def histogram(x: Axis, values: Array, number: int, of: str = "problems", bins: int = 30) -> str:
+    """A chart of how often values of so many things `of` are; those beyond an end of the axis are in its last bar."""
     where = x.share(values)
     counts, edges = np.histogram(where, bins=bins, range=(0.0, 1.0))
-    y = Axis("problems", 0.0, float(max(counts.max(), 1)))
+    y = Axis(of, 0.0, float(max(counts.max(), 1)))
     inner = WIDE - LEFT - RIGHT
     bars = "".join(
         f'<rect x="{LEFT + a * inner:.1f}" y="{_up(y, np.array(c)):.1f}" width="{(b - a) * inner - 1:.1f}" '
@@ -132,9 +151,10 @@ def legend(names: Sequence[tuple[str, int]]) -> str:
     return f'<ul class="legend">{parts}</ul>'
 
 
-def figure(title: str, chart: str, caption: str) -> str:
+def figure(title: str, chart: str, caption: str = "") -> str:
     """A chart under its title, with a caption that says how to read it."""
-    return f"<figure><h3>{html.escape(title)}</h3>{chart}<figcaption>{html.escape(caption)}</figcaption></figure>"
+    said = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
+    return f"<figure><h3>{html.escape(title)}</h3>{chart}{said}</figure>"
 
 
 def colour(number: int) -> str:

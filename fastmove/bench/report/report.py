@@ -16,6 +16,7 @@ from fastmove import registries
 from fastmove.bench.figures import Figures, figures_of, planners_in
 from fastmove.bench.motionbenchmaker import BenchProblem
 from fastmove.bench.problem_set import open_set
+from fastmove.bench.report.charts import PAGE
 from fastmove.bench.report.sections import About, Results, excess, lead, sections
 from fastmove.bench.results import ABOUT, RESULTS, rows_of
 from fastmove.bench.variants import VARIANTS
@@ -23,7 +24,6 @@ from fastmove.errors import FastMoveError, InputError
 from fastmove.io.atomic_write import write_whole
 
 REPORT = "report.html"  # Name of the file in the folder of results.
-PAGE = Path(__file__).parent / "page"
 MARK = "/*the library of every preview*/"
 
 
