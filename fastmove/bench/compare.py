@@ -7,7 +7,6 @@ and for how many are certified by McNemar's exact test (changes to either side a
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,8 +17,8 @@ import numpy as np
 from scipy.stats import binomtest
 
 from fastmove.arrays import Array
-from fastmove.bench.figures import CONFIDENCE, Figures, figures_of, geometric_mean, planners_in
-from fastmove.bench.results import ABOUT, RESULTS, rows_of
+from fastmove.bench.figures import CONFIDENCE, Figures, figures_of, geometric_mean, planners_in, ratios
+from fastmove.bench.results import about_run, rows_in
 from fastmove.certificate.certificate import finite
 from fastmove.errors import InputError
 
@@ -47,6 +46,11 @@ class Change:
     speed: float
 
     @property
+    def certified(self) -> tuple[int, int]:
+        """How many are certified in A, and in B."""
+        return sum(a.ok for a, _ in self.pairs), sum(b.ok for _, b in self.pairs)
+
+    @property
     def gained(self) -> list[str]:
         """Problems that are certified in B only."""
         return [b.problem for a, b in self.pairs if b.ok and not a.ok]
@@ -64,32 +68,31 @@ class Change:
     @property
     def durations(self) -> Array:
         """Durations in B over those in A (N,)."""
-        return np.array([b.duration / a.duration for a, b in self.both])
+        return ratios(((b, a) for a, b in self.both), "duration")
 
     @property
     def times(self) -> Array:
         """Planning times in B over those in A, as if on the same machine (N,)."""
-        return np.array([b.planning / a.planning for a, b in self.both]) / self.speed
+        return ratios(((b, a) for a, b in self.both), "planning") / self.speed
 
     def as_json(self) -> dict[str, Any]:
         """The change as JSON values: counts, names, and each ratio with its interval."""
-        ratios = {"duration": self.durations, "plan_time": self.times}
+        values = {"duration": self.durations, "plan_time": self.times}
         return {
             "planner": self.planner,
             "common": len(self.pairs),
             "others": self.others,
-            "certified": [sum(a.ok for a, _ in self.pairs), sum(b.ok for _, b in self.pairs)],
+            "certified": list(self.certified),
             "gained": self.gained,
             "lost": self.lost,
-        } | {key: finite({"ratio": geometric_mean(v), "interval": interval(v), "number": len(v)}) for key, v in ratios.items()}
+        } | {key: finite({"ratio": geometric_mean(v), "interval": interval(v), "number": len(v)}) for key, v in values.items()}
 
     def __str__(self) -> str:
         if not self.pairs:
             return f"{self.planner}: no problem in common"
         lines = [f"{self.planner}: {len(self.pairs)} problems in common{f', {self.others} not' if self.others else ''}"]
-        lines.append(
-            f"  certified: {sum(a.ok for a, _ in self.pairs)} → {sum(b.ok for _, b in self.pairs)}{self._certified_words()}"
-        )
+        before, after = self.certified
+        lines.append(f"  certified: {before} → {after}{self._certified_words()}")
         durations = self.durations
         if len(durations):
             changed = int(np.sum(np.abs(durations - 1) > SAME))
@@ -109,18 +112,18 @@ class Change:
 
     def _largest(self) -> list[str]:
         """Lines with the motions whose durations changed most."""
-        ratios, both = self.durations, self.both
-        order = np.argsort(-np.abs(np.log(ratios)))[:SHOWN]
+        durations, both = self.durations, self.both
+        order = np.argsort(-np.abs(np.log(durations)))[:SHOWN]
         return [
-            f"    {ratios[k]:.4f} × {both[k][0].problem}: {both[k][0].duration:.4f} → {both[k][1].duration:.4f} s"
+            f"    {durations[k]:.4f} × {both[k][0].problem}: {both[k][0].duration:.4f} → {both[k][1].duration:.4f} s"
             for k in order
-            if abs(ratios[k] - 1) > SAME
+            if abs(durations[k] - 1) > SAME
         ]
 
 
-def interval(ratios: Array) -> tuple[float, float]:
+def interval(values: Array) -> tuple[float, float]:
     """Interval of the geometric mean of ratios at `CONFIDENCE`, by resampling; the same for the same ratios."""
-    logs, rng = np.log(ratios[np.isfinite(ratios)]), np.random.default_rng(0)
+    logs, rng = np.log(values[np.isfinite(values)]), np.random.default_rng(0)
     if not len(logs):
         return math.nan, math.nan
     means = np.array([logs[rng.integers(len(logs), size=len(logs))].mean() for _ in range(RESAMPLED)])
@@ -128,12 +131,12 @@ def interval(ratios: Array) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _words(ratios: Array) -> str:
-    low, high = interval(ratios)
-    if np.all(np.abs(ratios - 1) <= SAME):
+def _words(values: Array) -> str:
+    if np.all(np.abs(values - 1) <= SAME):
         return "the same"
+    low, high = interval(values)
     verdict = "more than noise" if low > 1 or high < 1 else "no more than noise"
-    return f"{geometric_mean(ratios):.4f} × (geometric mean; {CONFIDENCE:.0%} interval {low:.4f} to {high:.4f}: {verdict})"
+    return f"{geometric_mean(values):.4f} × (geometric mean; {CONFIDENCE:.0%} interval {low:.4f} to {high:.4f}: {verdict})"
 
 
 def compared(before: Path, after: Path) -> list[Change]:
@@ -146,7 +149,7 @@ def compared(before: Path, after: Path) -> list[Change]:
     Raises:
         InputError: A folder holds no results, or the two have no planner in common.
     """
-    runs = [_read(folder) for folder in (before, after)]
+    runs = [figures_of(rows_in(folder)) for folder in (before, after)]
     speed = _workload(after) / _workload(before)
     names = [name for name in planners_in(runs[0]) if name in planners_in(runs[1])]
     if not names:
@@ -160,16 +163,9 @@ def _change(planner: str, before: Sequence[Figures], after: Sequence[Figures], s
     return Change(planner, pairs, len(own[0]) + len(own[1]) - 2 * len(pairs), speed)
 
 
-def _read(folder: Path) -> list[Figures]:
-    if not (folder / RESULTS).exists():
-        raise InputError(str(folder), f"has no {RESULTS}; give folders of `fastmove bench --out`")
-    return figures_of(rows_of(folder / RESULTS))
-
-
 def _workload(folder: Path) -> float:
     """Time of the fixed workload on the machine of a run [ms]; nan where it is not known."""
     try:
-        about: dict[str, Any] = json.loads((folder / ABOUT).read_text())
-        return float(about["machine"]["workload_ms"])
+        return float(about_run(folder)["machine"]["workload_ms"])
     except (OSError, ValueError, KeyError, TypeError):
         return math.nan

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from fastmove.bench.engines import IN_FLIGHT, died
-from fastmove.bench.job import Job, Row, answer
+from fastmove.bench.job import Job, answer
+from fastmove.bench.results import Row
 from fastmove.errors import InputError, MissingPackage
 
 try:

@@ -13,7 +13,8 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Protocol
 
 from fastmove import registries
-from fastmove.bench.job import NOTHING, Job, Row, answer
+from fastmove.bench.job import NOTHING, Job, answer
+from fastmove.bench.results import Row
 
 IN_FLIGHT = 4  # Largest number of submitted but unfinished jobs for each process [1].
 

@@ -26,6 +26,7 @@ class Figures:
         planner: Name of the planner.
         scene: Scene of the problem.
         robot: Name of the robot.
+        number: Number of the problem in its set; −1 where it is not known.
         sha256: Hash of the problem.
         checked: Kinds of limits that its planner knows, for which it was certified; those that the problem has.
         ok: Whether the motion keeps these.
@@ -50,6 +51,7 @@ class Figures:
     planner: str
     scene: str
     robot: str
+    number: int
     sha256: str
     checked: tuple[str, ...]
     ok: bool
@@ -75,13 +77,14 @@ class Figures:
         physics = row.get("physics") or {}
         certificate = row.get("certificate") or {}
         ok = bool(certificate.get("ok"))
-        all_limits = row.get("all_limits") or {"ok": ok, "broken": {}}
+        all_limits = row.get("all_limits") or {"ok": False, "broken": {}}  # where nobody looked, nothing is known
         count, unsettled = int(physics.get("rollouts", 0)), int(physics.get("unsettled", 0))
         return Figures(
             problem=row["problem"],
             planner=row["planner"],
             scene=row.get("scene", ""),
             robot=row.get("robot", ""),
+            number=int(row.get("number", -1)),
             sha256=row.get("problem_sha256") or "",
             checked=tuple(
                 key for key, value in certificate.items() if isinstance(value, dict) and value.get("margin") is not None
@@ -163,8 +166,7 @@ class Contest:
             if row.planner in found and (row.keeps_all if all_limits else row.ok):
                 found[row.planner][row.problem] = row
         both = [(found[one][key], found[other][key]) for key in found[one] if key in found[other]]
-        durations = np.array([a.duration / b.duration for a, b in both])
-        return Contest(one, other, durations, np.array([a.planning / b.planning for a, b in both]))
+        return Contest(one, other, ratios(both, "duration"), ratios(both, "planning"))
 
     @property
     def wins(self) -> int:
@@ -180,6 +182,83 @@ class Contest:
     def ties(self) -> int:
         """On how many neither is."""
         return len(self.durations) - self.wins - self.losses
+
+
+def ratios(pairs: Iterable[tuple[Figures, Figures]], key: str) -> Array:
+    """A figure of the first of each pair over that of the second (N,)."""
+    return np.array([getattr(one, key) / getattr(other, key) for one, other in pairs])
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast one planner's certified motions are, and how long it took to find them.
+
+    Attributes:
+        total: Sum of durations over the sum of their lower bounds [1].
+        median: Median of the ratios [1].
+        planning: Median and 95th percentile of the planning times [s].
+    """
+
+    total: float
+    median: float
+    planning: tuple[float, float]
+
+    @staticmethod
+    def of(results: Iterable[Figures]) -> Speed | None:
+        """Of the certified motions whose bound is known; None if there is none."""
+        known = [row for row in results if row.ok and row.bound > 0]
+        if not known:
+            return None
+        p50, p95 = np.nanpercentile([row.planning for row in known], [50, 95])
+        total = sum(row.duration for row in known) / sum(row.bound for row in known)
+        return Speed(total, float(np.median([row.ratio for row in known])), (float(p50), float(p95)))
+
+
+@dataclass(frozen=True)
+class Physics:
+    """What became of the items of one planner's certified motions in physics.
+
+    Attributes:
+        motions: Number of motions that were judged.
+        count: Number of rollouts in which the item had settled.
+        unsettled: Number of the others.
+        slipped: Number of rollouts in which the item was not held.
+        dropped: Number of those in which it left the hand.
+        off: Number of those in which a joint of the arm was off.
+        slip: Largest displacement in the hand [m].
+        turn: Largest rotation in the hand [rad].
+        shock: Largest force of the hand on an item over its mass [m/s²].
+    """
+
+    motions: int
+    count: int
+    unsettled: int
+    slipped: int
+    dropped: int
+    off: int
+    slip: float
+    turn: float
+    shock: float
+
+    @staticmethod
+    def of(results: Iterable[Figures]) -> Physics | None:
+        """Of the certified motions that were judged; None where nothing settled."""
+        mine = [row for row in results if row.ok and row.rollouts]
+        sums = {key: sum(getattr(row, key) for row in mine) for key in ("unsettled", "slipped", "dropped", "off")}
+        count = sum(row.rollouts for row in mine) - sums["unsettled"]
+        if not count:
+            return None
+        most = {key: max(getattr(row, key) for row in mine) for key in ("slip", "turn", "shock")}
+        return Physics(len(mine), count, **sums, **most)
+
+    def in_1000(self, events: int) -> float:
+        """So many events in a thousand rollouts."""
+        return 1e3 * events / self.count
+
+    @property
+    def below(self) -> float:
+        """Bound of the items not held in a thousand rollouts, at `CONFIDENCE`."""
+        return 1e3 * rate_bound(self.slipped, self.count)
 
 
 def geometric_mean(values: Array) -> float:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from fastmove import registries
 from fastmove.bench.motionbenchmaker import BenchProblem
 from fastmove.bench.recheck import raw_hits
+from fastmove.bench.results import Row
 from fastmove.bench.rollouts import rolled_out
 from fastmove.certificate.certificate import Certificate
 from fastmove.certificate.certify import certify
@@ -16,8 +16,6 @@ from fastmove.problem.describe import problem_sha256
 from fastmove.problem.transfer import TransferProblem
 from fastmove.solution.as_json import solution_json
 from fastmove.solution.solution import Solution
-
-Row = dict[str, Any]
 
 NOTHING: Row = {"duration_s": None, "certificate": None}  # What a row says of a motion that there is not.
 
@@ -31,12 +29,14 @@ class Job:
         planner: Name of the planner in `registries.planners`.
         recheck: Whether a motion is also checked against the raw meshes (see `bench.recheck`).
         rollouts: In how many rollouts physics judges a motion, each with parameters of its own (see `bench.rollouts`).
+        number: Number of the problem in its set; −1 = not of a set.
     """
 
     entry: BenchProblem
     planner: str
     recheck: bool = False
     rollouts: int = 0
+    number: int = -1
 
     @property
     def key(self) -> tuple[str, str]:
@@ -51,6 +51,7 @@ class Job:
             "problem": self.entry.id,
             "planner": self.planner,
             "scene": self.entry.scene,
+            "number": self.number,
             "problem_sha256": problem_sha256(problem),
             "robot": problem.robot.name,
             "items": [held.item.name for held in problem.holds],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,25 @@ def rows_of(file: Path) -> Iterator[Row]:
                 yield json.loads(line)
             except json.JSONDecodeError:
                 return
+
+
+def rows_in(folder: Path) -> Iterator[Row]:
+    """The rows of a folder of results (see `rows_of`).
+
+    Raises:
+        InputError: The folder holds none.
+    """
+    file = folder / RESULTS
+    if not file.exists() or not file.stat().st_size:
+        raise InputError(str(folder), f"has no {RESULTS}, or nothing in it; give a folder of `fastmove bench --out`")
+    return rows_of(file)
+
+
+def about_run(folder: Path) -> dict[str, Any]:
+    """What `run.json` in a folder of results says; empty where there is none."""
+    file = folder / ABOUT
+    found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    return found
 
 
 def read_results(file: Path) -> list[Row]:
@@ -71,15 +90,19 @@ class Results:
         if self.file.exists():
             _cut_after(self.file, whole)
 
-    def holds(self, key: tuple[str, str], sha256: str) -> bool:
+    def holds(self, key: tuple[str, str], sha256: Callable[[], str]) -> bool:
         """Whether there is a result of this problem and planner.
+
+        Args:
+            key: What identifies the result.
+            sha256: Gives the problem's hash, where that is wanted.
 
         Raises:
             InputError: There is one of another problem of the same name.
         """
         if key not in self.known:
             return False
-        if self.known[key] not in (None, sha256):
+        if self.known[key] not in (None, sha256()):
             raise InputError(
                 str(self.file), f"holds a result of another {key[0]} (other limits, item or scene); choose another folder"
             )
@@ -116,9 +139,7 @@ def merged(folders: Sequence[Path], out: Path) -> int:
     """
     rows: dict[tuple[str, str], Row] = {}
     for folder in folders:
-        if not (folder / RESULTS).exists():
-            raise InputError(str(folder), f"has no {RESULTS}; give folders of `fastmove bench --out`")
-        for row in rows_of(folder / RESULTS):
+        for row in rows_in(folder):
             other = rows.setdefault(key_of(row), row)
             if other.get("problem_sha256") != row.get("problem_sha256"):
                 raise InputError(str(folder), f"has another {row['problem']} than the folders before it; merge shards of one run")

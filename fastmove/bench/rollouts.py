@@ -66,7 +66,8 @@ def rolled_out(problem: TransferProblem, trajectory: Trajectory, count: int, see
 def held(judgement: Judgement, clearance: float) -> bool:
     """Whether the item stayed where it was in the hand, also where the arm itself was off."""
     one, lost = judgement, judgement.contacts < judgement.settling.points
-    return verdict_of(one.slip, one.turn, min(one.tracking, 0.0), one.reach, clearance, lost) is Verdict.HELD
+    tracking = 0.0 if np.isfinite(one.tracking) else one.tracking  # a simulation that broke down held nothing
+    return verdict_of(one.slip, one.turn, tracking, one.reach, clearance, lost) is Verdict.HELD
 
 
 def dropped(judgement: Judgement) -> bool:

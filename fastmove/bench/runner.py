@@ -12,6 +12,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,9 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.bench.engines import Engine, Local
-from fastmove.bench.job import Job, Row
+from fastmove.bench.job import Job
 from fastmove.bench.problem_set import ProblemSet
-from fastmove.bench.results import ABOUT, Results
+from fastmove.bench.results import ABOUT, Results, Row
 from fastmove.bench.variants import VARIANTS
 from fastmove.errors import FastMoveError
 from fastmove.io.atomic_write import write_whole
@@ -64,7 +65,7 @@ def run(
         InputError: There is a result of another problem of the same name.
     """
     count = 0
-    missing = (job for job in jobs if not results.holds(job.key, problem_sha256(job.entry.problem)))
+    missing = (job for job in jobs if not results.holds(job.key, partial(problem_sha256, job.entry.problem)))
     for row in (engine or Local("", 1)).rows(missing):
         results.add(row)
         count += 1
@@ -99,12 +100,12 @@ def jobs_of(
             unusable(f"problem {number + 1} of {problems.name}: {error}")
             continue
         for name in planners:
-            yield Job(entry, name, recheck, rollouts)
+            yield Job(entry, name, recheck, rollouts, number)
 
 
-def write_about(out: Path, problems: ProblemSet, arguments: dict[str, Any]) -> None:
-    """Write beside the results what is run, by which versions, on which machine (`run.json`)."""
-    about = {
+def write_about(out: Path, problems: ProblemSet, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Write beside the results what is run, by which versions, on which machine (`run.json`), and return it."""
+    about: dict[str, Any] = {
         "set": problems.name,
         "set_sha256": problems.sha256,
         "problems": len(problems),
@@ -121,6 +122,7 @@ def write_about(out: Path, problems: ProblemSet, arguments: dict[str, Any]) -> N
     }
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / ABOUT, (json.dumps(about, indent=1) + "\n").encode())
+    return about
 
 
 def _versions() -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fastmove.bench.figures import CONFIDENCE, TIE, Contest, Figures, cause, geometric_mean, planners_in, rate_bound
+from fastmove.bench.figures import CONFIDENCE, TIE, Contest, Figures, Physics, Speed, cause, geometric_mean, planners_in
 
 ABOUT = (
     "certified: keeps the limits that its planner knows; all limits: keeps every limit of its problem; ΣT/Σb: sum of durations\n"
@@ -35,13 +35,11 @@ def table(results: Sequence[Figures]) -> str:
 
 
 def _line(planner: str, scene: str, chosen: Sequence[Figures]) -> str:
-    ok = [row for row in chosen if row.ok]
-    line = f"{planner:<16} {scene:<20} {len(ok):>5} of {len(chosen):>3} {sum(row.keeps_all for row in chosen):>10}"
-    known = [row for row in ok if row.bound > 0]
-    if known:
-        duration, bound = (np.array([getattr(row, key) for row in known]) for key in ("duration", "bound"))
-        p50, p95 = np.percentile([row.planning for row in known], [50, 95]) * 1e3
-        line += f" {duration.sum() / bound.sum():8.4f} {np.median(duration / bound):8.4f} {p50:7.0f} ms {p95:7.0f} ms"
+    certified, strict, speed = sum(row.ok for row in chosen), sum(row.keeps_all for row in chosen), Speed.of(chosen)
+    line = f"{planner:<16} {scene:<20} {certified:>5} of {len(chosen):>3} {strict:>10}"
+    if speed is not None:
+        p50, p95 = speed.planning
+        line += f" {speed.total:8.4f} {speed.median:8.4f} {1e3 * p50:7.0f} ms {1e3 * p95:7.0f} ms"
     return line
 
 
@@ -72,15 +70,12 @@ def _physics(results: Sequence[Figures]) -> list[str]:
     """Lines with what became of the items in physics, by planner."""
     lines = []
     for planner in planners_in(results):
-        mine = [row for row in results if row.planner == planner and row.rollouts and row.ok]
-        count = sum(row.rollouts for row in mine) - sum(row.unsettled for row in mine)
-        if count:
-            slipped, lost = sum(row.slipped for row in mine), sum(row.dropped for row in mine)
-            below = f"at {CONFIDENCE:.0%} confidence below {1e3 * rate_bound(slipped, count):.3g}"
-            slip, turn, shock = (max(getattr(row, key) for row in mine) for key in ("slip", "turn", "shock"))
-            rate, moved = f"{1e3 * slipped / count:.3g} in 1,000", f"{1e3 * slip:.3g} mm and {np.degrees(turn):.3g}° in the hand"
+        seen = Physics.of(row for row in results if row.planner == planner)
+        if seen is not None:
+            rate = f"{seen.in_1000(seen.slipped):.3g} in 1,000; at {CONFIDENCE:.0%} confidence below {seen.below:.3g}"
+            moved = f"{1e3 * seen.slip:.3g} mm and {np.degrees(seen.turn):.3g}° in the hand"
             lines.append(
-                f"{planner} in physics: {count} rollouts of {len(mine)} motions, {slipped} not held ({rate}; {below}), "
-                f"{lost} dropped; at most {moved}, {shock:.3g} m/s²"
+                f"{planner} in physics: {seen.count} rollouts of {seen.motions} motions, {seen.slipped} not held ({rate}), "
+                f"{seen.dropped} dropped; at most {moved}, {seen.shock:.3g} m/s²"
             )
     return lines

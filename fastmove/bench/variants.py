@@ -19,7 +19,7 @@ from fastmove.arrays import Array, readonly
 from fastmove.bench import VARIANT_NAMES
 from fastmove.bench.motionbenchmaker import BenchProblem
 from fastmove.contact.wrench_cone import UTILISATION_MAX
-from fastmove.errors import FastMoveError, InputError
+from fastmove.errors import InputError
 from fastmove.geometry.shapes import Shape
 from fastmove.problem.goal import TOOL, Goal, GoalPose, State
 from fastmove.problem.grasp import Grasp, HeldItem, hold
@@ -198,22 +198,3 @@ VARIANTS: dict[str, Callable[[BenchProblem], BenchProblem]] = {
     "backwards": backwards,
 }
 assert tuple(VARIANTS) == VARIANT_NAMES
-
-
-def varied(entries: list[BenchProblem], variant: str) -> tuple[list[BenchProblem], list[str]]:
-    """Convert a problem set to one variant.
-
-    Args:
-        entries: The problems.
-        variant: Name of the variant, one of `VARIANT_NAMES`.
-
-    Returns:
-        The converted problems, and a sentence for each problem that has no such variant.
-    """
-    usable, sentences = [], []
-    for entry in entries:
-        try:
-            usable.append(VARIANTS[variant](entry))
-        except FastMoveError as error:
-            sentences.append(f"{entry.id}: {error}")
-    return usable, sentences

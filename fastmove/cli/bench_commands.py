@@ -14,9 +14,9 @@ from fastmove.bench.engines import engine_of
 from fastmove.bench.figures import figures_of
 from fastmove.bench.problem_set import known_sets, open_set
 from fastmove.bench.report.report import write_report
-from fastmove.bench.results import RESULTS, Results, merged, rows_of
+from fastmove.bench.results import Results, merged, rows_in, rows_of
 from fastmove.bench.rollouts import usual_rollouts
-from fastmove.bench.runner import jobs_of, run, workload, write_about
+from fastmove.bench.runner import jobs_of, run, write_about
 from fastmove.bench.summary import table
 from fastmove.cli.progress import Progress
 from fastmove.errors import InputError
@@ -45,7 +45,7 @@ def _run(options: argparse.Namespace) -> int:
         key: getattr(options, key)
         for key in ("planner", "limits", "robot", "variant", "limit", "recheck", "rollouts", "engine", "jobs")
     }
-    write_about(options.out, problems, {"set": _place(options.set)} | asked)
+    about = write_about(options.out, problems, {"set": _place(options.set)} | asked)
     left = max(0, len(numbers) * len(planners) - len(results.known))
     with Progress(f"{options.set}", left, ticking=options.jobs == 1) as progress:
         run(jobs, results, engine, lambda row: progress.advance())
@@ -58,7 +58,8 @@ def _run(options: argparse.Namespace) -> int:
             print(json.dumps(row))
         return 0
     print(f"{options.set}\n{table(figures_of(rows_of(results.file), planners))}")
-    print(f"this machine: {workload() * 1e3:.0f} ms for 10,000 computeRNEADerivatives, to compare planning times with")
+    speed = about["machine"]["workload_ms"]
+    print(f"this machine: {speed:.0f} ms for 10,000 computeRNEADerivatives, to compare planning times with")
     print(write_report(options.out, options.previews))
     return 0
 
@@ -97,7 +98,7 @@ def _merge(options: argparse.Namespace) -> int:
     if options.out in folders:
         raise InputError("--out", f"is {options.out}, one of the folders that are merged; give another one")
     count = merged(folders, options.out)
-    print(f"{count} results in {options.out}\n{table(figures_of(rows_of(options.out / RESULTS)))}")
+    print(f"{count} results in {options.out}\n{table(figures_of(rows_in(options.out)))}")
     print(write_report(options.out, options.previews))
     return 0
 

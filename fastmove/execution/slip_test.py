@@ -145,7 +145,7 @@ def judge(
     force = float(trajectory.phases[0].grip_force[0]) if grip_force is None else grip_force
     force *= truth.holds[0].realised_grip_ratio
     plan = {share: references(problem, trajectory, member, share * step) for share in {variation(k)[2] for k in numbers}}
-    along = max(plan.items())[1].q
+    along = plan[max(plan)].q
     along = along[:: max(1, len(along) // GAIN_SAMPLES)]
     simulation = Simulation(truth, force, along, member, step, friction, constant)
     simulation.until = trajectory.duration  # the motion is certified until then

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import html
 import http.server
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from fastmove.io.atomic_write import write_whole
 from fastmove.solution.solution import Solution, Status, limiting_shares
 from fastmove.viz.plot_data import joint_colours, plots, time_axis, wrench_in_cone
 from fastmove.viz.scene import Overlay, drawing
+from fastmove.viz.template import filled, script_json
 
 SLOW = 1.5  # Motions shorter than this are played at half speed at first [s].
 PAGE = Path(__file__).parent / "page"
@@ -73,12 +73,10 @@ def preview_html(
         "text": html.escape(overlay.text if overlay is not None else str(solution)),
         "library": scene.library,
         "drawing": scene.script,
-        "motion": json.dumps(motion).replace("<", "\\u003c"),
+        "motion": script_json(motion),
         "script": (PAGE / "page.js").read_text(),
     }
-    page = (PAGE / "page.html").read_text()
-    pieces = page.split("{{")
-    return pieces[0] + "".join(parts[name] + rest for name, _, rest in (piece.partition("}}") for piece in pieces[1:]))
+    return filled(PAGE / "page.html", parts)
 
 
 def _figures(solution: Solution, verdict: str, overlay: Overlay) -> str:

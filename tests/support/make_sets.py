@@ -63,9 +63,14 @@ def built(table: Table) -> fm.TransferProblem:
     return problem_from_table(CheckedTable(json.loads(json.dumps(table)), table["name"]), Path(), table["name"])
 
 
+def overlapping(problem: fm.TransferProblem) -> bool:
+    """Whether more of the hand than its pads touches the item."""
+    return any(distance < 0 for distance, _ in hand_overlaps(assemble(problem)))
+
+
 def refused(problem: fm.TransferProblem) -> bool:
     """Whether more than the pads touch the item, or an end is not free, out of limits or cannot be held at rest."""
-    if any(distance < 0 for distance, _ in hand_overlaps(assemble(problem))):
+    if overlapping(problem):
         return True
     checks = PlanningContext.of(problem).checks
     start, goal = np.array(problem.start.q), np.array(problem.goal.configurations[0])
@@ -228,8 +233,6 @@ def stood(place: Place, facts: ItemFacts, front: bool) -> pin.SE3:
     yaw = pin.utils.rotate("z", place[2])
     if front and across_axis(facts)[0] > 0.5:  # its narrower side is x: turned so that it is across the way in
         yaw = yaw @ pin.utils.rotate("z", np.pi / 2)
-    elif front:
-        yaw = yaw @ pin.utils.rotate("z", 0.0)
     return pin.SE3(yaw, place[1] + np.array([0.0, 0.0, float(facts.size[2]) / 2]))
 
 
@@ -243,7 +246,7 @@ def with_ends(table: Table, ends: tuple[pin.SE3, pin.SE3], ready: tuple[float, .
         problem = built(trial)
     except FastMoveError:
         return None
-    if any(distance < 0 for distance, _ in hand_overlaps(assemble(problem))):
+    if overlapping(problem):
         return None
     start, context = None, PlanningContext.of(problem)
     for q in fm.ik(problem, ends[0], near=np.array(ready)):

@@ -69,9 +69,7 @@ def curves(x: Axis, y: Axis, lines: Sequence[tuple[str, Array, Array, int]]) -> 
     """
     drawn = [_axes(x, y)]
     for _, across, up, number in lines:
-        points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(_right(x, across), _up(y, up), strict=True))
-        look = f'stroke="{colour(number)}" stroke-dasharray="{DASHES[number % len(DASHES)]}"'
-        drawn.append(f'<polyline points="{points}" fill="none" stroke-width="2" {look}/>')
+        drawn.append(_polyline(x, y, across, up, f'stroke-width="2" {_stroke(number)}'))
     return _svg("".join(drawn), WIDE, HIGH) + legend([(name, number) for name, _, _, number in lines])
 
 
@@ -85,11 +83,11 @@ def scattered(x: Axis, y: Axis, dots: Sequence[tuple[float, float, int]], line: 
         line: The same of the line.
     """
     across, up, number = line
-    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(_right(x, across), _up(y, up), strict=True))
+    beside = _polyline(x, y, across, up, f'stroke="{colour(number)}"')
     drawn = "".join(
         f'<circle cx="{_right(x, np.array(a)):.1f}" cy="{_up(y, np.array(b)):.1f}" r="3" fill="{colour(k)}"/>' for a, b, k in dots
     )
-    return _svg(f'{_axes(x, y)}<polyline points="{points}" fill="none" stroke="{colour(number)}"/>{drawn}', WIDE, HIGH)
+    return _svg(f"{_axes(x, y)}{beside}{drawn}", WIDE, HIGH)
 
 
 def shares(x: Axis, samples: Sequence[tuple[str, Array, int, int]]) -> str:
@@ -144,8 +142,8 @@ def bars(rows: Sequence[tuple[str, float, str, int]], most: float) -> str:
 def legend(names: Sequence[tuple[str, int]]) -> str:
     """The names of lines or bars with how they are drawn."""
     parts = "".join(
-        f'<li><svg width="26" height="10" aria-hidden="true"><path d="M1 5H25" stroke="{colour(number)}" stroke-width="3" '
-        f'stroke-dasharray="{DASHES[number % len(DASHES)]}"/></svg>{html.escape(name)}</li>'
+        f'<li><svg width="26" height="10" aria-hidden="true"><path d="M1 5H25" stroke-width="3" '
+        f"{_stroke(number)}/></svg>{html.escape(name)}</li>"
         for name, number in names
     )
     return f'<ul class="legend">{parts}</ul>'
@@ -160,6 +158,16 @@ def figure(title: str, chart: str, caption: str = "") -> str:
 def colour(number: int) -> str:
     """The colour of a number in the palette."""
     return PALETTE[number % len(PALETTE)]
+
+
+def _stroke(number: int) -> str:
+    """How a line of a number in the palette is drawn."""
+    return f'stroke="{colour(number)}" stroke-dasharray="{DASHES[number % len(DASHES)]}"'
+
+
+def _polyline(x: Axis, y: Axis, across: Array, up: Array, look: str) -> str:
+    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(_right(x, across), _up(y, up), strict=True))
+    return f'<polyline points="{points}" fill="none" {look}/>'
 
 
 def _axes(x: Axis, y: Axis) -> str:

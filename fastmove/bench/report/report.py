@@ -7,7 +7,6 @@ motions.
 from __future__ import annotations
 
 import html
-import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,10 +17,12 @@ from fastmove.bench.motionbenchmaker import BenchProblem
 from fastmove.bench.problem_set import open_set
 from fastmove.bench.report.charts import PAGE
 from fastmove.bench.report.sections import About, Results, excess, lead, sections
-from fastmove.bench.results import ABOUT, RESULTS, rows_of
+from fastmove.bench.results import about_run, rows_in
 from fastmove.bench.variants import VARIANTS
-from fastmove.errors import FastMoveError, InputError
+from fastmove.errors import FastMoveError
 from fastmove.io.atomic_write import write_whole
+from fastmove.problem.describe import problem_sha256
+from fastmove.viz.template import filled, script_json
 
 REPORT = "report.html"  # Name of the file in the folder of results.
 MARK = "/*the library of every preview*/"
@@ -40,10 +41,8 @@ def write_report(folder: Path, previews: int = 3) -> Path:
     Raises:
         InputError: The folder holds no results.
     """
-    about: About = json.loads((folder / ABOUT).read_text()) if (folder / ABOUT).exists() else {}
-    results = figures_of(rows_of(folder / RESULTS), about.get("arguments", {}).get("planner", "").split(","))
-    if not results:
-        raise InputError(str(folder), f"has no {RESULTS}, or nothing in it; give a folder of `fastmove bench --out`")
+    about = about_run(folder)
+    results = figures_of(rows_in(folder), about.get("arguments", {}).get("planner", "").split(","))
     write_whole(folder / REPORT, report_html(results, about, _drawn(_worst(results, previews), about)).encode())
     return folder / REPORT
 
@@ -62,17 +61,11 @@ def report_html(results: Results, about: About, previews: Sequence[tuple[str, st
         "style": (PAGE / "report.css").read_text(),
         "lead": lead(results),
         "sections": sections(results, about, [said for said, _ in previews]),
-        "library": _script_json({"mark": MARK, "text": library}),
-        "previews": _script_json([page.replace(library, MARK) if library else page for _, page in previews]),
+        "library": script_json({"mark": MARK, "text": library}),
+        "previews": script_json([page.replace(library, MARK) if library else page for _, page in previews]),
         "script": (PAGE / "report.js").read_text(),
     }
-    pieces = (PAGE / "report.html").read_text().split("{{")
-    return pieces[0] + "".join(parts[name] + rest for name, _, rest in (piece.partition("}}") for piece in pieces[1:]))
-
-
-def _script_json(value: object) -> str:
-    """JSON that may stand in a script: no tag can end it."""
-    return json.dumps(value).replace("<", "\\u003c")
+    return filled(PAGE / "report.html", parts)
 
 
 def _worst(results: Results, count: int) -> list[Figures]:
@@ -83,21 +76,21 @@ def _worst(results: Results, count: int) -> list[Figures]:
 
 def _drawn(worst: Sequence[Figures], about: About) -> list[tuple[str, str]]:
     """Words and page of every preview; none where the set is not found again or previews cannot be drawn."""
-    wanted, arguments = {row.problem: row for row in worst}, about.get("arguments", {})
-    if not wanted or "set" not in arguments:
+    arguments = about.get("arguments", {})
+    if not worst or "set" not in arguments:
         return []
     try:
         from fastmove.viz.preview import preview_html
 
         vary: Callable[[BenchProblem], BenchProblem] = VARIANTS[arguments.get("variant") or "as-is"]
-        entries = {
-            entry.id: entry
-            for entry in open_set(arguments["set"], arguments.get("limits"), arguments.get("robot"))
-            if entry.id in wanted
-        }
-        solutions = (registries.planners.get(row.planner)(vary(entries[row.problem]).problem) for row in worst)
-        return [(_said(row), preview_html(solution)) for row, solution in zip(worst, solutions, strict=True)]
-    except (FastMoveError, KeyError):
+        problems = open_set(arguments["set"], arguments.get("limits"), arguments.get("robot"))
+        drawn = []
+        for row in worst:
+            problem = vary(problems.load(row.number)).problem
+            if problem_sha256(problem) == row.sha256:
+                drawn.append((_said(row), preview_html(registries.planners.get(row.planner)(problem))))
+        return drawn
+    except (FastMoveError, IndexError):
         return []
 
 

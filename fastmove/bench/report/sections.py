@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastmove import registries
-from fastmove.bench.figures import CONFIDENCE, TIE, Contest, Figures, cause, geometric_mean, planners_in, rate_bound
+from fastmove.bench.figures import CONFIDENCE, TIE, Contest, Figures, Physics, Speed, cause, geometric_mean, planners_in
 from fastmove.bench.report import words
 from fastmove.bench.report.charts import Axis, bars, curves, figure, histogram, shares
 from fastmove.bench.results import RESULTS
@@ -71,12 +71,11 @@ def _planners(results: Results) -> str:
     rows = []
     for name in planners_in(results):
         mine = _of(results, name)
-        ok = [row for row in mine if row.ok and row.bound > 0]
         cells = [name, str(len(mine)), str(sum(row.ok for row in mine)), str(sum(row.keeps_all for row in mine))]
-        if ok:
-            duration, bound = (np.array([getattr(row, key) for row in ok]) for key in ("duration", "bound"))
-            p50, p95 = np.nanpercentile([row.planning for row in ok], [50, 95])
-            cells += [f"{duration.sum() / bound.sum():.3f}", f"{np.median(duration / bound):.3f}", f"{p50:.2f} s", f"{p95:.2f} s"]
+        speed = Speed.of(mine)
+        if speed is not None:
+            p50, p95 = speed.planning
+            cells += [f"{speed.total:.3f}", f"{speed.median:.3f}", f"{p50:.2f} s", f"{p95:.2f} s"]
         rows.append(cells)
     return _section("Planners", words.PLANNERS, _table(head, rows) + _who(results))
 
@@ -150,16 +149,8 @@ def _contests(results: Results) -> str:
         both, strict = Contest.of(results, names[0], other), Contest.of(results, names[0], other, all_limits=True)
         counts = [str(x) for x in (both.wins, both.ties, both.losses)]
         strictly = [str(len(strict.durations)), _ratio(strict.durations)]
-        rows.append(
-            [
-                f"{names[0]} / {other}",
-                str(len(both.durations)),
-                _ratio(both.durations),
-                *counts,
-                _number(geometric_mean(both.times), 2),
-                *strictly,
-            ]
-        )
+        first = [f"{names[0]} / {other}", str(len(both.durations)), _ratio(both.durations)]
+        rows.append([*first, *counts, _number(geometric_mean(both.times), 2), *strictly])
     return _section("Side by side", words.CONTESTS, _table(head, rows)) if rows else ""
 
 
@@ -181,17 +172,13 @@ def _physics(results: Results) -> str:
             "furthest slip", "largest turn", "peak shock", "arm off", "not settled")  # fmt: skip
     rows, drawn = [], []
     for k, name in enumerate(planners_in(results)):
-        mine = [row for row in _of(results, name) if row.ok and row.rollouts]
-        count = sum(row.rollouts - row.unsettled for row in mine)
-        if not count:
+        seen = Physics.of(_of(results, name))
+        if seen is None:
             continue
-        slipped, lost = sum(row.slipped for row in mine), sum(row.dropped for row in mine)
-        rate = 1e3 * slipped / count
-        rates = [f"{rate:.3g}", f"{1e3 * rate_bound(slipped, count):.3g}", f"{1e3 * lost / count:.3g}"]
-        slip, turn, shock = (max(getattr(row, key) for row in mine) for key in ("slip", "turn", "shock"))
-        sizes = [f"{1e3 * slip:.3g} mm", f"{np.degrees(turn):.3g}°", f"{shock:.3g} m/s²"]
-        left = [str(sum(getattr(row, key) for row in mine)) for key in ("off", "unsettled")]
-        rows.append([name, str(len(mine)), str(count), *rates, *sizes, *left])
+        rate = seen.in_1000(seen.slipped)
+        rates = [f"{rate:.3g}", f"{seen.below:.3g}", f"{seen.in_1000(seen.dropped):.3g}"]
+        sizes = [f"{1e3 * seen.slip:.3g} mm", f"{np.degrees(seen.turn):.3g}°", f"{seen.shock:.3g} m/s²"]
+        rows.append([name, str(seen.motions), str(seen.count), *rates, *sizes, str(seen.off), str(seen.unsettled)])
         drawn.append((name, rate, f"{rate:.3g}", k))
     if not rows:
         return ""
@@ -212,7 +199,7 @@ def _failures(results: Results) -> str:
             (f"{name}: limits that it breaks", broken, words.BROKEN),
         ):
             if counts:
-                rows = [(cause, float(count), str(count), k) for cause, count in counts]
+                rows = [(said, float(count), str(count), k) for said, count in counts]
                 charts.append(figure(title, bars(rows, float(counts[0][1])), caption))
     return _section("What fails", "", _charts(charts)) if charts else ""
 
