@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from fastmove import registries
@@ -19,6 +20,7 @@ from fastmove.bench.report.charts import PAGE
 from fastmove.bench.report.sections import About, Results, excess, lead, sections
 from fastmove.bench.results import about_run, rows_in
 from fastmove.bench.variants import VARIANTS
+from fastmove.certificate.certify import certify
 from fastmove.errors import FastMoveError
 from fastmove.io.atomic_write import write_whole
 from fastmove.problem.describe import problem_sha256
@@ -87,8 +89,10 @@ def _drawn(worst: Sequence[Figures], about: About) -> list[tuple[str, str]]:
         drawn = []
         for row in worst:
             problem = vary(problems.load(row.number)).problem
-            if problem_sha256(problem) == row.sha256:
-                drawn.append((_said(row), preview_html(registries.planners.get(row.planner)(problem))))
+            solution = registries.planners.get(row.planner)(problem) if problem_sha256(problem) == row.sha256 else None
+            if solution is not None and solution.trajectory is not None:
+                whole = certify(problem, solution.trajectory)  # the preview draws every limit, whatever its planner knows
+                drawn.append((_said(row), preview_html(replace(solution, problem=problem, certificate=whole))))
         return drawn
     except (FastMoveError, IndexError):
         return []
