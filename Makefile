@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint docs pictures golden first-hour wheels robust same-answer riding flight tube cell basins sets report fuzz descriptions pose-pairs same-bytes schema franka-sim clean
+.PHONY: demo test test-slow lint docs pictures golden first-hour wheels robust same-answer riding flight tube cell suction-rig basins sets report fuzz descriptions pose-pairs same-bytes schema franka-sim clean
 
 demo: $(VENV)/ready
 	$(BIN)/fastmove plan problems/book_to_tote.toml --out book_to_tote.npz
@@ -43,9 +43,14 @@ basins: $(VENV)/ready
 	$(BIN)/python tests/support/basins.py --out basins-held
 	$(if $(MBM),$(BIN)/python tests/support/basins.py $(MBM) --out basins)
 
-# The problem sets of `fastmove bench`, anew (five minutes); they are the same files again.
+# Loads at which a simulated cup loses its item, over what the ring model says (a minute).
+suction-rig: $(VENV)/ready
+	$(BIN)/python tests/support/suction_rig.py --random 40
+
+# The problem sets of `fastmove bench`, anew (ten minutes); they are the same files again.
 sets: $(VENV)/ready
 	$(BIN)/python tests/support/make_sets.py
+	$(BIN)/python tests/support/make_headline.py
 
 # The report in OUT (a folder of `fastmove bench`) looked at in headless Chromium: faults, contents of charts, pictures.
 OUT ?= bench

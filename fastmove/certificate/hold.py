@@ -18,6 +18,15 @@ UTILISATION_LIMIT = 0.9  # Largest allowed utilisation of a contact; the certifi
 TILTING = 0.1  # Share of the tilting lever that counts in S and R [1].
 SHIFTED = 0.4  # Share of the tilting lever that counts in V [1].
 
+# Points that a cup may turn about: distance ρ from its middle over the radius r of its lip, and of that point the mean distance
+# d of the lip over r and mean(2 cos θ d)/r.  With m = 4 r ρ / (r + ρ)² and the complete elliptic integrals K and E,
+# mean(d) = 2/π (r + ρ) E(m), mean(d³) = 2/3π (r + ρ)³ ((4 − 2 m) E(m) − (1 − m) K(m)), and 2 cos θ = (r² + ρ² − d²) / r ρ.
+TURNS = (
+    (0.6, 1.0922385835546897, -0.5716215886449854),
+    (1.0, 4 / np.pi, -8 / (3 * np.pi)),
+    (1.7, 1.8505593362795334, -0.9546366771442911),
+)
+
 
 def contact_uses(held: HeldItem, wrench: Array, grip: Array) -> dict[str, Array]:
     """Compute the uses of one contact: by the formulas here for FastMove's contact laws, by `check` for a user's law.
@@ -89,12 +98,16 @@ def _pinch_utilisation(held: HeldItem, wrench: Array, grip_force: Array) -> Arra
 
 
 def _suction_utilisation(held: HeldItem, wrench: Array, vacuum: Array) -> Array:
-    """Utilisations (N,) of a suction cup, the larger of slide and peel (see `contact.suction`)."""
-    mu, radius = held.friction, held.patches[0].c
+    """Utilisations (N,) of a suction cup, the largest of slide, peel and turn (see `contact.suction`)."""
+    mu, r = held.friction, held.patches[0].c
     fx, fy, fz, mx, my, mz = wrench.T
-    slide = np.sqrt(fx**2 + fy**2 + (mz / radius) ** 2) / mu - fz
-    peel = 2 * np.hypot(mx, my) / radius - fz
-    return np.asarray(np.maximum(slide, peel) / vacuum)
+    worst = np.maximum(np.hypot(fx, fy) / mu, np.maximum(2 * np.hypot(mx, my) / r, np.abs(mz) / (mu * r)))
+    for centre, distance, uneven in TURNS:
+        rho = centre * r
+        for way in (1, -1):
+            across = np.hypot(way * rho * fy - mu * uneven * my, mu * uneven * mx - way * rho * fx)
+            worst = np.maximum(worst, (way * mz + across) / (mu * distance * r))
+    return np.asarray((worst - fz) / vacuum)
 
 
 def _pad_share(held: HeldItem, wrench: Array, grip_force: Array) -> Array:

@@ -53,8 +53,8 @@ class MujocoDriver(PhysicsDriver):
         saturated: number of simulation steps since `connect` in which a torque was clipped.
 
     Raises:
-        InputError: the problem does not hold exactly one item, or not by pinching; the delay is no whole number of steps; what is
-            there is another robot.
+        InputError: the problem does not hold exactly one item, or not by a contact that is simulated; the delay is no whole
+            number of steps; what is there is another robot.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class MujocoDriver(PhysicsDriver):
                 continue
             self._record()
             self._poses.append(self.simulation.item_pose())
-            self.least_touching = min(self.least_touching, self.simulation.pads_in_touch())
+            self.least_touching = min(self.least_touching, self.simulation.points_in_touch())
         self.cycles += record
 
     def still(self, q: Array, grip_force: Array) -> Command:
@@ -223,9 +223,9 @@ class MujocoDriver(PhysicsDriver):
         self._clock += self.simulation.step_size
 
     def _gripping(self) -> bool:
-        """Returns whether both fingers are near the item's faces."""
-        fingers = self.simulation.data.qpos[self.simulation.n : self.simulation.n + 2]
-        return bool(np.all(np.abs(fingers) < GRIP_TRAVEL))
+        """Returns whether all fingers are near the item's faces, and no vacuum is lost."""
+        fingers = self.simulation.data.qpos[self.simulation.n : self.simulation.item.start]
+        return bool(np.all(np.abs(fingers) < GRIP_TRAVEL)) and not self.simulation.lost
 
     def hold(self, q: Array, seconds: float, record: bool = True) -> None:
         """Keeps the arm at a configuration with the torque that it needs there, and the grip as it is.
@@ -262,7 +262,7 @@ class MujocoDriver(PhysicsDriver):
             q = q - (self._measured[0] - simulation.joints())
             v = v - (self._measured[1] - simulation.velocities())
         simulation.command(q, v, effort)
-        simulation.advance()
+        simulation.step()
         self.saturated += simulation.saturated()
         joints = simulation.joints()
         self._measured = self._encoders.measured(joints, simulation.velocities())

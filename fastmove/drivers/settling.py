@@ -25,14 +25,15 @@ class Settling:
     Attributes:
         slip: displacement from the planned grasp [m].
         turn: rotation from the planned grasp [rad].
-        touching: number of pad points in touch.
-        points: number of pad points.
-        lightest: least normal force of a pad point over the mean of all points [1].  Where the weight pulls along the closing
-            axis, the mean counts 1 − |f_y| / 2 F times, as on the pad that the weight lightens.
-        wrench_error: relative error of the wrench that the pads carry, against the weight of the body that is truly in the
+        touching: number of the hand's points in touch, on pads or the lip of a cup.
+        points: number of those points.
+        lightest: least normal force of a point over the mean of all points [1], as counted by `SimulatedHand.lightest`: where the
+            weight pulls along the closing axis, the mean counts 1 − |f_y| / 2 F times, as on the pad that the weight lightens.
+        wrench_error: relative error of the wrench that the hand carries, against the weight of the body that is truly in the
             hand [1].
         creep: speed of the item's rotation in the hand at the mean radius of its patches [m/s], scaled from the time constant of
             contacts to `TIME_CONSTANT`.
+        point: what those points are called.
     """
 
     slip: float
@@ -42,6 +43,7 @@ class Settling:
     lightest: float
     wrench_error: float
     creep: float
+    point: str = "pad point"
 
     @property
     def faults(self) -> list[str]:
@@ -49,10 +51,10 @@ class Settling:
         checks = (
             (self.slip, SETTLED_SLIP, f"moved {self.slip * 1e3:.2f} mm"),
             (self.turn, SETTLED_TURN, f"turned {np.degrees(self.turn):.2f}°"),
-            (self.points - self.touching, 0, f"{self.touching} of {self.points} pad points in touch"),
-            (-self.lightest, -SETTLED_PRESS, f"a pad point presses with {self.lightest:.2f} of the mean"),
-            (self.wrench_error, SETTLED_WRENCH, f"the pads carry {self.wrench_error:.0%} other than its weight"),
-            (self.creep, SETTLED_CREEP, f"still turns, at {self.creep * 1e6:.0f} µm/s where the pads press"),
+            (self.points - self.touching, 0, f"{self.touching} of {self.points} {self.point}s in touch"),
+            (-self.lightest, -SETTLED_PRESS, f"a {self.point} presses with {self.lightest:.2f} of the mean"),
+            (self.wrench_error, SETTLED_WRENCH, f"the hand carries {self.wrench_error:.0%} other than its weight"),
+            (self.creep, SETTLED_CREEP, f"still turns, at {self.creep * 1e6:.0f} µm/s where the hand presses"),
         )
         return [words for value, most, words in checks if not value <= most]  # NaN is a fault
 

@@ -1,4 +1,4 @@
-"""A physics simulation (MuJoCo) of one arm that holds one item by friction alone, so that the item can slip.
+"""A physics simulation (MuJoCo) of one arm that holds one item by friction, or on a cup, so that the item can slip and fall.
 
 The model was checked against closed forms: slip limits within 0.5 % of Coulomb, creep below 0.04 mm in 2 s at 95 % load.  Six
 obvious ways to build it give wrong verdicts on slip, and each is avoided here on purpose:
@@ -11,9 +11,9 @@ obvious ways to build it give wrong verdicts on slip, and each is avoided here o
     convex collision is wrong at grazing contact (a cup on a        → tolerance 1e-12 within 1000 iterations, and supports that
     saucer is now and then 60 mm deep for one step)                   may be touched are 50 µm smaller all around
 
-The item's own joint coordinates are its slip.  Contact points come from the same patches that the planner uses; armature and
-damping are the robot's.  The servo's gains follow from the least effective inertia along the motion, so that they are stable at
-the time step for any arm.
+The item's own joint coordinates are its slip.  Contact points of pads come from the same patches that the planner uses; armature
+and damping are the robot's.  A cup is a ring of contact points and a force that is lost when its seal opens (`simulated_hand`).
+The servo's gains follow from the least effective inertia along the motion, so that they are stable at the time step for any arm.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ import pinocchio as pin
 
 from fastmove.arrays import Array
 from fastmove.drivers.displacement import displacement
-from fastmove.drivers.mujoco_model import TIME_CONSTANT, mujoco, mujoco_model, rollout, wxyz
+from fastmove.drivers.mujoco_model import mujoco_model
+from fastmove.drivers.mujoco_parts import TIME_CONSTANT, mujoco, rollout, wxyz
 from fastmove.drivers.settling import Settling
+from fastmove.drivers.simulated_hand import simulated_hand
 from fastmove.errors import InputError
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.grasp import HeldItem
@@ -60,26 +62,28 @@ class Played:
     Attributes:
         joints: (N, n) configurations [rad].
         items: (N, 7) item poses in the grasp frame: displacement [m] and quaternion (w, x, y, z).
-        touching: (N,) number of pad points in touch.
-        wrench: (N, 6) contact wrench on the item, in the grasp frame [N, Nm]; empty unless measured.
+        touching: (N,) number of the hand's points in touch.
+        wrench: (N, 6) wrench on the item of all that touches it, in the grasp frame [N, Nm]; empty unless measured.
+        lost: time at which a cup lost its vacuum, counted from the first state [s]; infinite = never.
     """
 
     joints: Array
     items: Array
     touching: Array
     wrench: Array
+    lost: float = np.inf
 
 
 class Simulation:
-    """A MuJoCo simulation of one arm with a servo, a two-finger hand and one held item.
+    """A MuJoCo simulation of one arm with a servo, a two-finger hand or a cup, and one held item.
 
     Args:
         problem: transfer whose robot, item and scene are simulated.
-        grip_force: grip force per pad [N].
+        grip_force: grip force per pad, or vacuum force of a cup [N].
         gains_along: (N, n) configurations for which the servo must be stable [rad].
         member: index of the body, of the item's set, that is in the hand.
         step: simulation step [s].
-        friction: Coulomb coefficient between pads and item; default the grasp's.
+        friction: Coulomb coefficient between hand and item; default the grasp's.
         time_constant: time constant of contacts [s].
 
     Raises:
@@ -98,29 +102,32 @@ class Simulation:
     ) -> None:
         law = the_held(problem).law
         if not law.simulated:
-            raise InputError("grasp.contact", f"is {law.name}, which is not simulated; only pinched items are judged in physics")
+            raise InputError("grasp.contact", f"is {law.name}, which is not simulated; what is judged in physics: pinch, suction")
         self.problem, self.step_size, self.grip_force, self.time_constant = problem, step, grip_force, time_constant
         self.assembly = assemble(problem)
         self.n = problem.robot.n_arm
         self.body = problem.holds[0].bodies[min(member, len(problem.holds[0].bodies) - 1)]
-        self.model = mujoco_model(problem, self.assembly, self.body, step, friction, time_constant).compile()
+        self.hand = simulated_hand(problem.holds[0])
+        self.model = mujoco_model(problem, self.assembly, self.hand, self.body, step, friction, time_constant).compile()
         self.data = mujoco.MjData(self.model)
         self.kp, self.kd = self._gains(gains_along)
         self.model.actuator_biasprm[: self.n, 1], self.model.actuator_biasprm[: self.n, 2] = -self.kp, -self.kd
-        self.item = slice(self.n + 2, self.n + 9)  # the item in qpos: three slides and a quaternion
-        self.item_dofs = slice(self.n + 2, self.n + 8)
+        first = self.n + self.hand.joints
+        self.item = slice(first, first + 7)  # the item in qpos: three slides and a quaternion
+        self.item_dofs = slice(first, first + 6)
         self._movers = [
             (int(self.model.body(f"moving_{o.name}").mocapid[0]), o.motion)
             for o in problem.scene.obstacles
             if o.motion is not None
         ]
-        self._pads = [k for k in range(self.model.ngeom) if self.model.geom(k).name.startswith("pad_")]
+        self._points = [self.model.geom(name).id for name in self.hand.points]
+        self._open, self.lost = 0.0, False  # how long a point has not touched [s]; whether the hand holds no more
         self.until = np.inf  # time at which moving obstacles stop [s]
         self.grip(grip_force)
 
     def grip(self, force: float) -> None:
-        """Sets the force with which each finger presses [N]; a negative one opens the hand."""
-        self.data.ctrl[self.n :] = force
+        """Sets the force with which each finger presses, or the vacuum force [N]; a negative one opens the hand."""
+        self.data.ctrl[self.n :] = 0.0 if self.lost else self.hand.control(force)
 
     def limit_torque(self, share: float) -> None:
         """Clips the servo's torques at a share of the robot's effort limits."""
@@ -145,6 +152,7 @@ class Simulation:
     def place(self, q: Array) -> None:
         """Resets the simulation: the arm at rest at q (n,) [rad], the item as the grasp says."""
         mujoco.mj_resetData(self.model, self.data)
+        self._open, self.lost = 0.0, False
         self.data.qpos[: self.n] = q
         self.grip(self.grip_force)
         mujoco.mj_forward(self.model, self.data)
@@ -178,7 +186,7 @@ class Simulation:
         self.data.ctrl[: self.n] = feed_forward + self.kp * q + self.kd * v
 
     def settle(self, q: Array, longer: float = 0.0, disturbance: float = 0.0, seed: int = 0) -> Settling:
-        """Closes the hand on the item with the arm still at q, loads it with the item's weight, and waits for rest.
+        """Grips the item with the arm still at q, loads the hand with the item's weight, and waits for rest.
 
         The pads close flat, as the certificate assumes: while they close, slowly, the item's support carries its weight and damps
         its motion, and then hands the weight over evenly.  If pads snap shut on an item that is free to fall, an eccentric item
@@ -232,7 +240,7 @@ class Simulation:
         mujoco.mj_forward(self.model, self.data)
         planned = np.array([0.0, 0, 0, 1, 0, 0, 0])
         slip, turn = displacement(planned, self.item_pose())
-        normal, wrench, expected = *self._pads_carry(), self._weight()
+        normal, wrench, expected = *self._points_carry(), self._weight()
         held = self.problem.holds[0]
         scale = max(float(np.linalg.norm(expected[:3])), 0.1 * held.friction * self.grip_force)  # not 0 without gravity
         radius = min(patch.c for patch in held.patches)
@@ -240,39 +248,34 @@ class Simulation:
         error = (wrench - expected) / scale / np.repeat([1.0, lever], 3)
         creep = float(np.linalg.norm(self.data.qvel[self.item_dofs][3:])) * radius * TIME_CONSTANT / self.time_constant
         wrench_error = max(float(np.linalg.norm(error[:3])), float(np.linalg.norm(error[3:])))
-        lighter = 1 - min(abs(expected[1]) / (2 * self.grip_force), 0.95)  # mean force of the lightened pad over that of both
-        lightest = float(normal.min() / (normal.mean() * lighter)) if normal.any() else 0.0
-        return Settling(slip, turn, self.pads_in_touch(), len(self._pads), lightest, wrench_error, creep)
+        lightest = float(normal.min() / (normal.mean() * self.hand.lightest(expected, self.grip_force))) if normal.any() else 0.0
+        points = (self.points_in_touch(), len(self._points), lightest)
+        return Settling(slip, turn, *points, wrench_error, creep, self.hand.point)
 
-    def _pads_carry(self) -> tuple[Array, Array]:
-        """Returns the normal force of every pad point (points,) [N] and the contact wrench (6,) of all on the item [N, Nm].
+    def _points_carry(self) -> tuple[Array, Array]:
+        """Returns the normal force of the hand's points (points,) [N], and the wrench (6,) of the hand on the item [N, Nm].
 
-        The wrench is in the grasp frame.
+        The wrench is in the grasp frame, and counts the vacuum's force.
         """
-        normal, wrench, force = np.zeros(len(self._pads)), np.zeros(6), np.zeros(6)
-        frame, origin = self._grasp_frame()
+        normal, force = np.zeros(len(self._points)), np.zeros(6)
+        wrench = np.array(self.data.qfrc_actuator[self.item_dofs])
+        frame, origin = self.hand.frame(self.data)
         for k, contact in enumerate(self.data.contact):
-            is_pad = [int(g) in self._pads for g in contact.geom]
-            if not any(is_pad):
+            is_hand = [int(g) in self._points for g in contact.geom]
+            if not any(is_hand):
                 continue
             mujoco.mj_contactForce(self.model, self.data, k, force)
-            sign = 1.0 if is_pad[0] else -1.0  # the force is that of the first geom on the second
+            sign = 1.0 if is_hand[0] else -1.0  # the force is that of the first geom on the second
             axes = contact.frame.reshape(3, 3)
             push, twist = sign * frame.T @ (axes.T @ force[:3]), sign * frame.T @ (axes.T @ force[3:])
             wrench += np.concatenate([push, np.cross(frame.T @ (contact.pos - origin), push) + twist])
-            normal[self._pads.index(int(contact.geom[0 if is_pad[0] else 1]))] += force[0]
+            normal[self._points.index(int(contact.geom[0 if is_hand[0] else 1]))] += force[0]
         return normal, wrench
 
     def _weight(self) -> Array:
         """Returns the wrench (6,) that holds the body in the hand against gravity at rest, in the grasp frame [N, Nm]."""
-        push = -self.body.mass * self._grasp_frame()[0].T @ np.array(self.problem.gravity)
+        push = -self.body.mass * self.hand.frame(self.data)[0].T @ np.array(self.problem.gravity)
         return np.concatenate([push, np.cross(self.body.lever, push)])
-
-    def _grasp_frame(self) -> tuple[Array, Array]:
-        """Returns the rotation (3, 3) and origin (3,) [m] of the grasp frame in the world."""
-        finger = self.data.body("left")  # slides along the closing axis only
-        origin = finger.xpos - finger.xmat.reshape(3, 3)[:, 1] * self.data.qpos[self.n]
-        return finger.xmat.reshape(3, 3), origin
 
     def without_contacts(self, off: bool) -> None:
         """Switches all contacts off, or on again, as for the ways of a hand that holds nothing."""
@@ -282,7 +285,7 @@ class Simulation:
     def park_item(self) -> None:
         """Keeps the item, which nothing holds, at rest in the hand's frame, and the fingers as they are."""
         self.data.qpos[self.item], self.data.qvel[self.item_dofs] = (0.0, 0, 0, 1, 0, 0, 0), 0.0
-        self.data.qvel[self.n : self.n + 2] = 0.0
+        self.data.qvel[self.n : self.item_dofs.start] = 0.0
         self.grip(0.0)
 
     def stand_item(self, world_T_grasp: pin.SE3, fingers: float) -> None:
@@ -292,9 +295,10 @@ class Simulation:
             world_T_grasp: where the grasp frame would be if the hand held the item there.
             fingers: distance of each finger from where it touches the item [m].
         """
-        self.data.qpos[self.n : self.n + 2], self.data.qvel[self.n : self.n + 2] = fingers, 0.0
+        own = slice(self.n, self.item.start)
+        self.data.qpos[own], self.data.qvel[own] = fingers, 0.0
         mujoco.mj_forward(self.model, self.data)
-        rotation, origin = self._grasp_frame()
+        rotation, origin = self.hand.frame(self.data)
         moved = pin.SE3(rotation, origin).actInv(world_T_grasp)
         x, y, z, w = pin.Quaternion(moved.rotation).coeffs()
         self.data.qpos[self.item], self.data.qvel[self.item_dofs] = (*moved.translation, w, x, y, z), 0.0
@@ -330,26 +334,65 @@ class Simulation:
         """
         control = np.empty((len(q), self.model.nu))
         control[:, : self.n] = feed_forward + self.kp * q + self.kd * v
-        control[:, self.n :] = self.grip_force
-        if not measure and not self._movers:
-            spec = mujoco.mjtState.mjSTATE_FULLPHYSICS
-            initial = np.empty(mujoco.mj_stateSize(self.model, spec))
-            mujoco.mj_getState(self.model, self.data, initial, spec)
-            states, sensed = rollout.rollout(self.model, self.data, initial[None], control[None])
-            qpos = states[0, :, 1 : 1 + self.model.nq]
-            return Played(qpos[:, : self.n], qpos[:, self.item], np.count_nonzero(sensed[0], axis=1), np.zeros((0, 6)))
-        qpos, wrench, touching = np.empty((len(q), self.model.nq)), np.empty((len(q), 6)), np.empty(len(q), dtype=int)
-        for k in range(len(q)):
+        control[:, self.n :] = 0.0 if self.lost else self.hand.control(self.grip_force)
+        return self._measured(control) if measure or self._movers else self._in_one_call(control)
+
+    def _measured(self, control: Array) -> Played:
+        """Plays controls (N, controls) step by step, and measures the wrench."""
+        qpos, wrench = np.empty((len(control), self.model.nq)), np.empty((len(control), 6))
+        touching, lost = np.empty(len(control), dtype=int), np.inf
+        for k in range(len(control)):
             self.data.ctrl[:] = control[k]
             self.at(min(k * self.step_size, self.until))
-            mujoco.mj_step(self.model, self.data)
-            qpos[k], wrench[k] = self.data.qpos, self.data.qfrc_constraint[self.item_dofs]
-            touching[k] = self.pads_in_touch()
-        return Played(qpos[:, : self.n], qpos[:, self.item], touching, wrench)
+            self.grip(self.grip_force)
+            self.step()
+            qpos[k], wrench[k] = self.data.qpos, self.wrench()
+            touching[k] = self.points_in_touch()
+            lost = min(lost, (k + 1) * self.step_size) if self.lost else lost
+        return Played(qpos[:, : self.n], qpos[:, self.item], touching, wrench, lost)
 
-    def pads_in_touch(self) -> int:
-        """Returns how many pad points touched the item when contacts were last computed."""
+    def _in_one_call(self, control: Array) -> Played:
+        """Plays controls (N, controls) by MuJoCo's own loop; where a cup loses its vacuum, once more from there without."""
+        spec = mujoco.mjtState.mjSTATE_FULLPHYSICS
+        initial = np.empty(mujoco.mj_stateSize(self.model, spec))
+        mujoco.mj_getState(self.model, self.data, initial, spec)
+        states, sensed = (x[0] for x in rollout.rollout(self.model, self.data, initial[None], control[None]))
+        lost = self._loss(sensed)
+        if lost < len(control):
+            rest = control[lost:].copy()
+            rest[:, self.n :] = 0.0
+            after = rollout.rollout(self.model, self.data, states[None, lost - 1], rest[None])
+            states, sensed = (np.concatenate([x[:lost], y[0]]) for x, y in zip((states, sensed), after, strict=True))
+        qpos, touching = states[:, 1 : 1 + self.model.nq], np.count_nonzero(sensed, axis=1)
+        when = lost * self.step_size if lost < len(control) else np.inf
+        return Played(qpos[:, : self.n], qpos[:, self.item], touching, np.zeros((0, 6)), when)
+
+    def _loss(self, sensed: Array) -> int:
+        """Returns the number of steps after which the hand holds no more, by what its points (N, points) sensed; N if it does."""
+        if not np.isfinite(self.hand.seal_time):
+            return len(sensed)
+        lifted = ~(sensed > 0).all(axis=1)
+        needed = self._steps_of_a_leak
+        runs = np.convolve(lifted, np.ones(needed), "valid") == needed
+        return int(np.argmax(runs)) + needed if runs.any() else len(sensed)
+
+    @property
+    def _steps_of_a_leak(self) -> int:
+        """For how many steps a point may not touch before a cup's vacuum is lost."""
+        return max(1, round(self.hand.seal_time / self.step_size))
+
+    def points_in_touch(self) -> int:
+        """Returns how many of the hand's points touched the item when contacts were last computed."""
         return int(np.count_nonzero(self.data.sensordata))
+
+    def step(self) -> None:
+        """Advances the simulation by one step; a cup whose lip has not touched all around for long enough holds no more."""
+        self.advance()
+        if self.hand.seal_time < np.inf:
+            self._open = 0.0 if self.points_in_touch() == len(self._points) else self._open + self.model.opt.timestep
+            if self._open > self.hand.seal_time - self.model.opt.timestep / 2:
+                self.lost = True
+                self.grip(0.0)
 
     def advance(self, steps: int = 1) -> None:
         """Advances the simulation by a number of steps."""
@@ -373,8 +416,8 @@ class Simulation:
         return np.array(self.data.qpos[self.item])
 
     def wrench(self) -> Array:
-        """Returns the contact wrench (6,) on the item, in the grasp frame [N, Nm]."""
-        return np.array(self.data.qfrc_constraint[self.item_dofs])
+        """Returns the wrench (6,) on the item, of the hand and what else it touches, in the grasp frame [N, Nm]."""
+        return np.array(self.data.qfrc_constraint[self.item_dofs] + self.data.qfrc_actuator[self.item_dofs])
 
     def _gains(self, along: Array) -> tuple[Array, Array]:
         """Returns the servo's gains (n,) kp = m ω² and kd = 2 m ω, with m the least effective inertia 1 / (M⁻¹)_ii.

@@ -52,7 +52,7 @@ class Verdict(Enum):
     HELD = "the item moved at most 0.2 mm and 0.2° in the hand, its farthest point at most half the clearance"
     NOT_SETTLED = "the item did not come to rest in the closed hand as planned; nothing worse was seen of the motion"
     BORDERLINE = "the item moved more than may be, less than 1 mm and 1°"
-    LOST_TOUCH = "a pad point lost touch with the item"
+    LOST_TOUCH = "a pad point, or one of a cup's lip, lost touch with the item"
     NOT_TRACKABLE = "a joint was more than 5 mrad off: neither held nor slipped"
     SLIPPED = "the item moved more than 1 mm or 1° in the hand"
 
@@ -71,9 +71,9 @@ class Judgement:
         slip: largest displacement of the item in the hand after settling [m].
         turn: largest rotation of the item in the hand after settling [rad].
         reach: largest displacement of the item's farthest point [m].
-        tracking: largest joint error [rad].
+        tracking: largest joint error until the item slipped [rad].
         settling: how the item sat in the hand before the motion, in the worst rollout.
-        contacts: fewest pad points in touch during the motion, of `settling.points`; −1 if the motion was not run.
+        contacts: fewest points of the hand in touch during the motion, of `settling.points`; −1 if the motion was not run.
         time: (N,) times of the first rollout's steps [s].
         wrench: (N, 6) contact wrench on the item in the grasp frame, in the first rollout [N, Nm]; empty unless measured.
         margin: least hold margin 0.9 − max(S, V) of the measured wrench [1]; nan unless measured.
@@ -98,8 +98,8 @@ class Judgement:
             return f"NOT SETTLED before the motion: {', '.join(self.settling.faults)} ({rollouts})"
         moved = f"{self.slip * 1e3:.3f} mm, {np.degrees(self.turn):.3f}°, farthest point {self.reach * 1e3:.3f} mm in the hand"
         return (
-            f"{self.verdict.name.replace('_', ' ')}: {moved}; at least {self.contacts} of {self.settling.points} pad points "
-            f"in touch ({rollouts})"
+            f"{self.verdict.name.replace('_', ' ')}: {moved}; at least {self.contacts} of {self.settling.points} "
+            f"{self.settling.point}s in touch ({rollouts})"
         )
 
 
@@ -121,10 +121,10 @@ def judge(
     Args:
         problem: transfer that the motion was planned for.
         trajectory: planned motion.
-        grip_force: grip force per pad [N]; default the plan's.
+        grip_force: grip force per pad, or vacuum force of a cup [N]; default the plan's.
         member: index of the body, of the item's set, that is really in the hand.
         step: simulation step of the first rollout [s]; some others take half of it.
-        friction: true Coulomb coefficient between pads and item; default the grasp's.
+        friction: true Coulomb coefficient between hand and item; default the grasp's.
         measure: record the contact wrench of the first rollout.  If not, the whole run is one call of MuJoCo's own loop.
         truth: what is really there (see `HeldItem.sample`); the feed-forward torque remains that of the nominal problem.
         rollouts: number of rollouts, 1 to 5; one is for batches.
@@ -135,7 +135,7 @@ def judge(
         MissingPackage: mujoco is not installed.
         InputError: the problem does not hold exactly one item, or a number is out of range.
     """
-    from fastmove.drivers.mujoco_model import TIME_CONSTANT
+    from fastmove.drivers.mujoco_parts import TIME_CONSTANT
     from fastmove.drivers.simulation import Simulation, the_held
 
     constant = TIME_CONSTANT if time_constant is None else time_constant
@@ -172,9 +172,13 @@ def _rollout(simulation: Simulation, plan: References, number: int, measure: boo
     references = [np.concatenate(parts) for parts in zip((plan.q, plan.v, plan.torque), hold, strict=True)]
     played = simulation.play(references[0], references[1], references[2], measure)
     count, held = len(plan.q), simulation.problem.holds[0]
+    slips, turns = displacements(reference, played.items)
+    # the torque for an item that is gone moves the arm off
+    gone = np.flatnonzero((slips > SLIPPED_SLIP) | (turns > SLIPPED_TURN))
+    followed = min(count - 1, int(gone[0]) if len(gone) else count)
     # after a command the arm is where the next command begins
-    tracking = float(np.abs(played.joints[: count - 1] - plan.q[1:]).max())
-    slip, turn = (float(x.max()) for x in displacements(reference, played.items))
+    tracking = float(np.abs(played.joints[:followed] - plan.q[1 : followed + 1]).max(initial=0.0))
+    slip, turn = float(slips.max()), float(turns.max())
     reach, contacts = float(farthest(reference, played.items, held.hull_points).max()), int(played.touching.min())
     verdict = verdict_of(slip, turn, tracking, reach, simulation.problem.clearance, contacts < settling.points)
     margin, wrench = float("nan"), played.wrench[:count]
@@ -250,10 +254,10 @@ def verdict_of(slip: float, turn: float, tracking: float, reach: float, clearanc
     Args:
         slip: largest displacement of the item in the hand [m].
         turn: largest rotation of the item in the hand [rad].
-        tracking: largest joint error [rad].
+        tracking: largest joint error until the item slipped [rad].
         reach: largest displacement of the item's farthest point [m].
         clearance: clearance that the plan was asked for [m]; at 0, `reach` does not count.
-        lost: whether a pad point lost touch.
+        lost: whether a point of the hand lost touch.
     """
     if not np.isfinite(slip + turn + tracking + reach) or tracking > TRACKABLE_MAX:
         return Verdict.NOT_TRACKABLE

@@ -193,13 +193,15 @@ class HeldItem:
     def sample(self, rng: np.random.Generator, factor: float = 1.0, edge: bool = False) -> HeldItem:
         """Samples one exact held item out of the uncertainty, with the share of grip force in its `realised_grip_ratio`.
 
+        A centre of mass that would lie outside the item's shapes is moved towards the nominal one, to their hull.
+
         Args:
             rng: source of random numbers.
             factor: factor by which the uncertainty is widened first.
             edge: whether a corner of the uncertain set is sampled, with the least friction and grip force, instead of its inside.
         """
         scaled, member = self.uncertainty.scaled(factor), self.item.members[int(rng.integers(len(self.item.members)))]
-        body = sample_body(member, scaled, rng, self.lever(member), edge)
+        body = self.item.with_mass_inside(member, sample_body(member, scaled, rng, self.lever(member), edge))
         signed = np.full(2, -1.0) if edge else shares(rng, 2, False)
         friction, grip_ratio = self.grasp.friction * (1 + scaled.friction * signed[0]), 1 + scaled.grip_force * signed[1]
         model = self.law.model(Touch(self.patches, self.width, self.tool_T_grasp), friction, grip_ratio)

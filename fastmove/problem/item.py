@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import coal
 import numpy as np
@@ -93,6 +93,22 @@ class Item:
             self._check_body(body, points, hull, f"members[{k}]." if k else "")
         if not self.max_pinch_force > 0:
             raise InputError("max_pinch_force", f"is {self.max_pinch_force}; it must be positive [N]")
+
+    def with_mass_inside(self, nominal: Inertial, body: Inertial) -> Inertial:
+        """Moves a body's centre of mass towards a nominal one, as far as needed for it to lie in the hull of the shapes.
+
+        Args:
+            nominal: one of the members.
+            body: a body that may stand for it.
+        """
+        hull = _hull(self.hull_points())
+        if _distance_outside(body.com, hull) <= OUTSIDE:
+            return body
+        within, beyond, start, way = 0.0, 1.0, np.array(nominal.com), np.array(body.com) - np.array(nominal.com)
+        for _ in range(40):
+            middle = (within + beyond) / 2
+            within, beyond = (within, middle) if _distance_outside(start + middle * way, hull) > OUTSIDE else (middle, beyond)
+        return replace(body, com=readonly(start + within * way))
 
     def _check_body(self, body: Inertial, points: Array, hull: tuple[coal.CollisionGeometry, coal.Transform3s], key: str) -> None:
         """Checks that a body's mass can lie where the shapes are.

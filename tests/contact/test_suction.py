@@ -33,6 +33,42 @@ def test_the_vacuum_force_is_pressure_times_area() -> None:
     assert pytest.approx(60e3 * np.pi * 0.015**2) == V
 
 
+def exact_limit(wrench: np.ndarray, friction: float) -> float:
+    """By how much a wrench may grow until the ring slides about one of 25 × 48 points of the plane, or peels."""
+    angle = (np.arange(360) + 0.5) * np.pi / 180
+    lip = R * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    around = np.arange(48) * np.pi / 24
+    points = np.concatenate([rho * R * np.stack([np.cos(around), np.sin(around)], axis=1) for rho in np.geomspace(0.05, 20, 25)])
+    away = np.linalg.norm(lip[None] - points[:, None], axis=2)
+
+    def held(scale: float) -> bool:
+        fx, fy, fz, mx, my, mz = scale * wrench
+        normal, side = V + fz, np.array([-my, mx])
+        pressure = (normal + 2 * lip @ side / R**2) / len(lip)
+        turning = np.abs(mz - points[:, 0] * fy + points[:, 1] * fx) <= friction * away @ pressure
+        return bool(pressure.min() >= 0 and np.hypot(fx, fy) <= friction * normal and turning.all())
+
+    low, high = 0.0, 4.0
+    for _ in range(14):
+        middle = (low + high) / 2
+        low, high = (middle, high) if held(middle) else (low, middle)
+    return low
+
+
+def test_no_load_is_credited_with_more_than_the_exact_ring_bears() -> None:
+    """The ellipsoid of force and torsion was up to 40 % too good; four distances of the centre of turning leave 3 %."""
+    rng, ratios = np.random.default_rng(1), []
+    for k in range(150):
+        friction = float(rng.choice([0.3, 0.5, 0.8]))
+        scale = np.array([friction * V, friction * V, V, V * R / 2, V * R / 2, friction * V * R])
+        wrench = rng.normal(0, 1, 6) * scale * (1, 1, k % 2, 1, 1, 1)
+        wrench[2] = -abs(wrench[2])
+        ratios.append(exact_limit(wrench / float(suction(friction, R).utilisation(wrench, V)), friction))
+    assert min(ratios) >= 0.97 and max(ratios) <= 1.01
+    once = np.array([2 / np.pi * 0.5 * V, 0, 0, 0, 0, 2 / np.pi * 0.5 * V * R])  # it turns about a point of the lip
+    assert float(suction(0.5, R).utilisation(once, V)) == pytest.approx(1.0, rel=1e-9)
+
+
 def test_closed_forms() -> None:
     """Pull: V.  Shear: μ V.  Torsion: μ V r.  Moment: V r / 2.  Each may be used to 90 %."""
     model = suction(0.5, R)
@@ -120,11 +156,3 @@ def test_pads_and_cup_on_the_same_box() -> None:
     assert [g.id for g in plan_contacts(problem, "suction")] == ["suction"]
     with pytest.raises(InputError, match=r"\[suction\] table"):
         plan_contacts(fm.load_problem("problems/heavy_jar.toml"), "suction")
-
-
-def test_physics_refuses_to_judge_what_it_does_not_simulate() -> None:
-    from fastmove.execution.slip_test import judge
-
-    solution = fm.plan(moving(held(mass=0.1)))
-    with pytest.raises(InputError, match="not simulated"):
-        judge(solution.problem, solution.trajectory)

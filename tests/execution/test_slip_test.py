@@ -16,7 +16,7 @@ from fastmove.problem.uncertainty import Uncertainty
 pytest.importorskip("mujoco", reason="mujoco is not installed")
 import mujoco
 
-from fastmove.drivers import mujoco_model
+from fastmove.drivers import mujoco_model, mujoco_parts
 from fastmove.drivers.displacement import farthest
 from fastmove.drivers.settling import Settling
 from fastmove.drivers.simulation import Simulation
@@ -216,7 +216,7 @@ def test_a_hull_is_inset_by_the_gap_along_every_face() -> None:
     from scipy.spatial import ConvexHull
 
     points = rng.normal(size=(30, 3)) * [0.1, 0.05, 0.02]
-    inner = mujoco_model.inset(points, 5e-5)
+    inner = mujoco_parts.inset(points, 5e-5)
     planes = ConvexHull(points).equations
     depth = -(planes[:, :3] @ inner.T + planes[:, 3:]).max(axis=1)
     np.testing.assert_allclose(depth, 5e-5, atol=1e-9)
