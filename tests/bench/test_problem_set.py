@@ -1,8 +1,10 @@
 """Sets: the shipped ones are what their maker makes, all of their problems can be begun; files are read one problem at a time."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
+import make_headline
 import make_sets
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ SIZES = {"transfer-120": 120, "hold-100": 100, "free-1000": 1000}
 
 
 def test_the_shipped_sets_are_known_by_name_and_size() -> None:
-    assert set(known_sets()) == set(SIZES) == set(make_sets.SETS)
+    assert set(known_sets()) == {*SIZES, "headline-200"} and set(SIZES) == set(make_sets.SETS)
     for name, size in SIZES.items():
         assert len(open_set(name)) == size
 
@@ -46,6 +48,21 @@ def test_transfers_are_of_four_scenes_two_robots_and_three_grasps() -> None:
     for scene in make_sets.SCENES:
         assert sum(parts[0] == scene for parts in names) == 30
     assert open_set("transfer-120").load(0).scene == "tote"
+
+
+def test_the_headlines_items_are_held_by_fingers_and_by_a_cup() -> None:
+    problems, refusals = open_set("headline-200"), Counter[str]()
+    made = json.loads(json.dumps(make_headline.drawn(0, fm.load_robot("panda"), refusals)))
+    lines = [json.loads(line) for line in problems.files[0].read_text().splitlines()]
+    assert len(lines) == 400 and made[0]["item"] == lines[0]["item"] and made[1]["obstacles"] == lines[1]["obstacles"]
+    np.testing.assert_allclose(made[1]["goal"]["q"], lines[1]["goal"]["q"], atol=2e-6)
+    for k in range(0, 400, 80):
+        pinch, cup = (problems.load(k + n).problem for n in (0, 1))
+        assert pinch.name.removesuffix("/pinch") == cup.name.removesuffix("/suction")
+        assert not make_sets.refused(pinch) and not make_sets.refused(cup)
+        for q, p in ((pinch.start.q, cup.start.q), (pinch.goal.configurations[0], cup.goal.configurations[0])):
+            one, other = (fm.pose_at(problem, np.array(x)) for problem, x in ((pinch, q), (cup, p)))
+            assert np.abs(one.homogeneous - other.homogeneous).max() < 1e-4  # the item is at the same places
 
 
 def test_shards_are_the_whole_set_and_nothing_twice(small_set: Path) -> None:
