@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint docs pictures golden first-hour wheels robust same-answer riding flight tube cell suction-rig basins sets report fuzz descriptions pose-pairs same-bytes schema franka-sim clean
+.PHONY: demo test test-slow lint docs pictures golden first-hour wheels robust same-answer riding flight tube cell suction-rig headline headline-short basins sets report fuzz descriptions pose-pairs same-bytes schema franka-sim clean
 
 demo: $(VENV)/ready
 	$(BIN)/fastmove plan problems/book_to_tote.toml --out book_to_tote.npz
@@ -46,6 +46,15 @@ basins: $(VENV)/ready
 # Loads at which a simulated cup loses its item, over what the ring model says (a minute).
 suction-rig: $(VENV)/ready
 	$(BIN)/python tests/support/suction_rig.py --random 40
+
+# Damage against units an hour, fingers and a cup, six arms: `headline/headline.html` (resumes; an hour and a quarter on two cores),
+# and a short version (five minutes), which says whether it agrees with the figures in docs.
+headline: $(VENV)/ready
+	OMP_NUM_THREADS=1 $(BIN)/fastmove bench headline --jobs 2 --out headline
+
+headline-short: $(VENV)/ready
+	OMP_NUM_THREADS=1 $(BIN)/fastmove bench headline --limit 24 --rollouts 4 --jobs 2 --out headline-short
+	$(BIN)/python tests/support/headline_check.py headline-short
 
 # The problem sets of `fastmove bench`, anew (ten minutes); they are the same files again.
 sets: $(VENV)/ready

@@ -10,19 +10,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import Protocol
+from typing import Any, Protocol
 
 from fastmove import registries
-from fastmove.bench.job import NOTHING, Job, answer
+from fastmove.bench.job import NOTHING, answer
+from fastmove.bench.motionbenchmaker import BenchProblem
 from fastmove.bench.results import Row
 
 IN_FLIGHT = 4  # Largest number of submitted but unfinished jobs for each process [1].
 
 
+class Task(Protocol):
+    """What an engine runs: something with a problem, that becomes a row."""
+
+    @property
+    def entry(self) -> BenchProblem:
+        """The problem."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What identifies the row: the problem's id, and the planner's name or what stands for it."""
+
+    @property
+    def head(self) -> Row:
+        """What the row begins with."""
+
+
 class Engine(Protocol):
     """What runs jobs."""
 
-    def rows(self, jobs: Iterable[Job]) -> Iterator[Row]:
+    def rows(self, jobs: Iterable[Any]) -> Iterator[Row]:
         """The row of every job, in the order in which they are finished."""
         ...
 
@@ -39,7 +56,7 @@ def engine_of(text: str, processes: int) -> Engine:
     return engine
 
 
-def died(job: Job) -> Row:
+def died(job: Task) -> Row:
     """The row of a job that killed each process it ran in."""
     detail = "every process that ran it died; run this problem alone to see why"
     return job.head | NOTHING | {"status": "died", "detail": detail}
@@ -54,17 +71,17 @@ class Local:
         work: What is done with a job.
     """
 
-    def __init__(self, address: str, processes: int, work: Callable[[Job], Row] = answer) -> None:
+    def __init__(self, address: str, processes: int, work: Callable[[Any], Row] = answer) -> None:
         self.processes, self.work = processes, work
 
-    def rows(self, jobs: Iterable[Job]) -> Iterator[Row]:
+    def rows(self, jobs: Iterable[Task]) -> Iterator[Row]:
         """The row of every job, in the order in which they are finished."""
         if self.processes <= 1:
             yield from map(self.work, jobs)
             return
         waiting, ended = iter(jobs), False
         while not ended:
-            under_way: dict[Future[Row], Job] = {}
+            under_way: dict[Future[Row], Task] = {}
             with ProcessPoolExecutor(self.processes) as pool:
                 try:
                     yield from self._through(pool, waiting, under_way)
@@ -75,7 +92,7 @@ class Local:
                 finished = future.done() and future.exception() is None
                 yield future.result() if finished else self._alone(job)
 
-    def _through(self, pool: ProcessPoolExecutor, waiting: Iterator[Job], under_way: dict[Future[Row], Job]) -> Iterator[Row]:
+    def _through(self, pool: ProcessPoolExecutor, waiting: Iterator[Task], under_way: dict[Future[Row], Task]) -> Iterator[Row]:
         """Rows of the jobs through one pool; what is `under_way` when a process dies stays there."""
         while True:
             while len(under_way) < IN_FLIGHT * self.processes and (job := next(waiting, None)) is not None:
@@ -91,7 +108,7 @@ class Local:
                 del under_way[future]
                 yield row
 
-    def _alone(self, job: Job) -> Row:
+    def _alone(self, job: Task) -> Row:
         """The row of a job in a process of its own, and in another one should that die."""
         for _ in range(2):
             try:

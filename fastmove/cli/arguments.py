@@ -209,8 +209,8 @@ def _add_batches(commands: argparse._SubParsersAction[_Parser]) -> None:
     bench.add_argument(
         "set",
         metavar="SET",
-        help="a shipped set (`bench sets`), folder or .jsonl of problems, MotionBenchMaker files; or flight, compare A B, "
-        "merge DIR…, report DIR, sets",
+        help="a shipped set (`bench sets`), folder or .jsonl of problems, MotionBenchMaker files; or flight, headline, "
+        "compare A B, merge DIR…, report DIR, sets",
     )
     bench.add_argument("more", metavar="DIR", nargs="*", help="of compare, merge and report: folders of results")
     bench.add_argument(
@@ -224,7 +224,10 @@ def _add_batches(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--shard", type=_shard, default=(1, 1), metavar="I/N", help="only the I-th of N parts of the set; merge them later"
     )
     bench.add_argument(
-        "--limit", type=_whole(1), metavar="K", help="at most K problems, evenly spread over the set; of flight, K of everything"
+        "--limit",
+        type=_whole(1),
+        metavar="K",
+        help="at most K problems, evenly spread over the set; of flight K of everything, of headline K items",
     )
     bench.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problems'")
     bench.add_argument("--robot", metavar="robot.toml", help="of MotionBenchMaker files of an arm that does not ship")
@@ -233,7 +236,8 @@ def _add_batches(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--rollouts",
         type=_whole(0),
         metavar="K",
-        help="judge every motion of a held item in physics K times, parameters drawn from its set (default 5 with mujoco)",
+        help="judge every motion of a held item in physics K times, parameters drawn from its set (default 5 with mujoco); "
+        "of headline, K trials of each item, hand and width (default 12)",
     )
     bench.add_argument(
         "--previews", type=_whole(0), default=3, metavar="K", help="show the K worst cases in the report (default 3)"

@@ -1,4 +1,4 @@
-"""What `fastmove bench` does and prints: run a set, measure flight, compare runs, merge shards, write a report again."""
+"""What `fastmove bench` does and prints: run a set, measure flight or the headline, compare runs, merge shards, write reports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fastmove.bench.engines import engine_of
 from fastmove.bench.figures import figures_of
 from fastmove.bench.problem_set import known_sets, open_set
 from fastmove.bench.report.report import write_report
-from fastmove.bench.results import Results, merged, rows_in, rows_of
+from fastmove.bench.results import RESULTS, Results, merged, rows_in, rows_of
 from fastmove.bench.rollouts import usual_rollouts
 from fastmove.bench.runner import jobs_of, run, write_about
 from fastmove.bench.summary import table
@@ -27,7 +27,8 @@ def bench_command(options: argparse.Namespace) -> int:
     word = str(options.set)
     if options.more and word not in OWN_WORDS:
         raise InputError("SET", f"is one; {' '.join(options.more)} is left over")
-    return {"flight": _flight, "compare": _compare, "merge": _merge, "report": _report, "sets": _sets}.get(word, _run)(options)
+    own = {"flight": _flight, "headline": _headline, "compare": _compare, "merge": _merge, "report": _report, "sets": _sets}
+    return own.get(word, _run)(options)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -78,6 +79,19 @@ def _flight(options: argparse.Namespace) -> int:
     with Progress(f"flight in {options.out}", ticking=True) as progress:
         text = fly(options.out, counts, lambda row: progress.say(" ".join(map(str, row["key"]))))
     print(f"{text}\n{options.out / PAGE}")
+    return 0
+
+
+def _headline(options: argparse.Namespace) -> int:
+    """Damage against units an hour of fingers and a cup; what the folder holds is not run again."""
+    from fastmove.bench.headline.page import spoken
+    from fastmove.bench.headline.run import COUNT, headline, jobs_in
+
+    count = COUNT if options.rollouts is None else max(1, options.rollouts)
+    left = jobs_in(options.limit) - sum(1 for _ in rows_of(options.out / RESULTS))
+    with Progress(f"headline in {options.out}", max(0, left), ticking=options.jobs == 1) as progress:
+        page = headline(options.out, options.limit, count, options.jobs, options.previews, lambda row: progress.advance())
+    print(f"{spoken(options.out)}\n{page}")
     return 0
 
 

@@ -277,6 +277,18 @@ class Simulation:
         push = -self.body.mass * self.hand.frame(self.data)[0].T @ np.array(self.problem.gravity)
         return np.concatenate([push, np.cross(self.body.lever, push)])
 
+    def state(self) -> Array:
+        """Returns the whole state, for `resume`."""
+        spec = mujoco.mjtState.mjSTATE_FULLPHYSICS
+        state = np.empty(mujoco.mj_stateSize(self.model, spec))
+        mujoco.mj_getState(self.model, self.data, state, spec)
+        return state
+
+    def resume(self, state: Array) -> None:
+        """Goes on from a state, with a hand that has lost nothing."""
+        mujoco.mj_setState(self.model, self.data, state, mujoco.mjtState.mjSTATE_FULLPHYSICS)
+        self._open, self.lost = 0.0, False
+
     def without_contacts(self, off: bool) -> None:
         """Switches all contacts off, or on again, as for the ways of a hand that holds nothing."""
         flag = int(mujoco.mjtDisableBit.mjDSBL_CONTACT)
@@ -353,10 +365,7 @@ class Simulation:
 
     def _in_one_call(self, control: Array) -> Played:
         """Plays controls (N, controls) by MuJoCo's own loop; where a cup loses its vacuum, once more from there without."""
-        spec = mujoco.mjtState.mjSTATE_FULLPHYSICS
-        initial = np.empty(mujoco.mj_stateSize(self.model, spec))
-        mujoco.mj_getState(self.model, self.data, initial, spec)
-        states, sensed = (x[0] for x in rollout.rollout(self.model, self.data, initial[None], control[None]))
+        states, sensed = (x[0] for x in rollout.rollout(self.model, self.data, self.state()[None], control[None]))
         lost = self._loss(sensed)
         if lost < len(control):
             rest = control[lost:].copy()

@@ -1,6 +1,6 @@
 """Writes the set of `fastmove bench headline`: the same items at the same places, held by two fingers and by a cup (`make sets`).
 
-    python tests/support/make_headline.py [--count 200] [--out problems/sets]
+    python tests/support/make_headline.py [--count 150] [--out problems/sets]
 
 Draw k depends on k alone.  An item of the catalogue (up to 2 lb) lies on a face of its own in a tote and goes into another;
 fingers and cup come from above, 25 to 50 mm off its middle along its longer side, or as far off as the cup's lip allows.  Both
@@ -203,7 +203,7 @@ def no_hold(table: Table, how: str, ends: tuple[pin.SE3, pin.SE3]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--count", type=int, default=150)
     parser.add_argument("--out", type=Path, default=Path("problems/sets"))
     options = parser.parse_args()
     problem_file.load_robot = cache(problem_file.load_robot)  # the same robot for thousands of problems

@@ -59,15 +59,21 @@ class Axis:
         return [value for value in values if self.low * (1 - 1e-9) <= value <= self.high * (1 + 1e-9)]
 
 
-def curves(x: Axis, y: Axis, lines: Sequence[tuple[str, Array, Array, int]]) -> str:
+def curves(
+    x: Axis, y: Axis, lines: Sequence[tuple[str, Array, Array, int]], spans: Sequence[tuple[float, float, float, int]] = ()
+) -> str:
     """A chart of lines with its legend.
 
     Args:
         x: Horizontal axis.
         y: Vertical axis.
         lines: Name, values along x and y, and number in the palette of each line.
+        spans: Intervals: value along x, both ends along y, and number in the palette.
     """
     drawn = [_axes(x, y)]
+    for at, low, high, number in spans:
+        where, (foot, top) = float(_right(x, np.array(at))), _up(y, np.array([low, high]))
+        drawn.append(f'<path d="M{where:.1f} {foot:.1f}V{top:.1f}" stroke="{colour(number)}" stroke-width="5" opacity="0.3"/>')
     for _, across, up, number in lines:
         drawn.append(_polyline(x, y, across, up, f'stroke-width="2" {_stroke(number)}'))
     return _svg("".join(drawn), WIDE, HIGH) + legend([(name, number) for name, _, _, number in lines])

@@ -17,7 +17,8 @@ from fastmove.bench.figures import Figures, figures_of, planners_in
 from fastmove.bench.motionbenchmaker import BenchProblem
 from fastmove.bench.problem_set import open_set
 from fastmove.bench.report.charts import PAGE
-from fastmove.bench.report.sections import About, Results, excess, lead, sections
+from fastmove.bench.report.parts import About
+from fastmove.bench.report.sections import Results, excess, lead, sections
 from fastmove.bench.results import about_run, rows_in
 from fastmove.bench.variants import VARIANTS
 from fastmove.certificate.certify import certify
@@ -57,14 +58,27 @@ def report_html(results: Results, about: About, previews: Sequence[tuple[str, st
         about: What `run.json` holds; empty where it is not known.
         previews: What each preview shows, in words, and its page.
     """
-    library = _library([page for _, page in previews])
+    shown = sections(results, about, [said for said, _ in previews])
+    return page_html(f"Benchmark: {about.get('set', 'results')}", lead(results), shown, [page for _, page in previews])
+
+
+def page_html(title: str, lead: str, sections: str, previews: Sequence[str]) -> str:
+    """A page of the bench, with previews that are put together when they are opened.
+
+    Args:
+        title: The title, as text.
+        lead: The first paragraph, as HTML.
+        sections: All sections, as HTML.
+        previews: The page of every preview, in the order in which sections mention them.
+    """
+    library = _library(previews)
     parts = {
-        "title": html.escape(f"Benchmark: {about.get('set', 'results')}"),
+        "title": html.escape(title),
         "style": (PAGE / "report.css").read_text(),
-        "lead": lead(results),
-        "sections": sections(results, about, [said for said, _ in previews]),
+        "lead": lead,
+        "sections": sections,
         "library": script_json({"mark": MARK, "text": library}),
-        "previews": script_json([page.replace(library, MARK) if library else page for _, page in previews]),
+        "previews": script_json([page.replace(library, MARK) if library else page for page in previews]),
         "script": (PAGE / "report.js").read_text(),
     }
     return filled(PAGE / "report.html", parts)

@@ -13,6 +13,7 @@ from fastmove import registries
 from fastmove.bench.figures import CONFIDENCE, TIE, Contest, Figures, Physics, Speed, cause, geometric_mean, planners_in
 from fastmove.bench.report import words
 from fastmove.bench.report.charts import Axis, bars, curves, figure, histogram, shares
+from fastmove.bench.report.parts import About, charts_of, definitions, run_section, section, shown_previews, table
 from fastmove.bench.results import RESULTS
 from fastmove.errors import FastMoveError
 
@@ -23,7 +24,6 @@ PROFILE_MOST = 4.0  # Largest ratio at which the axis of the performance profile
 REASONS = 8  # Number of causes of failure that are named for each planner.
 LISTED = 400  # Number of problems in the table.
 
-About = dict[str, Any]
 Results = Sequence[Figures]
 
 
@@ -37,7 +37,7 @@ def sections(results: Results, about: About, previews: Sequence[str]) -> str:
     """
     parts = (
         _planners(results), _speed(results), _contests(results), _hold(results), _physics(results), _failures(results),
-        _previews(previews), _problems(results), _run(about),
+        shown_previews(previews, words.WORST), _problems(results), run_section(about),
     )  # fmt: skip
     return "\n".join(filter(None, parts))
 
@@ -77,18 +77,18 @@ def _planners(results: Results) -> str:
             p50, p95 = speed.planning
             cells += [f"{speed.total:.3f}", f"{speed.median:.3f}", f"{p50:.2f} s", f"{p95:.2f} s"]
         rows.append(cells)
-    return _section("Planners", words.PLANNERS, _table(head, rows) + _who(results))
+    return section("Planners", words.PLANNERS, table(head, rows) + _who(results))
 
 
 def _who(results: Results) -> str:
     """What each planner is, and which limits its motions were checked for."""
-    every, entries = list(dict.fromkeys(kind for row in results for kind in row.checked)), []
+    every, said_of = list(dict.fromkeys(kind for row in results for kind in row.checked)), []
     for name in planners_in(results):
         known = {kind for row in _of(results, name) for kind in row.checked}
         checked = [kind.replace("_", " ") for kind in every if kind in known]
         said = "checked for every limit" if len(checked) == len(every) else f"checked for {', '.join(checked)} only"
-        entries.append((name, "; ".join(filter(None, (_what_it_is(name), said if checked else "")))))
-    return _entries(entries)
+        said_of.append((name, "; ".join(filter(None, (_what_it_is(name), said if checked else "")))))
+    return definitions(said_of)
 
 
 def _what_it_is(planner: str) -> str:
@@ -118,7 +118,7 @@ def _speed(results: Results) -> str:
         low, high = 10.0 ** np.floor(np.log10(positive.min())), 10.0 ** np.ceil(np.log10(positive.max()) + 1e-9)
         axis = Axis("planning time [s] (logarithmic)", float(low), float(max(high, 10 * low)), logarithmic=True)
         charts.append(figure("How long planning takes", shares(axis, times), words.PLANNING))
-    return _section("Durations and planning times", "", _charts(charts))
+    return section("Durations and planning times", "", charts_of(charts))
 
 
 def _profile(results: Results, names: Sequence[str], problems: Sequence[str]) -> str:
@@ -151,7 +151,7 @@ def _contests(results: Results) -> str:
         strictly = [str(len(strict.durations)), _ratio(strict.durations)]
         first = [f"{names[0]} / {other}", str(len(both.durations)), _ratio(both.durations)]
         rows.append([*first, *counts, _number(geometric_mean(both.times), 2), *strictly])
-    return _section("Side by side", words.CONTESTS, _table(head, rows)) if rows else ""
+    return section("Side by side", words.CONTESTS, table(head, rows)) if rows else ""
 
 
 def _hold(results: Results) -> str:
@@ -163,7 +163,7 @@ def _hold(results: Results) -> str:
             longer = f"{np.mean(price > 1 + TIE):.0%} of {len(price)} take longer, the longest {price.max():.2f} times."
             chart = histogram(Axis("duration with the hold over that without", 1.0, RATIO_MOST), price, k)
             charts.append(figure(f"{name}: {_ratio(price)} times as long on average", chart, f"{words.HOLD} {longer}"))
-    return _section("The price of holding the item", "", _charts(charts)) if charts else ""
+    return section("The price of holding the item", "", charts_of(charts)) if charts else ""
 
 
 def _physics(results: Results) -> str:
@@ -184,7 +184,7 @@ def _physics(results: Results) -> str:
         return ""
     most = max(value for _, value, _, _ in drawn)
     chart = figure("Items not held, in 1,000 rollouts", bars(drawn, most), "Shorter is better.") if most > 0 else ""
-    return _section("In physics", words.PHYSICS, _table(head, rows) + chart)
+    return section("In physics", words.PHYSICS, table(head, rows) + chart)
 
 
 def _failures(results: Results) -> str:
@@ -201,15 +201,7 @@ def _failures(results: Results) -> str:
             if counts:
                 rows = [(said, float(count), str(count), k) for said, count in counts]
                 charts.append(figure(title, bars(rows, float(counts[0][1])), caption))
-    return _section("What fails", "", _charts(charts)) if charts else ""
-
-
-def _previews(said: Sequence[str]) -> str:
-    """The worst cases, to look at."""
-    parts = "".join(
-        f'<details data-preview="{k}"><summary>{html.escape(text)}</summary></details>' for k, text in enumerate(said)
-    )
-    return _section("Worst cases", words.WORST, parts) if said else ""
+    return section("What fails", "", charts_of(charts)) if charts else ""
 
 
 def _problems(results: Results) -> str:
@@ -231,7 +223,7 @@ def _problems(results: Results) -> str:
     said = f"The largest T / b of {html.escape(names[0])} first. {words.PROBLEMS}"
     if len(order) > LISTED:
         said += f"The {len(order) - LISTED} with the smallest are left out; they are in {RESULTS}."
-    return _section("Problem by problem", said, _table(head, rows, sortable=True))
+    return section("Problem by problem", said, table(head, rows, sortable=True))
 
 
 def excess(row: Figures | None) -> float:
@@ -239,31 +231,7 @@ def excess(row: Figures | None) -> float:
     return row.ratio if row is not None and row.ok and row.ratio == row.ratio else np.inf
 
 
-def _run(about: About) -> str:
-    """Machine, versions, seed, commit."""
-    if not about:
-        return _section("The run", words.NOTHING_KNOWN, "")
-    machine, versions = about.get("machine", {}), about.get("versions", {})
-    asked = (f"{key} {value}" for key, value in about.get("arguments", {}).items() if value not in (None, False, ""))
-    speed = f"{machine.get('workload_ms')} ms for 10,000 derivatives of a Panda's dynamics on one core"
-    entries = {
-        "set": f"{about.get('set')}, {about.get('problems')} problems, SHA-256 {about.get('set_sha256')}",
-        "asked for": ", ".join(asked),
-        "begun": about.get("begun"),
-        "machine": ", ".join(str(machine.get(key)) for key in ("processor", "system"))
-        + f", {machine.get('cpus')} CPUs, Python {machine.get('python')}",
-        "its speed": f"{speed}; divide planning times of two machines by it to compare them",
-        "versions": ", ".join(f"{name} {value}" for name, value in versions.items() if value),
-    }
-    return _section("The run", "", _entries(list(entries.items())))
-
-
 # -- small parts ------------------------------------------------------------------------------------------------------------
-
-
-def _entries(entries: Sequence[tuple[str, object]]) -> str:
-    rows = "".join(f"<dt>{html.escape(key)}</dt><dd>{html.escape(str(value))}</dd>" for key, value in entries)
-    return f"<dl>{rows}</dl>"
 
 
 def _of(results: Results, planner: str) -> list[Figures]:
@@ -286,23 +254,3 @@ def _duration(row: Figures | None) -> str:
     if row is None or not row.ok:
         return "–"
     return f"{row.duration:.3f}{'' if row.keeps_all else ' *'}"
-
-
-def _section(title: str, said: str, content: str) -> str:
-    return f"<h2>{html.escape(title)}</h2>{f'<p>{said.strip()}</p>' if said else ''}{content}"
-
-
-def _charts(charts: Sequence[str]) -> str:
-    return f'<div class="charts">{"".join(charts)}</div>'
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], sortable: bool = False) -> str:
-    """A table whose first column are names; cells that a row has not are dashes."""
-
-    def cells(row: Sequence[str], tag: str) -> str:
-        whole = [*row, *["–"] * (len(head) - len(row))]
-        return "".join(f"<{tag}{' class=name' if k == 0 else ''}>{html.escape(cell)}</{tag}>" for k, cell in enumerate(whole))
-
-    body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
-    kind = ' class="sortable"' if sortable else ""
-    return f'<div class="scroll"><table{kind}><thead><tr>{cells(head, "th")}</tr></thead><tbody>{body}</tbody></table></div>'

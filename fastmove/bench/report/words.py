@@ -54,4 +54,3 @@ PROBLEMS = """
 Click a heading to sort. – means that there is no certified motion, * that the motion breaks a limit which its planner does not
 know.
 """
-NOTHING_KNOWN = "Nothing is known about machine and versions: there was no run.json beside the results."

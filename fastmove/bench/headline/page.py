@@ -1,0 +1,298 @@
+"""The headline's page: curves of all arms, every arm at the same rate, causes, sensitivity, worst cases, and all assumptions."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastmove.bench.headline import words
+from fastmove.bench.headline.curves import ARMS, BEST, HANDS, AtRate, Curve, at_equal_rate, curves_of, handling
+from fastmove.bench.headline.damage import CAUSES, THRESHOLDS, Thresholds, damage
+from fastmove.bench.headline.motions import planned_way
+from fastmove.bench.headline.trial_job import MOTIONS
+from fastmove.bench.headline.trials import JUDGES, SPEEDS, WIDTHS
+from fastmove.bench.problem_set import ProblemSet, open_set
+from fastmove.bench.report.charts import Axis, curves, figure
+from fastmove.bench.report.parts import charts_of, definitions, run_section, section, shown_previews, table
+from fastmove.bench.report.report import page_html
+from fastmove.bench.results import about_run, rows_in
+from fastmove.certificate.certify import certify
+from fastmove.errors import FastMoveError
+from fastmove.io.atomic_write import write_whole
+from fastmove.problem.describe import problem_sha256
+from fastmove.solution.solution import Solution
+
+PAGE = "headline.html"
+FIGURES = "headline.json"  # The page's figures, for programs.
+EQUAL = 0.005  # Difference of damage below which two arms count as equal in their order [1].
+
+Row = dict[str, Any]
+
+
+def write_page(folder: Path, previews: int) -> Path:
+    """Write the page of a folder of results, and its figures beside it.
+
+    Args:
+        folder: Folder of results.
+        previews: How many of the worst cases can be looked at.
+
+    Raises:
+        InputError: The folder holds no results.
+    """
+    rows, about = list(rows_in(folder)), about_run(folder)
+    problems = open_set(about["set"])
+    times = {hand: handling(problems.load(k).problem) for k, hand in enumerate(HANDS)}
+    usual = [row for row in rows if row["planner"] == JUDGES[0].name]
+    by_width = {width: curves_of(usual, times, width) for width in WIDTHS}
+    rate = float(_best(by_width[WIDTHS[0]]).rates()[0].max())
+    at = {width: at_equal_rate(by_width[width], rate) for width in WIDTHS}
+    variants = sensitivity(rows, times, rate)
+    worst = _worst(usual)
+    shown = [(said, page) for said, page in (_preview(folder, problems, *one) for one in worst[:previews]) if page]
+    parts = [
+        _curves(by_width),
+        section("Every arm at the same rate", words.EQUAL, "".join(_equal(width, at[width]) for width in WIDTHS)),
+        _causes(usual),
+        _sensitivity(variants),
+        _speeds(by_width, usual),
+        shown_previews([said for said, _ in shown], words.WORST),
+        section("What both hands could take", words.TAKEN, definitions(list(_taken(problems).items()))),
+        section("Assumptions", "", definitions([*words.ASSUMPTIONS, ("handling", _handling(times))])),
+        section("Elsewhere", words.CONTEXT, ""),
+        run_section(about),
+    ]
+    title = "Damage against units an hour: two fingers and a cup"
+    page = page_html(title, _lead(by_width, at, rate), "\n".join(filter(None, parts)), [page for _, page in shown])
+    write_whole(folder / FIGURES, (json.dumps(_figures(by_width, at, rate, variants), indent=1) + "\n").encode())
+    write_whole(folder / PAGE, page.encode())
+    return folder / PAGE
+
+
+def spoken(folder: Path) -> str:
+    """Every arm at the same rate, from the page's figures, as text."""
+    figures = json.loads((folder / FIGURES).read_text())
+    lines = [f"damaged at {figures['units_an_hour']:.0f} units an hour (* = at the arm's fastest), by width of the truth"]
+    for arm in map(_named, ARMS):
+        cells = []
+        for rows in figures["equal"].values():
+            row = rows[arm]
+            star = "" if row["reached"] else "*"
+            cells.append(f"{100 * row['damage']:6.2f} % ({100 * row['low']:.2f} to {100 * row['high']:.2f}){star}")
+        lines.append(f"  {arm:<20}" + "".join(f"{cell:<30}" for cell in cells).rstrip())
+    return "\n".join(lines)
+
+
+def _best(found: Sequence[Curve]) -> Curve:
+    return next(curve for curve in found if curve.arm == BEST)
+
+
+def _named(arm: tuple[str, str]) -> str:
+    return ", ".join(arm)
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.2f} %" if np.isfinite(value) else "–"
+
+
+def _lead(by_width: dict[float, list[Curve]], at: dict[float, list[AtRate]], rate: float) -> str:
+    """The outcome in a few sentences."""
+    best = _best(by_width[WIDTHS[0]])
+    said = [
+        f"{len(best.cycles)} items, each taken by two fingers and by a cup and moved in three ways, in physics: "
+        f"{sum(_best(found).trials for found in by_width.values())} trials of every arm.",
+        f"Fingers with FastMove's motions move {rate:.0f} units an hour. At that rate:",
+    ]
+    for width in WIDTHS:
+        one = {row.arm: row for row in at[width]}
+        mine, others = one[BEST], [one[("pinch", "kinematic")], one[("suction", "kinematic")]]
+        beside = " and ".join(f"{_percent(row.damage)} by {row.arm[0]} with kinematic motions{_star(row)}" for row in others)
+        what = "where the planner's set holds" if width == 1 else f"where truth is {width:g} times as wide as the planner's set"
+        said.append(f"{what}, <b>{_percent(mine.damage)}</b> damaged, beside {beside};")
+    return " ".join(said).rstrip(";") + "."
+
+
+def _star(row: AtRate) -> str:
+    return "" if row.reached else " (at its fastest)"
+
+
+def _curves(by_width: dict[float, list[Curve]]) -> str:
+    """A chart for each width."""
+    charts, most, low, high = [], 0.0, np.inf, 0.0
+    for found in by_width.values():
+        for curve in found:
+            rate, share = curve.rates()
+            most, low, high = max(most, float(share.max())), min(low, float(rate.min())), max(high, float(rate.max()))
+    for width, found in by_width.items():
+        x, y = Axis("units an hour", 50 * np.floor(low / 50), 50 * np.ceil(high / 50)), Axis("damaged [%]", 0.0, 100 * most)
+        lines, spans = [], []
+        for k, curve in enumerate(found):
+            rate, share = curve.rates()
+            lines.append((_named(curve.arm), rate, 100 * share, k))
+            for n, value in enumerate(rate):
+                start, end = curve.interval(n)
+                spans.append((float(value), 100 * start, 100 * end, k))
+        title = f"Truth {width:g} times as wide as the planner's set" if width != 1 else "Truth within the planner's set"
+        charts.append(figure(title, curves(x, y, lines, spans)))
+    return section("Damage against units an hour", f"{words.CURVES}</p><p>{words.WIDTHS}", charts_of(charts))
+
+
+def _equal(width: float, at: Sequence[AtRate]) -> str:
+    head = ("arm", "damaged", "95 % interval", "ratio", "ratio at most")
+    rows = []
+    for row in at:
+        ratios = ("–", "–") if row.arm == BEST else (f"{row.ratio:.3f}", f"{row.most:.3f}")
+        span = f"{_percent(row.low)} to {_percent(row.high)}"
+        rows.append((f"{_named(row.arm)}{'' if row.reached else ' *'}", _percent(row.damage), span, *ratios))
+    return f"<h3>Width {width:g}</h3>{table(head, rows)}"
+
+
+def _causes(usual: Sequence[Row]) -> str:
+    """What happened to the items, by arm, as planned."""
+    head = ("arm", "trials", "could not be lifted", *CAUSES, "undamaged", "not counted")
+    rows = []
+    for hand, way in ARMS:
+        counts, lifted = Counter[str](), 0
+        for row in (row for row in usual if row["hand"] == hand and "trials" in row):
+            for trial in row["trials"]:
+                lifted += trial["pick"] == "slipped"
+                what = damage(row, trial, way, 0)
+                counts["not counted" if what is None else what or "undamaged"] += 1
+        counts["drop"] -= lifted
+        cells = [counts[name] for name in (*CAUSES, "undamaged", "not counted")]
+        rows.append((_named((hand, way)), str(counts.total() + lifted), str(lifted), *map(str, cells)))
+    return section("What happens to the items", words.CAUSES, table(head, rows))
+
+
+def _speeds(by_width: dict[float, list[Curve]], usual: Sequence[Row]) -> str:
+    """Every speed of every arm."""
+    head = ("arm", "speed", "mean transfer [s]", "units an hour", "use", *(f"damaged, width {width:g}" for width in WIDTHS))
+    rows = []
+    for number, (hand, way) in enumerate(ARMS):
+        facts = np.array([row["speeds"][way] for row in usual if row["hand"] == hand and "trials" in row])
+        for k, speed in enumerate(SPEEDS[way]):
+            slowest_first = len(SPEEDS[way]) - 1 - k
+            cells = []
+            for found in by_width.values():
+                low, high = found[number].interval(slowest_first)
+                cells.append(f"{_percent(found[number].rates()[1][slowest_first])} ({100 * low:.2f} to {100 * high:.2f})")
+            rate = by_width[WIDTHS[0]][number].rates()[0][slowest_first]
+            mean = facts[:, k].mean(axis=0)
+            rows.append((_named((hand, way)), f"{speed:g}", f"{mean[1]:.3f}", f"{rate:.0f}", f"{mean[2]:.2f}", *cells))
+    return section("Every speed", words.SPEEDS, table(head, rows, sortable=True))
+
+
+def sensitivity(rows: Sequence[Row], times: dict[str, float], rate: float) -> list[tuple[str, list[AtRate]]]:
+    """Every arm at the same rate, all widths together, with the usual judge and thresholds first, then with each change."""
+    found = []
+    cases: list[tuple[str, str, Thresholds]] = [(judge.name, judge.name, THRESHOLDS[0]) for judge in JUDGES]
+    cases += [(f"items bear {bears.name}", JUDGES[0].name, bears) for bears in THRESHOLDS[1:]]
+    for said, judge, bears in cases:
+        own = [row for row in rows if row["planner"] == judge]
+        if own:
+            found.append((said, at_equal_rate(curves_of(own, times, None, bears), rate)))
+    return found
+
+
+def order(at: Sequence[AtRate]) -> list[set[tuple[str, str]]]:
+    """The arms from least to most damage, in groups whose neighbours differ by less than `EQUAL`."""
+    groups: list[set[tuple[str, str]]] = []
+    last = -np.inf
+    for row in sorted(at, key=lambda row: row.damage):
+        if row.damage - last >= EQUAL or not groups:
+            groups.append(set())
+        groups[-1].add(row.arm)
+        last = row.damage
+    return groups
+
+
+def _sensitivity(variants: Sequence[tuple[str, list[AtRate]]]) -> str:
+    head = ("change", *map(_named, ARMS), "order")
+    rows = []
+    for said, at in variants:
+        same = order(at) == order(variants[0][1])
+        rows.append((said, *(_percent(row.damage) for row in at), "the same" if same else "another"))
+    return section("Sensitivity", words.SENSITIVITY, table(head, rows))
+
+
+def _worst(usual: Sequence[Row]) -> list[tuple[Row, Row, str]]:
+    """The damaged trials of the best arm as planned, at the smallest width first, the farthest slips first; one of each item."""
+    hand, way = BEST
+    found = [
+        (trial["width"], -trial["runs"][way][0][0], row, trial, what)
+        for row in usual
+        if row["hand"] == hand and "trials" in row
+        for trial in row["trials"]
+        if trial["pick"] == "held" and (what := damage(row, trial, way, 0))
+    ]
+    found.sort(key=lambda one: one[:2])
+    first: dict[str, tuple[Row, Row, str]] = {}
+    for _, _, row, trial, what in found:
+        first.setdefault(row["problem"], (row, trial, what))
+    return list(first.values())
+
+
+def _preview(folder: Path, problems: ProblemSet, row: Row, trial: Row, what: str) -> tuple[str, str]:
+    """Words and page of one of the worst cases; an empty page where it cannot be drawn."""
+    slip, turn = trial["runs"][BEST[1]][0][:2]
+    said = (
+        f"{row['problem']}, {row['item']}: {what} at width {trial['width']:g} ({slip:.2f} mm, {turn:.1f}° in the hand); "
+        f"friction {trial['friction']:.2f}, grip {trial['force']:.1f} N, {trial['mass']:.3f} kg"
+    )
+    try:
+        from fastmove.viz.preview import preview_html
+
+        problem = problems.load(2 * row["pair"] + HANDS.index(row["hand"])).problem
+        made = planned_way(problem, BEST[1], folder / MOTIONS)
+        if made.trajectory is None or problem_sha256(problem) != row["problem_sha256"]:
+            return said, ""
+        whole = certify(problem, made.trajectory)
+        solution = Solution.of(problem, made.trajectory, whole, float("nan"))
+        return said, preview_html(replace(solution, certificate=whole))
+    except FastMoveError:
+        return said, ""
+
+
+def _taken(problems: ProblemSet) -> dict[str, object]:
+    """What was drawn and put back when the set was made."""
+    beside = problems.files[0].with_suffix(".json")
+    counts: dict[str, object] = json.loads(beside.read_text()) if beside.exists() else {}
+    return counts
+
+
+def _handling(times: dict[str, float]) -> str:
+    return ", ".join(f"{hand} {seconds:.2f} s" for hand, seconds in times.items())
+
+
+def _figures(
+    by_width: dict[float, list[Curve]], at: dict[float, list[AtRate]], rate: float, variants: Sequence[tuple[str, list[AtRate]]]
+) -> Row:
+    """The page's figures as JSON values."""
+    arms = {}
+    for number, arm in enumerate(ARMS):
+        widths = {}
+        for width, found in by_width.items():
+            hourly, share = found[number].rates()
+            points = [[round(float(x), 2), round(float(y), 6), *map(float, found[number].interval(k))]
+                      for k, (x, y) in enumerate(zip(hourly, share, strict=True))]  # fmt: skip
+            widths[f"{width:g}"] = {"trials": found[number].trials, "points": points}
+        arms[_named(arm)] = widths
+
+    def listed(rows: Sequence[AtRate]) -> Row:
+        return {
+            _named(row.arm): {"damage": row.damage, "low": row.low, "high": row.high, "ratio": _finite(row.ratio),
+                              "most": _finite(row.most), "reached": row.reached}
+            for row in rows
+        }  # fmt: skip
+
+    equal = {f"{width:g}": listed(rows) for width, rows in at.items()}
+    return {"format": 1, "units_an_hour": rate, "arms": arms, "equal": equal, "sensitivity": {s: listed(r) for s, r in variants}}
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
