@@ -7,7 +7,6 @@ import headline_check
 import numpy as np
 import pytest
 
-import fastmove as fm
 from fastmove.bench.figures import rate_bound
 from fastmove.bench.headline.curves import ARMS, BEST, Curve, at_equal_rate, curves_of, handling
 from fastmove.bench.headline.damage import THRESHOLDS, damage
@@ -163,10 +162,7 @@ def test_a_job_becomes_a_row_of_trials_and_its_motions_are_kept(tmp_path: Path) 
 
 
 def test_what_no_way_moves_is_left_out_with_its_reason(tmp_path: Path) -> None:
-    entry = open_set("headline-150").load(1)
-    held = entry.problem.holds[0]
-    assert isinstance(held.gripper, fm.SuctionCup)
-    job = TrialJob(entry, 0, 0, 1, tmp_path / "no" / "such")
+    job = TrialJob(open_set("headline-150").load(49), 24, 0, 1, tmp_path / "no" / "such")
     (tmp_path / "no").write_text("a file, where a folder is needed")
     assert tried(job)["left_out"].startswith(("NotADirectoryError", "FileExistsError"))
 

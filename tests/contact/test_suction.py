@@ -58,7 +58,7 @@ def exact_limit(wrench: np.ndarray, friction: float) -> float:
 def test_no_load_is_credited_with_more_than_the_exact_ring_bears() -> None:
     """The ellipsoid of force and torsion was up to 40 % too good; four distances of the centre of turning leave 3 %."""
     rng, ratios = np.random.default_rng(1), []
-    for k in range(150):
+    for k in range(60):
         friction = float(rng.choice([0.3, 0.5, 0.8]))
         scale = np.array([friction * V, friction * V, V, V * R / 2, V * R / 2, friction * V * R])
         wrench = rng.normal(0, 1, 6) * scale * (1, 1, k % 2, 1, 1, 1)

@@ -359,10 +359,15 @@ def test_the_hand_stays_below_the_speed_at_which_the_arm_stops(fr3: fm.RobotMode
 
 def hand_speed(solution: fm.Solution) -> float:
     """The largest speed of tool and last link's frame by differences of their places [m/s]."""
-    t, fastest = np.arange(0, solution.duration, 1e-3), 0.0
+    step, fastest = 3e-3, 0.0
     for of in ("tool", "fr3_link7", "fr3_link8"):
-        places = np.array([fm.pose_at(solution.problem, q, of).translation for q in solution.trajectory.position(t)])
-        fastest = max(fastest, float(np.linalg.norm(np.diff(places, axis=0), axis=1).max() / 1e-3))
+        places = np.array(
+            [
+                fm.pose_at(solution.problem, q, of).translation
+                for q in solution.trajectory.position(np.arange(0, solution.duration, step))
+            ]
+        )
+        fastest = max(fastest, float(np.linalg.norm(np.diff(places, axis=0), axis=1).max() / step))
     return fastest
 
 
