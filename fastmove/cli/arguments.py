@@ -227,7 +227,7 @@ def _add_batches(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--limit",
         type=_whole(1),
         metavar="K",
-        help="at most K problems, evenly spread over the set; of flight K of everything, of headline K items",
+        help="at most K problems, evenly spread over the set; of flight K of everything, of headline K placements",
     )
     bench.add_argument("--limits", metavar="SET", help="limit set of the robot, instead of the problems'")
     bench.add_argument("--robot", metavar="robot.toml", help="of MotionBenchMaker files of an arm that does not ship")
@@ -237,7 +237,7 @@ def _add_batches(commands: argparse._SubParsersAction[_Parser]) -> None:
         type=_whole(0),
         metavar="K",
         help="judge every motion of a held item in physics K times, parameters drawn from its set (default 5 with mujoco); "
-        "of headline, K trials of each item, hand and width (default 12)",
+        "of headline, K trials of each placement, hand and width (default 14)",
     )
     bench.add_argument(
         "--previews", type=_whole(0), default=3, metavar="K", help="show the K worst cases in the report (default 3)"
@@ -248,7 +248,9 @@ def _add_batches(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="A,B…",
         help="of flight: what is measured (default all)",
     )
-    bench.add_argument("--out", type=Path, default=Path("bench"), metavar="DIR", help="folder of results (default bench)")
+    bench.add_argument(
+        "--out", type=Path, default=Path("bench"), metavar="DIR", help="folder of results (default bench, of headline headline)"
+    )
     bench.add_argument("--recheck", action="store_true", help="also check every motion against the raw meshes, every 0.1 ms")
     bench.add_argument("--resume", action="store_true", help="go on with the results in DIR")
     bench.add_argument("--json", action="store_true", help="print the results, one JSON object a line")

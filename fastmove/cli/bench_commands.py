@@ -88,10 +88,11 @@ def _headline(options: argparse.Namespace) -> int:
     from fastmove.bench.headline.run import COUNT, headline, jobs_in
 
     count = COUNT if options.rollouts is None else max(1, options.rollouts)
-    left = jobs_in(options.limit) - sum(1 for _ in rows_of(options.out / RESULTS))
-    with Progress(f"headline in {options.out}", max(0, left), ticking=options.jobs == 1) as progress:
-        page = headline(options.out, options.limit, count, options.jobs, options.previews, lambda row: progress.advance())
-    print(f"{spoken(options.out)}\n{page}")
+    folder = Path("headline") if options.out == Path("bench") else options.out  # `bench` is where other results are
+    left = jobs_in(options.limit) - sum(1 for _ in rows_of(folder / RESULTS))
+    with Progress(f"headline in {folder}", max(0, left), ticking=options.jobs == 1) as progress:
+        page = headline(folder, options.limit, count, options.jobs, options.previews, lambda row: progress.advance())
+    print(f"{spoken(folder)}\n{page}")
     return 0
 
 

@@ -130,7 +130,7 @@ class Fingers(SimulatedHand):
 
 
 class Cup(SimulatedHand):
-    """A cup: a ring of contact points, and the vacuum's force on the item in the middle of the lip.
+    """A cup: a ring of contact points, and the vacuum's force on the item, at its point that was planned under the lip's middle.
 
     The force acts along the approach until a point of the lip has not touched the item for `SEAL_TIME`: then the seal is open and
     the vacuum lost.  MuJoCo's adhesion actuators put the same force on all contacts of the ring; slip and peel begin at the same

@@ -365,15 +365,18 @@ class Simulation:
 
     def _in_one_call(self, control: Array) -> Played:
         """Plays controls (N, controls) by MuJoCo's own loop; where a cup loses its vacuum, once more from there without."""
+        before = self.time
         states, sensed = (x[0] for x in rollout.rollout(self.model, self.data, self.state()[None], control[None]))
         lost = self._loss(sensed)
-        if lost < len(control):
+        self.lost = lost < len(control)
+        if self.lost:
             rest = control[lost:].copy()
             rest[:, self.n :] = 0.0
             after = rollout.rollout(self.model, self.data, states[None, lost - 1], rest[None])
             states, sensed = (np.concatenate([x[:lost], y[0]]) for x, y in zip((states, sensed), after, strict=True))
         qpos, touching = states[:, 1 : 1 + self.model.nq], np.count_nonzero(sensed, axis=1)
-        when = lost * self.step_size if lost < len(control) else np.inf
+        qpos[np.diff(states[:, 0], prepend=before) <= 0] = np.nan  # an unstable simulation stands still: its state says nothing
+        when = lost * self.step_size if self.lost else np.inf
         return Played(qpos[:, : self.n], qpos[:, self.item], touching, np.zeros((0, 6)), when)
 
     def _loss(self, sensed: Array) -> int:

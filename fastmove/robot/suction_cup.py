@@ -1,8 +1,7 @@
 """The suction cup: its lip, stem and vacuum force.
 
-The model of its ring is that of Mahler et al., Dex-Net 3.0 (ICRA 2018, arXiv:1709.06670, section IV): the vacuum pulls with a
-constant force V, the ring presses with N = V + f_z (f_z < 0 where the item hangs), friction and torsion share μ N, and the
-moments across the cup open the lip.  `contact.suction` makes a contact model of it.
+The vacuum pulls with a constant force V, and the ring presses with N = V + f_z (f_z < 0 where the item hangs), as in Dex-Net 3.0
+(Mahler et al., ICRA 2018, arXiv:1709.06670, section IV).  `contact.suction` says what such a ring holds.
 """
 
 from __future__ import annotations

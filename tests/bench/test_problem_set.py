@@ -16,7 +16,7 @@ SIZES = {"transfer-120": 120, "hold-100": 100, "free-1000": 1000}
 
 
 def test_the_shipped_sets_are_known_by_name_and_size() -> None:
-    assert set(known_sets()) == {*SIZES, "headline-150"} and set(SIZES) == set(make_sets.SETS)
+    assert set(known_sets()) == {*SIZES, "headline-120"} and set(SIZES) == set(make_sets.SETS)
     for name, size in SIZES.items():
         assert len(open_set(name)) == size
 
@@ -51,12 +51,12 @@ def test_transfers_are_of_four_scenes_two_robots_and_three_grasps() -> None:
 
 
 def test_the_headlines_items_are_held_by_fingers_and_by_a_cup() -> None:
-    problems, refusals = open_set("headline-150"), Counter[str]()
+    problems, refusals = open_set("headline-120"), Counter[str]()
     made = json.loads(json.dumps(make_headline.drawn(0, fm.load_robot("panda"), refusals)))
     lines = [json.loads(line) for line in problems.files[0].read_text().splitlines()]
-    assert len(lines) == 300 and made[0]["item"] == lines[0]["item"] and made[1]["obstacles"] == lines[1]["obstacles"]
+    assert len(lines) == 240 and made[0]["item"] == lines[0]["item"] and made[1]["obstacles"] == lines[1]["obstacles"]
     np.testing.assert_allclose(made[1]["goal"]["q"], lines[1]["goal"]["q"], atol=2e-6)
-    for k in range(0, 300, 60):
+    for k in range(0, 240, 48):
         pinch, cup = (problems.load(k + n).problem for n in (0, 1))
         assert pinch.name.removesuffix("/pinch") == cup.name.removesuffix("/suction")
         assert not make_sets.refused(pinch) and not make_sets.refused(cup)

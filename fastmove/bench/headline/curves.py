@@ -1,24 +1,27 @@
 """Damage against units an hour: each arm's curve over its speeds, its damage at a given rate, and intervals.
 
 An *arm* is a hand and a way to plan.  A cycle lasts as long as its transfer, the way back of the empty hand (as long as the
-kinematic motion of the same item by the same hand, for every arm) and handling; units an hour are one over the mean cycle of all
-items.  Between two speeds damage is interpolated along units an hour.  Trials of one item are alike, so intervals resample items,
-not trials (bootstrap, 95 %); fingers and cup meet the same items.
+kinematic motion of the same item by the same hand, for every arm) and handling; units an hour are one over the mean cycle,
+damaged units included.  Between two speeds damage is interpolated along units an hour.
+
+Trials of one catalogue item are alike, wherever it lies, so intervals resample catalogue items with all their placements and
+trials (bootstrap, 95 %).  Where nothing was damaged, a resample says nothing: the bound is then that of Clopper and Pearson,
+given twice: as if all trials were independent, and as if all trials of a placement were one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.bench.figures import CONFIDENCE, rate_bound
-from fastmove.bench.headline.damage import THRESHOLDS, Thresholds, damage
+from fastmove.bench.headline.damage import CASES, Case, damage
 from fastmove.bench.headline.motions import WAYS
 from fastmove.bench.headline.trials import SPEEDS
 from fastmove.problem.transfer import TransferProblem
@@ -45,65 +48,89 @@ def handling(problem: TransferProblem) -> float:
     return EVACUATION + BLOW_OFF
 
 
+def placements(rows: Sequence[Row]) -> list[dict[str, Row]]:
+    """The rows of both hands of every placement of which both have trials, by hand."""
+    by_pair: dict[int, dict[str, Row]] = {}
+    for row in rows:
+        if "trials" in row:
+            by_pair.setdefault(row["pair"], {})[row["hand"]] = row
+    return [by_pair[pair] for pair in sorted(by_pair) if len(by_pair[pair]) == len(HANDS)]
+
+
 @dataclass(frozen=True)
 class Curve:
     """One arm's trials.
 
     Attributes:
         arm: Hand and way to plan.
-        cycles: (items, speeds) duration of a cycle [s].
-        damaged: (items, speeds) number of damaged trials.
-        counted: (items,) number of trials of which something can be said.
+        cycles: (placements, speeds) duration of a cycle [s].
+        damaged: (placements, speeds) number of damaged trials.
+        counted: (placements,) number of trials of which something can be said of both hands; 0 where the arm has no motion.
+        weights: (resamples, placements) how often each placement counts in every resample.
     """
 
     arm: Arm
     cycles: Array
     damaged: Array
     counted: Array
+    weights: Array
 
     @staticmethod
-    def of(rows: Sequence[Row], arm: Arm, times: dict[str, float], width: float | None, thresholds: Thresholds) -> Curve:
+    def of(found: Sequence[dict[str, Row]], arm: Arm, times: Mapping[str, float], width: float | None, case: Case) -> Curve:
         """The curve of an arm.
 
         Args:
-            rows: The rows of the arm's hand, one for each item.
+            found: The placements.
             arm: Hand and way to plan.
             times: Handling time of every hand [s].
             width: Only trials of this width; None = all.
-            thresholds: How much items bear.
+            case: How much items bear, and what counts.
         """
         hand, way = arm
-        cycles, damaged, counted = [], [], []
-        for row in rows:
-            back = row["speeds"]["kinematic"][0][1]
-            cycles.append([facts[1] + back + times[hand] for facts in row["speeds"][way]])
-            found = [
-                [damage(row, trial, way, k, thresholds) for k in range(len(SPEEDS[way]))]
-                for trial in row["trials"]
-                if width in (None, trial["width"])
-            ]
-            said = [one for one in found if one[0] is not None]
-            counted.append(len(said))
-            damaged.append([sum(bool(one[k]) for one in said) for k in range(len(SPEEDS[way]))])
-        return Curve(arm, np.array(cycles), np.array(damaged, float), np.array(counted, float))
+        count = len(SPEEDS[way])
+        cycles, damaged, counted = np.ones((len(found), count)), np.zeros((len(found), count)), np.zeros(len(found))
+        for k, rows in enumerate(found):
+            row, own = rows[hand], rows[hand]["speeds"].get(way)
+            if own is None:
+                continue
+            cycles[k] = [facts[1] + row["speeds"]["kinematic"][0][1] + times[hand] for facts in own]
+            for trials in zip(*(rows[other]["trials"] for other in HANDS), strict=True):
+                known = case.unsettled or all(trial["pick"] != "unsettled" for trial in trials)
+                if known and width in (None, trials[0]["width"]):
+                    trial = trials[HANDS.index(hand)]
+                    damaged[k] += [bool(damage(row, trial, way, speed, case)) for speed in range(count)]
+                    counted[k] += 1
+        return Curve(arm, cycles, damaged, counted, _resamples(found))
+
+    @property
+    def moved(self) -> int:
+        """How many placements the arm has a motion for."""
+        return int((self.counted > 0).sum())
+
+    @property
+    def trials(self) -> int:
+        """How many trials were counted."""
+        return int(self.counted.sum())
 
     def rates(self) -> tuple[Array, Array]:
         """Units an hour and share of damaged items, (speeds,) each, slowest first."""
-        hourly, share = self._of_items(np.ones((1, len(self.cycles))))
+        hourly, share = self._of(np.ones((1, len(self.cycles))))
         return hourly[0], share[0]
 
     @cached_property
     def resampled(self) -> tuple[Array, Array]:
         """The same of resampled items, (resamples, speeds) each."""
-        return self._of_items(_resamples(len(self.cycles)))
+        return self._of(self.weights)
 
-    def _of_items(self, weights: Array) -> tuple[Array, Array]:
+    def _of(self, weights: Array) -> tuple[Array, Array]:
         """Units an hour and share of damaged items, (K, speeds) each, slowest first.
 
         Args:
-            weights: (K, items) how often each item counts.
+            weights: (K, placements) how often each placement counts.
         """
-        hourly = 3600 * weights.sum(axis=1, keepdims=True) / (weights @ self.cycles)
+        weights = weights * (self.counted > 0)
+        moved = np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
+        hourly = 3600 * moved / np.maximum(weights @ self.cycles, 1e-9)
         share = weights @ self.damaged / np.maximum(weights @ self.counted, 1.0)[:, None]
         return hourly[:, ::-1], share[:, ::-1]  # speeds are given from the fastest on
 
@@ -111,24 +138,19 @@ class Curve:
         """Share of damaged items at so many units an hour; beyond the arm's fastest or slowest speed, as there."""
         return float(np.interp(hourly, *self.rates()))
 
-    def resampled_at(self, hourly: float) -> Array:
-        """The same of resampled items, (resamples,)."""
-        return np.array([np.interp(hourly, rate, share) for rate, share in zip(*self.resampled, strict=True)])
+    def resampled_at(self, hourly: Array) -> Array:
+        """The same of resampled items, (resamples,), each at its own units an hour."""
+        return np.array([np.interp(at, rate, share) for at, rate, share in zip(hourly, *self.resampled, strict=True)])
 
     def interval(self, number: int) -> tuple[float, float]:
-        """Interval of the share of damaged items at a speed, by its number as in `rates`.
-
-        Where nothing was damaged, its upper end is Clopper and Pearson's bound for as many independent trials.
-        """
+        """Interval of the share of damaged items at a speed, by its number as in `rates`."""
         low, high = np.quantile(self.resampled[1][:, number], ENDS)
-        if self.rates()[1][number] == 0:
-            high = rate_bound(0, self.trials)
-        return float(low), float(high)
+        return float(low), self.bound if self.rates()[1][number] == 0 else float(high)
 
     @property
-    def trials(self) -> int:
-        """How many trials were counted."""
-        return int(self.counted.sum())
+    def bound(self) -> float:
+        """Upper bound of a share of which no event was seen, as if all trials of a placement were one."""
+        return rate_bound(0, self.moved)
 
 
 @dataclass(frozen=True)
@@ -139,10 +161,13 @@ class AtRate:
         arm: Hand and way to plan.
         damage: Share of damaged items.
         low: Lower end of its interval.
-        high: Upper end of its interval.
-        ratio: The best arm's damage over this one's; nan where neither damages anything.
-        most: Upper end of the ratio's interval.
+        high: Upper end of its interval; where nothing was damaged, the bound as if all trials of a placement were one.
+        ratio: The best arm's damage over this one's; nan where this one damages nothing.
+        most: Upper end of the ratio's one-sided interval; infinite or nan where nothing can be said.
+        strict: The same where, of a best arm that damaged nothing, all trials of a placement count as one.
         reached: Whether the arm is that fast at all; if not, damage is that at its fastest.
+        fastest: Units an hour as planned.
+        moved: Number of placements that it has a motion for.
     """
 
     arm: Arm
@@ -151,49 +176,67 @@ class AtRate:
     high: float
     ratio: float
     most: float
+    strict: float
     reached: bool
+    fastest: float
+    moved: int
 
 
 def at_equal_rate(curves: Sequence[Curve], hourly: float) -> list[AtRate]:
     """Every arm at so many units an hour, beside the best arm.
 
+    A resample has a rate of its own, `hourly` times its best arm's rate over that of all.
+
     Args:
-        curves: The arms' curves, over the same items.
+        curves: The arms' curves, over the same placements.
         hourly: Units an hour.
     """
     best, found = next(curve for curve in curves if curve.arm == BEST), []
-    bound = rate_bound(0, best.trials) if best.at(hourly) == 0 else 0.0
-    mine = np.maximum(best.resampled_at(hourly), bound)
+    rates = hourly * best.resampled[0][:, -1] / best.rates()[0][-1]
+    mine, nothing = best.resampled_at(rates), best.at(hourly) == 0
     for curve in curves:
-        value, others = curve.at(hourly), curve.resampled_at(hourly)
-        low, high = np.quantile(others, ENDS)
-        high = max(float(high), rate_bound(0, curve.trials) if value == 0 else 0.0)
-        ratio = best.at(hourly) / value if value else math.nan
-        ratios = mine[others > 0] / others[others > 0]
-        most = float(np.quantile(ratios, CONFIDENCE)) if len(ratios) else math.nan
-        reached = bool(hourly <= curve.rates()[0].max() + 1e-9)
-        found.append(AtRate(curve.arm, value, float(low), high, ratio, most, reached))
+        value, others = curve.at(hourly), curve.resampled_at(rates)
+        low, high = (float(end) for end in np.quantile(others, ENDS))
+        most, strict = (
+            _upper(np.maximum(mine, bound if nothing else 0.0), others) for bound in (rate_bound(0, best.trials), best.bound)
+        )
+        ratio, fastest = best.at(hourly) / value if value else math.nan, float(curve.rates()[0][-1])
+        high = curve.bound if value == 0 else high
+        reached = hourly <= fastest + 1e-9
+        found.append(AtRate(curve.arm, value, low, high, ratio, most, strict, reached, fastest, curve.moved))
     return found
 
 
-@lru_cache
-def _resamples(count: int) -> Array:
-    """How often each item counts in every resample, (`RESAMPLES`, count); the same ones each time."""
-    drawn = np.random.default_rng(0).integers(count, size=(RESAMPLES, count))
-    return np.array([np.bincount(items, minlength=count) for items in drawn], float)
+def _upper(mine: Array, others: Array) -> float:
+    """Upper end of the one-sided interval of a ratio, from resamples of both; nan where the other is always 0."""
+    if not others.any():
+        return math.nan
+    ratios = np.divide(mine, others, out=np.full_like(mine, np.inf), where=others > 0)
+    return float(np.quantile(ratios, CONFIDENCE, method="higher"))
 
 
-def curves_of(
-    rows: Sequence[Row], times: dict[str, float], width: float | None = None, thresholds: Thresholds = THRESHOLDS[0]
-) -> list[Curve]:
-    """The curves of all arms, over the items of which every arm has trials.
+def _resamples(found: Sequence[dict[str, Row]]) -> Array:
+    """How often each placement counts, (`RESAMPLES`, placements), where catalogue items are drawn; the same each time."""
+    names = [catalogue_id(rows[HANDS[0]]) for rows in found]
+    groups = np.unique(names, return_inverse=True)[1] if names else np.zeros(0, int)
+    count = int(groups.max(initial=-1)) + 1
+    drawn = np.random.default_rng(0).integers(max(count, 1), size=(RESAMPLES, count))
+    return np.array([np.bincount(items, minlength=count) for items in drawn], float)[:, groups]
+
+
+def catalogue_id(row: Row) -> str:
+    """Id of a row's item in the catalogue, from the problem's name `scene/ID/number/hand`."""
+    return str(row["problem"].split("/")[1])
+
+
+def curves_of(rows: Sequence[Row], times: Mapping[str, float], width: float | None = None, case: Case = CASES[0]) -> list[Curve]:
+    """The curves of all arms, over the placements of which both hands have trials.
 
     Args:
         rows: Rows of one judge.
         times: Handling time of every hand [s].
         width: Only trials of this width; None = all.
-        thresholds: How much items bear.
+        case: How much items bear, and what counts.
     """
-    by_hand = {hand: {row["pair"]: row for row in rows if row["hand"] == hand and "trials" in row} for hand in HANDS}
-    both = sorted(set(by_hand["pinch"]) & set(by_hand["suction"]))
-    return [Curve.of([by_hand[arm[0]][pair] for pair in both], arm, times, width, thresholds) for arm in ARMS]
+    found = placements(rows)
+    return [Curve.of(found, arm, times, width, case) for arm in ARMS]

@@ -1,11 +1,12 @@
 """Damage: what a trial did to the item, by thresholds that can be halved and doubled afterwards.
 
 - **drop**: the vacuum was lost, no point of a pad touched the item at some time, or it moved by a centimetre in the hand; also
-  where it slipped in the hand before the motion began, since it could not be lifted.
+  where it slipped in the hand, or a cup's seal was open, before the motion began: it could not be lifted.
 - **slip**: it moved in the hand by more than 1 mm or turned by more than 1°.
-- **squeeze**: a finger pressed harder than the item bears (the catalogue's `max_pinch_N`).
-- **shock**: the hand's force over the item's mass was above 15 g, the least of the fragility classes of packaging ("extremely
-  fragile", 15 to 24 g; MIL-HDBK-304B, 1978), for every item.
+- **squeeze**: a finger pressed harder than the item bears (the catalogue's `max_pinch_N`): the grip that is truly there, and what
+  the planned motion adds on one of two coupled fingers.
+- **shock**: the planned force of the hand over the item's mass is above 15 g, the least of the fragility classes of packaging
+  ("extremely fragile", 15 to 24 g; MIL-HDBK-304B, 1978), for every item.
 """
 
 from __future__ import annotations
@@ -24,42 +25,47 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Thresholds:
-    """How much an item bears, over what it usually does.
+class Case:
+    """How much an item bears, and what counts.
 
     Attributes:
         name: What it is called.
         factor: Factor of slip, turn, squeeze and shock from which an item is damaged.
+        unsettled: Whether an item that sat in the hand otherwise than planned counts as dropped, instead of not at all.
     """
 
     name: str = "usual"
     factor: float = 1.0
+    unsettled: bool = False
 
 
-# The usual thresholds first.
-THRESHOLDS = (Thresholds(), Thresholds("half", 0.5), Thresholds("double", 2.0))
+# The usual case first.
+CASES = (
+    Case(),
+    Case("items bear half", 0.5),
+    Case("items bear double", 2.0),
+    Case("not settled counts as dropped", unsettled=True),
+)
 
 
-def damage(row: Row, trial: Row, way: str, number: int, thresholds: Thresholds = THRESHOLDS[0]) -> str | None:
-    """What a trial did to the item: one of `CAUSES`, the worst first, or `UNDAMAGED`; None where nothing can be said.
+def damage(row: Row, trial: Row, way: str, number: int, case: Case = CASES[0]) -> str:
+    """What a trial did to the item: one of `CAUSES`, the worst first, or `UNDAMAGED`.
 
     Args:
         row: Row of the job.
-        trial: One of its trials.
+        trial: One of its trials; one that did not settle is a drop (see `Case.unsettled`).
         way: Way to plan.
         number: Number of the speed.
-        thresholds: How much the item bears.
+        case: How much the item bears.
     """
-    if trial["pick"] == "unsettled":
-        return None
-    if trial["pick"] == "slipped":
+    if trial["pick"] != "held":
         return "drop"
     slip, turn, dropped, _ = trial["runs"][way][number]
-    factor = thresholds.factor
+    _, _, _, shock, side = row["speeds"][way][number]
     if dropped or slip > 1e3 * DROPPED_SLIP:
         return "drop"
-    if slip > SLIP * factor or turn > TURN * factor:
+    if slip > SLIP * case.factor or turn > TURN * case.factor:
         return "slip"
-    if row["hand"] != "suction" and trial["force"] > row["bears"] * factor:
+    if row["hand"] != "suction" and trial["force"] + side > row["bears"] * case.factor:
         return "squeeze"
-    return "shock" if row["speeds"][way][number][3] > SHOCK * factor else UNDAMAGED
+    return "shock" if shock > SHOCK * case.factor else UNDAMAGED

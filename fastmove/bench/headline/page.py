@@ -12,8 +12,19 @@ from typing import Any
 import numpy as np
 
 from fastmove.bench.headline import words
-from fastmove.bench.headline.curves import ARMS, BEST, HANDS, AtRate, Curve, at_equal_rate, curves_of, handling
-from fastmove.bench.headline.damage import CAUSES, THRESHOLDS, Thresholds, damage
+from fastmove.bench.headline.curves import (
+    ARMS,
+    BEST,
+    HANDS,
+    AtRate,
+    Curve,
+    at_equal_rate,
+    catalogue_id,
+    curves_of,
+    handling,
+    placements,
+)
+from fastmove.bench.headline.damage import CASES, CAUSES, Case, damage
 from fastmove.bench.headline.motions import planned_way
 from fastmove.bench.headline.trial_job import MOTIONS
 from fastmove.bench.headline.trials import JUDGES, SPEEDS, WIDTHS
@@ -23,13 +34,14 @@ from fastmove.bench.report.parts import charts_of, definitions, run_section, sec
 from fastmove.bench.report.report import page_html
 from fastmove.bench.results import about_run, rows_in
 from fastmove.certificate.certify import certify
-from fastmove.errors import FastMoveError
+from fastmove.errors import FastMoveError, InputError
 from fastmove.io.atomic_write import write_whole
 from fastmove.problem.describe import problem_sha256
 from fastmove.solution.solution import Solution
 
 PAGE = "headline.html"
 FIGURES = "headline.json"  # The page's figures, for programs.
+TENTH = 0.1  # Ratio of damage that is asked for.
 EQUAL = 0.005  # Difference of damage below which two arms count as equal in their order [1].
 
 Row = dict[str, Any]
@@ -43,32 +55,35 @@ def write_page(folder: Path, previews: int) -> Path:
         previews: How many of the worst cases can be looked at.
 
     Raises:
-        InputError: The folder holds no results.
+        InputError: The folder holds no results, or no placement of which both hands have trials.
     """
     rows, about = list(rows_in(folder)), about_run(folder)
+    usual = [row for row in rows if row["planner"] == JUDGES[0].name]
+    if not placements(usual):
+        said = "; ".join(sorted({row["left_out"] for row in usual if "left_out" in row})[:3]) or "the run has just begun"
+        raise InputError(str(folder), f"has no placement of which both hands have trials ({said})")
     problems = open_set(about["set"])
     times = {hand: handling(problems.load(k).problem) for k, hand in enumerate(HANDS)}
-    usual = [row for row in rows if row["planner"] == JUDGES[0].name]
     by_width = {width: curves_of(usual, times, width) for width in WIDTHS}
-    rate = float(_best(by_width[WIDTHS[0]]).rates()[0].max())
+    rate = float(_best(by_width[WIDTHS[0]]).rates()[0][-1])
     at = {width: at_equal_rate(by_width[width], rate) for width in WIDTHS}
     variants = sensitivity(rows, times, rate)
-    worst = _worst(usual)
-    shown = [(said, page) for said, page in (_preview(folder, problems, *one) for one in worst[:previews]) if page]
+    shown = [(said, page) for said, page in (_preview(folder, problems, *one) for one in _worst(usual)[:previews]) if page]
     parts = [
+        section("Was it a tenth?", words.TENTH, _tenth(at)),
         _curves(by_width),
         section("Every arm at the same rate", words.EQUAL, "".join(_equal(width, at[width]) for width in WIDTHS)),
         _causes(usual),
         _sensitivity(variants),
         _speeds(by_width, usual),
         shown_previews([said for said, _ in shown], words.WORST),
-        section("What both hands could take", words.TAKEN, definitions(list(_taken(problems).items()))),
+        section("What both hands could take", words.TAKEN, definitions([*_taken(problems).items(), *_left_out(usual).items()])),
         section("Assumptions", "", definitions([*words.ASSUMPTIONS, ("handling", _handling(times))])),
         section("Elsewhere", words.CONTEXT, ""),
         run_section(about),
     ]
     title = "Damage against units an hour: two fingers and a cup"
-    page = page_html(title, _lead(by_width, at, rate), "\n".join(filter(None, parts)), [page for _, page in shown])
+    page = page_html(title, _lead(usual, at, rate), "\n".join(filter(None, parts)), [page for _, page in shown])
     write_whole(folder / FIGURES, (json.dumps(_figures(by_width, at, rate, variants), indent=1) + "\n").encode())
     write_whole(folder / PAGE, page.encode())
     return folder / PAGE
@@ -100,34 +115,60 @@ def _percent(value: float) -> str:
     return f"{100 * value:.2f} %" if np.isfinite(value) else "–"
 
 
-def _lead(by_width: dict[float, list[Curve]], at: dict[float, list[AtRate]], rate: float) -> str:
+def _lead(usual: Sequence[Row], at: dict[float, list[AtRate]], rate: float) -> str:
     """The outcome in a few sentences."""
-    best = _best(by_width[WIDTHS[0]])
+    found = placements(usual)
+    kinds, trials = len({catalogue_id(rows[HANDS[0]]) for rows in found}), sum(len(rows[HANDS[0]]["trials"]) for rows in found)
     said = [
-        f"{len(best.cycles)} items, each taken by two fingers and by a cup and moved in three ways, in physics: "
-        f"{sum(_best(found).trials for found in by_width.values())} trials of every arm.",
-        f"Fingers with FastMove's motions move {rate:.0f} units an hour. At that rate:",
+        f"{len(found)} placements of {kinds} retail items that both hands can take, each moved by fingers and by a cup,",
+        f"planned in three ways, in physics: {trials} trials of each arm. Fingers with FastMove's motions move {rate:.0f} units an hour.",
     ]
     for width in WIDTHS:
-        one = {row.arm: row for row in at[width]}
-        mine, others = one[BEST], [one[("pinch", "kinematic")], one[("suction", "kinematic")]]
-        beside = " and ".join(f"{_percent(row.damage)} by {row.arm[0]} with kinematic motions{_star(row)}" for row in others)
-        what = "where the planner's set holds" if width == 1 else f"where truth is {width:g} times as wide as the planner's set"
-        said.append(f"{what}, <b>{_percent(mine.damage)}</b> damaged, beside {beside};")
-    return " ".join(said).rstrip(";") + "."
+        rows = {row.arm: row for row in at[width]}
+        mine = rows.pop(BEST)
+        beside = [f"{_percent(rows[hand, 'kinematic'].damage)} ({hand}, kinematic)" for hand in HANDS]
+        less = [row for row in rows.values() if row.damage < mine.damage or (row.damage == mine.damage and row.fastest > rate)]
+        sentence = f"{_where(width)}, they damage <b>{_percent(mine.damage)}</b>, at the same rate {' and '.join(beside)}"
+        if less:
+            better = ", ".join(f"{_named(row.arm)} ({_percent(row.damage)}, up to {row.fastest:.0f} an hour)" for row in less)
+            sentence += f"; as gentle and faster, or gentler (at this rate or at their fastest): {better}"
+        said.append(f"{sentence}.")
+    return " ".join(said)
 
 
-def _star(row: AtRate) -> str:
-    return "" if row.reached else " (at its fastest)"
+def _where(width: float) -> str:
+    return "Where the planner's set holds" if width == 1 else f"Where truth is {width:g} times as wide"
+
+
+def _tenth(at: dict[float, list[AtRate]]) -> str:
+    """Whether the best arm's damage is at most a tenth of that of kinematic arms, with the bounds of the ratio."""
+    head = ("beside", *(f"width {width:g}" for width in at))
+    rows = []
+    for hand in HANDS:
+        cells = []
+        for found in at.values():
+            row = next(row for row in found if row.arm == (hand, "kinematic"))
+            if not np.isfinite(row.ratio):
+                cells.append("neither damages anything" if row.damage == 0 else "–")
+                continue
+            answer = "no" if row.ratio > TENTH else "yes" if row.strict <= TENTH else "yes, not proven"
+            cells.append(f"{answer}: {row.ratio:.3f} (at most {_bound(row.most)}; {_bound(row.strict)})")
+        rows.append((f"{hand}, kinematic", *cells))
+    return table(head, rows)
+
+
+def _bound(value: float) -> str:
+    return f"{value:.2f}" if np.isfinite(value) else "∞"
 
 
 def _curves(by_width: dict[float, list[Curve]]) -> str:
     """A chart for each width."""
-    charts, most, low, high = [], 0.0, np.inf, 0.0
+    charts, most, low, high = [], 0.01, np.inf, 0.0
     for found in by_width.values():
         for curve in found:
-            rate, share = curve.rates()
-            most, low, high = max(most, float(share.max())), min(low, float(rate.min())), max(high, float(rate.max()))
+            rate, _ = curve.rates()
+            most = max(most, *(curve.interval(n)[1] for n in range(len(rate))))
+            low, high = min(low, float(rate.min())), max(high, float(rate.max()))
     for width, found in by_width.items():
         x, y = Axis("units an hour", 50 * np.floor(low / 50), 50 * np.ceil(high / 50)), Axis("damaged [%]", 0.0, 100 * most)
         lines, spans = [], []
@@ -143,29 +184,29 @@ def _curves(by_width: dict[float, list[Curve]]) -> str:
 
 
 def _equal(width: float, at: Sequence[AtRate]) -> str:
-    head = ("arm", "damaged", "95 % interval", "ratio", "ratio at most")
+    head = ("arm", "placements", "units an hour as planned", "damaged", "95 % interval", "ratio", "ratio at most", "strictly")
     rows = []
     for row in at:
-        ratios = ("–", "–") if row.arm == BEST else (f"{row.ratio:.3f}", f"{row.most:.3f}")
+        ratios = ("–",) * 3 if row.arm == BEST or not np.isfinite(row.ratio) else (
+            f"{row.ratio:.3f}", _bound(row.most), _bound(row.strict)
+        )  # fmt: skip
         span = f"{_percent(row.low)} to {_percent(row.high)}"
-        rows.append((f"{_named(row.arm)}{'' if row.reached else ' *'}", _percent(row.damage), span, *ratios))
-    return f"<h3>Width {width:g}</h3>{table(head, rows)}"
+        name = f"{_named(row.arm)}{'' if row.reached else ' *'}"
+        rows.append((name, str(row.moved), f"{row.fastest:.0f}", _percent(row.damage), span, *ratios))
+    return f"<h3>{_where(width)}</h3>{table(head, rows)}"
 
 
 def _causes(usual: Sequence[Row]) -> str:
     """What happened to the items, by arm, as planned."""
-    head = ("arm", "trials", "could not be lifted", *CAUSES, "undamaged", "not counted")
+    head = ("arm", "trials", "could not be lifted", *CAUSES, "undamaged", "not settled")
     rows = []
     for hand, way in ARMS:
-        counts, lifted = Counter[str](), 0
-        for row in (row for row in usual if row["hand"] == hand and "trials" in row):
+        counts = Counter[str]()
+        for row in (found[hand] for found in placements(usual) if way in found[hand]["speeds"]):
             for trial in row["trials"]:
-                lifted += trial["pick"] == "slipped"
-                what = damage(row, trial, way, 0)
-                counts["not counted" if what is None else what or "undamaged"] += 1
-        counts["drop"] -= lifted
-        cells = [counts[name] for name in (*CAUSES, "undamaged", "not counted")]
-        rows.append((_named((hand, way)), str(counts.total() + lifted), str(lifted), *map(str, cells)))
+                known = {"slipped": "could not be lifted", "unsettled": "not settled"}.get(trial["pick"])
+                counts[known or damage(row, trial, way, 0) or "undamaged"] += 1
+        rows.append((_named((hand, way)), str(counts.total()), *(str(counts[name]) for name in head[2:])))
     return section("What happens to the items", words.CAUSES, table(head, rows))
 
 
@@ -174,8 +215,8 @@ def _speeds(by_width: dict[float, list[Curve]], usual: Sequence[Row]) -> str:
     head = ("arm", "speed", "mean transfer [s]", "units an hour", "use", *(f"damaged, width {width:g}" for width in WIDTHS))
     rows = []
     for number, (hand, way) in enumerate(ARMS):
-        facts = np.array([row["speeds"][way] for row in usual if row["hand"] == hand and "trials" in row])
-        for k, speed in enumerate(SPEEDS[way]):
+        facts = np.array([found[hand]["speeds"][way] for found in placements(usual) if way in found[hand]["speeds"]])
+        for k, speed in enumerate(SPEEDS[way] if len(facts) else ()):
             slowest_first = len(SPEEDS[way]) - 1 - k
             cells = []
             for found in by_width.values():
@@ -190,12 +231,16 @@ def _speeds(by_width: dict[float, list[Curve]], usual: Sequence[Row]) -> str:
 def sensitivity(rows: Sequence[Row], times: dict[str, float], rate: float) -> list[tuple[str, list[AtRate]]]:
     """Every arm at the same rate, all widths together, with the usual judge and thresholds first, then with each change."""
     found = []
-    cases: list[tuple[str, str, Thresholds]] = [(judge.name, judge.name, THRESHOLDS[0]) for judge in JUDGES]
-    cases += [(f"items bear {bears.name}", JUDGES[0].name, bears) for bears in THRESHOLDS[1:]]
-    for said, judge, bears in cases:
+    longer = {hand: times | {hand: 2 * seconds} for hand, seconds in times.items()}
+    cases: list[tuple[str, str, Case, dict[str, float]]] = [(judge.said, judge.name, CASES[0], times) for judge in JUDGES]
+    cases += [(case.name, JUDGES[0].name, case, times) for case in CASES[1:]]
+    cases += [(f"handling by {hand} takes twice as long", JUDGES[0].name, CASES[0], longer[hand]) for hand in HANDS]
+    for said, judge, case, takes in cases:
         own = [row for row in rows if row["planner"] == judge]
-        if own:
-            found.append((said, at_equal_rate(curves_of(own, times, None, bears), rate)))
+        if placements(own):
+            curves_here = curves_of(own, takes, None, case)
+            here = rate if takes is times else float(_best(curves_here).rates()[0][-1])
+            found.append((said, at_equal_rate(curves_here, here)))
     return found
 
 
@@ -258,6 +303,14 @@ def _preview(folder: Path, problems: ProblemSet, row: Row, trial: Row, what: str
         return said, ""
 
 
+def _left_out(usual: Sequence[Row]) -> dict[str, object]:
+    """Why placements have no trials, or an arm no motion."""
+    counts: Counter[str] = Counter(f"{row['hand']}: {row['left_out']}" for row in usual if "left_out" in row)
+    for row in usual:
+        counts.update(f"{row['hand']}, {way}: no motion" for way in SPEEDS if way not in row.get("speeds", SPEEDS))
+    return dict(counts)
+
+
 def _taken(problems: ProblemSet) -> dict[str, object]:
     """What was drawn and put back when the set was made."""
     beside = problems.files[0].with_suffix(".json")
@@ -280,13 +333,14 @@ def _figures(
             hourly, share = found[number].rates()
             points = [[round(float(x), 2), round(float(y), 6), *map(float, found[number].interval(k))]
                       for k, (x, y) in enumerate(zip(hourly, share, strict=True))]  # fmt: skip
-            widths[f"{width:g}"] = {"trials": found[number].trials, "points": points}
+            widths[f"{width:g}"] = {"trials": found[number].trials, "placements": found[number].moved, "points": points}
         arms[_named(arm)] = widths
 
     def listed(rows: Sequence[AtRate]) -> Row:
         return {
             _named(row.arm): {"damage": row.damage, "low": row.low, "high": row.high, "ratio": _finite(row.ratio),
-                              "most": _finite(row.most), "reached": row.reached}
+                              "most": _finite(row.most), "strict": _finite(row.strict), "reached": row.reached,
+                              "fastest": row.fastest, "placements": row.moved}
             for row in rows
         }  # fmt: skip
 

@@ -11,12 +11,13 @@ from fastmove.bench.headline.page import write_page
 from fastmove.bench.headline.trial_job import TrialJob, tried
 from fastmove.bench.headline.trials import JUDGES
 from fastmove.bench.problem_set import ProblemSet, open_set
-from fastmove.bench.results import Results
+from fastmove.bench.results import RESULTS, Results, about_run
 from fastmove.bench.runner import run, write_about
+from fastmove.errors import InputError
 
-SET = "headline-150"
-COUNT = 12  # Trials of each item, hand and width before the usual judge.
-BESIDE = 4  # How many times fewer there are before each of the others.
+SET = "headline-120"
+COUNT = 14  # Trials of each placement, hand and width before the usual judge.
+BESIDE = 6  # How many times fewer there are before each of the others.
 
 Row = dict[str, Any]
 
@@ -32,31 +33,40 @@ def headline(
     """Run what is missing in a folder, and write its page.
 
     Args:
-        folder: Folder of results; it is created if needed.
-        pairs: At most so many items, evenly spread over the set; None = all.
-        count: Trials of each item, hand and width before the usual judge; the others get a quarter of them.
+        folder: Folder of results; it is created if needed.  Its motions are those of the program that planned them.
+        pairs: At most so many placements, evenly spread over the set, with draws of their own; None = all.
+        count: Trials of each placement, hand and width before the usual judge; the others get a sixth of them.
         processes: Number of processes.
         previews: How many of the worst cases can be looked at in the page.
         done: Called with each new row.
 
     Returns:
         The page.
+
+    Raises:
+        MissingPackage: mujoco is not installed.
+        InputError: The folder holds another run.
     """
-    problems = open_set(SET)
+    from fastmove.drivers import mujoco_parts  # noqa: F401  (its absence is said before hours of planning)
+
+    problems, asked = open_set(SET), {"set": SET, "limit": pairs, "trials": count}
+    before = about_run(folder).get("arguments", asked)
+    if before != asked or ((folder / RESULTS).exists() and not about_run(folder)):
+        words = ", ".join(f"{key} {value}" for key, value in before.items())
+        raise InputError(str(folder), f"holds another run ({words}); choose another folder")
     results = Results(folder, resume=True)
-    write_about(folder, problems, {"set": SET, "limit": pairs, "trials": count})
+    write_about(folder, problems, asked)
     run(_jobs(problems, pairs, count, folder), results, Local("", processes, tried), done)
     return write_page(folder, previews)
 
 
 def jobs_in(pairs: int | None) -> int:
-    """How many jobs there are for so many items."""
-    problems = open_set(SET)
-    return 2 * len(_pairs(problems, pairs)) * len(JUDGES)
+    """How many jobs there are for so many placements."""
+    return 2 * len(_pairs(open_set(SET), pairs)) * len(JUDGES)
 
 
 def _pairs(problems: ProblemSet, pairs: int | None) -> list[int]:
-    """Numbers of the items, evenly spread over the set."""
+    """Numbers of the placements, evenly spread over the set."""
     return ProblemSet(problems.name, problems.files, len(problems) // 2, problems.load).chosen(pairs)
 
 
@@ -66,4 +76,4 @@ def _jobs(problems: ProblemSet, pairs: int | None, count: int, folder: Path) -> 
         several = count if judge == 0 else max(1, count // BESIDE)
         for pair in _pairs(problems, pairs):
             for number in (2 * pair, 2 * pair + 1):
-                yield TrialJob(problems.load(number), pair, judge, several, folder)
+                yield TrialJob(problems.load(number), pair, judge, several, folder, pairs or 0)

@@ -13,6 +13,8 @@ from fastmove.errors import FastMoveError
 from fastmove.problem.describe import problem_sha256
 
 MOTIONS = "motions"  # Folder of motions, in the folder of results.
+# Ways without whose motion an item has no trials.  A motion that is slowed down may lean the item where no speed holds it.
+NEEDED = ("kinematic", "fastmove")
 
 Row = dict[str, Any]
 
@@ -27,6 +29,7 @@ class TrialJob:
         judge: Number of the judge in `JUDGES`.
         count: Number of trials with each of `WIDTHS`.
         folder: Folder of results.
+        series: Number of the series of draws.
     """
 
     entry: BenchProblem
@@ -34,6 +37,7 @@ class TrialJob:
     judge: int
     count: int
     folder: Path
+    series: int = 0
 
     @property
     def key(self) -> tuple[str, str]:
@@ -60,17 +64,17 @@ def tried(job: TrialJob) -> Row:
     """Run one job and return its row.
 
     Returns:
-        What `TrialJob.head` says; `planning` (status and time of each way); where every way has a motion `speeds` (see
-        `speed_facts`) and `trials` (see `Trials.trial`), else `left_out` with the reason.
+        What `TrialJob.head` says; `planning` (status and time of each way); where the ways of `NEEDED` have a motion `speeds`
+        (see `speed_facts`) and `trials` (see `Trials.trial`) of all ways that have one, else `left_out` with the reason.
     """
     head, problem = job.head, job.entry.problem
     try:
         made = {way: planned_way(problem, way, job.folder / MOTIONS) for way in WAYS}
         row = head | {"planning": {way: [one.status, round(one.seconds, 2)] for way, one in made.items()}}
         motions = {way: one.trajectory for way, one in made.items() if one.trajectory is not None}
-        if missing := [way for way in WAYS if way not in motions]:
+        if missing := [way for way in NEEDED if way not in motions]:
             return row | {"left_out": f"no motion: {', '.join(missing)}"}
-        trials = Trials(problem, motions, JUDGES[job.judge])
+        trials = Trials(problem, motions, JUDGES[job.judge], job.series)
         drawn = [trials.trial(job.pair, width, k) for width in WIDTHS for k in range(job.count)]
         return row | {"speeds": speed_facts(problem, motions), "trials": drawn}
     except FastMoveError as error:

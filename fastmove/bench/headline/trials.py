@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 # Speeds at which each way's motions are played, 1 = as planned.
 SPEEDS: dict[str, tuple[float, ...]] = {
-    "kinematic": (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4),
-    "slow-down": (1.0, 0.9, 0.8, 0.7),
-    "fastmove": (1.0, 0.9, 0.8, 0.7),
+    "kinematic": (1.0, 0.9, 0.8, 0.7, 0.6, 0.5),
+    "slow-down": (1.0, 0.85, 0.7),
+    "fastmove": (1.0, 0.9, 0.8),
 }
 WIDTHS = (1.0, 1.5, 2.0)  # Factors by which the planner's set is widened for the truth.
 LEAST_FRICTION = 0.05  # Least true friction coefficient: a widened set would reach below it [1].
@@ -43,45 +43,56 @@ class Judge:
 
     Attributes:
         name: What it is called in files.
+        said: What it is called in words.
         friction: Factor of the true friction.
         time_constant: Factor of the time constant of contacts.
+        strongest: Whether fingers press as hard as item and hand bear, instead of as the set says.
     """
 
     name: str = "usual"
+    said: str = "usual"
     friction: float = 1.0
     time_constant: float = 1.0
+    strongest: bool = False
 
 
 # The usual judge first.
 JUDGES = (
     Judge(),
-    Judge("friction-30", friction=0.7),
-    Judge("friction+30", friction=1.3),
-    Judge("stiff", time_constant=0.5),
-    Judge("soft", time_constant=2.0),
+    Judge("friction-30", "friction 30 % lower", friction=0.7),
+    Judge("friction+30", "friction 30 % higher", friction=1.3),
+    Judge("stiff", "contacts twice as stiff in time", time_constant=0.5),
+    Judge("soft", "contacts half as stiff in time", time_constant=2.0),
+    Judge("strong-grip", "fingers press as hard as item and hand bear", strongest=True),
 )
+BEARS = 0.95  # Share of what item and hand bear that the strongest grip has.
 
 
 def speed_facts(problem: TransferProblem, motions: Mapping[str, Trajectory]) -> Row:
-    """For every way and speed: its duration [s], the hold's use by the worst item of the set, and the peak specific force [m/s²].
+    """For every way and speed: duration [s], the hold's use by the worst item of the set, shock [m/s²] and side load [N].
+
+    The shock is the largest force of the hand over the lightest mass of the set; the side load is what the largest load along the
+    closing axis adds to the grip of one of two coupled fingers, |f_y| / 2.
 
     Args:
         problem: The problem.
         motions: The motion of each way.
     """
-    body, facts = problem.holds[0].bodies[0], {}
+    lightest, facts = min(body.mass for body in problem.holds[0].bodies), {}
     for way, motion in motions.items():
         rows = []
         for speed in SPEEDS[way]:
             slower = motion.slowed(1 / speed)
             profile = certify(problem, slower, ("hold",)).profile
-            force = np.linalg.norm(profile["wrench"][:, :3], axis=1).max() / body.mass
-            rows.append([speed, round(slower.duration, 6), round(float(profile["hold"].max()), 5), round(float(force), 3)])
+            force = profile["wrench"][:, :3]
+            shock, side = np.linalg.norm(force, axis=1).max() / lightest, np.abs(force[:, 1]).max() / 2
+            said = (slower.duration, profile["hold"].max(), shock, side)
+            rows.append([speed, *(round(float(value), 5) for value in said)])
         facts[way] = rows
     return facts
 
 
-def truth_of(held: HeldItem, pair: int, width: float, number: int, judge: Judge = JUDGES[0]) -> HeldItem:
+def truth_of(held: HeldItem, pair: int, width: float, number: int, judge: Judge = JUDGES[0], series: int = 0) -> HeldItem:
     """What is truly in the hand in one trial.
 
     Args:
@@ -90,8 +101,9 @@ def truth_of(held: HeldItem, pair: int, width: float, number: int, judge: Judge 
         width: Factor by which the planner's set is widened.
         number: Number of the trial.
         judge: How the judge differs from its usual self.
+        series: Number of the series of draws: others are independent.
     """
-    drawn = held.sample(np.random.default_rng([SEED, pair, int(10 * width), number]), width)
+    drawn = held.sample(np.random.default_rng([SEED, series, pair, int(10 * width), number]), width)
     friction = float(np.clip(drawn.grasp.friction * judge.friction, LEAST_FRICTION, 2.0))
     return replace(drawn, grasp=replace(drawn.grasp, friction=friction))
 
@@ -103,10 +115,13 @@ class Trials:
         problem: The problem, with one item.
         motions: The motion of each way.
         judge: How the judge differs from its usual self.
+        series: Number of the series of draws.
     """
 
-    def __init__(self, problem: TransferProblem, motions: Mapping[str, Trajectory], judge: Judge = JUDGES[0]) -> None:
-        self.problem, self.judge = problem, judge
+    def __init__(
+        self, problem: TransferProblem, motions: Mapping[str, Trajectory], judge: Judge = JUDGES[0], series: int = 0
+    ) -> None:
+        self.problem, self.judge, self.series = problem, judge, series
         self.plans = {
             (way, speed): _with_rest(references(problem, motion.slowed(1 / speed), 0, STEP))
             for way, motion in motions.items()
@@ -114,7 +129,9 @@ class Trials:
         }
         fast = [motion.position(np.linspace(0, motion.duration, GAIN_SAMPLES)) for motion in motions.values()]
         self.along, self.start = np.concatenate(fast), np.array(problem.start.q)
-        self.force = {float(motion.phases[0].grip_force[0]) for motion in motions.values()}
+        held = problem.holds[0]
+        strong = judge.strongest and held.law.holder == "gripper"
+        self.force = BEARS * held.most_grip if strong else float(held.grasp.grip_force[0])
 
     def trial(self, pair: int, width: float, number: int) -> Row:
         """Run one trial.
@@ -127,8 +144,8 @@ class Trials:
         from fastmove.drivers.mujoco_parts import TIME_CONSTANT
         from fastmove.drivers.simulation import Simulation
 
-        held = truth_of(self.problem.holds[0], pair, width, number, self.judge)
-        force = max(self.force) * held.realised_grip_ratio
+        held = truth_of(self.problem.holds[0], pair, width, number, self.judge, self.series)
+        force = self.force * held.realised_grip_ratio
         truth, constant = self.problem.with_(holds=(held,)), TIME_CONSTANT * self.judge.time_constant
         simulation = Simulation(truth, force, self.along, 0, STEP, None, constant)
         settling = simulation.settle(self.start)
@@ -137,7 +154,8 @@ class Trials:
             "friction": round(held.grasp.friction, 4), "force": round(force, 3),
         }  # fmt: skip
         if not settling.ok:
-            stayed = settling.slip <= SLIPPED_SLIP and settling.turn <= SLIPPED_TURN and settling.touching > 0
+            open_seal = held.law.holder == "cup" and settling.touching < settling.points  # in motion it would be lost
+            stayed = settling.slip <= SLIPPED_SLIP and settling.turn <= SLIPPED_TURN and settling.touching > 0 and not open_seal
             return row | {"pick": "unsettled" if stayed else "slipped"}
         state, reference, runs = simulation.state(), simulation.item_pose(), dict[str, list[Any]]()
         done: dict[bytes, list[Any]] = {}  # a motion that two ways have in common is played once
