@@ -20,7 +20,7 @@ from fastmove.bench.results import Row
 IN_FLIGHT = 4  # Largest number of submitted but unfinished jobs for each process [1].
 
 
-class Task(Protocol):
+class AnyJob(Protocol):
     """What an engine runs: something with a problem, that becomes a row."""
 
     @property
@@ -56,7 +56,7 @@ def engine_of(text: str, processes: int) -> Engine:
     return engine
 
 
-def died(job: Task) -> Row:
+def died(job: AnyJob) -> Row:
     """The row of a job that killed each process it ran in."""
     detail = "every process that ran it died; run this problem alone to see why"
     return job.head | NOTHING | {"status": "died", "detail": detail}
@@ -74,14 +74,14 @@ class Local:
     def __init__(self, address: str, processes: int, work: Callable[[Any], Row] = answer) -> None:
         self.processes, self.work = processes, work
 
-    def rows(self, jobs: Iterable[Task]) -> Iterator[Row]:
+    def rows(self, jobs: Iterable[AnyJob]) -> Iterator[Row]:
         """The row of every job, in the order in which they are finished."""
         if self.processes <= 1:
             yield from map(self.work, jobs)
             return
         waiting, ended = iter(jobs), False
         while not ended:
-            under_way: dict[Future[Row], Task] = {}
+            under_way: dict[Future[Row], AnyJob] = {}
             with ProcessPoolExecutor(self.processes) as pool:
                 try:
                     yield from self._through(pool, waiting, under_way)
@@ -92,7 +92,9 @@ class Local:
                 finished = future.done() and future.exception() is None
                 yield future.result() if finished else self._alone(job)
 
-    def _through(self, pool: ProcessPoolExecutor, waiting: Iterator[Task], under_way: dict[Future[Row], Task]) -> Iterator[Row]:
+    def _through(
+        self, pool: ProcessPoolExecutor, waiting: Iterator[AnyJob], under_way: dict[Future[Row], AnyJob]
+    ) -> Iterator[Row]:
         """Rows of the jobs through one pool; what is `under_way` when a process dies stays there."""
         while True:
             while len(under_way) < IN_FLIGHT * self.processes and (job := next(waiting, None)) is not None:
@@ -108,7 +110,7 @@ class Local:
                 del under_way[future]
                 yield row
 
-    def _alone(self, job: Task) -> Row:
+    def _alone(self, job: AnyJob) -> Row:
         """The row of a job in a process of its own, and in another one should that die."""
         for _ in range(2):
             try:

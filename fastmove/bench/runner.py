@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pinocchio as pin
 
-from fastmove.bench.engines import Engine, Local, Task
+from fastmove.bench.engines import AnyJob, Engine, Local
 from fastmove.bench.job import Job
 from fastmove.bench.problem_set import ProblemSet
 from fastmove.bench.results import ABOUT, Results, Row
@@ -48,7 +48,7 @@ PACKAGES = (
 
 
 def run(
-    jobs: Iterable[Task], results: Results, engine: Engine | None = None, done: Callable[[Row], None] = lambda row: None
+    jobs: Iterable[AnyJob], results: Results, engine: Engine | None = None, done: Callable[[Row], None] = lambda row: None
 ) -> int:
     """Run the jobs whose results are not known yet, and add each result at once.
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import headline_check
+import headline_docs
 import numpy as np
 import pytest
 
@@ -87,7 +88,7 @@ def test_arms_at_the_same_rate(rows: list[dict]) -> None:  # type: ignore[type-a
     assert cup.most == pytest.approx(rate_bound(0, 120)) and cup.strict == pytest.approx(rate_bound(0, 10))
     assert 0 < at["pinch", "kinematic"].low < 0.5 < at["pinch", "kinematic"].high < 1
     slower = at_equal_rate(found, 1.01 * rate)
-    assert not any(one.reached for one in slower)
+    assert not any(one.in_reach for one in slower)
     assert order(list(at.values()))[0] == {arm for arm in ARMS if arm[1] != "kinematic"}
 
 
@@ -220,3 +221,10 @@ def test_a_folder_of_another_run_and_one_without_trials_are_refused(tmp_path: Pa
     )
     with pytest.raises(fm.InputError, match=r"no placement .*no motion"):
         write_page(tmp_path, 0)
+
+
+def test_the_docs_say_what_the_figures_say() -> None:
+    figures = json.loads((headline_docs.DOCS / "headline.json").read_text())
+    page = (headline_docs.DOCS / "headline.md").read_text()
+    assert headline_docs.tables(figures) in page
+    assert set(figures["arms"]) == {", ".join(arm) for arm in ARMS} and len(figures["sensitivity"]) >= len(JUDGES)

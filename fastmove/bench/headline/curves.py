@@ -165,7 +165,7 @@ class AtRate:
         ratio: The best arm's damage over this one's; nan where this one damages nothing.
         most: Upper end of the ratio's one-sided interval; infinite or nan where nothing can be said.
         strict: The same where, of a best arm that damaged nothing, all trials of a placement count as one.
-        reached: Whether the arm is that fast at all; if not, damage is that at its fastest.
+        in_reach: Whether the arm is that fast at all; if not, damage is that at its fastest.
         fastest: Units an hour as planned.
         moved: Number of placements that it has a motion for.
     """
@@ -177,7 +177,7 @@ class AtRate:
     ratio: float
     most: float
     strict: float
-    reached: bool
+    in_reach: bool
     fastest: float
     moved: int
 
@@ -202,8 +202,8 @@ def at_equal_rate(curves: Sequence[Curve], hourly: float) -> list[AtRate]:
         )
         ratio, fastest = best.at(hourly) / value if value else math.nan, float(curve.rates()[0][-1])
         high = curve.bound if value == 0 else high
-        reached = hourly <= fastest + 1e-9
-        found.append(AtRate(curve.arm, value, low, high, ratio, most, strict, reached, fastest, curve.moved))
+        in_reach = hourly <= fastest + 1e-9
+        found.append(AtRate(curve.arm, value, low, high, ratio, most, strict, in_reach, fastest, curve.moved))
     return found
 
 

@@ -58,32 +58,34 @@ def write_page(folder: Path, previews: int) -> Path:
         InputError: The folder holds no results, or no placement of which both hands have trials.
     """
     rows, about = list(rows_in(folder)), about_run(folder)
-    usual = [row for row in rows if row["planner"] == JUDGES[0].name]
-    if not placements(usual):
-        said = "; ".join(sorted({row["left_out"] for row in usual if "left_out" in row})[:3]) or "the run has just begun"
+    standard = [row for row in rows if row["planner"] == JUDGES[0].name]
+    if not placements(standard):
+        said = "; ".join(sorted({row["left_out"] for row in standard if "left_out" in row})[:3]) or "the run has just begun"
         raise InputError(str(folder), f"has no placement of which both hands have trials ({said})")
     problems = open_set(about["set"])
     times = {hand: handling(problems.load(k).problem) for k, hand in enumerate(HANDS)}
-    by_width = {width: curves_of(usual, times, width) for width in WIDTHS}
+    by_width = {width: curves_of(standard, times, width) for width in WIDTHS}
     rate = float(_best(by_width[WIDTHS[0]]).rates()[0][-1])
     at = {width: at_equal_rate(by_width[width], rate) for width in WIDTHS}
     variants = sensitivity(rows, times, rate)
-    shown = [(said, page) for said, page in (_preview(folder, problems, *one) for one in _worst(usual)[:previews]) if page]
+    shown = [(said, page) for said, page in (_preview(folder, problems, *one) for one in _worst(standard)[:previews]) if page]
     parts = [
         section("Was it a tenth?", words.TENTH, _tenth(at)),
         _curves(by_width),
         section("Every arm at the same rate", words.EQUAL, "".join(_equal(width, at[width]) for width in WIDTHS)),
-        _causes(usual),
+        _causes(standard),
         _sensitivity(variants),
-        _speeds(by_width, usual),
+        _speeds(by_width, standard),
         shown_previews([said for said, _ in shown], words.WORST),
-        section("What both hands could take", words.TAKEN, definitions([*_taken(problems).items(), *_left_out(usual).items()])),
+        section(
+            "What both hands could take", words.TAKEN, definitions([*_taken(problems).items(), *_left_out(standard).items()])
+        ),
         section("Assumptions", "", definitions([*words.ASSUMPTIONS, ("handling", _handling(times))])),
         section("Elsewhere", words.CONTEXT, ""),
         run_section(about),
     ]
     title = "Damage against units an hour: two fingers and a cup"
-    page = page_html(title, _lead(usual, at, rate), "\n".join(filter(None, parts)), [page for _, page in shown])
+    page = page_html(title, _lead(standard, at, rate), "\n".join(filter(None, parts)), [page for _, page in shown])
     write_whole(folder / FIGURES, (json.dumps(_figures(by_width, at, rate, variants), indent=1) + "\n").encode())
     write_whole(folder / PAGE, page.encode())
     return folder / PAGE
@@ -115,13 +117,14 @@ def _percent(value: float) -> str:
     return f"{100 * value:.2f} %" if np.isfinite(value) else "–"
 
 
-def _lead(usual: Sequence[Row], at: dict[float, list[AtRate]], rate: float) -> str:
+def _lead(standard: Sequence[Row], at: dict[float, list[AtRate]], rate: float) -> str:
     """The outcome in a few sentences."""
-    found = placements(usual)
+    found = placements(standard)
     kinds, trials = len({catalogue_id(rows[HANDS[0]]) for rows in found}), sum(len(rows[HANDS[0]]["trials"]) for rows in found)
     said = [
         f"{len(found)} placements of {kinds} retail items that both hands can take, each moved by fingers and by a cup,",
-        f"planned in three ways, in physics: {trials} trials of each arm. Fingers with FastMove's motions move {rate:.0f} units an hour.",
+        f"planned in three ways, in physics: {trials} trials of each arm.",
+        f"With FastMove's motions fingers move {rate:.0f} units an hour.",
     ]
     for width in WIDTHS:
         rows = {row.arm: row for row in at[width]}
@@ -191,18 +194,18 @@ def _equal(width: float, at: Sequence[AtRate]) -> str:
             f"{row.ratio:.3f}", _bound(row.most), _bound(row.strict)
         )  # fmt: skip
         span = f"{_percent(row.low)} to {_percent(row.high)}"
-        name = f"{_named(row.arm)}{'' if row.reached else ' *'}"
+        name = f"{_named(row.arm)}{'' if row.in_reach else ' *'}"
         rows.append((name, str(row.moved), f"{row.fastest:.0f}", _percent(row.damage), span, *ratios))
     return f"<h3>{_where(width)}</h3>{table(head, rows)}"
 
 
-def _causes(usual: Sequence[Row]) -> str:
+def _causes(standard: Sequence[Row]) -> str:
     """What happened to the items, by arm, as planned."""
     head = ("arm", "trials", "could not be lifted", *CAUSES, "undamaged", "not settled")
     rows = []
     for hand, way in ARMS:
         counts = Counter[str]()
-        for row in (found[hand] for found in placements(usual) if way in found[hand]["speeds"]):
+        for row in (found[hand] for found in placements(standard) if way in found[hand]["speeds"]):
             for trial in row["trials"]:
                 known = {"slipped": "could not be lifted", "unsettled": "not settled"}.get(trial["pick"])
                 counts[known or damage(row, trial, way, 0) or "undamaged"] += 1
@@ -210,12 +213,12 @@ def _causes(usual: Sequence[Row]) -> str:
     return section("What happens to the items", words.CAUSES, table(head, rows))
 
 
-def _speeds(by_width: dict[float, list[Curve]], usual: Sequence[Row]) -> str:
+def _speeds(by_width: dict[float, list[Curve]], standard: Sequence[Row]) -> str:
     """Every speed of every arm."""
     head = ("arm", "speed", "mean transfer [s]", "units an hour", "use", *(f"damaged, width {width:g}" for width in WIDTHS))
     rows = []
     for number, (hand, way) in enumerate(ARMS):
-        facts = np.array([found[hand]["speeds"][way] for found in placements(usual) if way in found[hand]["speeds"]])
+        facts = np.array([found[hand]["speeds"][way] for found in placements(standard) if way in found[hand]["speeds"]])
         for k, speed in enumerate(SPEEDS[way] if len(facts) else ()):
             slowest_first = len(SPEEDS[way]) - 1 - k
             cells = []
@@ -265,12 +268,12 @@ def _sensitivity(variants: Sequence[tuple[str, list[AtRate]]]) -> str:
     return section("Sensitivity", words.SENSITIVITY, table(head, rows))
 
 
-def _worst(usual: Sequence[Row]) -> list[tuple[Row, Row, str]]:
+def _worst(standard: Sequence[Row]) -> list[tuple[Row, Row, str]]:
     """The damaged trials of the best arm as planned, at the smallest width first, the farthest slips first; one of each item."""
     hand, way = BEST
     found = [
         (trial["width"], -trial["runs"][way][0][0], row, trial, what)
-        for row in usual
+        for row in standard
         if row["hand"] == hand and "trials" in row
         for trial in row["trials"]
         if trial["pick"] == "held" and (what := damage(row, trial, way, 0))
@@ -303,10 +306,10 @@ def _preview(folder: Path, problems: ProblemSet, row: Row, trial: Row, what: str
         return said, ""
 
 
-def _left_out(usual: Sequence[Row]) -> dict[str, object]:
+def _left_out(standard: Sequence[Row]) -> dict[str, object]:
     """Why placements have no trials, or an arm no motion."""
-    counts: Counter[str] = Counter(f"{row['hand']}: {row['left_out']}" for row in usual if "left_out" in row)
-    for row in usual:
+    counts: Counter[str] = Counter(f"{row['hand']}: {row['left_out']}" for row in standard if "left_out" in row)
+    for row in standard:
         counts.update(f"{row['hand']}, {way}: no motion" for way in SPEEDS if way not in row.get("speeds", SPEEDS))
     return dict(counts)
 
@@ -339,7 +342,7 @@ def _figures(
     def listed(rows: Sequence[AtRate]) -> Row:
         return {
             _named(row.arm): {"damage": row.damage, "low": row.low, "high": row.high, "ratio": _finite(row.ratio),
-                              "most": _finite(row.most), "strict": _finite(row.strict), "reached": row.reached,
+                              "most": _finite(row.most), "strict": _finite(row.strict), "reached": row.in_reach,
                               "fastest": row.fastest, "placements": row.moved}
             for row in rows
         }  # fmt: skip

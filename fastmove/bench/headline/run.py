@@ -17,7 +17,7 @@ from fastmove.errors import InputError
 
 SET = "headline-120"
 COUNT = 14  # Trials of each placement, hand and width before the usual judge.
-BESIDE = 6  # How many times fewer there are before each of the others.
+FEWER = 6  # How many times fewer there are before each of the others.
 
 Row = dict[str, Any]
 
@@ -73,7 +73,7 @@ def _pairs(problems: ProblemSet, pairs: int | None) -> list[int]:
 def _jobs(problems: ProblemSet, pairs: int | None, count: int, folder: Path) -> Iterator[TrialJob]:
     """The jobs, the usual judge's first."""
     for judge in range(len(JUDGES)):
-        several = count if judge == 0 else max(1, count // BESIDE)
+        several = count if judge == 0 else max(1, count // FEWER)
         for pair in _pairs(problems, pairs):
             for number in (2 * pair, 2 * pair + 1):
                 yield TrialJob(problems.load(number), pair, judge, several, folder, pairs or 0)

@@ -32,7 +32,7 @@ SPEEDS: dict[str, tuple[float, ...]] = {
 WIDTHS = (1.0, 1.5, 2.0)  # Factors by which the planner's set is widened for the truth.
 LEAST_FRICTION = 0.05  # Least true friction coefficient: a widened set would reach below it [1].
 SEED = 31
-STEP = 1e-3  # Simulation step [s].
+SIMULATION_STEP = 1e-3  # Simulation step [s].
 
 Row = dict[str, Any]
 
@@ -123,7 +123,7 @@ class Trials:
     ) -> None:
         self.problem, self.judge, self.series = problem, judge, series
         self.plans = {
-            (way, speed): _with_rest(references(problem, motion.slowed(1 / speed), 0, STEP))
+            (way, speed): _with_rest(references(problem, motion.slowed(1 / speed), 0, SIMULATION_STEP))
             for way, motion in motions.items()
             for speed in SPEEDS[way]
         }
@@ -147,7 +147,7 @@ class Trials:
         held = truth_of(self.problem.holds[0], pair, width, number, self.judge, self.series)
         force = self.force * held.realised_grip_ratio
         truth, constant = self.problem.with_(holds=(held,)), TIME_CONSTANT * self.judge.time_constant
-        simulation = Simulation(truth, force, self.along, 0, STEP, None, constant)
+        simulation = Simulation(truth, force, self.along, 0, SIMULATION_STEP, None, constant)
         settling = simulation.settle(self.start)
         row: Row = {
             "width": width, "number": number, "mass": round(held.item.members[0].mass, 5),
