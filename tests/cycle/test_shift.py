@@ -112,9 +112,10 @@ def test_experience_helps_is_certified_and_changes_no_duration(moved: fm.Transfe
     cold = store.plan(moved)
     assert (store.helped, store.asked) == (0, 1) and len(list(tmp_path.iterdir())) == 1
     near = moved.with_(start=fm.State.rest(np.array(moved.start.q)), name="again")
-    warm = fm.Experience(tmp_path).plan(near)
-    assert warm.certificate.ok and certify(near, warm.trajectory).ok
-    assert warm.duration == pytest.approx(cold.duration, rel=5e-3) and warm.timings["total"] < cold.timings["total"]
+    again = fm.Experience(tmp_path)
+    warm = again.plan(near)
+    assert (again.helped, again.asked) == (1, 1) and warm.certificate.ok and certify(near, warm.trajectory).ok
+    assert warm.duration == pytest.approx(cold.duration, rel=5e-3)
     once = []
     for copy in ("one", "other"):  # the same store, the same bytes
         (tmp_path.parent / copy).mkdir()
