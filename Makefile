@@ -48,7 +48,7 @@ suction-rig: $(VENV)/ready
 	$(BIN)/python tests/support/suction_rig.py --random 40
 
 # Damage against units an hour, fingers and a cup, six arms: `headline/headline.html` (resumes; an hour and a quarter on two cores),
-# and a short version (five minutes), which says whether it agrees with the figures in docs.
+# and a short version (ten minutes), which says whether it agrees with the figures in docs.
 headline: $(VENV)/ready
 	OMP_NUM_THREADS=1 $(BIN)/fastmove bench headline --jobs 2 --out headline
 
