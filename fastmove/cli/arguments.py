@@ -237,7 +237,7 @@ def _add_batches(commands: argparse._SubParsersAction[_Parser]) -> None:
         type=_whole(0),
         metavar="K",
         help="judge every motion of a held item in physics K times, parameters drawn from its set (default 5 with mujoco); "
-        "of headline, K trials of each placement, hand and width (default 14)",
+        "of headline, K trials of each placement, hand and width (default 15)",
     )
     bench.add_argument(
         "--previews", type=_whole(0), default=3, metavar="K", help="show the K worst cases in the report (default 3)"

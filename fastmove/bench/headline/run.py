@@ -16,7 +16,7 @@ from fastmove.bench.runner import run, write_about
 from fastmove.errors import InputError
 
 SET = "headline-120"
-COUNT = 14  # Trials of each placement, hand and width before the usual judge.
+COUNT = 15  # Trials of each placement, hand and width before the usual judge.
 FEWER = 6  # How many times fewer there are before each of the others.
 
 Row = dict[str, Any]
