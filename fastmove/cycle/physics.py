@@ -2,8 +2,8 @@
 
 The item stands on what supports it until the fingers close: they travel at the gripper's speed until the pads touch, then press
 harder and harder until the grip is at its force.  Nothing carries the item for them, unlike in the judge's settling
-(`drivers.simulation`): if it is pushed, turned or not met at all while they close, that is what happens.  Slip is measured from
-where it is in the hand once the grip is confirmed.
+(`drivers.simulated.simulation`): if it is pushed, turned or not met at all while they close, that is what happens.  Slip is
+measured from where it is in the hand once the grip is confirmed.
 
 While the hand is empty the item stands apart and is not simulated; that nothing touched it is looked at afterwards, in the states
 that the arm went through.
@@ -21,8 +21,8 @@ import pinocchio as pin
 from fastmove.arrays import Array
 from fastmove.cycle.empty_hand import to_pick
 from fastmove.cycle.pick_cycle import PickCycle
-from fastmove.drivers.contact_record import MovedRecord, unwanted_contacts
-from fastmove.drivers.displacement import displacement, displacements, farthest
+from fastmove.drivers.simulated.contact_record import MovedRecord, unwanted_contacts
+from fastmove.drivers.simulated.displacement import displacement, displacements, farthest
 from fastmove.dynamics.efforts import Dynamics
 from fastmove.errors import InputError
 from fastmove.execution.slip_test import Verdict, references, verdict_of
@@ -32,7 +32,7 @@ from fastmove.robot.gripper import Gripper
 from fastmove.search.ik import pose_at
 
 if TYPE_CHECKING:
-    from fastmove.drivers.simulation import Simulation
+    from fastmove.drivers.simulated.simulation import Simulation
 
 SIMULATED = 1e-3  # Simulation step [s].
 CLOSING_STEP = 2.5e-4  # Simulation step while the fingers close [s].
@@ -132,7 +132,7 @@ class _Run:
     """One run of a cycle in a simulation."""
 
     def __init__(self, cycle: PickCycle, truth: TransferProblem, item_off: pin.SE3) -> None:
-        from fastmove.drivers.simulation import Simulation
+        from fastmove.drivers.simulated.simulation import Simulation
 
         assert cycle.transfer is not None and cycle.transfer.trajectory is not None
         self.cycle, self.transfer, self.truth, self.item_off = cycle, cycle.transfer, truth, item_off

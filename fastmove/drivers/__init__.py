@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from fastmove.drivers.driver import Command as Command
     from fastmove.drivers.driver import Driver as Driver
     from fastmove.drivers.driver import Reading as Reading
-    from fastmove.drivers.imperfections import Imperfections as Imperfections
     from fastmove.drivers.kinematic import KinematicDriver as KinematicDriver
     from fastmove.drivers.mujoco import MujocoDriver as MujocoDriver
+    from fastmove.drivers.simulated.imperfections import Imperfections as Imperfections
 
 _HOME = {
     "Command": "driver",
     "ControllerDriver": "controller",
     "Driver": "driver",
-    "Imperfections": "imperfections",
+    "Imperfections": "simulated.imperfections",
     "KinematicDriver": "kinematic",
     "MujocoDriver": "mujoco",
     "Reading": "driver",

@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 
 from fastmove.drivers.driver import Command
-from fastmove.drivers.imperfections import Imperfections
+from fastmove.drivers.simulated.imperfections import Imperfections
 
 
 def extrapolated(command: Command, seconds: float) -> Command:

@@ -16,12 +16,12 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
-from fastmove.drivers.contact_record import unwanted_contacts
-from fastmove.drivers.displacement import worst
 from fastmove.drivers.driver import Command, PhysicsDriver, Reading
-from fastmove.drivers.imperfections import Imperfections, imperfections_of
 from fastmove.drivers.process.packets import Kind, State, Status, command_packed
 from fastmove.drivers.process.remote import CALL_TIMEOUT, Remote
+from fastmove.drivers.simulated.contact_record import unwanted_contacts
+from fastmove.drivers.simulated.displacement import worst
+from fastmove.drivers.simulated.imperfections import Imperfections, imperfections_of
 from fastmove.errors import DriverFailed, InputError
 from fastmove.problem.transfer import TransferProblem
 

@@ -24,11 +24,11 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.drivers.driver import Command
-from fastmove.drivers.imperfections import Imperfections
 from fastmove.drivers.mujoco import BRAKE, STILL, MujocoDriver
 from fastmove.drivers.process.packets import Kind, Line, State, Status, command_unpacked
 from fastmove.drivers.process.serving import serve
-from fastmove.drivers.settling import Settling
+from fastmove.drivers.simulated.imperfections import Imperfections
+from fastmove.drivers.simulated.settling import Settling
 from fastmove.pacing import wait_until
 from fastmove.problem.transfer import TransferProblem
 

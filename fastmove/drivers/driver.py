@@ -14,7 +14,7 @@ from typing import Self
 import pinocchio as pin
 
 from fastmove.arrays import Array
-from fastmove.drivers.settling import Settling
+from fastmove.drivers.simulated.settling import Settling
 from fastmove.errors import DriverFailed
 from fastmove.problem.following import Following
 

@@ -9,12 +9,12 @@ import pinocchio as pin
 
 from fastmove.arrays import Array
 from fastmove.drivers.arrival import Arrival
-from fastmove.drivers.contact_record import MovedRecord, unwanted_contacts
-from fastmove.drivers.displacement import displacement, worst
 from fastmove.drivers.driver import Command, PhysicsDriver, Reading
-from fastmove.drivers.encoders import Encoders
-from fastmove.drivers.imperfections import Imperfections, imperfections_of
-from fastmove.drivers.simulation import Simulation, the_held
+from fastmove.drivers.simulated.contact_record import MovedRecord, unwanted_contacts
+from fastmove.drivers.simulated.displacement import displacement, worst
+from fastmove.drivers.simulated.encoders import Encoders
+from fastmove.drivers.simulated.imperfections import Imperfections, imperfections_of
+from fastmove.drivers.simulated.simulation import Simulation, the_held
 from fastmove.errors import InputError
 from fastmove.problem.transfer import TransferProblem
 

@@ -1,7 +1,7 @@
 """The slip test: it judges in a physics simulation whether a planned motion holds the item.
 
 The motion is streamed at the simulation's own step to simulated hardware in which friction alone holds the item
-(`drivers.simulation`), with feed-forward torque and the payload known.
+(`drivers.simulated.simulation`), with feed-forward torque and the payload known.
 
 A verdict is the worst of several rollouts that differ by a millionth in the poses of arm and item, in how long the item settles
 and in the step, so that a motion whose verdict depends on rounding does not count as held.  Each rollout begins with an item that
@@ -19,7 +19,7 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.contact.wrench_cone import UTILISATION_MAX
-from fastmove.drivers.settling import Settling
+from fastmove.drivers.simulated.settling import Settling
 from fastmove.dynamics.efforts import Dynamics
 from fastmove.errors import InputError
 from fastmove.multibody.assembly import assemble
@@ -28,7 +28,7 @@ from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory
 
 if TYPE_CHECKING:
-    from fastmove.drivers.simulation import Simulation
+    from fastmove.drivers.simulated.simulation import Simulation
 
 
 AFTER = 0.2  # time for which the arm is held at rest after the motion [s]
@@ -135,8 +135,8 @@ def judge(
         MissingPackage: mujoco is not installed.
         InputError: the problem does not hold exactly one item, or a number is out of range.
     """
-    from fastmove.drivers.mujoco_parts import TIME_CONSTANT
-    from fastmove.drivers.simulation import Simulation, the_held
+    from fastmove.drivers.simulated.mujoco_parts import TIME_CONSTANT
+    from fastmove.drivers.simulated.simulation import Simulation, the_held
 
     constant = TIME_CONSTANT if time_constant is None else time_constant
     _checked(the_held(truth or problem), grip_force, member, step, friction, rollouts, constant)
@@ -159,7 +159,7 @@ def variation(number: int) -> tuple[bool, float, float]:
 
 def _rollout(simulation: Simulation, plan: References, number: int, measure: bool) -> Judgement:
     """Runs the rollout of this number (see `variation`), and judges it."""
-    from fastmove.drivers.displacement import displacements, farthest
+    from fastmove.drivers.simulated.displacement import displacements, farthest
 
     disturbed, longer, _ = variation(number)
     simulation.step_size = plan.step

@@ -352,7 +352,7 @@ def test_simulated_hardware_takes_meshes_and_says_what_it_cannot(
 ) -> None:
     pytest.importorskip("mujoco")
     from fastmove.drivers.mujoco import MujocoDriver
-    from fastmove.drivers.simulation import Simulation
+    from fastmove.drivers.simulated.simulation import Simulation
 
     corners = [(x, y, z) for x in (0.0, 0.1) for y in (0.0, 0.2) for z in (0.0, 0.3)]
     faces = ((1, 2, 4, 3), (5, 6, 8, 7), (1, 2, 6, 5), (3, 4, 8, 7), (1, 3, 7, 5), (2, 4, 8, 6))

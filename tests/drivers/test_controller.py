@@ -14,7 +14,7 @@ import pytest
 
 import fastmove as fm
 from fastmove.drivers.driver import Command
-from fastmove.drivers.imperfections import Imperfections
+from fastmove.drivers.simulated.imperfections import Imperfections
 from fastmove.errors import DriverFailed
 from fastmove.pacing import wait_until
 

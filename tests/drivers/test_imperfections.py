@@ -8,12 +8,12 @@ import pytest
 import fastmove as fm
 from fastmove.drivers.arrival import Arrival
 from fastmove.drivers.driver import Command
-from fastmove.drivers.imperfections import ALLOWED, Imperfections, imperfections_of
 from fastmove.drivers.kinematic import KinematicDriver
+from fastmove.drivers.simulated.imperfections import ALLOWED, Imperfections, imperfections_of
 
 pytest.importorskip("mujoco", reason="mujoco is not installed")
-from fastmove.drivers.contact_record import MovedRecord, unwanted_contacts
 from fastmove.drivers.mujoco import MujocoDriver
+from fastmove.drivers.simulated.contact_record import MovedRecord, unwanted_contacts
 
 
 def run(

@@ -123,7 +123,7 @@ def test_mujoco_agrees_on_torques_and_wrench(panda: fm.RobotModel) -> None:
 
 def mujoco_spec(mujoco, assembly):  # type: ignore[no-untyped-def]
     """The assembly's bodies and joints, number by number, as a MuJoCo model."""
-    from fastmove.drivers.mujoco_parts import set_inertia, wxyz
+    from fastmove.drivers.simulated.mujoco_parts import set_inertia, wxyz
 
     spec = mujoco.MjSpec()
     spec.option.gravity = assembly.arm.gravity.linear

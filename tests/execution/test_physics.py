@@ -19,7 +19,7 @@ from fastmove.problem.min_grip import min_grip
 
 pytest.importorskip("mujoco", reason="mujoco is not installed")
 from fastmove.drivers.mujoco import MujocoDriver
-from fastmove.drivers.simulation import Simulation
+from fastmove.drivers.simulated.simulation import Simulation
 
 
 @pytest.fixture(scope="module")

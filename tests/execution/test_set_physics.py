@@ -168,8 +168,8 @@ def test_calibration_of_the_slip_grip() -> None:
 @pytest.mark.slow
 def test_a_static_rig_reported_apart() -> None:
     """Held still for 2 s: creep counts here, so a little more than F1 may be needed."""
-    from fastmove.drivers.displacement import displacements
-    from fastmove.drivers.simulation import Simulation
+    from fastmove.drivers.simulated.displacement import displacements
+    from fastmove.drivers.simulated.simulation import Simulation
 
     ratios = []
     for problem in random_loads(12, 22):

@@ -16,10 +16,10 @@ from fastmove.problem.uncertainty import Uncertainty
 pytest.importorskip("mujoco", reason="mujoco is not installed")
 import mujoco
 
-from fastmove.drivers import mujoco_model, mujoco_parts
-from fastmove.drivers.displacement import farthest
-from fastmove.drivers.settling import Settling
-from fastmove.drivers.simulation import Simulation
+from fastmove.drivers.simulated import mujoco_model, mujoco_parts
+from fastmove.drivers.simulated.displacement import farthest
+from fastmove.drivers.simulated.settling import Settling
+from fastmove.drivers.simulated.simulation import Simulation
 
 READY = np.array([0, -0.785, 0, -2.356, 0, 1.571, 0.785])
 GOOD = Settling(1e-5, 1e-4, 8, 8, 0.8, 0.001, 1e-6)

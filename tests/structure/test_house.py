@@ -135,7 +135,7 @@ def test_optional_packages_stay_outside() -> None:
     for name, path in FILES.items():
         found = {m.split(".")[0] for m in imports(path)} & OPTIONAL
         homes = {
-            "drivers.mujoco_parts": {"mujoco"},
+            "drivers.simulated.mujoco_parts": {"mujoco"},
             "viz.scene": {"meshcat"},
             "bench.peers": {"toppra"},
             "bench.drake_peer": {"pydrake"},

@@ -16,8 +16,8 @@ import pinocchio as pin
 from generators import block
 
 import fastmove as fm
-from fastmove.drivers.displacement import displacement
-from fastmove.drivers.simulation import Simulation
+from fastmove.drivers.simulated.displacement import displacement
+from fastmove.drivers.simulated.simulation import Simulation
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.grasp import Grasp, hold
 

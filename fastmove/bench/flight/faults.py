@@ -18,8 +18,8 @@ import pinocchio as pin
 
 from fastmove.child_process import import_path
 from fastmove.drivers.driver import Command, Reading
-from fastmove.drivers.imperfections import Imperfections
 from fastmove.drivers.mujoco import MujocoDriver
+from fastmove.drivers.simulated.imperfections import Imperfections
 from fastmove.execution.planning_process import PlanningProcess
 from fastmove.execution.run_transfer import places_along
 from fastmove.execution.slip_test import verdict_of

@@ -10,9 +10,9 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
-from fastmove.drivers.contact_record import MovedRecord, unwanted_contacts
-from fastmove.drivers.displacement import displacements
 from fastmove.drivers.mujoco import MujocoDriver
+from fastmove.drivers.simulated.contact_record import MovedRecord, unwanted_contacts
+from fastmove.drivers.simulated.displacement import displacements
 from fastmove.errors import FastMoveError
 from fastmove.execution.events import Event
 from fastmove.execution.flight_log import FlightLog

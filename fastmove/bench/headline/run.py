@@ -47,7 +47,7 @@ def headline(
         MissingPackage: mujoco is not installed.
         InputError: The folder holds another run.
     """
-    from fastmove.drivers import mujoco_parts  # noqa: F401  (its absence is said before hours of planning)
+    from fastmove.drivers.simulated import mujoco_parts  # noqa: F401  (its absence is said before hours of planning)
 
     problems, asked = open_set(SET), {"set": SET, "limit": pairs, "trials": count}
     before = about_run(folder).get("arguments", asked)

@@ -14,14 +14,14 @@ import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.certificate.certify import certify
-from fastmove.drivers.displacement import displacements
+from fastmove.drivers.simulated.displacement import displacements
 from fastmove.execution.slip_test import AFTER, GAIN_SAMPLES, SLIPPED_SLIP, SLIPPED_TURN, References, references
 from fastmove.problem.grasp import HeldItem
 from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory
 
 if TYPE_CHECKING:
-    from fastmove.drivers.simulation import Played
+    from fastmove.drivers.simulated.simulation import Played
 
 # Speeds at which each way's motions are played, 1 = as planned.
 SPEEDS: dict[str, tuple[float, ...]] = {
@@ -141,8 +141,8 @@ class Trials:
             the motion began) or `unsettled` (it sat in the hand otherwise than planned, and nothing is said of the motions); and
             for every way `runs`, per speed (largest slip in the hand [mm], turn [°], whether it was dropped, joint error [mrad]).
         """
-        from fastmove.drivers.mujoco_parts import TIME_CONSTANT
-        from fastmove.drivers.simulation import Simulation
+        from fastmove.drivers.simulated.mujoco_parts import TIME_CONSTANT
+        from fastmove.drivers.simulated.simulation import Simulation
 
         held = truth_of(self.problem.holds[0], pair, width, number, self.judge, self.series)
         force = self.force * held.realised_grip_ratio

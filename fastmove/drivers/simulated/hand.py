@@ -9,7 +9,7 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
-from fastmove.drivers.mujoco_parts import add_contact, add_geom, add_touch_sensor, mujoco, wxyz
+from fastmove.drivers.simulated.mujoco_parts import add_contact, add_geom, add_touch_sensor, mujoco, wxyz
 from fastmove.problem.grasp import HeldItem
 from fastmove.robot.suction_cup import SuctionCup
 

@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pinocchio as pin
 
-from fastmove.drivers.mujoco_parts import add_contact, add_shape, mujoco, set_inertia, wxyz
-from fastmove.drivers.simulated_hand import SimulatedHand
+from fastmove.drivers.simulated.hand import SimulatedHand
+from fastmove.drivers.simulated.mujoco_parts import add_contact, add_shape, mujoco, set_inertia, wxyz
 from fastmove.multibody.assembly import Assembly
 from fastmove.multibody.joint_axes import joint_axis
 from fastmove.problem.transfer import TransferProblem

@@ -25,11 +25,11 @@ import numpy as np
 import pinocchio as pin
 
 from fastmove.arrays import Array
-from fastmove.drivers.displacement import displacement
-from fastmove.drivers.mujoco_model import mujoco_model
-from fastmove.drivers.mujoco_parts import TIME_CONSTANT, mujoco, rollout, wxyz
-from fastmove.drivers.settling import Settling
-from fastmove.drivers.simulated_hand import simulated_hand
+from fastmove.drivers.simulated.displacement import displacement
+from fastmove.drivers.simulated.hand import simulated_hand
+from fastmove.drivers.simulated.mujoco_model import mujoco_model
+from fastmove.drivers.simulated.mujoco_parts import TIME_CONSTANT, mujoco, rollout, wxyz
+from fastmove.drivers.simulated.settling import Settling
 from fastmove.errors import InputError
 from fastmove.multibody.assembly import assemble
 from fastmove.problem.grasp import HeldItem

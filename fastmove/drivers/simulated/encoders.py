@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.drivers.imperfections import Imperfections
+from fastmove.drivers.simulated.imperfections import Imperfections
 
 
 class Encoders:

@@ -1,0 +1,1 @@
+"""Simulated hardware: arm, hand, item and obstacles in MuJoCo, how they are played, and what is read off them."""
