@@ -49,10 +49,7 @@ class ProblemSet:
 
     def chosen(self, limit: int | None = None, shard: tuple[int, int] = (1, 1)) -> list[int]:
         """Numbers of at most `limit` problems, evenly spread over the set, and of these the ones of shard i of n."""
-        numbers = np.arange(self.count)
-        if limit and limit < self.count:
-            numbers = np.linspace(0, self.count - 1, limit).round().astype(int)
-        return [int(k) for k in numbers[shard[0] - 1 :: shard[1]]]
+        return evenly(self.count, limit)[shard[0] - 1 :: shard[1]]
 
     @property
     def sha256(self) -> str:
@@ -62,6 +59,13 @@ class ProblemSet:
             with file.open("rb") as stream:
                 hashlib.file_digest(stream, lambda: digest)  # in pieces
         return digest.hexdigest()
+
+
+def evenly(count: int, limit: int | None) -> list[int]:
+    """At most `limit` of the numbers below `count`, evenly spread over them; None = all."""
+    if limit and limit < count:
+        return [int(k) for k in np.linspace(0, count - 1, limit).round()]
+    return list(range(count))
 
 
 def known_sets() -> tuple[str, ...]:

@@ -71,7 +71,8 @@ def argument_parser() -> _Parser:
 
     _add_others(commands)
     _add_cycle(commands)
-    _add_batches(commands)
+    _add_rank(commands)
+    _add_bench(commands)
     return parser
 
 
@@ -192,7 +193,7 @@ def _add_cycle(commands: argparse._SubParsersAction[_Parser]) -> None:
     cycle.add_argument("--json", action="store_true", help="print one JSON object")
 
 
-def _add_batches(commands: argparse._SubParsersAction[_Parser]) -> None:
+def _add_rank(commands: argparse._SubParsersAction[_Parser]) -> None:
     rank = _command(commands, "rank", "how fast each of many grasps lets the item move")
     _add_problem(rank, "; its item moves from its pose at the start to the goal's")
     rank.add_argument(
@@ -205,6 +206,8 @@ def _add_batches(commands: argparse._SubParsersAction[_Parser]) -> None:
     rank.add_argument("--seed", type=_whole(0), default=0, metavar="N", help="seed of the path search (default 0)")
     rank.add_argument("--json", action="store_true", help="print one JSON object")
 
+
+def _add_bench(commands: argparse._SubParsersAction[_Parser]) -> None:
     bench = _command(commands, "bench", "planners over a set of problems, every result kept", "bench_commands")
     bench.add_argument(
         "set",
@@ -248,9 +251,7 @@ def _add_batches(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="A,B…",
         help="of flight: what is measured (default all)",
     )
-    bench.add_argument(
-        "--out", type=Path, default=Path("bench"), metavar="DIR", help="folder of results (default bench, of headline headline)"
-    )
+    bench.add_argument("--out", type=Path, metavar="DIR", help="folder of results (default bench, of headline headline)")
     bench.add_argument("--recheck", action="store_true", help="also check every motion against the raw meshes, every 0.1 ms")
     bench.add_argument("--resume", action="store_true", help="go on with the results in DIR")
     bench.add_argument("--json", action="store_true", help="print the results, one JSON object a line")

@@ -27,6 +27,8 @@ def bench_command(options: argparse.Namespace) -> int:
     word = str(options.set)
     if options.more and word not in OWN_WORDS:
         raise InputError("SET", f"is one; {' '.join(options.more)} is left over")
+    if options.out is None:
+        options.out = Path("headline" if word == "headline" else "bench")
     own = {"flight": _flight, "headline": _headline, "compare": _compare, "merge": _merge, "report": _report, "sets": _sets}
     return own.get(word, _run)(options)
 
@@ -88,11 +90,10 @@ def _headline(options: argparse.Namespace) -> int:
     from fastmove.bench.headline.run import COUNT, headline, jobs_in
 
     count = COUNT if options.rollouts is None else max(1, options.rollouts)
-    folder = Path("headline") if options.out == Path("bench") else options.out  # `bench` is where other results are
-    left = jobs_in(options.limit) - sum(1 for _ in rows_of(folder / RESULTS))
-    with Progress(f"headline in {folder}", max(0, left), ticking=options.jobs == 1) as progress:
-        page = headline(folder, options.limit, count, options.jobs, options.previews, lambda row: progress.advance())
-    print(f"{spoken(folder)}\n{page}")
+    left = jobs_in(options.limit) - sum(1 for _ in rows_of(options.out / RESULTS))
+    with Progress(f"headline in {options.out}", max(0, left), ticking=options.jobs == 1) as progress:
+        page = headline(options.out, options.limit, count, options.jobs, options.previews, lambda row: progress.advance())
+    print(f"{spoken(options.out)}\n{page}")
     return 0
 
 

@@ -262,11 +262,13 @@ class _Run:
 
     def _carry(self) -> tuple[Array, Array]:
         """Streams the transfer; returns the item's poses in the hand (N, 7) and how many pad points touch (N,)."""
+        from fastmove.drivers.simulated.playing import play
+
         simulation = self.simulation
         simulation.model.opt.timestep = SIMULATED
         assert self.transfer.trajectory is not None
         plan = references(self.problem, self.transfer.trajectory, 0, SIMULATED)
-        played = simulation.play(plan.q, plan.v, plan.torque, measure=True)
+        played = play(simulation, plan.q, plan.v, plan.torque, measure=True)
         self._track("transfer", self.truth, plan.q, played.joints, played.items)
         return played.items, played.touching
 

@@ -160,6 +160,7 @@ def variation(number: int) -> tuple[bool, float, float]:
 def _rollout(simulation: Simulation, plan: References, number: int, measure: bool) -> Judgement:
     """Runs the rollout of this number (see `variation`), and judges it."""
     from fastmove.drivers.simulated.displacement import displacements, farthest
+    from fastmove.drivers.simulated.playing import play
 
     disturbed, longer, _ = variation(number)
     simulation.step_size = plan.step
@@ -167,17 +168,11 @@ def _rollout(simulation: Simulation, plan: References, number: int, measure: boo
     if not settling.ok:
         nothing, nan = np.zeros((0, 6)), float("nan")
         return Judgement(Verdict.NOT_SETTLED, nan, nan, nan, nan, settling, -1, plan.time[:0], nothing)
-    reference, after = simulation.item_pose(), round(AFTER / plan.step)
-    hold = [np.repeat(x[-1:], after, axis=0) for x in (plan.q, plan.v, plan.torque)]
-    references = [np.concatenate(parts) for parts in zip((plan.q, plan.v, plan.torque), hold, strict=True)]
-    played = simulation.play(references[0], references[1], references[2], measure)
+    reference, whole = simulation.item_pose(), plan.with_rest()
+    played = play(simulation, whole.q, whole.v, whole.torque, measure)
     count, held = len(plan.q), simulation.problem.holds[0]
     slips, turns = displacements(reference, played.items)
-    # the torque for an item that is gone moves the arm off
-    gone = np.flatnonzero((slips > SLIPPED_SLIP) | (turns > SLIPPED_TURN))
-    followed = min(count - 1, int(gone[0]) if len(gone) else count)
-    # after a command the arm is where the next command begins
-    tracking = float(np.abs(played.joints[:followed] - plan.q[1 : followed + 1]).max(initial=0.0))
+    tracking = tracking_until_slip(plan.q, played.joints, slips, turns)
     slip, turn = float(slips.max()), float(turns.max())
     reach, contacts = float(farthest(reference, played.items, held.hull_points).max()), int(played.touching.min())
     verdict = verdict_of(slip, turn, tracking, reach, simulation.problem.clearance, contacts < settling.points)
@@ -187,6 +182,20 @@ def _rollout(simulation: Simulation, plan: References, number: int, measure: boo
             held.contact_model.utilisation(wrench, simulation.grip_force / held.realised_grip_ratio).max()
         )
     return Judgement(verdict, slip, turn, reach, tracking, settling, contacts, plan.time, wrench, margin)
+
+
+def tracking_until_slip(q: Array, joints: Array, slips: Array, turns: Array) -> float:
+    """Returns the largest joint error until the item slipped [rad]: the torque for an item that is gone moves the arm off.
+
+    Args:
+        q: (N, n) references [rad].
+        joints: (M, n) configurations after every step, M ≥ N: after a command the arm is where the next command begins [rad].
+        slips: (M,) displacements of the item in the hand [m]; nan where nothing is known.
+        turns: (M,) rotations of the item in the hand [rad].
+    """
+    gone = np.flatnonzero(~((slips <= SLIPPED_SLIP) & (turns <= SLIPPED_TURN)))
+    followed = min(len(q) - 1, int(gone[0]) if len(gone) else len(q))
+    return float(np.abs(joints[:followed] - q[1 : followed + 1]).max(initial=0.0))
 
 
 def worst_of(rollouts: list[Judgement]) -> Judgement:
@@ -287,6 +296,12 @@ class References:
     q: Array
     v: Array
     torque: Array
+
+    def with_rest(self) -> References:
+        """Returns the same, followed by `AFTER` at rest."""
+        rest = round(AFTER / self.step)
+        q, v, torque = (np.concatenate([x, np.repeat(x[-1:], rest, axis=0)]) for x in (self.q, self.v, self.torque))
+        return References(self.step, np.arange(len(q)) * self.step, q, v, torque)
 
 
 def references(problem: TransferProblem, trajectory: Trajectory, member: int, step: float) -> References:

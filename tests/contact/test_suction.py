@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pinocchio as pin
 import pytest
-from generators import block
+from generators import block, on_cup, swung
 
 import fastmove as fm
 from fastmove.certificate.certify import certify
@@ -15,7 +15,6 @@ from fastmove.errors import GraspInvalid, InputError
 from fastmove.geometry.shapes import Shape
 from fastmove.multibody.assembly import assemble
 from fastmove.planner.grasp_ranking import plan_contacts
-from fastmove.problem.goal import Goal, State
 from fastmove.problem.grasp import Grasp, hold
 from fastmove.problem.transfer import TransferProblem
 
@@ -25,8 +24,7 @@ UNDER = pin.SE3(np.eye(3), np.array([0.0, 0.0, 0.03]))  # a block of 60 mm, its 
 
 
 def held(friction: float = 0.5, offset: float = 0.0, mass: float = 0.5):  # type: ignore[no-untyped-def]
-    item = block(mass, com=(offset, 0.0, 0.0))
-    return hold(PANDA.suction_cup(), item, Grasp(UNDER, friction, np.array([V, V]), "suction", "cup"))
+    return on_cup(PANDA, mass, offset, friction)
 
 
 def test_the_vacuum_force_is_pressure_times_area() -> None:
@@ -123,9 +121,7 @@ def test_contact_and_gripper_must_fit() -> None:
 
 
 def moving(what) -> TransferProblem:  # type: ignore[no-untyped-def]
-    start = np.array([-0.6, 0.2, 0.0, -2.0, 0.0, 2.2, 0.785])
-    goal = np.array([0.8, 0.5, 0.1, -1.6, 0.0, 2.1, 0.785])
-    return TransferProblem("cup", PANDA, (what,), fm.Scene(), State.rest(start), Goal(goal[None]), "benchmark")
+    return swung(PANDA, what)
 
 
 def test_a_heavy_item_off_centre_is_moved_more_gently_and_the_certificate_agrees() -> None:

@@ -3,28 +3,21 @@
 from dataclasses import replace
 
 import numpy as np
-import pinocchio as pin
 import pytest
-from generators import block
+from generators import on_cup, swung
 
 import fastmove as fm
 from fastmove.execution.slip_test import Judgement, Verdict, judge
-from fastmove.problem.goal import Goal, State
-from fastmove.problem.grasp import Grasp, hold
 
 pytest.importorskip("mujoco", reason="mujoco is not installed")
 from suction_rig import READY, VACUUMS, directions, lost, rig
 
 PANDA = fm.load_robot("panda")
 V, R = float(PANDA.suction_cup().force[0]), PANDA.suction_cup().radius
-START = np.array([-0.6, 0.2, 0.0, -2.0, 0.0, 2.2, 0.785])
-GOAL = np.array([0.8, 0.5, 0.1, -1.6, 0.0, 2.1, 0.785])
 
 
 def carried(mass: float, offset: float = 0.0, friction: float = 0.5) -> fm.TransferProblem:
-    grasp = Grasp(pin.SE3(np.eye(3), np.array([0.0, 0.0, 0.03])), friction, np.array([V, V]), "suction", "cup")
-    held = hold(PANDA.suction_cup(), block(mass, com=(offset, 0.0, 0.0)), grasp)
-    return fm.TransferProblem("cup", PANDA, (held,), fm.Scene(), State.rest(START), Goal(GOAL[None]), "benchmark")
+    return swung(PANDA, on_cup(PANDA, mass, offset, friction))
 
 
 @pytest.fixture(scope="module")

@@ -55,6 +55,19 @@ def pinched(
     return hold(robot.gripper(), item, Grasp(pose([x, 0.0, z]), friction, np.array([grip_force, grip_force])))
 
 
+def on_cup(robot: RobotModel, mass: float, offset: float = 0.0, friction: float = 0.5) -> HeldItem:
+    """A block of 60 mm under the lip of a robot's cup, its centre of mass off the middle by `offset` [m]."""
+    cup, under = robot.suction_cup(), pin.SE3(np.eye(3), np.array([0.0, 0.0, 0.03]))
+    return hold(cup, block(mass, com=(offset, 0.0, 0.0)), Grasp(under, friction, cup.force, "suction", cup.name))
+
+
+def swung(robot: RobotModel, held: HeldItem) -> TransferProblem:
+    """A transfer of a Panda from one side to the other, among nothing."""
+    start = np.array([-0.6, 0.2, 0.0, -2.0, 0.0, 2.2, 0.785])
+    goal = np.array([0.8, 0.5, 0.1, -1.6, 0.0, 2.1, 0.785])
+    return TransferProblem("cup", robot, (held,), Scene(), State.rest(start), Goal(goal[None]), "benchmark")
+
+
 def held_however(gripper: Gripper, item: Item, grasp: Grasp, uncertainty: Uncertainty) -> HeldItem:
     """As `hold`, without asking whether the pads even out a turn: for what a set of turned items means."""
     return replace(hold(gripper, item, grasp, replace(uncertainty, turn=0.0)), uncertainty=uncertainty)

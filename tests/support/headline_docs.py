@@ -11,6 +11,8 @@ import re
 import shutil
 from pathlib import Path
 
+from fastmove.bench.headline.page import percent
+
 DOCS = Path(__file__).parents[2] / "docs"
 BEGIN, END = "<!-- figures: tests/support/headline_docs.py -->", "<!-- end of figures -->"
 
@@ -36,10 +38,6 @@ def tables(figures: dict) -> str:  # type: ignore[type-arg]
     for said, rows in sensitivity.items():
         lines.append(f"| {said} | " + " | ".join(percent(rows[arm]["damage"]) for arm in figures["arms"]) + " |")
     return "\n".join(lines)
-
-
-def percent(value: float) -> str:
-    return f"{100 * value:.2f} %"
 
 
 def chart(page: str) -> str:

@@ -12,14 +12,12 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-import pinocchio as pin
-from generators import block
+from generators import on_cup
 
 import fastmove as fm
 from fastmove.drivers.simulated.displacement import displacement
 from fastmove.drivers.simulated.simulation import Simulation
 from fastmove.problem.goal import Goal, State
-from fastmove.problem.grasp import Grasp, hold
 
 VACUUMS = (20.0, 42.4, 60.0)  # [N]
 RISE, HOLD = 0.1, 1.0  # [s]
@@ -39,8 +37,7 @@ def directions(friction: float, radius: float) -> dict[str, np.ndarray]:
 
 def rig(vacuum: float, friction: float) -> Simulation:
     robot = fm.load_robot("panda")
-    grasp = Grasp(pin.SE3(np.eye(3), np.array([0.0, 0.0, 0.03])), friction, np.array([vacuum, vacuum]), "suction", "cup")
-    held, rest = hold(robot.suction_cup(), block(0.5), grasp), Goal(READY[None])
+    held, rest = on_cup(robot, 0.5, friction=friction), Goal(READY[None])
     problem = fm.TransferProblem("rig", robot, (held,), fm.Scene(), State.rest(READY), rest, "benchmark", gravity=np.zeros(3))
     return Simulation(problem, vacuum, READY[None])
 

@@ -5,7 +5,6 @@ The kept plans are read by the version that wrote them: a certificate of an olde
 
 from __future__ import annotations
 
-import pickle
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastmove.io.atomic_write import write_whole
+from fastmove.bench.kept import kept
 from fastmove.io.problem_file import load_problem
 from fastmove.planner.options import Options
 from fastmove.planner.planner import plan
@@ -50,17 +49,10 @@ def way_back(problem: TransferProblem) -> TransferProblem:
 
 
 def planned(problem: TransferProblem, reserve: float, folder: Path) -> tuple[Solution, float]:
-    """Returns the solution of a problem and the CPU time that planning took [s]; what this folder holds is not planned again.
+    """Returns the solution of a problem and the CPU time that planning took [s]; what this folder holds is not planned again."""
 
-    The files are pickles: they are read only where this program wrote them.
-    """
-    path = folder / f"{problem_sha256(problem)[:16]}_{reserve:g}.plan"
-    if path.exists():
-        kept: tuple[Solution, float] = pickle.loads(path.read_bytes())
-        return kept
-    begin = time.process_time()
-    solution = plan(problem, Options(reserve=reserve))
-    row = solution, time.process_time() - begin
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(path, pickle.dumps(row))
-    return row
+    def make() -> tuple[Solution, float]:
+        begin = time.process_time()
+        return plan(problem, Options(reserve=reserve)), time.process_time() - begin
+
+    return kept(folder / f"{problem_sha256(problem)[:16]}_{reserve:g}.plan", make)

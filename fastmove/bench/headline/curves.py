@@ -15,15 +15,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from fastmove.arrays import Array
 from fastmove.bench.figures import CONFIDENCE, rate_bound
 from fastmove.bench.headline.damage import CASES, Case, damage
-from fastmove.bench.headline.motions import WAYS
-from fastmove.bench.headline.trials import SPEEDS
+from fastmove.bench.headline.motions import SPEEDS, WAYS
+from fastmove.bench.results import Row
 from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.gripper import Gripper
 
@@ -36,7 +35,6 @@ EVACUATION, BLOW_OFF = 0.2, 0.1
 RESAMPLES = 2000
 ENDS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)  # Quantiles between which an interval lies.
 
-Row = dict[str, Any]
 Arm = tuple[str, str]
 
 

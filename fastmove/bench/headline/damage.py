@@ -12,16 +12,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from fastmove.bench.results import Row
 from fastmove.bench.rollouts import DROPPED_SLIP
 
 SLIP, TURN = 1.0, 1.0  # Displacement [mm] and rotation [°] in the hand from which an item counts as slipped.
 SHOCK = 15 * 9.81  # Specific force that every item bears [m/s²].
 CAUSES = ("drop", "slip", "squeeze", "shock")
 UNDAMAGED = ""
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)

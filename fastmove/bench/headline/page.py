@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +14,7 @@ from fastmove.bench.headline.curves import (
     ARMS,
     BEST,
     HANDS,
+    Arm,
     AtRate,
     Curve,
     at_equal_rate,
@@ -25,14 +24,15 @@ from fastmove.bench.headline.curves import (
     placements,
 )
 from fastmove.bench.headline.damage import CASES, CAUSES, Case, damage
-from fastmove.bench.headline.motions import planned_way
+from fastmove.bench.headline.motions import SPEEDS, planned_way
 from fastmove.bench.headline.trial_job import MOTIONS
-from fastmove.bench.headline.trials import JUDGES, SPEEDS, WIDTHS
+from fastmove.bench.headline.trials import JUDGES, WIDTHS
 from fastmove.bench.problem_set import ProblemSet, open_set
 from fastmove.bench.report.charts import Axis, curves, figure
 from fastmove.bench.report.parts import charts_of, definitions, run_section, section, shown_previews, table
 from fastmove.bench.report.report import page_html
-from fastmove.bench.results import about_run, rows_in
+from fastmove.bench.results import Row, about_run, rows_in
+from fastmove.certificate.certificate import finite
 from fastmove.certificate.certify import certify
 from fastmove.errors import FastMoveError, InputError
 from fastmove.io.atomic_write import write_whole
@@ -43,8 +43,6 @@ PAGE = "headline.html"
 FIGURES = "headline.json"  # The page's figures, for programs.
 TENTH = 0.1  # Ratio of damage that is asked for.
 EQUAL = 0.005  # Difference of damage below which two arms count as equal in their order [1].
-
-Row = dict[str, Any]
 
 
 def write_page(folder: Path, previews: int) -> Path:
@@ -86,7 +84,7 @@ def write_page(folder: Path, previews: int) -> Path:
     ]
     title = "Damage against units an hour: two fingers and a cup"
     page = page_html(title, _lead(standard, at, rate), "\n".join(filter(None, parts)), [page for _, page in shown])
-    write_whole(folder / FIGURES, (json.dumps(_figures(by_width, at, rate, variants), indent=1) + "\n").encode())
+    write_whole(folder / FIGURES, (json.dumps(finite(_figures(by_width, at, rate, variants)), indent=1) + "\n").encode())
     write_whole(folder / PAGE, page.encode())
     return folder / PAGE
 
@@ -109,11 +107,12 @@ def _best(found: Sequence[Curve]) -> Curve:
     return next(curve for curve in found if curve.arm == BEST)
 
 
-def _named(arm: tuple[str, str]) -> str:
+def _named(arm: Arm) -> str:
     return ", ".join(arm)
 
 
-def _percent(value: float) -> str:
+def percent(value: float) -> str:
+    """A share in words, with two digits."""
     return f"{100 * value:.2f} %" if np.isfinite(value) else "–"
 
 
@@ -129,11 +128,11 @@ def _lead(standard: Sequence[Row], at: dict[float, list[AtRate]], rate: float) -
     for width in WIDTHS:
         rows = {row.arm: row for row in at[width]}
         mine = rows.pop(BEST)
-        beside = [f"{_percent(rows[hand, 'kinematic'].damage)} ({hand}, kinematic)" for hand in HANDS]
+        beside = [f"{percent(rows[hand, 'kinematic'].damage)} ({hand}, kinematic)" for hand in HANDS]
         less = [row for row in rows.values() if row.damage < mine.damage or (row.damage == mine.damage and row.fastest > rate)]
-        sentence = f"{_where(width)}, they damage <b>{_percent(mine.damage)}</b>, at the same rate {' and '.join(beside)}"
+        sentence = f"{_where(width)}, they damage <b>{percent(mine.damage)}</b>, at the same rate {' and '.join(beside)}"
         if less:
-            better = ", ".join(f"{_named(row.arm)} ({_percent(row.damage)}, up to {row.fastest:.0f} an hour)" for row in less)
+            better = ", ".join(f"{_named(row.arm)} ({percent(row.damage)}, up to {row.fastest:.0f} an hour)" for row in less)
             sentence += f"; as gentle and faster, or gentler (at this rate or at their fastest): {better}"
         said.append(f"{sentence}.")
     return " ".join(said)
@@ -193,9 +192,9 @@ def _equal(width: float, at: Sequence[AtRate]) -> str:
         ratios = ("–",) * 3 if row.arm == BEST or not np.isfinite(row.ratio) else (
             f"{row.ratio:.3f}", _bound(row.most), _bound(row.strict)
         )  # fmt: skip
-        span = f"{_percent(row.low)} to {_percent(row.high)}"
+        span = f"{percent(row.low)} to {percent(row.high)}"
         name = f"{_named(row.arm)}{'' if row.in_reach else ' *'}"
-        rows.append((name, str(row.moved), f"{row.fastest:.0f}", _percent(row.damage), span, *ratios))
+        rows.append((name, str(row.moved), f"{row.fastest:.0f}", percent(row.damage), span, *ratios))
     return f"<h3>{_where(width)}</h3>{table(head, rows)}"
 
 
@@ -224,7 +223,7 @@ def _speeds(by_width: dict[float, list[Curve]], standard: Sequence[Row]) -> str:
             cells = []
             for found in by_width.values():
                 low, high = found[number].interval(slowest_first)
-                cells.append(f"{_percent(found[number].rates()[1][slowest_first])} ({100 * low:.2f} to {100 * high:.2f})")
+                cells.append(f"{percent(found[number].rates()[1][slowest_first])} ({100 * low:.2f} to {100 * high:.2f})")
             rate = by_width[WIDTHS[0]][number].rates()[0][slowest_first]
             mean = facts[:, k].mean(axis=0)
             rows.append((_named((hand, way)), f"{speed:g}", f"{mean[1]:.3f}", f"{rate:.0f}", f"{mean[2]:.2f}", *cells))
@@ -247,9 +246,9 @@ def sensitivity(rows: Sequence[Row], times: dict[str, float], rate: float) -> li
     return found
 
 
-def order(at: Sequence[AtRate]) -> list[set[tuple[str, str]]]:
+def order(at: Sequence[AtRate]) -> list[set[Arm]]:
     """The arms from least to most damage, in groups whose neighbours differ by less than `EQUAL`."""
-    groups: list[set[tuple[str, str]]] = []
+    groups: list[set[Arm]] = []
     last = -np.inf
     for row in sorted(at, key=lambda row: row.damage):
         if row.damage - last >= EQUAL or not groups:
@@ -264,7 +263,7 @@ def _sensitivity(variants: Sequence[tuple[str, list[AtRate]]]) -> str:
     rows = []
     for said, at in variants:
         same = order(at) == order(variants[0][1])
-        rows.append((said, *(_percent(row.damage) for row in at), "the same" if same else "another"))
+        rows.append((said, *(percent(row.damage) for row in at), "the same" if same else "another"))
     return section("Sensitivity", words.SENSITIVITY, table(head, rows))
 
 
@@ -299,9 +298,8 @@ def _preview(folder: Path, problems: ProblemSet, row: Row, trial: Row, what: str
         made = planned_way(problem, BEST[1], folder / MOTIONS)
         if made.trajectory is None or problem_sha256(problem) != row["problem_sha256"]:
             return said, ""
-        whole = certify(problem, made.trajectory)
-        solution = Solution.of(problem, made.trajectory, whole, float("nan"))
-        return said, preview_html(replace(solution, certificate=whole))
+        certificate = certify(problem, made.trajectory)
+        return said, preview_html(Solution.of(problem, made.trajectory, certificate, float("nan")))
     except FastMoveError:
         return said, ""
 
@@ -341,15 +339,11 @@ def _figures(
 
     def listed(rows: Sequence[AtRate]) -> Row:
         return {
-            _named(row.arm): {"damage": row.damage, "low": row.low, "high": row.high, "ratio": _finite(row.ratio),
-                              "most": _finite(row.most), "strict": _finite(row.strict), "reached": row.in_reach,
+            _named(row.arm): {"damage": row.damage, "low": row.low, "high": row.high, "ratio": row.ratio,
+                              "most": row.most, "strict": row.strict, "reached": row.in_reach,
                               "fastest": row.fastest, "placements": row.moved}
             for row in rows
         }  # fmt: skip
 
     equal = {f"{width:g}": listed(rows) for width, rows in at.items()}
     return {"format": 1, "units_an_hour": rate, "arms": arms, "equal": equal, "sensitivity": {s: listed(r) for s, r in variants}}
-
-
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None

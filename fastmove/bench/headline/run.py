@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 from fastmove.bench.engines import Local
 from fastmove.bench.headline.page import write_page
 from fastmove.bench.headline.trial_job import TrialJob, tried
 from fastmove.bench.headline.trials import JUDGES
-from fastmove.bench.problem_set import ProblemSet, open_set
-from fastmove.bench.results import RESULTS, Results, about_run
+from fastmove.bench.problem_set import ProblemSet, evenly, open_set
+from fastmove.bench.results import RESULTS, Results, Row, about_run
 from fastmove.bench.runner import run, write_about
 from fastmove.errors import InputError
 
 SET = "headline-120"
 COUNT = 15  # Trials of each placement, hand and width before the usual judge.
 FEWER = 6  # How many times fewer there are before each of the others.
-
-Row = dict[str, Any]
 
 
 def headline(
@@ -62,18 +59,14 @@ def headline(
 
 def jobs_in(pairs: int | None) -> int:
     """How many jobs there are for so many placements."""
-    return 2 * len(_pairs(open_set(SET), pairs)) * len(JUDGES)
-
-
-def _pairs(problems: ProblemSet, pairs: int | None) -> list[int]:
-    """Numbers of the placements, evenly spread over the set."""
-    return ProblemSet(problems.name, problems.files, len(problems) // 2, problems.load).chosen(pairs)
+    return 2 * len(evenly(len(open_set(SET)) // 2, pairs)) * len(JUDGES)
 
 
 def _jobs(problems: ProblemSet, pairs: int | None, count: int, folder: Path) -> Iterator[TrialJob]:
-    """The jobs, the usual judge's first."""
-    for judge in range(len(JUDGES)):
-        several = count if judge == 0 else max(1, count // FEWER)
-        for pair in _pairs(problems, pairs):
-            for number in (2 * pair, 2 * pair + 1):
-                yield TrialJob(problems.load(number), pair, judge, several, folder, pairs or 0)
+    """The jobs: the usual judge's first, which plan the motions, then those of the others; either way a problem is read once."""
+    for judges in (range(1), range(1, len(JUDGES))):
+        for pair in evenly(len(problems) // 2, pairs):
+            for entry in (problems.load(2 * pair), problems.load(2 * pair + 1)):
+                for judge in judges:
+                    several = count if judge == 0 else max(1, count // FEWER)
+                    yield TrialJob(entry, pair, judge, several, folder, pairs or 0)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fastmove.bench.headline.motions import WAYS, planned_way
-from fastmove.bench.headline.trials import JUDGES, WIDTHS, Trials, speed_facts
+from fastmove.bench.headline.trials import JUDGES, WIDTHS, Trials
 from fastmove.bench.motionbenchmaker import BenchProblem
+from fastmove.bench.results import Row
 from fastmove.errors import FastMoveError
 from fastmove.problem.describe import problem_sha256
 
 MOTIONS = "motions"  # Folder of motions, in the folder of results.
 # Ways without whose motion an item has no trials.  A motion that is slowed down may lean the item where no speed holds it.
 NEEDED = ("kinematic", "fastmove")
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ def tried(job: TrialJob) -> Row:
 
     Returns:
         What `TrialJob.head` says; `planning` (status and time of each way); where the ways of `NEEDED` have a motion `speeds`
-        (see `speed_facts`) and `trials` (see `Trials.trial`) of all ways that have one, else `left_out` with the reason.
+        (see `motions.speed_facts`) and `trials` (see `Trials.trial`) of all ways that have one, else `left_out` with the reason.
     """
     head, problem = job.head, job.entry.problem
     try:
@@ -76,7 +74,7 @@ def tried(job: TrialJob) -> Row:
             return row | {"left_out": f"no motion: {', '.join(missing)}"}
         trials = Trials(problem, motions, JUDGES[job.judge], job.series)
         drawn = [trials.trial(job.pair, width, k) for width in WIDTHS for k in range(job.count)]
-        return row | {"speeds": speed_facts(problem, motions), "trials": drawn}
+        return row | {"speeds": {way: made[way].speeds for way in motions}, "trials": drawn}
     except FastMoveError as error:
         return head | {"left_out": str(error)}
     except Exception as error:  # a defect is a result, too, and does not stop the others

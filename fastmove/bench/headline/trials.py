@@ -13,28 +13,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastmove.arrays import Array
-from fastmove.certificate.certify import certify
+from fastmove.bench.headline.motions import SPEEDS
+from fastmove.bench.results import Row
 from fastmove.drivers.simulated.displacement import displacements
-from fastmove.execution.slip_test import AFTER, GAIN_SAMPLES, SLIPPED_SLIP, SLIPPED_TURN, References, references
+from fastmove.execution.slip_test import GAIN_SAMPLES, SLIPPED_SLIP, SLIPPED_TURN, References, references, tracking_until_slip
 from fastmove.problem.grasp import HeldItem
 from fastmove.problem.transfer import TransferProblem
 from fastmove.trajectory.trajectory import Trajectory
 
 if TYPE_CHECKING:
-    from fastmove.drivers.simulated.simulation import Played
+    from fastmove.drivers.simulated.playing import Played
 
-# Speeds at which each way's motions are played, 1 = as planned.
-SPEEDS: dict[str, tuple[float, ...]] = {
-    "kinematic": (1.0, 0.9, 0.8, 0.7, 0.6, 0.5),
-    "slow-down": (1.0, 0.85, 0.7),
-    "fastmove": (1.0, 0.9, 0.8),
-}
 WIDTHS = (1.0, 1.5, 2.0)  # Factors by which the planner's set is widened for the truth.
 LEAST_FRICTION = 0.05  # Least true friction coefficient: a widened set would reach below it [1].
 SEED = 31
 SIMULATION_STEP = 1e-3  # Simulation step [s].
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -68,30 +61,6 @@ JUDGES = (
 BEARS = 0.95  # Share of what item and hand bear that the strongest grip has.
 
 
-def speed_facts(problem: TransferProblem, motions: Mapping[str, Trajectory]) -> Row:
-    """For every way and speed: duration [s], the hold's use by the worst item of the set, shock [m/s²] and side load [N].
-
-    The shock is the largest force of the hand over the lightest mass of the set; the side load is what the largest load along the
-    closing axis adds to the grip of one of two coupled fingers, |f_y| / 2.
-
-    Args:
-        problem: The problem.
-        motions: The motion of each way.
-    """
-    lightest, facts = min(body.mass for body in problem.holds[0].bodies), {}
-    for way, motion in motions.items():
-        rows = []
-        for speed in SPEEDS[way]:
-            slower = motion.slowed(1 / speed)
-            profile = certify(problem, slower, ("hold",)).profile
-            force = profile["wrench"][:, :3]
-            shock, side = np.linalg.norm(force, axis=1).max() / lightest, np.abs(force[:, 1]).max() / 2
-            said = (slower.duration, profile["hold"].max(), shock, side)
-            rows.append([speed, *(round(float(value), 5) for value in said)])
-        facts[way] = rows
-    return facts
-
-
 def truth_of(held: HeldItem, pair: int, width: float, number: int, judge: Judge = JUDGES[0], series: int = 0) -> HeldItem:
     """What is truly in the hand in one trial.
 
@@ -123,7 +92,7 @@ class Trials:
     ) -> None:
         self.problem, self.judge, self.series = problem, judge, series
         self.plans = {
-            (way, speed): _with_rest(references(problem, motion.slowed(1 / speed), 0, SIMULATION_STEP))
+            (way, speed): references(problem, motion.slowed(1 / speed), 0, SIMULATION_STEP).with_rest()
             for way, motion in motions.items()
             for speed in SPEEDS[way]
         }
@@ -142,6 +111,7 @@ class Trials:
             for every way `runs`, per speed (largest slip in the hand [mm], turn [°], whether it was dropped, joint error [mrad]).
         """
         from fastmove.drivers.simulated.mujoco_parts import TIME_CONSTANT
+        from fastmove.drivers.simulated.playing import play
         from fastmove.drivers.simulated.simulation import Simulation
 
         held = truth_of(self.problem.holds[0], pair, width, number, self.judge, self.series)
@@ -163,7 +133,7 @@ class Trials:
             same = plan.q.tobytes()
             if same not in done:
                 simulation.resume(state)
-                done[same] = _run(plan, simulation.play(plan.q, plan.v, plan.torque, measure=False), reference)
+                done[same] = _run(plan, play(simulation, plan.q, plan.v, plan.torque, measure=False), reference)
             runs.setdefault(way, []).append(done[same])
         return row | {"pick": "held", "runs": runs}
 
@@ -171,17 +141,7 @@ class Trials:
 def _run(plan: References, played: Played, reference: Array) -> list[Any]:
     """What became of an item: slip [mm], turn [°], whether it was dropped, and joint error until it slipped [mrad]."""
     slips, turns = displacements(reference, played.items)
-    gone = np.flatnonzero(~((slips <= SLIPPED_SLIP) & (turns <= SLIPPED_TURN)))
-    followed = min(len(plan.q) - 1, int(gone[0]) if len(gone) else len(plan.q))
-    error = float(np.abs(played.joints[:followed] - plan.q[1 : followed + 1]).max(initial=0.0))
+    error = tracking_until_slip(plan.q, played.joints, slips, turns)
     dropped = bool(np.isfinite(played.lost) or played.touching.min() == 0)
     slip, turn = (float(np.nan_to_num(x.max(), nan=np.inf)) for x in (slips, turns))
     return [round(min(1e3 * slip, 1e4), 4), round(float(np.degrees(min(turn, np.pi))), 4), dropped, round(1e3 * error, 3)]
-
-
-def _with_rest(plan: References) -> References:
-    """A plan followed by `AFTER` at rest."""
-    rest = round(AFTER / plan.step)
-    q, v, torque = (np.concatenate([x, np.repeat(x[-1:], rest, axis=0)]) for x in (plan.q, plan.v, plan.torque))
-    time: Array = np.arange(len(q)) * plan.step
-    return References(plan.step, time, q, v, torque)

@@ -18,7 +18,6 @@ The servo's gains follow from the least effective inertia along the motion, so t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -28,7 +27,7 @@ from fastmove.arrays import Array
 from fastmove.drivers.simulated.displacement import displacement
 from fastmove.drivers.simulated.hand import simulated_hand
 from fastmove.drivers.simulated.mujoco_model import mujoco_model
-from fastmove.drivers.simulated.mujoco_parts import TIME_CONSTANT, mujoco, rollout, wxyz
+from fastmove.drivers.simulated.mujoco_parts import TIME_CONSTANT, mujoco, wxyz
 from fastmove.drivers.simulated.settling import Settling
 from fastmove.errors import InputError
 from fastmove.multibody.assembly import assemble
@@ -53,25 +52,6 @@ def the_held(problem: TransferProblem) -> HeldItem:
     if len(problem.holds) != 1:
         raise InputError("holds", f"are {len(problem.holds)}; in simulated hardware an arm holds exactly one item")
     return problem.holds[0]
-
-
-@dataclass(frozen=True)
-class Played:
-    """The states that a simulated run went through, one row per step.
-
-    Attributes:
-        joints: (N, n) configurations [rad].
-        items: (N, 7) item poses in the grasp frame: displacement [m] and quaternion (w, x, y, z).
-        touching: (N,) number of the hand's points in touch.
-        wrench: (N, 6) wrench on the item of all that touches it, in the grasp frame [N, Nm]; empty unless measured.
-        lost: time at which a cup lost its vacuum, counted from the first state [s]; infinite = never.
-    """
-
-    joints: Array
-    items: Array
-    touching: Array
-    wrench: Array
-    lost: float = np.inf
 
 
 class Simulation:
@@ -121,13 +101,17 @@ class Simulation:
             if o.motion is not None
         ]
         self._points = [self.model.geom(name).id for name in self.hand.points]
-        self._open, self.lost = 0.0, False  # how long a point has not touched [s]; whether the hand holds no more
+        self._lifted, self.lost = 0, False  # for how many steps a point has not touched; whether the hand holds no more
         self.until = np.inf  # time at which moving obstacles stop [s]
         self.grip(grip_force)
 
     def grip(self, force: float) -> None:
         """Sets the force with which each finger presses, or the vacuum force [N]; a negative one opens the hand."""
-        self.data.ctrl[self.n :] = 0.0 if self.lost else self.hand.control(force)
+        self.data.ctrl[self.n :] = self.told(force)
+
+    def told(self, force: float) -> float:
+        """Returns what the hand's motors are told for a grip force [N]; nothing where the hand holds no more."""
+        return 0.0 if self.lost else self.hand.control(force)
 
     def limit_torque(self, share: float) -> None:
         """Clips the servo's torques at a share of the robot's effort limits."""
@@ -152,7 +136,7 @@ class Simulation:
     def place(self, q: Array) -> None:
         """Resets the simulation: the arm at rest at q (n,) [rad], the item as the grasp says."""
         mujoco.mj_resetData(self.model, self.data)
-        self._open, self.lost = 0.0, False
+        self._lifted, self.lost = 0, False
         self.data.qpos[: self.n] = q
         self.grip(self.grip_force)
         mujoco.mj_forward(self.model, self.data)
@@ -168,6 +152,11 @@ class Simulation:
         self.data.qpos[: self.n] += size * rng.uniform(-1, 1, self.n)
         self.data.qpos[self.item] += size * rng.uniform(-1, 1, 7)
         mujoco.mj_normalizeQuat(self.model, self.data.qpos)
+
+    @property
+    def obstacles_move(self) -> bool:
+        """Whether an obstacle moves."""
+        return bool(self._movers)
 
     def at(self, time: float) -> None:
         """Puts moving obstacles where they are at a time of the motion [s]."""
@@ -287,7 +276,7 @@ class Simulation:
     def resume(self, state: Array) -> None:
         """Goes on from a state, with a hand that has lost nothing."""
         mujoco.mj_setState(self.model, self.data, state, mujoco.mjtState.mjSTATE_FULLPHYSICS)
-        self._open, self.lost = 0.0, False
+        self._lifted, self.lost = 0, False
 
     def without_contacts(self, off: bool) -> None:
         """Switches all contacts off, or on again, as for the ways of a hand that holds nothing."""
@@ -332,79 +321,23 @@ class Simulation:
         world_T_grasp = pin.XYZQUATToSE3(np.array([*body.xpos, x, y, z, w]))
         return world_T_grasp * self.problem.holds[0].grasp_T_item
 
-    def play(self, q: Array, v: Array, feed_forward: Array, measure: bool) -> Played:
-        """Sends a sequence of references from the present state, one per step.
-
-        Args:
-            q: (N, n) configurations [rad].
-            v: (N, n) velocities [rad/s].
-            feed_forward: (N, n) torques [Nm].
-            measure: record the contact wrench.  If not, and no obstacle moves, the whole run is one call of MuJoCo's own loop.
-
-        Returns:
-            The state after every step.
-        """
-        control = np.empty((len(q), self.model.nu))
-        control[:, : self.n] = feed_forward + self.kp * q + self.kd * v
-        control[:, self.n :] = 0.0 if self.lost else self.hand.control(self.grip_force)
-        return self._measured(control) if measure or self._movers else self._in_one_call(control)
-
-    def _measured(self, control: Array) -> Played:
-        """Plays controls (N, controls) step by step, and measures the wrench."""
-        qpos, wrench = np.empty((len(control), self.model.nq)), np.empty((len(control), 6))
-        touching, lost = np.empty(len(control), dtype=int), np.inf
-        for k in range(len(control)):
-            self.data.ctrl[:] = control[k]
-            self.at(min(k * self.step_size, self.until))
-            self.grip(self.grip_force)
-            self.step()
-            qpos[k], wrench[k] = self.data.qpos, self.wrench()
-            touching[k] = self.points_in_touch()
-            lost = min(lost, (k + 1) * self.step_size) if self.lost else lost
-        return Played(qpos[:, : self.n], qpos[:, self.item], touching, wrench, lost)
-
-    def _in_one_call(self, control: Array) -> Played:
-        """Plays controls (N, controls) by MuJoCo's own loop; where a cup loses its vacuum, once more from there without."""
-        before = self.time
-        states, sensed = (x[0] for x in rollout.rollout(self.model, self.data, self.state()[None], control[None]))
-        lost = self._loss(sensed)
-        self.lost = lost < len(control)
-        if self.lost:
-            rest = control[lost:].copy()
-            rest[:, self.n :] = 0.0
-            after = rollout.rollout(self.model, self.data, states[None, lost - 1], rest[None])
-            states, sensed = (np.concatenate([x[:lost], y[0]]) for x, y in zip((states, sensed), after, strict=True))
-        qpos, touching = states[:, 1 : 1 + self.model.nq], np.count_nonzero(sensed, axis=1)
-        qpos[np.diff(states[:, 0], prepend=before) <= 0] = np.nan  # an unstable simulation stands still: its state says nothing
-        when = lost * self.step_size if self.lost else np.inf
-        return Played(qpos[:, : self.n], qpos[:, self.item], touching, np.zeros((0, 6)), when)
-
-    def _loss(self, sensed: Array) -> int:
-        """Returns the number of steps after which the hand holds no more, by what its points (N, points) sensed; N if it does."""
-        if not np.isfinite(self.hand.seal_time):
-            return len(sensed)
-        lifted = ~(sensed > 0).all(axis=1)
-        needed = self._steps_of_a_leak
-        runs = np.convolve(lifted, np.ones(needed), "valid") == needed
-        return int(np.argmax(runs)) + needed if runs.any() else len(sensed)
-
-    @property
-    def _steps_of_a_leak(self) -> int:
-        """For how many steps a point may not touch before a cup's vacuum is lost."""
-        return max(1, round(self.hand.seal_time / self.step_size))
-
     def points_in_touch(self) -> int:
         """Returns how many of the hand's points touched the item when contacts were last computed."""
         return int(np.count_nonzero(self.data.sensordata))
 
     def step(self) -> None:
-        """Advances the simulation by one step; a cup whose lip has not touched all around for long enough holds no more."""
+        """Advances the simulation by one step; a cup whose lip has not touched all around for `leak_steps` holds no more."""
         self.advance()
-        if self.hand.seal_time < np.inf:
-            self._open = 0.0 if self.points_in_touch() == len(self._points) else self._open + self.model.opt.timestep
-            if self._open > self.hand.seal_time - self.model.opt.timestep / 2:
+        if np.isfinite(self.hand.seal_time):
+            self._lifted = 0 if self.points_in_touch() == len(self._points) else self._lifted + 1
+            if self._lifted >= self.leak_steps:
                 self.lost = True
                 self.grip(0.0)
+
+    @property
+    def leak_steps(self) -> int:
+        """For how many steps a point of a cup's lip may not touch before the vacuum is lost."""
+        return max(1, round(self.hand.seal_time / self.model.opt.timestep))
 
     def advance(self, steps: int = 1) -> None:
         """Advances the simulation by a number of steps."""
