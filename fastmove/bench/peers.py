@@ -80,7 +80,7 @@ def searched_path(problem: TransferProblem) -> tuple[Array | None, Solution]:
 
 def phase_of(motion: PiecewisePolynomial, problem: TransferProblem) -> Phase:
     """A motion with each hand at the strongest grip that its grasp allows."""
-    forces = np.array([float(held.grasp.grip_force[1]) for held in problem.holds])
+    forces = np.array([held.planned_grip for held in problem.holds])
     return Phase(motion, None, None, forces, np.array([held.width for held in problem.holds]))
 
 

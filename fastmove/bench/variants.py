@@ -118,7 +118,7 @@ def _drawn(rng: np.random.Generator, gripper: Gripper, shape: Shape, tool_T_item
     friction = float(rng.uniform(facts.friction[0], facts.friction[1]))
     most = min(facts.max_pinch, float(gripper.force[1]))
     least = max(float(gripper.force[0]), 1e-3)
-    trial = hold(gripper, item, Grasp(tool_T_item, friction, readonly([most, most])))
+    trial = hold(gripper, item, Grasp(tool_T_item, friction, readonly([least, most])))
     body = trial.inertia(item.members[0])
     worst = 0.0
     for down in (*np.eye(3), *-np.eye(3)):  # Gravity along every axis of the hand.
@@ -127,7 +127,7 @@ def _drawn(rng: np.random.Generator, gripper: Gripper, shape: Shape, tool_T_item
             worst,
             float(trial.contact_model.utilisation(np.concatenate([force, np.cross(body.lever, force)]), 1.0)) / UTILISATION_MAX,
         )
-    grip = float(np.clip(worst * rng.uniform(*SPARE), least, most))
+    grip = float(np.clip(worst * rng.uniform(*SPARE), least, max(least, trial.most_grip)))
     return hold(gripper, item, Grasp(tool_T_item, friction, readonly([grip, grip])))
 
 

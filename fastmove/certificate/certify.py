@@ -9,7 +9,7 @@ Where each kind is checked (`LimitMargin.proof`):
     position, velocity, acceleration, jerk   everywhere: exact extremes of the polynomial pieces
     speed_envelope                           everywhere: hulls of the pieces, halved until they are tight
     torque, torque_rate, hold, pad_share,    on a grid of 1 ms, with every breakpoint from both sides and the exact end
-    tilt, upright, shock, swing
+    tilt, upright, shock, swing, squeeze
     clearance, allowed_contact               everywhere, to 1 µm: |d(t) − d(t_k)| ≤ ∫ relative speed of the pair
     continuity                               everywhere: jumps of q, v, a at breakpoints
     corridor                                 on a grid of 1 ms: the grasp frame's origin leaves the start and reaches the goal

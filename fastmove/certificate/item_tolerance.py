@@ -1,4 +1,4 @@
-"""Use of what an item tolerates, for the certificate: tilt, leaning from the vertical, shock and swing."""
+"""Use of what an item tolerates, for the certificate: tilt, leaning from the vertical, shock, swing and squeeze."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def tolerance_uses(
         frame: The grasp frame and its held item.
         body: The item's inertia in the grasp frame.
         wrench: (N, 6) contact wrenches in the grasp frame [N, Nm].
-        grip: (N,) guaranteed grip forces [N].
+        grip: (N,) commanded grip forces [N].
         rotation: (N, 3, 3) rotations of the joint's frame in the world.
         gravity: (3,) gravity in the world [m/s²].
 
     Returns:
-        Uses (N,) by kind, 1 = limit: tilt, upright, shock and swing, those that are limited.
+        Uses (N,) by kind, 1 = limit: tilt, upright, shock, swing and squeeze, those that are limited.
     """
     held, allowed, uses = frame.held, frame.held.item.tolerates, {}
     up = held.grasp_T_item.rotation @ allowed.up
@@ -40,5 +40,11 @@ def tolerance_uses(
         uses["shock"] = np.linalg.norm(force, axis=1) / (body.mass * allowed.shock)
     if allowed.swing < 1:
         c = sum(patch.c for patch in held.patches)  # Twice the mean c of two pads, or the c of a cup's ring.
-        uses["swing"] = np.abs(wrench[:, held.law.torsion_axis]) / (held.friction * grip * c * allowed.swing)
+        uses["swing"] = np.abs(wrench[:, held.law.torsion_axis]) / (
+            held.friction * grip * held.guaranteed_grip_ratio * c * allowed.swing
+        )
+    if held.law.holder == "gripper" and np.isfinite(held.item.max_pinch_force):
+        spare = held.item.max_pinch_force - grip * (1 + held.uncertainty.grip_force)
+        side = np.abs(force[:, 1]) / 2  # What comes to the grip of the finger that pushes.
+        uses["squeeze"] = np.where(spare > 0, side / np.maximum(spare, 1e-12), np.inf)
     return uses

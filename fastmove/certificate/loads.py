@@ -34,7 +34,7 @@ def check_loads(
     kinds: Collection[str],
     profile: dict[str, Array],
 ) -> dict[str, LimitMargin]:
-    """Check the loads: torque, torque_rate, hold, pad_share, tilt, upright, shock, swing and rest, those of `kinds`.
+    """Check the loads: torque, torque_rate, hold, pad_share, tilt, upright, shock, swing, squeeze and rest, those of `kinds`.
 
     Args:
         problem: The problem.
@@ -63,7 +63,7 @@ def check_loads(
         margins["torque_rate"] = worst_row(rate, limits.effort_rate, grid.time, names, "Nm/s", label)
     for kind in checked & set(kinds):
         use, contact = uses[kind], kind in names_in("contact")
-        if problem.hold_active or not contact:
+        if problem.hold_active or not (contact or kind == "squeeze"):
             proof = label + "".join(whose(held) for held in problem.holds if contact)
             margins[kind] = worst_use(use, grid.time, problem.holds[0].item.name, proof, UTILISATION_LIMIT if contact else 1.0)
     profile |= uses | {
@@ -90,17 +90,17 @@ def _of_envelope(limits: LimitSet, grid: TimeGrid) -> dict[str, Array]:
 
 
 def _at_rest(problem: TransferProblem, assembly: Assembly, trajectory: Trajectory) -> LimitMargin:
-    """Worst use of torque, hold and pad share if the arm stood still at any place of the motion, for all bodies.
+    """Worst use of torque, hold, pad share and squeeze if the arm stood still at any place of the motion, for all bodies.
 
     A motion can be stopped only where that is within the limits.  What is held at rest and in motion is held at every constant
-    share ṡ of the speed between: wrenches are affine in ṡ², and S, V and R convex in them.
+    share ṡ of the speed between: wrenches are affine in ṡ², and S, V, R and squeeze convex in them.
     """
     moving = time_grid(trajectory, REST_STEP)
     still = np.zeros_like(moving.q)
     grid = TimeGrid(moving.time, moving.q, still, still, still)
     torque, _, _, uses, checked = _over_set(problem, assembly, trajectory, grid, False)
     share = np.max(np.abs(torque) / problem.limit_set.effort, axis=1)
-    for kind in checked & set(names_in("contact")):
+    for kind in checked & {*names_in("contact"), "squeeze"}:
         share = np.maximum(share, uses[kind])
     return worst_use(share, grid.time, problem.holds[0].item.name, f"grid {REST_STEP * 1e3:g} ms", UTILISATION_LIMIT)
 
@@ -123,7 +123,8 @@ def _over_set(
     checked: set[str] = set()
     shown = np.zeros((len(grid.time), 6 * len(problem.holds)))
     for k, frame in enumerate(assembly.hold_frames):
-        grip = np.maximum(_grip_force(trajectory, grid.time, k), 0.0) * frame.held.guaranteed_grip_ratio
+        commanded = np.maximum(_grip_force(trajectory, grid.time, k), 0.0)
+        grip = commanded * frame.held.guaranteed_grip_ratio
         most = np.full(len(grid.time), -1.0)
         for body in frame.held.bodies:
             wrench = item_wrench(body, frame.joint_T_grasp, *motions[k][:2])
@@ -131,7 +132,7 @@ def _over_set(
             worse = ~(body_uses["hold"] <= most)
             most = np.where(worse, body_uses["hold"], most)
             shown[worse, 6 * k : 6 * k + 6] = wrench[worse]
-            body_uses |= tolerance_uses(frame, body, wrench, grip, motions[k][2], np.array(problem.gravity))
+            body_uses |= tolerance_uses(frame, body, wrench, commanded, motions[k][2], np.array(problem.gravity))
             checked |= set(body_uses)
             for kind, value in body_uses.items():
                 use[kind] = np.maximum(use.get(kind, 0.0), value)

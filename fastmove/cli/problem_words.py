@@ -106,7 +106,7 @@ def _outlook(problem: TransferProblem) -> list[str]:
     motion = joint_motions(problem.start, goal, limits.velocity, limits.acceleration, limits.jerk, ARRIVING)
     times = np.linspace(0, motion.duration, SAMPLES + 1)
     q, v, a = sampled(motion, times)
-    forces, widths = [float(h.grasp.grip_force[1]) for h in problem.holds], [h.width for h in problem.holds]
+    forces, widths = [h.planned_grip for h in problem.holds], [h.width for h in problem.holds]
     trajectory = Trajectory((Phase(quintic_hermite(times, q, v, a), None, None, forces, widths),), problem.robot.joint_names)  # type: ignore[arg-type]
     kinds = ["torque", *names_in("contact", "tolerance"), "clearance"]  # no rates: this motion's jerk jumps as no plan's would
     certificate = certify(problem, trajectory, kinds)

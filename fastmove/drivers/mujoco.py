@@ -77,7 +77,7 @@ class MujocoDriver(PhysicsDriver):
         if self.substeps == 1 and cycle <= 1e-3 and truth is None:  # measured only so
             self.following = self.imperfections.following(self.imperfections.delay)
         self._share = self.imperfections.grip_factor * (the_held(truth).realised_grip_ratio if truth is not None else 1.0)
-        self.force = float(the_held(problem).grasp.grip_force[1])
+        self.force = the_held(problem).planned_grip
         self.simulation = Simulation(self.problem, self.force * self._share, along, step=step)
         self.simulation.limit_torque(self.imperfections.saturation)
         self.arrival = Arrival(self.imperfections, cycle, step)

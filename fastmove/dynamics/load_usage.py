@@ -20,21 +20,17 @@ class LoadUtilisation:
     Attributes:
         n: Number of joints of the arm.
         contacts: Contact model of each hold; empty where the hold is switched off.
-        forces: Largest grip force of each hold that may be chosen [N].
+        forces: Grip force of each hold that is planned with [N], the largest that may be chosen.
         tolerances: What each hold's item tolerates; None where nothing is limited.
     """
 
     def __init__(self, problem: TransferProblem) -> None:
         self.n = problem.robot.n_arm
         self.contacts: list[ContactModel] = [held.contact_model for held in problem.holds] if problem.hold_active else []
-        self.forces = [float(held.grasp.grip_force[1]) for held in problem.holds]
+        self.forces = [held.planned_grip for held in problem.holds]
         numbers = np.array(problem.member_indices, dtype=int)
-        self.tolerances = [self._tolerance(held.tolerance, numbers[:, k]) for k, held in enumerate(problem.holds)]
-
-    @staticmethod
-    def _tolerance(care: ToleranceModel, bodies: Array) -> ToleranceModel | None:
-        """The tolerance of one hold for every member, whose body in this hold has its number in `bodies`."""
-        return ToleranceModel(care.tolerance, care.up, care.masses[bodies]) if care.active else None
+        cares = [held.tolerance.of(numbers[:, k], problem.hold_active) for k, held in enumerate(problem.holds)]
+        self.tolerances: list[ToleranceModel | None] = [care if care.active else None for care in cares]
 
     def wrench(self, efforts: Array, hold: int) -> Array:
         """Contact wrenches (N, members, 6) of one hold, in its grasp frame [N], [Nm].

@@ -140,10 +140,14 @@ class EndChecks:
             use = float(held.contact_model.utilisation(wrench, self.loads.forces[k]).max()) / UTILISATION_MAX
             if self.problem.hold_active and use > worst:
                 worst, sentence = use, self._grip_sentence(held, use)
-            leaning = float(held.tolerance.utilisation(wrench, True).max()) if held.tolerance.active else 0.0
-            if leaning > worst:
-                allowed = np.degrees(min(held.tolerance.tolerance.tilt, held.tolerance.tolerance.upright))
-                worst, sentence = leaning, f"{held.item.name} leans by {leaning * allowed:.1f}°; allowed: {allowed:g}°"
+            squeezing = float(held.tolerance.squeezing(wrench).max())
+            if self.problem.hold_active and squeezing > worst:
+                worst, sentence = squeezing, self._squeeze_sentence(held, float(np.abs(wrench[..., 1]).max()))
+            allowed = min(held.tolerance.tolerance.tilt, held.tolerance.tolerance.upright)
+            leaning = float(held.tolerance.leaning(wrench).max())
+            if leaning / allowed > worst:
+                worst = leaning / allowed
+                sentence = f"{held.item.name} leans by {np.degrees(leaning):.1f}°; allowed: {np.degrees(allowed):g}°"
         return worst, sentence
 
     def path_refusal(self, path: Array) -> str | None:
@@ -159,6 +163,16 @@ class EndChecks:
         return f"at {worst / (len(path) - 1):.0%} of the path {uses[worst][1]}" if uses[worst][0] > 1 else None
 
     @staticmethod
+    def _squeeze_sentence(held: HeldItem, side: float) -> str:
+        """Sentence about a load along the closing axis [N], which presses one pad harder than the item bears."""
+        bears, more = held.item.max_pinch_force, 1 + held.uncertainty.grip_force
+        return (
+            f"one finger presses {held.item.name} with {held.planned_grip * more + side / 2:.4g} N at rest, {side / 2:.2g} N of "
+            f"which are half of its weight along the closing axis; it bears {bears:g} N: grip with at most "
+            f"{(bears - side / 2) / more:.4g} N"
+        )
+
+    @staticmethod
     def _grip_sentence(held: HeldItem, utilisation: float) -> str:
         """Returns a sentence about the force that a grasp needs at rest, and what would reduce it.
 
@@ -172,7 +186,7 @@ class EndChecks:
                 f"the cup needs {force * utilisation:.1f} N of vacuum at rest to hold {held.item.name}; it has "
                 f"{force:.1f} N: hold it nearer above its centre of mass, or by a larger cup"
             )
-        most, bears, gives = (float(x) for x in (held.grasp.grip_force[1], held.item.max_pinch_force, held.gripper.force[1]))
+        most, bears, gives = held.planned_grip, float(held.item.max_pinch_force), float(held.gripper.force[1])
         body = max(held.bodies, key=lambda b: float(b.mass * np.linalg.norm(b.lever)))
         lever = float(np.linalg.norm(body.lever))
         limits = f"the hand gives {gives:g} N" + (f", the item bears {bears:g} N" if np.isfinite(bears) else "")

@@ -116,7 +116,8 @@ def _without_reserve(problem: TransferProblem, less: Solution, share: float) -> 
     assert less.trajectory is not None
     bound = soonest_pairs(with_configurations(problem, less.seed), PAIRS)[0][0]
     problem = problem.with_(start=less.problem.start, goal=less.problem.goal)
-    phases = (replace(phase, grip_force=phase.grip_force / (1 - share)) for phase in less.trajectory.phases)
+    kept = np.array([1.0 if held.law.holder == "cup" else 1 - share for held in problem.holds])  # as in `with_reserve`
+    phases = (replace(phase, grip_force=phase.grip_force / kept) for phase in less.trajectory.phases)
     trajectory = Trajectory(tuple(phases), less.trajectory.joint_names)
     whole = Solution.of(problem, trajectory, certify(problem, trajectory), bound, less.timings)
     whole = replace(whole, seed=less.seed, goals=less.goals, prices=less.prices, nominal_duration=less.nominal_duration)

@@ -140,7 +140,7 @@ class CertifiedRepair:
     def _least_grip_force(self, transcription: Transcription, points: Array, duration: float, hold: int) -> float:
         """Returns the least grip force [N] in its range that holds a motion.
 
-        S falls as 1/F, so the largest force was right to plan with.
+        S falls as 1/F, so the largest force was right to plan with; a lesser one squeezes less.
 
         Args:
             transcription: Transcription of the motion.
@@ -149,7 +149,7 @@ class CertifiedRepair:
             hold: Index of the hold.
         """
         held = self.context.problem.holds[hold]
-        low, high = (float(x) for x in held.grasp.grip_force)
+        low, high = float(held.grasp.grip_force[0]), held.planned_grip
         if low == high or not self.context.problem.hold_active:
             return high
         dense = ConstraintGrid.dense(transcription.basis, False, int(np.ceil(duration / FINE)))

@@ -151,7 +151,7 @@ def _describe_hold(problem: TransferProblem, held: HeldItem) -> dict[str, object
 def _describe_tolerance(held: HeldItem) -> dict[str, object]:
     """Entry `tolerates` of an item that has such limits, else nothing; angles in [rad], up axis in the tool frame."""
     limits = held.item.tolerates
-    if not held.tolerance.active and limits.swing == 1:
+    if not limits.of_force and limits.swing == 1:
         return {}
     tilt, upright, shock = _plain([limits.tilt, limits.upright, limits.shock])
     up = _plain(held.grasp.tool_T_item.rotation @ limits.up)

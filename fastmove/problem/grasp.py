@@ -16,7 +16,7 @@ from fastmove.contact.pinch import closing_turn
 from fastmove.errors import GraspInvalid, InputError, did_you_mean
 from fastmove.problem.item import Inertial, Item
 from fastmove.problem.patch_detection import check_on_pad, check_touch, find_patches, seal
-from fastmove.problem.tolerance import ToleranceModel
+from fastmove.problem.tolerance import GRAVITY, ToleranceModel
 from fastmove.problem.uncertainty import EXACT, Uncertainty, sample_body, shares, vertices
 from fastmove.robot.gripper import Gripper
 from fastmove.robot.suction_cup import SuctionCup
@@ -45,6 +45,9 @@ class GraspCandidate:
 
 # Largest angle between a face and the pads that counts as none, because poses are written with a few digits [rad].
 FLAT = np.radians(0.03)
+
+# Load along the closing axis that the grip of a range leaves room for, in weights of the item; below LEAST there is no room.
+ROOM, LEAST = 2.0, 0.02
 
 # Largest offset of two opposite patches from each other along tool x or z [m].
 OPPOSITE_TOLERANCE = 5e-4
@@ -138,7 +141,24 @@ class HeldItem:
         nominal, turn = self.item.tolerates, self.uncertainty.turn
         up = self.grasp_T_item.rotation @ nominal.up
         masses = np.array([body.mass for body in self.bodies])
-        return ToleranceModel(replace(nominal, tilt=nominal.tilt - turn, upright=nominal.upright - turn), up, masses)
+        side = 2 * (self._bears - self.planned_grip * (1 + self.uncertainty.grip_force))
+        return ToleranceModel(replace(nominal, tilt=nominal.tilt - turn, upright=nominal.upright - turn), up, masses, side)
+
+    @property
+    def planned_grip(self) -> float:
+        """Grip force that motions are planned with: the largest of the grasp's range up to `most_grip`, or its least [N]."""
+        low, high = (float(x) for x in self.grasp.grip_force)
+        return min(max(self.most_grip, low), high)
+
+    @property
+    def _bears(self) -> float:
+        """Largest normal force that the item bears of one pad [N]; infinite on a cup, which does not press."""
+        return self.item.max_pinch_force if self.law.holder == "gripper" else float("inf")
+
+    @property
+    def _weight(self) -> float:
+        """Largest weight of the item [N]."""
+        return GRAVITY * max(float(body.mass) for body in self.bodies)
 
     @property
     def friction(self) -> float:
@@ -152,8 +172,13 @@ class HeldItem:
 
     @property
     def most_grip(self) -> float:
-        """Largest grip force per pad that the hand gives and, within its uncertainty, the item bears [N]."""
-        return min(float(self.gripper.force[1]), self.item.max_pinch_force / (1 + self.uncertainty.grip_force))
+        """Largest grip force per pad that the hand gives and, within its uncertainty, the item bears [N].
+
+        It leaves room for a load of `ROOM` weights along the closing axis, half of which presses one pad harder (see
+        `problem.tolerance`: squeeze).
+        """
+        bears = (self._bears - ROOM / 2 * self._weight) / (1 + self.uncertainty.grip_force)
+        return min(float(self.gripper.force[1]), bears)
 
     @property
     def tilt(self) -> float:
@@ -258,6 +283,7 @@ def hold(gripper: Gripper | SuctionCup, item: Item, grasp: Grasp, uncertainty: U
     model = law.model(touch, friction, guaranteed, item.tolerates.swing)
     held = HeldItem(gripper, item, grasp, touch.width, touch.patches, touch.tool_T_grasp, law, model, uncertainty)
     _check_closing(held)
+    _check_squeeze(held)
     return held
 
 
@@ -311,6 +337,17 @@ def _check_closing(held: HeldItem) -> None:
         raise InputError("uncertainty.turn_deg", f"is {np.degrees(turn):g}{besides}; {even}")
     if tilt > max(allowed, FLAT) and np.isfinite(stiffness):
         raise GraspInvalid("grasp.tool_T_item", f"the item's face is turned {np.degrees(tilt):.2g}° from the pads; {even}")
+
+
+def _check_squeeze(held: HeldItem) -> None:
+    """Checks that the grip leaves room for a load along the closing axis, which presses one pad harder."""
+    weight = float(held._weight)
+    if held.tolerance.side < LEAST * weight:
+        raise GraspInvalid(
+            "grasp.grip_force",
+            f"is at least {held.planned_grip:g} N; the item bears {held.item.max_pinch_force:g} N per pad, and what moves it "
+            f"along the closing axis presses one pad harder: allowed at most {held.most_grip:.3g} N",
+        )
 
 
 def _check_turn(item: Item, uncertainty: Uncertainty) -> None:

@@ -72,7 +72,7 @@ class Item:
         name: name for messages.
         shapes: shapes that make up its solid, placed in the item frame.
         members: rigid bodies that it may be, the nominal one first; every limit holds for each of them.
-        max_pinch_force: largest normal force per pad that it bears [N].
+        max_pinch_force: largest normal force of one pad that it bears, grip and what moves it together [N].
         tolerates: tilt, leaning, shock and turning between the pads that it tolerates.
     """
 

@@ -23,14 +23,17 @@ FIELDS = {kind.name: kind.field for kind in kinds_in("joint", "effort") if kind.
 # Units of the limits that grasp and item set; the lever is the distance of the centre of mass from the middle of the grasp.
 GRASP_KINDS = {"grip_force": "N", "friction": "1", "mass": "kg", "lever": "m"}
 
-# Units of the limits that the item tolerates.
-TOLERANCE_KINDS = {kind.name: kind.unit for kind in kinds_in("tolerance")}
+# Units of the limits that the item tolerates, by the attributes of `Tolerance`.
+TOLERANCE_KINDS = {kind.name: kind.unit for kind in kinds_in("tolerance") if kind.field}
+
+# Unit of the force that the item bears (`Item.max_pinch_force`).
+ITEM_KINDS = {"squeeze": "N"}
 
 # Units of the limits that are attributes of `TransferProblem`.
 SCENE_KINDS = {"clearance": "m", "release_opening": "m"}
 
 # Units of all kinds of limits but those that a user registered.
-UNITS = {kind.name: kind.unit for kind in kinds_in("joint", "effort")} | GRASP_KINDS | TOLERANCE_KINDS | SCENE_KINDS
+UNITS = {kind.name: kind.unit for kind in kinds_in("joint", "effort")} | GRASP_KINDS | TOLERANCE_KINDS | ITEM_KINDS | SCENE_KINDS
 
 # Kinds of limits that are loosened by a smaller value.
 LESS = ("mass", "lever", "clearance", "release_opening")
@@ -83,6 +86,8 @@ def limits_of(problem: TransferProblem) -> list[Limit]:
             for kind in TOLERANCE_KINDS
             if np.isfinite(v := float(getattr(tolerance, kind))) and (kind, v) != ("swing", 1)
         ]
+        if held.tolerance.side < np.inf:
+            limits.append(Limit("squeeze", "", held.item.max_pinch_force))
     limits += [Limit(kind, "", value) for kind, value in limit_set.others.items()]
     limits += [Limit("clearance", "", problem.clearance), Limit("release_opening", "", problem.release_opening)]
     return [limit for limit in limits if limit.value > 1e-9]
@@ -113,12 +118,25 @@ def changed(problem: TransferProblem, limit: Limit, value: float) -> TransferPro
 
 
 def with_reserve(problem: TransferProblem, share: float) -> TransferProblem:
-    """Builds the problem with a share of acceleration, torque, torque rate and grip kept back, for slowing down in flight."""
+    """Builds the problem with a share of acceleration, torque, torque rate and grip kept back, for slowing down in flight.
+
+    The same share of what the item bears is kept back: the motion is run with the whole grip.
+    """
     fields = ("acceleration", "effort", "effort_rate")
     scaled = {field: readonly((1 - share) * getattr(problem.limit_set, field)) for field in fields}
     less = _with_limits(problem, **scaled)
-    holds = [_with_hold(held, "grip_force", (1 - share) * float(held.grasp.grip_force[1])) for held in problem.holds]
+    holds = [_with_less(held, 1 - share) for held in problem.holds]
     return less.with_(holds=tuple(holds))
+
+
+def _with_less(held: HeldItem, share: float) -> HeldItem:
+    """The item held by a share of its grip, which bears the same share of what it does; on a cup the rest of the vacuum leaks."""
+    if held.law.holder == "cup":
+        return held.weakened(share)
+    item = replace(held.item, max_pinch_force=share * held.item.max_pinch_force)
+    low, high = float(held.grasp.grip_force[0]), share * held.planned_grip
+    grasp = replace(held.grasp, grip_force=readonly([min(low, high), high]))
+    return hold(held.gripper, item, grasp, held.uncertainty)
 
 
 def _with_joint_limit(problem: TransferProblem, limit: Limit, value: float) -> TransferProblem:
@@ -150,6 +168,8 @@ def _with_hold(held: HeldItem, kind: str, value: float) -> HeldItem:
         grasp = replace(grasp, friction=value)
     elif kind in TOLERANCE_KINDS:
         item = replace(item, tolerates=replace(item.tolerates, **{kind: value}))  # type: ignore[arg-type]
+    elif kind == "squeeze":
+        item = replace(item, max_pinch_force=value)
     else:
         change: Callable[[Inertial], Inertial] = (
             _lighter(value / item.members[0].mass) if kind == "mass" else _nearer(held, value)

@@ -1,6 +1,6 @@
-"""What an item tolerates beside the squeeze of the grip: tilt, leaning over, shock, and turning between the pads.
+"""What an item tolerates: tilt, leaning over, shock, turning between the pads, and their squeeze.
 
-All but the last are limits on the specific force f/m of the item's centre of mass, what an accelerometer in it would read: at
+The first three are limits on the specific force f/m of the item's centre of mass, what an accelerometer in it would read: at
 rest it points up with 9.81 m/s².  With u the item's up axis, f⊥ the part of f across u, φ the allowed angle and s the largest
 specific force,
 
@@ -9,6 +9,9 @@ specific force,
     shock    ‖f‖ ≤ m s                  a second-order cone
     swing    |m_y| ≤ share · 2 μ F c    torsion that the pads must bear, as a share of their capacity: a soft item turns about
                                         the pinch axis before the pads slip
+    squeeze  F (1 + u) + |f_y| / 2 ≤ M  each of two coupled fingers presses with the grip force F, at most u more than commanded,
+                                        and half the load along the closing axis y presses one of them harder; M is what the
+                                        item bears (`Item.max_pinch_force`)
 """
 
 from __future__ import annotations
@@ -59,6 +62,11 @@ class Tolerance:
             raise InputError("tolerates.swing", f"is {self.swing}; allowed: above 0, to 1")
 
     @property
+    def of_force(self) -> bool:
+        """Whether the specific force is limited: tilt, upright or shock."""
+        return bool(self.angles or np.isfinite(self.shock))
+
+    @property
     def angles(self) -> bool:
         """Whether the tilt angle or the upright angle is limited."""
         return bool(np.isfinite(self.tilt) or np.isfinite(self.upright))
@@ -88,16 +96,21 @@ class ToleranceModel:
         tolerance: what the item tolerates.
         up: (3,) unit up axis in the grasp frame.
         masses: (M,) masses of the bodies (`HeldItem.bodies`), or of the members made of them [kg].
-        active: whether tilt, upright or shock is limited (swing is a limit of the contact model).
+        side: largest load |f_y| along the closing axis, 2 (M − F (1 + u)) [N]; infinite = any.
+        active: whether tilt, upright, shock or squeeze is limited (swing is a limit of the contact model).
     """
 
-    def __init__(self, tolerance: Tolerance, up: Array, masses: Array) -> None:
-        self.tolerance, self.up, self.masses = tolerance, up, masses
+    def __init__(self, tolerance: Tolerance, up: Array, masses: Array, side: float = np.inf) -> None:
+        self.tolerance, self.up, self.masses, self.side = tolerance, up, masses, side
         helper = np.eye(3)[int(np.argmin(np.abs(up)))]
         first = np.cross(up, helper)
         first /= np.linalg.norm(first)
         self._across = np.stack([first, np.cross(up, first)])
-        self.active = tolerance.angles or np.isfinite(tolerance.shock)
+        self.active = tolerance.of_force or side < np.inf
+
+    def of(self, bodies: Array, held: bool = True) -> ToleranceModel:
+        """The same limits for some of the bodies, by their numbers; without squeeze where the hold is switched off."""
+        return ToleranceModel(self.tolerance, self.up, self.masses[bodies], self.side if held else np.inf)
 
     def utilisation(self, wrench: Array, at_rest: bool) -> Array:
         """Computes the utilisation (N, M) of the limits by wrenches, 1 = limit.
@@ -106,12 +119,22 @@ class ToleranceModel:
             wrench: (N, M, 6) contact wrenches in the grasp frame [N, Nm].
             at_rest: whether they are the wrenches at rest, for which the angles are limits of leaning and shock is none.
         """
-        t = self.tolerance
+        use, t, force = self.squeezing(wrench), self.tolerance, wrench[..., :3]
+        allowed = min(t.tilt, t.upright) if at_rest else t.tilt
+        if np.isfinite(allowed):
+            use = np.maximum(use, self.leaning(wrench) / allowed)
+        if np.isfinite(t.shock) and not at_rest:
+            use = np.maximum(use, np.linalg.norm(force, axis=-1) / (self.masses * t.shock))
+        return np.asarray(use)
+
+    def leaning(self, wrench: Array) -> Array:
+        """Angle (...,) between specific force and up axis [rad], of wrenches (..., 6) in the grasp frame."""
         force = wrench[..., :3]
-        angle = np.arctan2(np.linalg.norm(force @ self._across.T, axis=-1), force @ self.up)
-        if at_rest:
-            return np.asarray(angle / min(t.tilt, t.upright))
-        return np.asarray(np.maximum(angle / t.tilt, np.linalg.norm(force, axis=-1) / (self.masses * t.shock)))
+        return np.asarray(np.arctan2(np.linalg.norm(force @ self._across.T, axis=-1), force @ self.up))
+
+    def squeezing(self, wrench: Array) -> Array:
+        """Share (...,) of the largest load along the closing axis, of wrenches (..., 6) in the grasp frame."""
+        return np.asarray(np.abs(wrench[..., 1]) / self.side)
 
     def cones(self, member: int, at_rest: bool, share: float) -> list[ToleranceCone]:
         """Lists the second-order cones that keep one member within a share of every limit.
@@ -130,5 +153,9 @@ class ToleranceModel:
         if not at_rest and np.isfinite(t.shock):
             matrix = np.zeros((3, 6))
             matrix[:, :3] = np.eye(3) / (share * float(self.masses[member]) * t.shock)
+            rows.append(ToleranceCone(matrix, np.zeros(6), 1.0))
+        if self.side < np.inf:
+            matrix = np.zeros((1, 6))
+            matrix[0, 1] = 1 / (share * self.side)
             rows.append(ToleranceCone(matrix, np.zeros(6), 1.0))
         return rows

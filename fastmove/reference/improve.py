@@ -97,7 +97,7 @@ def _spline(problem: TransferProblem, trajectory: Trajectory) -> tuple[SplineBas
         raise InputError("start", "moves; the oracle solves from rest to rest only")
     if problem.scene.moving:
         raise InputError("obstacles", "move; the oracle solves among obstacles that stand still")
-    if any(held.tolerance.active for held in problem.holds):
+    if any(held.item.tolerates.of_force for held in problem.holds):
         raise InputError("item.tolerates", "limits tilt, leaning or shock, which the oracle does not know")
     if problem.limit_set.speed_envelope is not None:
         raise InputError(

@@ -411,7 +411,7 @@ class Oracle:
         if not np.isfinite(motion.needed):
             return Reference(motion.status, False, None, float("inf"), duration, iterations, rounds, seconds)
         points = self.points(motion.free)
-        forces = [float(held.grasp.grip_force[1]) for held in self.problem.holds]
+        forces = [held.planned_grip for held in self.problem.holds]
         openings = [held.width for held in self.problem.holds]
         phase = Phase.from_spline(self.basis, points, motion.needed, forces, openings)
         trajectory = Trajectory((phase,), self.problem.robot.joint_names)

@@ -149,8 +149,11 @@ def _use(problem: TransferProblem, efforts: ca.SX, limits: Limits) -> ca.SX:
     n = problem.robot.n_arm
     rows = [efforts[int(i)] / float(limits.effort[i]) for i in np.nonzero(np.isfinite(limits.effort))[0]]
     for k, held in enumerate(problem.holds if problem.hold_active else ()):
-        margin = hold_margins(held.contact_model)(efforts[n + 6 * k : n + 6 * k + 6], float(held.grasp.grip_force[1]))
+        wrench = efforts[n + 6 * k : n + 6 * k + 6]
+        margin = hold_margins(held.contact_model)(wrench, held.planned_grip)
         rows.append((UTILISATION_MAX - margin) / limits.hold)
+        if held.tolerance.side < np.inf:
+            rows.append(wrench[1] / (held.tolerance.side * limits.inside))
     return ca.vertcat(*rows)
 
 

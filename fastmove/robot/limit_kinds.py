@@ -48,6 +48,7 @@ TILT = LimitKind("tilt", "rad", "tolerance", "tilt", slower=True)
 UPRIGHT = LimitKind("upright", "rad", "tolerance", "upright")
 SHOCK = LimitKind("shock", "m/s²", "tolerance", "shock", slower=True)
 SWING = LimitKind("swing", "1", "tolerance", "swing", slower=True)
+SQUEEZE = LimitKind("squeeze", "1", "tolerance", slower=True)
 REST = LimitKind("rest", "1", "rest")
 CLEARANCE = LimitKind("clearance", "m", "distance")
 ALLOWED_CONTACT = LimitKind("allowed_contact", "m", "distance")
@@ -61,7 +62,7 @@ RELEASE = LimitKind("release", "m", "end")
 # Kinds that every certificate has, in its order; a problem's own kinds follow (`TransferProblem.limit_kinds`).
 KINDS = (
     CONTINUITY, POSITION, VELOCITY, SPEED_ENVELOPE,
-    ACCELERATION, JERK, TORQUE, TORQUE_RATE, HOLD, PAD_SHARE, TILT, UPRIGHT, SHOCK, SWING,
+    ACCELERATION, JERK, TORQUE, TORQUE_RATE, HOLD, PAD_SHARE, TILT, UPRIGHT, SHOCK, SWING, SQUEEZE,
     REST,
     CLEARANCE, ALLOWED_CONTACT, CORRIDOR, START, GOAL, GRIP_FORCE, GRASP, RELEASE,
 )  # fmt: skip

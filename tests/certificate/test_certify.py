@@ -99,7 +99,13 @@ def test_the_book_certifies_with_every_kind(book_solution: fm.Solution) -> None:
     assert certificate.ok
     everywhere = {"continuity", "position", "velocity", "acceleration", "jerk", "clearance", "allowed_contact"}
     assert {k for k, e in certificate.kinds.items() if e.proof == "everywhere"} == everywhere
-    assert {k for k, e in certificate.kinds.items() if e.proof == "grid 1 ms"} == {"torque", "torque_rate", "hold", "pad_share"}
+    assert {k for k, e in certificate.kinds.items() if e.proof == "grid 1 ms"} == {
+        "torque",
+        "torque_rate",
+        "hold",
+        "pad_share",
+        "squeeze",
+    }
 
 
 # -- mutations: break the planner's own code, switch its certificate off, and see that the real one refuses the motion ----

@@ -133,6 +133,14 @@ def test_a_heavy_item_off_centre_is_moved_more_gently_and_the_certificate_agrees
     assert not certify(problem, light.trajectory, ("hold",)).ok or light.duration == heavy.duration
 
 
+def test_a_reserve_keeps_a_share_of_the_vacuum_back() -> None:
+    problem = swung(PANDA, held(offset=0.03))
+    whole = fm.plan(problem).raise_for_status()
+    spared = fm.plan(problem, fm.Options(reserve=0.2)).raise_for_status()
+    assert spared.grip_force[0] == V and spared.duration > whole.duration
+    assert whole.certificate.usage("hold") > 0.95 and spared.certificate.usage("hold") <= 0.8 + 1e-6
+
+
 def test_what_the_cup_cannot_hold_at_rest_is_named() -> None:
     solution = fm.plan(moving(held(mass=0.9, offset=0.03)))
     assert solution.status is fm.Status.NOT_HOLDABLE and "of vacuum at rest" in solution.detail

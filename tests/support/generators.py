@@ -247,7 +247,7 @@ def _weakly_pinched(robot: RobotModel, row: ItemFacts, rng: np.random.Generator)
     wide = Uncertainty(
         mass=0.1, com=np.array(row.com_halfrange), friction=1 - float(row.friction[0]) / friction, grip_force=0.05, placement=1e-3
     )
-    force = min(float(robot.gripper().force[1]), row.max_pinch) / 1.05
+    force = min(float(robot.gripper().force[1]), row.max_pinch - 1.1 * 9.81 * row.mass) / 1.05
     try:
         return hold(
             robot.gripper(), row.item(), Grasp(pin.SE3(turn, np.array([x, 0.0, z])), friction, np.array([force] * 2)), wide

@@ -45,7 +45,7 @@ def connect(problem: TransferProblem, address: str = "", along: Array | None = N
     realtime = bool(options.pop("realtime", 0))
     lead, grasps = options.pop("lead", LEAD), bool(options.pop("grasp", 0)) and bool(problem.holds)
     held = problem.holds[0] if grasps else None
-    grasp = None if held is None else (held.width, float(held.grasp.grip_force[1]))
+    grasp = None if held is None else (held.width, held.planned_grip)
     options = {"host": host, "grasp": grasp, "realtime": realtime}
     arm, flanges = "fastmove.drivers.arms.franka:FrankaArm", ("fr3_link8", "panda_link8", "link8")
     return ArmDriver(problem, arm, f"the Franka at {host}", CYCLE, flanges, options, lead=lead)

@@ -229,7 +229,7 @@ class Simulation:
         mujoco.mj_forward(self.model, self.data)
         planned = np.array([0.0, 0, 0, 1, 0, 0, 0])
         slip, turn = displacement(planned, self.item_pose())
-        normal, wrench, expected = *self._points_carry(), self._weight()
+        normal, wrench, expected = *self.points_carry(), self._weight()
         held = self.problem.holds[0]
         scale = max(float(np.linalg.norm(expected[:3])), 0.1 * held.friction * self.grip_force)  # not 0 without gravity
         radius = min(patch.c for patch in held.patches)
@@ -241,7 +241,7 @@ class Simulation:
         points = (self.points_in_touch(), len(self._points), lightest)
         return Settling(slip, turn, *points, wrench_error, creep, self.hand.point)
 
-    def _points_carry(self) -> tuple[Array, Array]:
+    def points_carry(self) -> tuple[Array, Array]:
         """Returns the normal force of the hand's points (points,) [N], and the wrench (6,) of the hand on the item [N, Nm].
 
         The wrench is in the grasp frame, and counts the vacuum's force.

@@ -4,6 +4,7 @@
     pad share      ‖A W‖ + b·W ≤ 0.9 F (1 + 2 ξ), for each pad
     tilt, shock    ‖A W‖ + b·W ≤ 0 or 1 (1 + 2 ξ), in shares of the item's weight (`problem.tolerance`); upright: that of tilt
                    for the wrench at rest; swing is one more pad share (`contact.pinch`)
+    squeeze        |W_y| ≤ side (1 + 2 ξ), likewise, and at rest
     curved         use + ∂use/∂W (W − w) ≤ 0.9 (1 + 2 ξ), for contacts that are expressions instead of cones
     hold at rest   the same for W = w_g + ∂w_g/∂q B D ≤ 0.9 F (0.97 + h), wherever the utilisation at rest exceeds 60 %
 
@@ -126,7 +127,7 @@ class HoldCones:
         tolerance = self.transcription.loads.tolerances[hold]
         if tolerance is None or self.members is None:
             return tolerance
-        return ToleranceModel(tolerance.tolerance, tolerance.up, tolerance.masses[self.members])
+        return tolerance.of(self.members)
 
     def _placed(self, e: EffortRows, hold: int, k: Array, m: Array) -> WrenchSamples:
         """Give wrenches their sites.
