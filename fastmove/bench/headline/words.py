@@ -91,7 +91,8 @@ ASSUMPTIONS = (
     ),
     (
         "squeeze and shock",
-        "of the planned motion; with the grips and motions here neither is near what items bear by the usual thresholds",
+        "of the planned motion. Squeeze is a limit of fastmove and slow-down, as is the hold; kinematic motions know "
+        "neither. Shock is near what items bear in no motion here",
     ),
     (
         "cycle",
