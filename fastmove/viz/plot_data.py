@@ -13,6 +13,7 @@ from fastmove.solution.solution import Solution
 
 INTERVALS = 300  # Number of equal intervals of the time axis.
 CLEARANCE_SHOWN = 0.05  # Largest distance that is drawn [m].
+SQUEEZE_FROM = 0.5  # Use of squeeze from which it has a plot: nearly every item limits it, and few motions come near.
 # Colours that stay apart for colour-blind people, on white (Okabe & Ito 2008, two darkened), for joints in turn.
 JOINT_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b0578f", "#8a7500", "#3a9bd1", "#4a4a4a")
 CONTACT_COLOURS = {"S": "#c0262b", "V": "#0072b2", "R": "#8a7500"}
@@ -53,7 +54,7 @@ def plots(solution: Solution) -> list[dict[str, object]]:
         drawn.append(_uses("hold: friction S, lighter pad V, one side R", "", _contact(solution)))
     others = [*(one.name for one in problem.limit_kinds if one.group == "path"), *names_in("tolerance")]
     for name in others:
-        if name in profile:
+        if name in profile and (name != "squeeze" or profile[name].max() >= SQUEEZE_FROM):
             curve = {"name": _words(name), "colour": OTHER_COLOUR, "values": _largest(time, profile[name]), "scale": 0.0}
             drawn.append(_uses(_words(name), "", [curve]))
     if len(profile.get("clearance_time", ())):

@@ -15,6 +15,7 @@ from fastmove.problem.goal import Goal
 from fastmove.problem.grasp import HeldItem, hold
 from fastmove.problem.tolerance import Tolerance, ToleranceModel
 from fastmove.problem.uncertainty import EXACT, Uncertainty
+from fastmove.viz.plot_data import plots
 
 ROBOT = fm.load_robot("panda")
 
@@ -146,3 +147,10 @@ def test_it_is_measured_along_the_closing_axis_of_the_hand() -> None:
         weight = rotation.T @ np.array([0.0, 0.0, 0.3 * 9.81])
         wrench = np.concatenate([weight, rng.normal(0, 0.1, 3)])
         assert float(held.tolerance.squeezing(wrench)) == pytest.approx(abs(weight[1]) / 20.0)
+
+
+def test_the_preview_plots_it_where_it_comes_near(limited: fm.Solution) -> None:
+    titles = lambda solution: [plot["title"] for plot in plots(solution)]  # noqa: E731
+    roomy = fm.plan(swung(ROBOT, gripped(80.0, (20.0, 20.0)))).raise_for_status()
+    assert "squeeze" in titles(limited) and "squeeze" not in titles(roomy)
+    assert "squeeze" in roomy.certificate.profile
