@@ -118,7 +118,7 @@ def _drawn(rng: np.random.Generator, gripper: Gripper, shape: Shape, tool_T_item
     friction = float(rng.uniform(facts.friction[0], facts.friction[1]))
     most = min(facts.max_pinch, float(gripper.force[1]))
     least = max(float(gripper.force[0]), 1e-3)
-    trial = hold(gripper, item, Grasp(tool_T_item, friction, readonly([least, most])))
+    trial = hold(gripper, item, Grasp(tool_T_item, friction, readonly([min(least, most), most])))
     body = trial.inertia(item.members[0])
     worst = 0.0
     for down in (*np.eye(3), *-np.eye(3)):  # Gravity along every axis of the hand.

@@ -20,7 +20,7 @@ from fastmove.certificate.torque import first_bodies, torque_range
 from fastmove.multibody.assembly import Assembly
 from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.joint_limits import LimitSet
-from fastmove.robot.limit_kinds import names_in
+from fastmove.robot.limit_kinds import GRIPPED, names_in
 from fastmove.trajectory.trajectory import Trajectory
 
 REST_STEP = 5e-3  # Step of the grid on which the arm at rest is looked at [s].
@@ -63,7 +63,7 @@ def check_loads(
         margins["torque_rate"] = worst_row(rate, limits.effort_rate, grid.time, names, "Nm/s", label)
     for kind in checked & set(kinds):
         use, contact = uses[kind], kind in names_in("contact")
-        if problem.hold_active or not (contact or kind == "squeeze"):
+        if problem.hold_active or kind not in GRIPPED:
             proof = label + "".join(whose(held) for held in problem.holds if contact)
             margins[kind] = worst_use(use, grid.time, problem.holds[0].item.name, proof, UTILISATION_LIMIT if contact else 1.0)
     profile |= uses | {
@@ -100,7 +100,7 @@ def _at_rest(problem: TransferProblem, assembly: Assembly, trajectory: Trajector
     grid = TimeGrid(moving.time, moving.q, still, still, still)
     torque, _, _, uses, checked = _over_set(problem, assembly, trajectory, grid, False)
     share = np.max(np.abs(torque) / problem.limit_set.effort, axis=1)
-    for kind in checked & {*names_in("contact"), "squeeze"}:
+    for kind in checked & set(GRIPPED):
         share = np.maximum(share, uses[kind])
     return worst_use(share, grid.time, problem.holds[0].item.name, f"grid {REST_STEP * 1e3:g} ms", UTILISATION_LIMIT)
 

@@ -18,7 +18,7 @@ from fastmove.planner.goal_planner import GoalPlanner
 from fastmove.planner.goal_search import Search
 from fastmove.planner.options import Options
 from fastmove.planner.sensitivity import with_prices
-from fastmove.problem.limit_edit import with_reserve
+from fastmove.problem.limit_edit import commanded_with, with_reserve
 from fastmove.problem.transfer import TransferProblem
 from fastmove.search.goal_refinement import nearer_ends
 from fastmove.search.ik import soonest_pairs, with_configurations
@@ -116,7 +116,7 @@ def _without_reserve(problem: TransferProblem, less: Solution, share: float) -> 
     assert less.trajectory is not None
     bound = soonest_pairs(with_configurations(problem, less.seed), PAIRS)[0][0]
     problem = problem.with_(start=less.problem.start, goal=less.problem.goal)
-    kept = np.array([1.0 if held.law.holder == "cup" else 1 - share for held in problem.holds])  # as in `with_reserve`
+    kept = np.array([commanded_with(held, share) for held in problem.holds])
     phases = (replace(phase, grip_force=phase.grip_force / kept) for phase in less.trajectory.phases)
     trajectory = Trajectory(tuple(phases), less.trajectory.joint_names)
     whole = Solution.of(problem, trajectory, certify(problem, trajectory), bound, less.timings)

@@ -341,8 +341,7 @@ def _check_closing(held: HeldItem) -> None:
 
 def _check_squeeze(held: HeldItem) -> None:
     """Checks that the grip leaves room for a load along the closing axis, which presses one pad harder."""
-    weight = float(held._weight)
-    if held.tolerance.side < LEAST * weight:
+    if held.tolerance.side < LEAST * held._weight:
         raise GraspInvalid(
             "grasp.grip_force",
             f"is at least {held.planned_grip:g} N; the item bears {held.item.max_pinch_force:g} N per pad, and what moves it "

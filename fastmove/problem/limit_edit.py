@@ -125,14 +125,20 @@ def with_reserve(problem: TransferProblem, share: float) -> TransferProblem:
     fields = ("acceleration", "effort", "effort_rate")
     scaled = {field: readonly((1 - share) * getattr(problem.limit_set, field)) for field in fields}
     less = _with_limits(problem, **scaled)
-    holds = [_with_less(held, 1 - share) for held in problem.holds]
+    holds = [_with_less(held, share) for held in problem.holds]
     return less.with_(holds=tuple(holds))
 
 
-def _with_less(held: HeldItem, share: float) -> HeldItem:
-    """The item held by a share of its grip, which bears the same share of what it does; on a cup the rest of the vacuum leaks."""
-    if held.law.holder == "cup":
-        return held.weakened(share)
+def commanded_with(held: HeldItem, reserve: float) -> float:
+    """Share of a grip that is commanded where a reserve is kept back: all of a cup's vacuum, of which the reserve leaks."""
+    return 1.0 if held.law.holder == "cup" else 1 - reserve
+
+
+def _with_less(held: HeldItem, reserve: float) -> HeldItem:
+    """The item held by a share of its grip, which bears the same share of what it does."""
+    share = commanded_with(held, reserve)
+    if share == 1:
+        return held.weakened(1 - reserve)
     item = replace(held.item, max_pinch_force=share * held.item.max_pinch_force)
     low, high = float(held.grasp.grip_force[0]), share * held.planned_grip
     grasp = replace(held.grasp, grip_force=readonly([min(low, high), high]))

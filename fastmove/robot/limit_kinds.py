@@ -68,6 +68,10 @@ KINDS = (
 )  # fmt: skip
 
 
+# Kinds that the grip decides; nothing is limited by them where the hold is switched off (`TransferProblem.hold_active`).
+GRIPPED = tuple(kind.name for kind in KINDS if kind.group == "contact" or kind is SQUEEZE)
+
+
 def shown_unit(unit: str) -> tuple[float, str]:
     """Returns the factor and the unit with which a value is shown to people: lengths in mm, pure numbers without a unit."""
     return {"m": (1e3, "mm"), "1": (1.0, "")}.get(unit, (1.0, unit))
