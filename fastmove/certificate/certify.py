@@ -111,7 +111,7 @@ def _assumptions(problem: TransferProblem, kinds: Collection[str]) -> tuple[str,
     if set(names_in("contact")) & set(kinds) and problem.hold_active:
         assumed += [_closing(held) for held in problem.holds if held.law.holder == "gripper"]
     if {"clearance", "allowed_contact", "release"} & set(kinds):
-        gives = not problem.following.exact and problem.scene.allowed_contacts
+        gives = not problem.following.exact and problem.allowed_contacts
         assumed.append(f"the arm {problem.following}{GIVES if gives else ''}")
     return tuple(assumed)
 

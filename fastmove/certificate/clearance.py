@@ -16,6 +16,7 @@ bisected further by the same bound (branch and bound), until none can be below t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import coal
 import numpy as np
@@ -75,6 +76,26 @@ class ClearanceResult:
     pair: Array
 
 
+class _AllowedEnd(NamedTuple):
+    """One end at which one pair is an allowed contact.
+
+    Attributes:
+        frame: Hold frame of the item.
+        points: The item's hull points in the joint's frame (K, 3) [m].
+        end_points: The same points in the world at that end (K, 3) [m].
+        d0: Distance that is required there [m] (see `AllowedContact`).
+        surface: Velocity of the obstacle's surface, with which these places move on (3,) [m/s].
+        time: Time of that end [s].
+    """
+
+    frame: HoldFrame
+    points: Array
+    end_points: Array
+    d0: float
+    surface: Array
+    time: float
+
+
 class ContinuousCollisionCheck:
     """Continuous collision check of one motion in one problem.
 
@@ -115,7 +136,7 @@ class ContinuousCollisionCheck:
         self.required, self.strays = required_clearances(problem, assembly, self.bounding)
         self.fade_distance = fade_distances(self.strays.most)
         self.bounds = MotionBounds(self.model, self.bounding, trajectory, self.motions)
-        touching = {contact.obstacle for contact in problem.scene.allowed_contacts}
+        touching = {contact.obstacle for contact in problem.allowed_contacts}
         touched = np.array([b.group in touching for b in self.bodies])[self.bounding.second]
         self.fade = {int(k): ends for k in np.nonzero(touched)[0] if (ends := self._fades(int(k)))}
         items = [k for k, b in enumerate(self.bodies) if b.owner == "item"]
@@ -126,20 +147,15 @@ class ContinuousCollisionCheck:
 
     # -- geometry -------------------------------------------------------------------------------------------------
 
-    def _fades(self, pair: int) -> list[tuple[HoldFrame, Array, Array, float]]:
-        """Ends at which the pair is an allowed contact; empty if at none.
-
-        Returns:
-            For each end and hold: its frame, the item's hull points in the joint's frame (K, 3), the same points in the world at
-            that end (K, 3) [m], and the distance d0 that is required there [m] (see `AllowedContact`).
-        """
+    def _fades(self, pair: int) -> list[_AllowedEnd]:
+        """Ends at which the pair is an allowed contact, for each hold; empty if at none."""
         item, other = (self.bodies[k] for k in self.pairs[pair])
         if item.owner != "item" or other.owner != "scene":
             return []
         ends = []
         motion = self.trajectory.motion(0)
         for end, time, side in (("start", 0.0, "right"), ("goal", self.trajectory.duration, "left")):
-            for contact in self.problem.scene.allowed_contacts:
+            for contact in self.problem.allowed_contacts:
                 if contact.obstacle != other.group or not contact.applies(end):
                     continue
                 pin.forwardKinematics(self.model, self.data, motion(time, side)[0])
@@ -148,7 +164,9 @@ class ContinuousCollisionCheck:
                         points = _in_joint(frame)
                         placed = self.data.oMi[frame.joint]
                         d0 = min(float(self.required[pair]), self._distance_now(item, other)) - RESOLUTION
-                        ends.append((frame, points, points @ placed.rotation.T + placed.translation, d0))
+                        end_points = points @ placed.rotation.T + placed.translation
+                        surface = self.problem.scene.surface_velocity(contact.obstacle)
+                        ends.append(_AllowedEnd(frame, points, end_points, d0, surface, time))
         return ends
 
     def _distance_now(self, first: Body, second: Body) -> float:
@@ -224,9 +242,7 @@ class ContinuousCollisionCheck:
         placed = self.bounding.place(rotation, origin)
         rows, pairs = placed.near(np.full(len(times), 0.05), self.required)
         distance, _, stray = self._measured(rows, pairs, placed, rotation, origin)
-        for n, (row, pair) in enumerate(zip(rows, pairs, strict=True)):
-            margin = self._margin(int(pair), float(distance[n]), float(stray[n]), int(row), rotation, origin)
-            self._record(int(pair), float(times[row]), margin)
+        self._record(pairs, times[rows], self._margins(pairs, distance, stray, rows, rotation, origin, times[rows]))
 
     def _level(self, intervals: Array, active: Array | None, last: bool) -> Array:
         """Check one level of intervals.
@@ -262,37 +278,59 @@ class ContinuousCollisionCheck:
             reached = self.strays.along(placed, (rotation, origin), rows, pairs, normal, turn) + towards
             known = np.minimum(shift + self.strays.most[pairs], reached) - stray
             shift = np.where(distance > NORMAL_FROM, known, shift)
-        open_rows, margins = [], np.empty(len(rows))
-        for n, (row, pair) in enumerate(zip(rows, pairs, strict=True)):
-            margin = margins[n] = self._margin(int(pair), float(distance[n]), float(stray[n]), int(row), rotation, origin)
-            fades = int(pair) in self.fade
-            self._record(int(pair), float(middle[row]), margin)
-            needed = shift[n]
-            if fades:  # The required distance grows with the displacement of the item's farthest point, on any of its shapes.
-                item = moved[row, self.of_item[self.bodies[one[n]].joint]].sum(axis=1).max()
-                needed += item * (self.required[pair] + CONTACT_DEPTH) / self.fade_distance[pair]
-            if not margin >= 0.0:
-                self.proven[fades] = False
-            elif self.sharpening:
-                if margin - needed < self._floor() and not last:
-                    open_rows.append((row, pair))
-            elif margin + RESOLUTION < needed:
-                if last:
-                    self.proven[fades] = False
-                    self.unsure[fades] = min(self.unsure.get(fades, (np.inf, 0.0, 0)), (margin, float(middle[row]), int(pair)))
-                else:
-                    open_rows.append((row, pair))
+        times = middle[rows]
+        margins = self._margins(pairs, distance, stray, rows, rotation, origin, times)
+        self._record(pairs, times, margins)
+        needed = shift + self._fading(pairs, moved, rows, half)
         if len(rows):
-            self.seen.append((middle[rows], margins, pairs))
-        return np.array(open_rows, dtype=int).reshape(-1, 2)
+            self.seen.append((times, margins, pairs))
+        if self.sharpening:
+            unsure = (margins >= 0.0) & (margins - needed < self._floor()) & (not last)
+        else:
+            unsure = (margins >= 0.0) & (margins + RESOLUTION < needed)
+        if last and not self.sharpening:
+            for n in np.nonzero(unsure)[0]:
+                fades = int(pairs[n]) in self.fade
+                self.proven[fades] = False
+                found = (float(margins[n]), float(times[n]), int(pairs[n]))
+                self.unsure[fades] = min(self.unsure.get(fades, (np.inf, 0.0, 0)), found)
+            return np.zeros((0, 2), dtype=int)
+        return np.stack([rows[unsure], pairs[unsure]], axis=1).astype(int)
 
-    def _record(self, pair: int, time: float, margin: float) -> None:
-        """Take one margin [m] of a pair into account; a negative one, or NaN, disproves its kind."""
-        allowed = pair in self.fade
-        if allowed not in self.least or margin < self.least[allowed][0]:
-            self.least[allowed] = (margin, time, pair)
-        if not margin >= 0.0:
-            self.proven[allowed] = False
+    def _fading(self, pairs: Array, moved: Array, rows: Array, half: Array) -> Array:
+        """By how much the required distances of pairs (K,) may change within the intervals `rows` (K,) [m].
+
+        They grow with the displacement of the item's farthest point, on any of its shapes, from where the surface carries it.
+
+        Args:
+            pairs: (K,) pairs.
+            moved: Largest displacements of bodies by joints in all intervals, as `MotionBounds.displacement` returns them [m].
+            rows: (K,) intervals.
+            half: Half the lengths of all intervals [s].
+        """
+        change = np.zeros(len(pairs))
+        for pair, ends in self.fade.items():
+            at = np.nonzero(pairs == pair)[0]
+            if len(at):
+                bodies = self.of_item[self.bodies[self.pairs[pair][0]].joint]
+                item = moved[rows[at]][:, bodies].sum(axis=2).max(axis=1)
+                item += half[rows[at]] * max(float(np.linalg.norm(end.surface)) for end in ends)
+                change[at] = item * (self.required[pair] + CONTACT_DEPTH) / self.fade_distance[pair]
+        return change
+
+    def _record(self, pairs: Array, times: Array, margins: Array) -> None:
+        """Take margins (K,) [m] of pairs (K,) at times (K,) into account; a negative one, or NaN, disproves its kind."""
+        fades = np.isin(pairs, list(self.fade))
+        for allowed in (False, True):
+            which = np.nonzero(fades == allowed)[0]
+            if not len(which):
+                continue
+            known = np.where(np.isnan(margins[which]), np.inf, margins[which])
+            least = which[int(np.argmin(known))]
+            if allowed not in self.least or margins[least] < self.least[allowed][0]:
+                self.least[allowed] = (float(margins[least]), float(times[least]), int(pairs[least]))
+            if not np.all(margins[which] >= 0.0):
+                self.proven[allowed] = False
 
     def _placements(self, times: Array) -> tuple[Array, Array, Array]:
         """Frames of the world, the joints and the M moving obstacles at times (N,) [s].
@@ -332,17 +370,26 @@ class ContinuousCollisionCheck:
         touching = np.where(np.isin(pairs, list(self.fade)), 0.0, self.strays.most[pairs])  # What may be touched gives way.
         return distance, normal, np.where(distance > NORMAL_FROM, along, touching)
 
-    def _margin(self, pair: int, distance: float, stray: float, row: int, rotation: Array, origin: Array) -> float:
-        """Margin of a pair in one row: distance − required distance, with its stray, allowed contacts faded in [m]."""
-        required = full = float(self.required[pair]) - (float(self.strays.most[pair]) - stray)
-        for frame, points, end_points, d0 in self.fade.get(pair, ()):
-            now = points @ rotation[row, frame.joint].T + origin[row, frame.joint]
-            travelled = float(np.max(np.linalg.norm(now - end_points, axis=1)))
-            faded = min(d0, full) + max(full - d0, 0.0) * min(1.0, travelled / float(self.fade_distance[pair]))
-            required = min(required, faded)
-        if pair in self.fade:
-            return float(min(distance - required, distance + CONTACT_DEPTH))
-        return float(distance - required)
+    def _margins(
+        self, pairs: Array, distance: Array, stray: Array, rows: Array, rotation: Array, origin: Array, times: Array
+    ) -> Array:
+        """Margins (K,) of pairs in rows, at times [s]: distance − required distance, strays and fading contacts in it [m]."""
+        required = full = self.required[pairs] - (self.strays.most[pairs] - stray)
+        margins = distance - required
+        for pair, ends in self.fade.items():
+            at = np.nonzero(pairs == pair)[0]
+            if not len(at):
+                continue
+            required, whole = full[at].copy(), full[at]
+            for end in ends:
+                turned = rotation[rows[at], end.frame.joint].transpose(0, 2, 1)
+                now = end.points @ turned + origin[rows[at], end.frame.joint][:, None]
+                there = end.end_points + ((times[at] - end.time)[:, None] * end.surface)[:, None]
+                travelled = np.linalg.norm(now - there, axis=2).max(axis=1)
+                share = np.minimum(1.0, travelled / float(self.fade_distance[pair]))
+                required = np.minimum(required, np.minimum(end.d0, whole) + np.maximum(whole - end.d0, 0.0) * share)
+            margins[at] = np.minimum(distance[at] - required, distance[at] + CONTACT_DEPTH)
+        return np.asarray(margins)
 
 
 def _in_joint(frame: HoldFrame) -> Array:

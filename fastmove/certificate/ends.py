@@ -18,6 +18,7 @@ from fastmove.trajectory.trajectory import Trajectory
 
 END_TOLERANCE = 1e-9  # Tolerance of end states in q, v, a [rad, rad/s, rad/s²].
 POSE_TOLERANCE = 1e-6  # Tolerance of end poses where the goal is a region [m, rad].
+MEETING_TOLERANCE = 1e-5  # Tolerance of the motion relative to a goal that moves on [m/s, rad/s, m/s², rad/s²].
 
 
 def check_ends(
@@ -57,7 +58,7 @@ def _states(
     """Margins of start, goal and grip_force, those of `kinds`."""
     margins = {}
     duration = trajectory.duration
-    start, goals = problem.start, problem.goal.configurations
+    start = problem.start
     states = [trajectory.motion(k) for k in range(3)]
     if "start" in kinds:
         first = [m(0.0)[0] for m in states]
@@ -68,12 +69,7 @@ def _states(
             margins["start"] = _region(problem, assembly, first[0], 0.0, start.poses, "start")
     if "goal" in kinds:
         last = [m(duration, "left")[0] for m in states]
-        off = np.zeros(problem.robot.n_arm)  # Goal poses ask for no configuration.
-        if not problem.goal.poses:
-            off = np.abs(last[0] - goals[int(np.argmin(np.abs(goals - last[0]).max(axis=1)))])
-        margins["goal"] = _end_entry(np.stack([off, np.abs(last[1]), np.abs(last[2])]), duration, problem)
-        if problem.goal.poses and margins["goal"].ok:
-            margins["goal"] = _region(problem, assembly, last[0], duration, problem.goal.poses, "goal")
+        margins["goal"] = _goal(problem, assembly, last, duration)
     if "grip_force" in kinds and problem.holds:
         rows = []
         for phase in trajectory.phases:
@@ -86,6 +82,47 @@ def _states(
             float(margin), "N", float(margin / held.grasp.grip_force[1]), 0.0, held.gripper.name, "exact"
         )
     return margins
+
+
+def _goal(problem: TransferProblem, assembly: Assembly, last: list[Array], duration: float) -> LimitMargin:
+    """Margin of the last position, velocity and acceleration (n,) each against the goal."""
+    goal, off = problem.goal, np.zeros(problem.robot.n_arm)  # Goal poses ask for no configuration.
+    if goal.moves:
+        return _meeting(problem, assembly, last, duration)
+    if not goal.poses:
+        goals = goal.configurations
+        off = np.abs(last[0] - goals[int(np.argmin(np.abs(goals - last[0]).max(axis=1)))])
+    margin = _end_entry(np.stack([off, np.abs(last[1]), np.abs(last[2])]), duration, problem)
+    return _region(problem, assembly, last[0], duration, goal.poses, "goal") if goal.poses and margin.ok else margin
+
+
+def _meeting(problem: TransferProblem, assembly: Assembly, last: list[Array], duration: float) -> LimitMargin:
+    """Margin against a goal that moves on: where it is at the end, and moving with it, without turning and accelerating."""
+    goal = problem.goal
+    poses = goal.after(duration).poses
+    margin = _region(problem, assembly, last[0], duration, poses, "goal")
+    data = assembly.arm.createData()
+    pin.forwardKinematics(assembly.arm, data, *last)
+    gaps = []
+    for pose in poses:
+        joint, placement = goal_frame(assembly, problem.robot, pose)
+        gap = max(pose.distance_outside(data.oMi[joint] * placement))
+        gaps.append((gap, _relative_motion(data, joint, placement.translation, np.array(goal.velocity))))
+    worst, unit = max(min(gaps)[1])
+    slack = MEETING_TOLERANCE - worst
+    moving = LimitMargin(slack, unit, slack / MEETING_TOLERANCE, duration, "velocity of the goal", "exact")
+    return min(margin, moving, key=lambda entry: entry.normalised)
+
+
+def _relative_motion(data: pin.Data, joint: int, point: Array, velocity: Array) -> list[tuple[float, str]]:
+    """How a frame at a point (3,) of a joint's frame moves relative to a goal of a velocity (3,): four sizes and their units."""
+    rotation, moved, gained = data.oMi[joint].rotation, data.v[joint], data.a[joint]
+    turning, turned = moved.angular, gained.angular
+    speed = moved.linear + np.cross(turning, point)
+    # The classical acceleration of a point p of a body with spatial velocity (v, ω) and acceleration (a, α), Featherstone (2.48):
+    gain = gained.linear + np.cross(turned, point) + np.cross(turning, speed)
+    sizes = [np.linalg.norm(rotation @ speed - velocity), *(np.linalg.norm(x) for x in (turning, gain, turned))]
+    return [(float(size), unit) for size, unit in zip(sizes, ("m/s", "rad/s", "m/s²", "rad/s²"), strict=True)]
 
 
 def _region(

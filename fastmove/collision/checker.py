@@ -68,7 +68,9 @@ class Collision:
         # 1 where a joint (column) moves a frame (row).
         self._moves = np.pad(self.kinematics.moves, ((0, len(assembly.motions)), (0, 0)))
         self._frames = assembly.hold_frames
-        self._allowed, self._corridors = problem.scene.allowed_contacts, problem.corridors
+        self._allowed, self._corridors = problem.allowed_contacts, problem.corridors
+        self._surfaces = {c.obstacle: problem.scene.surface_velocity(c.obstacle) for c in self._allowed}
+        self._met = problem.goal.time  # time of goal configurations, of a goal that moves on [s]
         self._bounding = Bounding(self.bodies, self.pairs)
         self.required, self.strays = required_clearances(problem, assembly, self._bounding)
         self._joint = self._bounding.joint
@@ -103,14 +105,14 @@ class Collision:
 
         Args:
             q_start: (n,) configuration at the start [rad].
-            q_goal: (n,) configuration at the goal [rad].
+            q_goal: (n,) configuration at the goal [rad]; where the goal moves on, at `Goal.time`.
         """
         fades, constraints = [], []
-        for end, q in (("start", q_start), ("goal", q_goal)):
+        for end, q, time in (("start", q_start, 0.0), ("goal", q_goal, self._met)):
             frames, placed = self._place(q[None])
             for contact in self._allowed:
                 if contact.applies(end):
-                    fades += [self._fade(contact.obstacle, frame, frames, placed) for frame in self._frames]
+                    fades += [self._fade(contact.obstacle, frame, frames, placed, time) for frame in self._frames]
             for corridor in self._corridors:
                 if corridor.at == end:
                     for frame in self._frames:
@@ -119,8 +121,10 @@ class Collision:
                         constraints.append(CorridorConstraint(corridor, frame.joint, point, origin))
         return Ends(tuple(fades), tuple(constraints))
 
-    def _fade(self, obstacle: str, frame, frames: Placements, placed: PlacedVolumes) -> FadingContact:  # type: ignore[no-untyped-def]
-        """Allowed contact of the item held in one hold frame with an obstacle, at the end that the bodies are placed at."""
+    def _fade(  # type: ignore[no-untyped-def]
+        self, obstacle: str, frame, frames: Placements, placed: PlacedVolumes, time: float
+    ) -> FadingContact:
+        """Allowed contact of the item in one hold frame with an obstacle, at the end that the bodies are placed at, at a time."""
         pairs = [
             k
             for k, (i, j) in enumerate(self.pairs)
@@ -136,10 +140,14 @@ class Collision:
         among, floor = np.zeros(len(self.pairs), dtype=bool), np.zeros(len(self.pairs))
         among[pairs], floor[pairs] = True, [min(float(self.required[k]), self.distance(k, placed, 0)) for k in pairs]
         distance = fade_distances(self.strays.most)
-        return FadingContact(among, frame.joint, points, origin, floor, distance, far_apart(points, FADE_POINTS))
+        spread = far_apart(points, FADE_POINTS)
+        return FadingContact(among, frame.joint, points, origin, floor, distance, spread, self._surfaces[obstacle], time)
 
     def travel(self, q: Array, ends: Ends) -> float:
-        """Largest displacement of any item point at q (n,) from the nearest end with an allowed contact [m]; inf without one."""
+        """Largest displacement of any item point at q (n,) from the nearest end with an allowed contact [m]; inf without one.
+
+        Surfaces that move are taken as they are when the item is at that end.
+        """
         if not ends.fades:
             return float("inf")
         frames = self.kinematics.placements(q[None])
@@ -225,9 +233,11 @@ class Collision:
             reach: Margin below which contacts are returned, a number or (N,) [m].
             gradients: Whether gradients are computed, and with them further contacts of flat faces, `fading` and `corridor`.
             step: If given, pairs that such a step cannot bring near are left out; it takes no account of obstacles' motion.
-            time: (N,) times at which moving obstacles are placed [s]; None = they are left out.
+            time: (N,) times at which moving obstacles and surfaces are placed [s]; None = obstacles that move are left out, and
+                surfaces are as when the item is at its end.
             sliding: If given, gradients leave out displacements along the motion, but for what touches or moves.
         """
+        clock = time  # of surfaces that move
         time = time if self.moving else None
         frames, placed = self._placed(q, time)
         limit = np.broadcast_to(np.asarray(reach, dtype=float), len(q))
@@ -242,9 +252,11 @@ class Collision:
         if not self.strays.exact:  # The stray's gradient is left out: levers times joint errors are far less than levers.
             along = self.strays.along(placed, (frames.rotation, frames.origin), sample, pair, normal)
             full -= self.strays.most[pair] - along
-        required, slope, weight, padding_scale = required_distances(self.kinematics, full, frames, sample, pair, ends, gradients)
+        required, slope, weight, padding_scale, fading_rate = required_distances(
+            self.kinematics, full, frames, sample, pair, ends, gradients, clock
+        )
         keep = distance - required < limit[sample]
-        gradient, rate = np.zeros((len(sample), self.kinematics.n)), np.zeros(len(sample))
+        gradient, rate = np.zeros((len(sample), self.kinematics.n)), -fading_rate
         if gradients and count:
             first, second = (self._joint[k[pair]] for k in (self._bounding.first, self._bounding.second))
             # Both witness points lie on one line along the normal.
@@ -255,11 +267,11 @@ class Collision:
                 counts = across(frames, self.kinematics.prismatic, (sample, one, normal, moves), sliding, margin, padding_scale)
             gradient = self.kinematics.line_gradient(frames, sample, one, counts) * moves - slope
             if time is not None:
-                rate = self._rates(time[sample], first, -normal, one) + self._rates(time[sample], second, normal, two)
+                rate = rate + self._rates(time[sample], first, -normal, one) + self._rates(time[sample], second, normal, two)
         contacts = NearPairs(sample, pair, distance, required, gradient, weight, rate, padding_scale).chosen(keep)
         if gradients and ends.fades and count:
             contacts = replace(
-                contacts, fading=fading(self.kinematics, full[keep], frames, contacts, gradient[keep] + slope[keep], ends)
+                contacts, fading=fading(self.kinematics, full[keep], frames, contacts, gradient[keep] + slope[keep], ends, clock)
             )
         return (
             with_corridors(self.kinematics, len(self.pairs), contacts, frames, ends, limit, gradients, sliding)

@@ -16,8 +16,15 @@ INNER_SHARE = 0.9  # Displacement over which the planner has an allowed contact 
 
 
 def required_distances(
-    kinematics: Kinematics, unfaded: Array, frames: Placements, sample: Array, pair: Array, ends: Ends, gradients: bool
-) -> tuple[Array, Array, Array, Array]:
+    kinematics: Kinematics,
+    unfaded: Array,
+    frames: Placements,
+    sample: Array,
+    pair: Array,
+    ends: Ends,
+    gradients: bool,
+    time: Array | None = None,
+) -> tuple[Array, Array, Array, Array, Array]:
     """Compute the required distance of each contact, faded where the contact is allowed.
 
     Args:
@@ -28,22 +35,25 @@ def required_distances(
         pair: (C,) its pair.
         ends: The ends of the motion, with the allowed contacts.
         gradients: Whether gradients are asked for; else they are 0.
+        time: (N,) times of the configurations [s]; None = surfaces have not moved on since the item was at its end.
 
     Returns:
-        Required distance (C,) [m], its gradient (C, n) [m/rad], weight (C,) and padding scale (C,) (see `NearPairs`).
+        Required distance (C,) [m], its gradient (C, n) [m/rad], weight (C,), padding scale (C,) (see `NearPairs`), and the rate
+        (C,) of the required distance while the arm stands still [m/s].
     """
     required, padding_scale = unfaded.copy(), np.ones(len(sample))
     weight = np.ones(len(sample))
-    slope = np.zeros((len(sample), kinematics.n))
+    slope, rate = np.zeros((len(sample), kinematics.n)), np.zeros(len(sample))
     for fade in ends.fades:
         allowed = fade.pairs, fade.joint, fade.points, fade.origin, fade.floor, fade.distance
-        out = required, weight, padding_scale
-        count, (rows, point, unit, rise) = _fade(allowed, unfaded, frames.rotation, frames.origin, sample, pair, out)
+        out, shift = (required, weight, padding_scale), fade.shift(time, len(frames.origin))
+        count, (rows, point, unit, rise) = _fade(allowed, unfaded, frames.rotation, frames.origin, sample, pair, shift, out)
         if gradients and count:
             rows, joint = rows[:count], np.full(count, fade.joint)
-            rate = kinematics.point_gradient(frames, sample[rows], joint, point[:count], unit[:count])
-            slope[rows] = rate * rise[:count, None]
-    return required, slope, weight, padding_scale
+            along = kinematics.point_gradient(frames, sample[rows], joint, point[:count], unit[:count])
+            slope[rows] = along * rise[:count, None]
+            rate[rows] = -(unit[:count] @ fade.velocity) * rise[:count]
+    return required, slope, weight, padding_scale, rate
 
 
 @compiled
@@ -54,6 +64,7 @@ def _fade(
     origin: Array,
     sample: Array,
     pair: Array,
+    shift: Array,
     out: tuple[Array, Array, Array],
 ) -> tuple[int, tuple[Array, Array, Array, Array]]:
     """Fade the contacts of one allowed contact, where that asks for less than they are asked for already.
@@ -65,6 +76,7 @@ def _fade(
         origin: (N, J, 3) their origins [m].
         sample: (C,) configuration of each contact.
         pair: (C,) its pair.
+        shift: (N, 3) by how much the places of the item's points have moved on [m].
         out: (C,) required distance, weight and padding scale of each contact, changed in place.
 
     Returns:
@@ -81,7 +93,8 @@ def _fade(
             continue
         if sample[c] != seen:
             seen = sample[c]
-            longest = _longest(rotation[seen, joint], origin[seen, joint], points, place, worst)
+            longest = _longest(rotation[seen, joint], origin[seen, joint] - shift[seen], points, place, worst)
+            worst[0] += shift[seen]
         full, over = unfaded[c], INNER_SHARE * distances[pair[c]]
         floor = min(floors[pair[c]], full)
         share = min(max((longest - over) / (PADDING_DISTANCE - over), 0.0), 1.0)
@@ -119,7 +132,13 @@ def _longest(rotation: Array, origin: Array, points: Array, place: Array, worst:
 
 
 def fading(
-    kinematics: Kinematics, unfaded: Array, frames: Placements, near_pairs: NearPairs, gradient: Array, ends: Ends
+    kinematics: Kinematics,
+    unfaded: Array,
+    frames: Placements,
+    near_pairs: NearPairs,
+    gradient: Array,
+    ends: Ends,
+    time: Array | None = None,
 ) -> FadingEvaluation | None:
     """Collect the contacts that fade among near pairs, as the optimiser's subproblem needs them.
 
@@ -130,6 +149,7 @@ def fading(
         near_pairs: The near pairs.
         gradient: (C, n) gradients of their distances alone [m/rad].
         ends: The ends of the motion, with the allowed contacts.
+        time: See `required_distances`.
 
     Returns:
         The contacts that fade; None if there is none.
@@ -142,7 +162,8 @@ def fading(
         samples, at = np.unique(near_pairs.sample[touching], return_inverse=True)
         rotation, origin = frames.rotation[samples, fade.joint], frames.origin[samples, fade.joint]
         points = fade.points @ rotation.transpose(0, 2, 1) + origin[:, None]
-        moved, length = _displaced(fade, points)
+        shift = fade.shift(time, len(frames.origin))[samples]
+        moved, length = _displaced(fade, points - shift[:, None])
         worst = np.argmax(length, axis=1)
         longest, pair = length[np.arange(len(samples)), worst][at], near_pairs.pair[touching]
         floor, over = np.minimum(fade.floor[pair], unfaded[touching]), INNER_SHARE * fade.distance[pair]
@@ -155,7 +176,12 @@ def fading(
         parts.append((touching[own], count + site, floor[own], steep[own]))
         each, chosen = used[:, None], _spread(fade.spread_points, worst[used])
         sites.append(
-            (samples[used], moved[each, chosen], _turned(kinematics, frames, fade.joint, samples[used], points[each, chosen]))
+            (
+                samples[used],
+                moved[each, chosen],
+                _turned(kinematics, frames, fade.joint, samples[used], points[each, chosen]),
+                np.tile(-fade.velocity, (len(used), 1)),
+            )
         )
         count += len(used)
     if count == 0:

@@ -27,6 +27,7 @@ class FadingEvaluation:
         sample: (S,) configuration of each site.
         moved: (S, K, 3) displacements in the world of K item points, the one that moved most among them [m].
         jacobian: (S, K, 3, n) their derivatives [m/rad].
+        rate: (S, 3) their derivatives with time while the arm stands still, as the surface moves on [m/s].
     """
 
     row: Array
@@ -37,6 +38,7 @@ class FadingEvaluation:
     sample: Array
     moved: Array
     jacobian: Array
+    rate: Array
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ class NearPairs:
         gradient: (C, n) gradient of distance − required [m/rad]; 0 where gradients were not asked for.
         weight: (C,) weight of a violation: 1 for most; 9 mm / l, capped, for an allowed contact that fades with the
             item's displacement l, whose first micrometres count like millimetres later; `CORRIDOR_WEIGHT` for a corridor.
-        rate: (C,) change of distance − required over time while the arm stands still [m/s]; 0 unless an obstacle moves.
+        rate: (C,) change of distance − required over time while the arm stands still [m/s]; 0 unless an obstacle or the surface
+            of one that may be touched moves.
         padding_scale: (C,) share of the optimiser's padding that is asked for: 0 while an allowed contact fades, where padding
             would ask for a steeper way out than the certificate does, growing to 1 from there on; 0 for a corridor.
         fading: The contacts among them that fade; None if there is none, or gradients were not asked for.
@@ -142,6 +145,8 @@ class FadingContact:
         floor: (P,) d0 of these pairs, 0 of all others [m].
         distance: (P,) displacement of the item from which on each pair has its full distance [m].
         spread_points: (F,) indices of some points that lie far apart.
+        velocity: (3,) velocity of the obstacle's surface, with which these places move on [m/s].
+        time: time at which the item is at that end, and its points at `origin` [s].
     """
 
     pairs: Array
@@ -151,6 +156,12 @@ class FadingContact:
     floor: Array
     distance: Array
     spread_points: Array
+    velocity: Array
+    time: float
+
+    def shift(self, time: Array | None, count: int) -> Array:
+        """Returns by how much the places have moved on at times (N,) [s], (N, 3) [m]; without times not at all."""
+        return np.zeros((count, 3)) if time is None else (np.asarray(time) - self.time)[:, None] * self.velocity
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pinocchio as pin
 
+from fastmove.arrays import Array
 from fastmove.certificate.certify import certify
 from fastmove.errors import InputError, StartInCollision
+from fastmove.geometry.pose_trajectory import PoseTrajectory
 from fastmove.problem.contact_speed import ContactSpeed
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.grasp import HeldItem
@@ -25,6 +28,7 @@ from fastmove.solution.solution import Solution
 from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial
 from fastmove.trajectory.trajectory import Phase, Trajectory
 
+FOLLOWED = 60.0  # Time for which an item on a belt is known to move on [s].
 OPENING_STEP = 0.002  # Step δ of openings at which fingers that move are checked [m].
 TO_PICK, PLACED = "to pick", "that was placed"  # What the names of items end in that stand in the scene of a cycle, …
 WAITING, DONE = "(waiting)", "(placed)"  # … and of the other items of a shift.
@@ -140,21 +144,29 @@ def standing(problem: TransferProblem, q: np.ndarray, name: str) -> Obstacle:
     return Obstacle(name, tuple(replace(s, placement=world_T_item * s.placement) for s in shapes))
 
 
+def carried_along(item: Obstacle, velocity: Array) -> Obstacle:
+    """Returns an item as an obstacle that moves on from where it stands with a velocity (3,) [m/s]; itself without one."""
+    if not np.any(velocity):
+        return item
+    there = pin.SE3(np.eye(3), np.asarray(velocity) * FOLLOWED)
+    return replace(item, motion=PoseTrajectory(np.array([0.0, FOLLOWED]), (pin.SE3.Identity(), there)))
+
+
 def empty_way(
     problem: TransferProblem,
-    start: np.ndarray,
-    goal: np.ndarray,
+    start: np.ndarray | State,
+    goal: np.ndarray | Goal,
     standing_items: tuple[Obstacle, ...],
     opening: float,
     contact_speed: float | None,
 ) -> TransferProblem:
-    """Returns the problem of the empty hand's way between two configurations at rest.
+    """Returns the problem of the empty hand's way between two configurations at rest, or from a state to a goal.
 
     Args:
         problem: Transfer problem whose robot, limits and scene it takes.
-        start: Configuration at the start (n,) [rad].
-        goal: Configuration at the goal (n,) [rad].
-        standing_items: Items that stand in the scene meanwhile.
+        start: Configuration at the start (n,) [rad], or state there.
+        goal: Configuration at the goal (n,) [rad], or a goal.
+        standing_items: Items that stand in the scene meanwhile, or move on there.
         opening: Opening of the hand [m].
         contact_speed: Largest speed of the tool where it arrives [m/s]; None = it may touch nothing there.
 
@@ -172,11 +184,11 @@ def empty_way(
         alternatives=(),
         constraints=(),
         scene=Scene(obstacles, obstacle_uncertainty=max(problem.scene.obstacle_uncertainty, held.position_uncertainty)),
-        start=State.rest(start),
-        goal=Goal(np.asarray(goal)[None]),
+        start=start if isinstance(start, State) else State.rest(start),
+        goal=goal if isinstance(goal, Goal) else Goal(np.asarray(goal)[None]),
         openings=(*((name, o) for name, o in problem.openings if name != held.gripper.name), (held.gripper.name, opening)),
     )
-    if contact_speed is None:
+    if contact_speed is None or isinstance(goal, Goal):
         return way
     return way.with_(constraints=(ContactSpeed(contact_speed, pose_at(way, goal).translation),))
 

@@ -57,6 +57,8 @@ class PickCycle:
         refusal: Sentence that says why there is no certified cycle; empty where there is one.
         grasp: Name of the grasp that was chosen; empty where only one was given.
         timings: Planning time by phase [s].
+        closing: Motion of the arm while the fingers close about an item on a belt, following it; None where it rests.
+        opening: Motion of the arm while they open about an item whose goal moves on, following that; None where it rests.
     """
 
     problem: TransferProblem
@@ -69,11 +71,14 @@ class PickCycle:
     refusal: str = ""
     grasp: str = ""
     timings: dict[str, float] = field(default_factory=dict)
+    closing: Solution | None = None
+    opening: Solution | None = None
 
     @property
     def ok(self) -> bool:
         """Whether every motion of the cycle is certified."""
-        motions = [self.transfer, self.approach] + ([] if self.back is None else [self.back])
+        others = [motion for motion in (self.back, self.closing, self.opening) if motion is not None]
+        motions = [self.transfer, self.approach, *others]
         return not self.refusal and self.fingers is not None and all(m is not None and m.ok for m in motions)
 
     @property
@@ -114,7 +119,9 @@ class PickCycle:
 
     def as_json(self) -> dict[str, object]:
         """Returns the cycle as JSON values in SI units, with the solution of every motion."""
-        motions = {"approach": self.approach, "transfer": self.transfer, "return": self.back}
+        motions = {
+            "approach": self.approach, "close": self.closing, "transfer": self.transfer, "open": self.opening, "return": self.back
+        }  # fmt: skip
         return {
             "format": 1,
             "problem": self.problem.name,
@@ -139,18 +146,19 @@ class PickCycle:
         ]
         for phase in self.phases:
             share = phase.duration / self.duration
-            holds = (
-                f"holding {phase.holds}"
-                if phase.holds
-                else "hand empty"
-                if phase.name in ("approach", "return")
-                else "arm at rest"
-            )
+            holds = f"holding {phase.holds}" if phase.holds else self._meanwhile(phase.name)
             lines.append(f"  {phase.begin:6.3f} s  {phase.name:<9} {phase.duration:6.3f} s  {share:4.0%}  {holds}")
         moving = self.closing_on_the_way + self.opening_on_the_way
         if moving:
             lines.append(f"  the fingers move for {moving * 1e3:.0f} ms while the arm does, where nothing is touched")
         return "\n".join(lines)
+
+    def _meanwhile(self, name: str) -> str:
+        """Returns what the arm does in a phase of this name in which the hand holds nothing."""
+        if name in ("approach", "return"):
+            return "hand empty"
+        follows = {"close": self.closing, "open": self.opening}.get(name)
+        return "arm at rest" if follows is None else "arm follows the belt"
 
 
 def _parts(transfer: Solution) -> tuple[float, float]:

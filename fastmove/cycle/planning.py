@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fastmove.arrays import Array
+from fastmove.cycle.belt import at_belt, plan_belt_cycle
 from fastmove.cycle.empty_hand import (
     PLACED,
     Fingers,
@@ -50,6 +51,9 @@ def plan_cycle(
     obstacle, and the item in between.  The problem's own constraints hold while it is held.  Without a home the cycle is one
     of many: its approach begins where the last item was placed, so that no time goes into a stop in between.
 
+    An item may be picked from a belt (start poses with a velocity) and placed onto one (a goal with a velocity): see
+    `cycle.belt`.  Such a cycle begins at a given home or `before`, at a given time, and its grasp is given.
+
     Args:
         problem: Transfer problem: where the item is, and where it is to be.
         home: Configuration (n,) at which the cycle begins and to which it returns [rad]; None = it repeats, each approach
@@ -73,6 +77,8 @@ def plan_cycle(
     if not 0 < contact_speed <= 3:
         raise InputError("contact_speed", f"is {contact_speed}; allowed: above 0, to 3 m/s")
     the_pinched(problem)
+    if at_belt(problem):
+        return _at_belt(problem, home, grasps, options, contact_speed, before, others, at_least_open, planner)
     if home is not None and before is not None:
         raise InputError("before", "and home are both given; the approach begins at one of them")
     around = tuple(o for o in others if not any(o is other for other in problem.scene.obstacles))
@@ -84,6 +90,28 @@ def plan_cycle(
         transfer = planner(problem, options)
         return _around(transfer, ends, options, {"transfer": time.perf_counter() - begin})
     return _best_grasp(problem, grasps, ends, options)
+
+
+def _at_belt(
+    problem: TransferProblem,
+    home: object,
+    grasps: Sequence[GraspCandidate],
+    options: Options,
+    contact_speed: float,
+    before: Array | None,
+    others: tuple[Obstacle, ...],
+    at_least_open: float,
+    planner: Callable[[TransferProblem, Options], Solution],
+) -> PickCycle:
+    """Plans a cycle at a belt; see `plan_cycle`."""
+    if grasps:
+        raise InputError("grasps", "are ranked for items that stand still; at a belt give one grasp")
+    if home is None and before is None:
+        raise InputError("home", "is not given; a cycle at a belt begins at a given time, and needs to know where")
+    stay = None if home is None else configuration(problem, home)
+    begin = stay if before is None else configuration(problem, before)
+    assert begin is not None
+    return plan_belt_cycle(problem, begin, stay, others, at_least_open, options, contact_speed, planner)
 
 
 @dataclass(frozen=True)

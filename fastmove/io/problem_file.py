@@ -30,10 +30,12 @@ The schema, `format = 1`:
     [suction] optional: another way to hold the same item, for `--contact`: tool_T_item (in the cup's tool frame), friction
     [start]  q [rad], v [rad/s] (optional), a [rad/s²] (optional), or
     [start.pose] at rest at a pose as goals have them; planning chooses the configuration that is soonest at the goal
+             [start] velocity (optional): it moves on so, as an item on a belt; a cycle picks it up
     [goal]   q [rad], or configurations = [q, …], or
     [[goal.poses]] (one: [goal.pose]) position and quaternion_xyzw in the world; all others optional:
              of = "item" | "tool" | a link (what the goal frame is fixed in), offset (pose of the goal frame in it), free_axis,
              range_deg = [-180, 180] (of the angle about it), flips = [{axis, angle_deg}], tolerance = [x, y, z]
+             [goal] velocity [m/s] (optional, with poses): they move on so from the begin, as on a belt, and the motion meets them
     [[obstacles]] name, type, size | radius, length | file, position, quaternion_xyzw
              type = "mesh": its convex hull; with convex = false, boxes that cover its triangles, to `resolution` (0.03)
              type = "points": file = .npy, .npz, .xyz, .ply or .pcd, in the frame of the pose, covered by boxes, to `resolution`;
@@ -44,6 +46,7 @@ The schema, `format = 1`:
              waypoints = [{time [s], position, quaternion_xyzw}] (optional): the obstacle moves.  Its own pose is then in the
              frame that the waypoints place in the world.  That frame goes straight and turns evenly from waypoint to waypoint,
              and stands still before the first and after the last; at time 0 the arm begins to move.
+             surface_velocity = [x, y, z] [m/s] (optional): the obstacle stands, and carries on what touches it, as a belt
     [[scenes]] file = a MoveIt .scene or planning-scene YAML, whose objects become obstacles; position, quaternion_xyzw of its
              planning frame in the world; resolution (0.03) of meshes
     [[allowed_contacts]] obstacle, at = "start" | "goal" | "both"
@@ -334,15 +337,18 @@ def _patch(table: CheckedTable) -> Patch:
 def _obstacle(table: CheckedTable, folder: Path) -> Obstacle:
     name, kind = table.string("name"), table.choice("type", (*registries.shapes.names(), *SENSED))
     motion = _motion(table) if table.has("waypoints") else None
+    x, y, z = table.numbers("surface_velocity", 3, [0.0, 0.0, 0.0])
+    rest = motion, (x, y, z)
     if kind not in SENSED and table.boolean("convex", True):
-        return Obstacle(name, (_shape(table, folder),), motion)
+        shapes = (_shape(table, folder),)
+        return _located(table, lambda: Obstacle(name, shapes, *rest))  # type: ignore[no-any-return]
     file, placement = folder / table.string("file"), _pose(table)
     resolution = table.number("resolution", RESOLUTION)
     if kind not in (*SENSED, "mesh"):
         raise table.fail("convex", f"says that a {kind} is not; only a mesh may be")
     if not file.is_file():
         raise table.fail("file", f"{file} does not exist")
-    return _located(table, lambda: Obstacle(name, _covering(table, kind, file, placement, resolution), motion))  # type: ignore[no-any-return]
+    return _located(table, lambda: Obstacle(name, _covering(table, kind, file, placement, resolution), *rest))  # type: ignore[no-any-return]
 
 
 def _scene(table: CheckedTable, folder: Path) -> tuple[Obstacle, ...]:
@@ -393,7 +399,9 @@ def _corridor(table: CheckedTable) -> Corridor:
 
 def _state(table: CheckedTable, robot: RobotModel) -> State:
     if poses := _poses(table):
-        return State.at(*poses)
+        velocity = table.numbers("velocity", 3, [0.0, 0.0, 0.0])
+        state: State = _located(table, lambda: State.at(*poses, velocity=velocity))
+        return state
     zero = [0.0] * robot.n_arm
     q = table.numbers("q", robot.n_arm)
     return State(readonly(q), readonly(table.numbers("v", robot.n_arm, zero)), readonly(table.numbers("a", robot.n_arm, zero)))
@@ -408,7 +416,9 @@ def _poses(table: CheckedTable) -> list[GoalPose]:
 
 def _goal(table: CheckedTable, robot: RobotModel) -> Goal:
     if poses := _poses(table):
-        return Goal.at(*poses)
+        velocity = table.numbers("velocity", 3, [0.0, 0.0, 0.0])
+        goal: Goal = _located(table, lambda: Goal.at(*poses, velocity=velocity))
+        return goal
     if not table.has("configurations"):
         return Goal(readonly([table.numbers("q", robot.n_arm)]))
     return Goal(readonly(table.rows("configurations", robot.n_arm)))

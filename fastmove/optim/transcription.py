@@ -2,7 +2,13 @@
 
 q(s), s = t/T in [0, 1], is a cubic B-spline with control points P; q̇ = q'/T, q̈ = q''/T², q⃛ = q'''/T³.  Ends are fixed:
 the first three control points are M⁻¹ [q0; v0 T; a0 T²] (M = rows of B, B', B'' at 0), so with a moving start they depend
-on T, and that dependence is in every row; the last three likewise.
+on T, and that dependence is in every row; the last three likewise.  With a goal that moves on, q1, v1 and a1 are those of its
+arrival at T (`search.arrival`), and depend on T themselves:
+
+    d/dξ [q1; v1 T; a1 T²] = T [v1; v1 + a1 T; 2 a1 T + j1 T²],   ξ = δT/T.
+
+The others are then carried along: each is a free one plus the share w of q1(T) − `goal` that a smooth step from start to goal has
+there.  Else the last three would move away from their neighbours, and accelerations, their second differences, with ξ / h².
 
 Where rows hold: jerk on every span and acceleration at every breakpoint, which is exact everywhere for cubics; position and
 velocity on the Bernstein coefficients of every span, hence everywhere, and so speed limits that depend on the position, since the
@@ -28,6 +34,8 @@ from fastmove.optim.path_limits import PathLimits, PathValues
 from fastmove.optim.samples import ConstraintGrid
 from fastmove.problem.goal import State
 from fastmove.problem.transfer import TransferProblem
+from fastmove.search.arrival import Arrival
+from fastmove.search.initial_guess import smooth_step
 from fastmove.trajectory.bspline import SplineBasis
 from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial
 
@@ -88,9 +96,10 @@ class Transcription:
         problem: The problem.
         dynamics: Its efforts.
         start: State at the start.
-        goal: (n,) configuration at the goal, at rest there [rad].
+        goal: (n,) configuration at the goal, at rest there [rad]; where the goal moves on, about where it is met.
         basis: The spline basis.
         shrink: Relative distance kept from torque, torque rate and hold limits, on top of `INSIDE`.
+        arrival: States in which the motion may end; None = at rest at `goal`.
     """
 
     def __init__(
@@ -101,9 +110,10 @@ class Transcription:
         goal: Array,
         basis: SplineBasis,
         shrink: float = 0.0,
+        arrival: Arrival | None = None,
     ) -> None:
         self.problem, self.dynamics, self.basis = problem, dynamics, basis
-        self.start, self.goal = start, goal
+        self.start, self.goal, self.arrival = start, goal, arrival
         # a moving start may be at several limits at once, as the motion that it comes from was: allow going nearer to them
         limits, inside = problem.limit_set, 1 - (INSIDE if start.at_rest else INSIDE / 10)
         self.n = len(goal)
@@ -125,11 +135,13 @@ class Transcription:
         self.path = None if dynamics.path is None else PathLimits(dynamics.path, inside - shrink)
         self.inside = inside - shrink  # largest share of hold, torque and what items tolerate that may be used
         self.hold_max = UTILISATION_MAX * self.inside
-        self.at_rest = start.at_rest
+        self.at_rest = start.at_rest and arrival is None  # at both ends
         self.moving = problem.scene.moving  # then the same motion may not be run in another duration
         self._scale = np.concatenate([self.effort_max, np.ones(6 * len(problem.holds))])
-        zero = np.zeros(1)
+        zero, one = np.zeros(1), np.ones(1)
         self._to_points = np.linalg.inv(np.concatenate([basis.design_matrix(zero, k)[:, :3] for k in range(3)]))
+        self._to_last_points = np.linalg.inv(np.concatenate([basis.design_matrix(one, k)[:, -3:] for k in range(3)]))
+        self._carried = smooth_step(basis.greville())[self.free, None]
 
     # -- control points -------------------------------------------------------------------------------------------
 
@@ -141,10 +153,15 @@ class Transcription:
             duration: Duration [s].
         """
         s = self.start
-        first = np.broadcast_to(s.q, (3, self.n))  # at rest exactly equal, so that v and a are exactly zero
-        if not self.at_rest:
+        # at rest exactly equal, so that v and a are exactly zero
+        first, last = np.broadcast_to(s.q, (3, self.n)), np.broadcast_to(self.goal, (3, self.n))
+        if not s.at_rest:
             first = self._to_points @ np.stack([s.q, s.v * duration, s.a * duration**2])
-        return np.concatenate([first, free, np.broadcast_to(self.goal, (3, self.n))])
+        if self.arrival is not None:
+            q, v, a, _ = self.arrival.derivatives(duration)
+            last = self._to_last_points @ np.stack([q, v * duration, a * duration**2])
+            free = free + self._carried * (q - self.goal)
+        return np.concatenate([first, free, last])
 
     @property
     def rescales(self) -> bool:
@@ -156,7 +173,17 @@ class Transcription:
         slope = np.zeros((self.basis.size, self.n))
         s = self.start
         slope[:3] = self._to_points @ np.stack([np.zeros(self.n), s.v * duration, 2 * s.a * duration**2])
+        if self.arrival is not None:
+            _, v, a, j = self.arrival.derivatives(duration)
+            moved = np.stack([v, v + a * duration, 2 * a * duration + j * duration**2])
+            slope[-3:] = self._to_last_points @ moved * duration
+            slope[self.free] = self._carried * v * duration
         return slope
+
+    def free_of(self, points: Array, duration: float) -> Array:
+        """Free control points (n_free, n) of a motion with these control points (size, n) in this duration [s]."""
+        free = points[self.free]
+        return free if self.arrival is None else free - self._carried * (self.arrival.derivatives(duration)[0] - self.goal)
 
     def polynomial(self, free: Array, duration: float) -> PiecewisePolynomial:
         """The motion of these free control points (n_free, n) [rad] in this duration [s]."""

@@ -222,7 +222,7 @@ class EndChecks:
         gap = near.distance * 1e3
         state = f"{near.one} and {near.other} " + (f"are {gap:.1f} mm apart" if gap >= 0.05 else f"overlap by {-gap:.1f} mm")
         state = state if abs(gap) >= 0.05 else f"{near.one} and {near.other} touch"
-        contacts = self.problem.scene.allowed_contacts
+        contacts = self.problem.allowed_contacts
         if near.one == ITEM and any(contact.obstacle == near.other and contact.applies(end) for contact in contacts):
             return (
                 f"{near.one} overlaps {near.other} by {-gap:.2f} mm; "

@@ -10,6 +10,7 @@ from fastmove.arrays import Array
 from fastmove.collision.query_types import Ends
 from fastmove.optim.breakpoints import early_breakpoints, switch_basis
 from fastmove.planner.context import PlanningContext, timed
+from fastmove.search.arrival import Arrival
 from fastmove.search.initial_guess import along_path, bent_guess, moving_guess, straight_guess
 from fastmove.search.path_validity import StateValidityChecker
 from fastmove.search.rrt_connect import connect, is_deformable_to
@@ -32,8 +33,10 @@ class FirstGuesses:
         bound: Kinematic lower bound to this goal.
         ends: What may touch at the two ends of the motion.
         seed: Seed of path searches and bent lines.
+        arrival: States in which the motion may end, where the goal moves on.
 
     Attributes:
+        end: Goal configuration (n,) [rad], or state of the soonest arrival.
         knots: Lower bound whose switching times become breakpoints.
         early: Times at which a moving start needs breakpoints (K,) [s].
         n_paths: Number of path searches asked for; further ones follow only where none led to a certified motion.
@@ -41,10 +44,13 @@ class FirstGuesses:
         paths: Searched paths by number of the attempt, (K, n) [rad] each.
     """
 
-    def __init__(self, context: PlanningContext, goal: Array, bound: Bound, ends: Ends, seed: int) -> None:
+    def __init__(
+        self, context: PlanningContext, goal: Array, bound: Bound, ends: Ends, seed: int, arrival: Arrival | None = None
+    ) -> None:
         self.context, self.goal, self.bound, self.ends, self.seed = context, goal, bound, ends, seed
         self.problem, self.limits = context.problem, context.problem.limit_set
         self.held = self.problem.must_hold
+        self.end = goal if arrival is None else arrival.state(bound.duration)
         self.knots = self._knots()
         self.early = early_breakpoints(self.problem.start, self.limits)
         self.n_paths = 0
@@ -66,7 +72,7 @@ class FirstGuesses:
         jerk = np.minimum(limits.jerk, 0.8 * limits.effort_rate / inertia)
         if np.any(np.abs(start.v) + start.a**2 / (2 * jerk) > limits.velocity):
             return self.bound
-        return lower_bound(start, self.goal, limits, jerk)
+        return lower_bound(start, self.end, limits, jerk)
 
     def order(self, path_seeds: int) -> tuple[list[int], list[int]]:
         """Returns the numbers of the attempts to make, in order, and those of further ones where none of them succeeds.
@@ -96,7 +102,7 @@ class FirstGuesses:
         """
         start = self.problem.start
         if not start.at_rest:
-            return moving_guess(start, self.goal, self.limits, basis) if number == 0 else None
+            return moving_guess(start, self.end, self.limits, basis) if number == 0 else None
         if number == 0:
             return straight_guess(np.array(start.q), self.goal, self.knots, basis), self.bound.duration
         if number < 0:

@@ -21,6 +21,7 @@ from fastmove.planner.first_guess import FirstGuesses
 from fastmove.planner.motion_solver import NEAR, MotionSolver
 from fastmove.planner.refinement import REFINED_SPANS, BasisRefinement
 from fastmove.planner.repair import CertifiedRepair
+from fastmove.search.arrival import Arrival
 from fastmove.search.reorientation import bottleneck
 from fastmove.search.time_bound import Bound
 from fastmove.trajectory.bspline import SplineBasis
@@ -40,6 +41,7 @@ class GoalPlanner:
         bound: Kinematic lower bound to this goal.
         ends: What may touch at the two ends of the motion.
         seed: Seed of path searches and bent lines.
+        arrival: States in which the motion may end, where the goal moves on.
 
     Attributes:
         held: Whether a hold has to last.
@@ -49,12 +51,14 @@ class GoalPlanner:
         obstacles_bind: Whether another path might be faster than the last certified motion.
     """
 
-    def __init__(self, context: PlanningContext, goal: Array, bound: Bound, ends: Ends, seed: int) -> None:
+    def __init__(
+        self, context: PlanningContext, goal: Array, bound: Bound, ends: Ends, seed: int, arrival: Arrival | None = None
+    ) -> None:
         self.context, self.problem, self.goal, self.bound, self.ends = context, context.problem, goal, bound, ends
         self.held = self.problem.must_hold
         self.fine = STEP_TOLERANCE if self.held or not self.problem.start.at_rest else FINISH
-        self.guesses = FirstGuesses(context, goal, bound, ends, seed)
-        self.solver = MotionSolver(context, goal, bound, ends, self.guesses.early)
+        self.guesses = FirstGuesses(context, goal, bound, ends, seed, arrival)
+        self.solver = MotionSolver(context, goal, bound, ends, self.guesses.early, arrival)
         self.obstacles_bind = False
 
     @property

@@ -17,6 +17,7 @@ from fastmove.optim.sqp import FIRST_GAIN, SqpRun
 from fastmove.optim.transcription import Transcription
 from fastmove.planner.candidate import Candidate
 from fastmove.planner.context import PlanningContext
+from fastmove.search.arrival import Arrival
 from fastmove.search.initial_guess import timed_by
 from fastmove.search.time_bound import Bound
 from fastmove.search.velocity_tuning import along, time_laws
@@ -44,6 +45,7 @@ class MotionSolver:
         bound: Kinematic lower bound to this goal.
         ends: What may touch at the two ends of the motion.
         early: Times at which a moving start needs breakpoints (K,) [s].
+        arrival: States in which the motion may end, where the goal moves on.
 
     Attributes:
         moving: Whether obstacles move.
@@ -52,8 +54,17 @@ class MotionSolver:
         failure_reason: Sentence about the last attempt that failed; empty where none did.
     """
 
-    def __init__(self, context: PlanningContext, goal: Array, bound: Bound, ends: Ends, early: Array) -> None:
+    def __init__(
+        self,
+        context: PlanningContext,
+        goal: Array,
+        bound: Bound,
+        ends: Ends,
+        early: Array,
+        arrival: Arrival | None = None,
+    ) -> None:
         self.context, self.goal, self.bound, self.ends, self.early = context, goal, bound, ends, early
+        self.arrival = arrival
         self.problem = context.problem
         self.moving = self.problem.scene.moving
         self.padding = self._padding()
@@ -120,9 +131,14 @@ class MotionSolver:
         """Returns the SQP problem of a transcription; options are further fields of it."""
         return SqpProblem(transcription, samples, self.context.collision, self.ends, self.bound.duration, self.padding, **options)
 
+    def transcription(self, basis: SplineBasis) -> Transcription:
+        """Returns the transcription of motions to the goal on a basis."""
+        start, dynamics = self.problem.start, self.context.dynamics
+        return Transcription(self.problem, dynamics, start, self.goal, basis, LIMIT_BACKOFF, self.arrival)
+
     def _descent(self, basis: SplineBasis, free: Array, duration: float) -> SqpRun:
         """Starts an SQP run from free control points (n_free, n) [rad] and a duration [s]."""
-        transcription = Transcription(self.problem, self.context.dynamics, self.problem.start, self.goal, basis, LIMIT_BACKOFF)
+        transcription = self.transcription(basis)
         samples = self.grid(transcription, bool(np.any(self.early < MOVING_FIRST_SPAN)))
         rough = {"step_tolerance": ROUGH, "gap": ROUGH_GAP} if transcription.at_rest else {}
         return SqpRun.of(self.sqp_problem(transcription, samples, **rough), free, duration, gain=FIRST_GAIN)
@@ -154,7 +170,13 @@ class MotionSolver:
         ]
 
     def _verdict(self, point: Iterate, optimiser: SqpProblem) -> Iterate | None:
-        """Returns the motion, or None, setting `failure_reason`, where it cannot be held at rest or is far from clear."""
+        """Returns the motion, or None, setting `failure_reason`, where it is too late, cannot be held, or is far from clear."""
+        if self.arrival is not None and not self.arrival.reaches(point.duration):
+            self.failure_reason = (
+                f"the goal is within reach from {self.arrival.first:.3f} to {self.arrival.last:.3f} s only, and the motion takes "
+                f"{point.duration:.3f} s"
+            )
+            return None
         if float(point.flow.static.max()) > 1.0:
             self.failure_reason = "the grasp cannot hold the item, or the arm its weight, somewhere along every path found"
             return None

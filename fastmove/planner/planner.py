@@ -20,6 +20,7 @@ from fastmove.planner.options import Options
 from fastmove.planner.sensitivity import with_prices
 from fastmove.problem.limit_edit import commanded_with, with_reserve
 from fastmove.problem.transfer import TransferProblem
+from fastmove.search.arrival import arrival_of, goal_bound
 from fastmove.search.goal_refinement import nearer_ends
 from fastmove.search.ik import soonest_pairs, with_configurations
 from fastmove.search.time_bound import lower_bound
@@ -96,7 +97,8 @@ class Planner:
         """Returns the solution with the prices of its limits and the duration for the nominal values, where these can be had."""
         begin = time.perf_counter()
         say = self.options.progress or (lambda text: None)
-        if solution.problem.start.at_rest and not solution.problem.scene.moving:
+        problem = solution.problem
+        if problem.start.at_rest and not problem.scene.moving and not problem.goal.moves:
             say("pricing the limits")
             solution = with_prices(solution)
         if solution.problem.uncertain:
@@ -233,6 +235,8 @@ class _Run:
         At a pose with nothing free about it an arm of up to six joints has finitely many (16 at most for six revolute ones); they
         are those that inverse kinematics finds from its random starts.
         """
+        if self.problem.goal.moves:
+            return False
         poses = (*(self.problem.start.poses if self.problem.start.open else ()), *self.problem.goal.poses)
         return not poses or (self.problem.robot.n_arm <= FINITE_JOINTS and all(pose.fixed for pose in poses))
 
@@ -246,10 +250,10 @@ class _Run:
             bounds: Lower bound [s], number of goal and number of branch of the pairs of samples, the least first.
 
         Returns:
-            Empty where no end is a region, something else than the lower bound limits the best motion, or no configurations near
-            its ends are sooner.
+            Empty where no end is a region, the goal moves on, something else than the lower bound limits the best motion, or no
+            configurations near its ends are sooner.
         """
-        if not self.sampled or not best.ok or best.duration > NEAR_BOUND * best.lower_bound:
+        if not self.sampled or self.problem.goal.moves or not best.ok or best.duration > NEAR_BOUND * best.lower_bound:
             return []
         found: list[tuple[float, int, Array, Array]] = []
         with timed(self.timings, "checks"):
@@ -309,9 +313,13 @@ class _Run:
             with timed(self.timings, "set_up"):
                 self.contexts[branch] = PlanningContext.of(problem, self.timings)
         context = self.contexts[branch]
-        bound = lower_bound(problem.start, goal, self.limits)
+        try:
+            arrival = arrival_of(problem, goal)
+            bound = goal_bound(problem, goal, arrival)
+        except GoalOutOfReach as error:
+            return Solution(problem, Status.GOAL_UNREACHABLE, str(error))
         ends = context.collision.ends(np.array(problem.start.q), goal)
-        goal_planner = GoalPlanner(context, goal, bound, ends, self.options.seed)
+        goal_planner = GoalPlanner(context, goal, bound, ends, self.options.seed, arrival)
         search = Search(goal_planner, bound.duration, self.options, self._late, lambda text: self._report(named + text, search))
         try:
             motion_and_certificate = search.run()

@@ -10,11 +10,9 @@ import numpy as np
 from fastmove.arrays import Array
 from fastmove.collision.query_types import NearPairs
 from fastmove.optim.breakpoints import cosine_breakpoints
-from fastmove.optim.margins import LIMIT_BACKOFF
 from fastmove.optim.merit import PROVEN, VIOLATION_SEEN
 from fastmove.optim.objective import SMOOTHNESS_PROVEN
 from fastmove.optim.sqp import SqpRun
-from fastmove.optim.transcription import Transcription
 from fastmove.planner.candidate import Candidate
 from fastmove.planner.context import timed
 from fastmove.planner.motion_solver import NEAR, MotionSolver
@@ -80,15 +78,9 @@ class BasisRefinement:
         """Continues a candidate on finer breakpoints; returns it unchanged where that leads nowhere."""
         point, transcription = candidate.point, candidate.transcription
         finer_basis = transcription.basis.refined(cosine_breakpoints(REFINED_SPANS))
-        free = (transcription.basis.insertion_matrix(finer_basis) @ transcription.points(point.free, point.duration))[3:-3]
-        finer_transcription = Transcription(
-            self.solver.problem,
-            self.solver.context.dynamics,
-            self.solver.problem.start,
-            self.solver.goal,
-            finer_basis,
-            LIMIT_BACKOFF,
-        )
+        finer_transcription = self.solver.transcription(finer_basis)
+        points = transcription.basis.insertion_matrix(finer_basis) @ transcription.points(point.free, point.duration)
+        free = finer_transcription.free_of(points, point.duration)
         grid = self.solver.grid(finer_transcription, candidate.samples.near_speed_limit)
         with timed(self.solver.context.timings, "optimise"):
             near_pairs = self.solver.near_pairs(finer_transcription, grid, replace(point, free=free), self.solver.padding + NEAR)

@@ -17,7 +17,7 @@ from fastmove.certificate.along_path import GEOMETRIC, certify_proposal
 from fastmove.certificate.certificate import Certificate
 from fastmove.certificate.certify import certify
 from fastmove.dynamics.kinematics import Kinematics
-from fastmove.errors import FastMoveError, InputError
+from fastmove.errors import FastMoveError, GoalOutOfReach, InputError
 from fastmove.multibody.assembly import assemble
 from fastmove.optim.breakpoints import early_breakpoints, switch_basis, warm_breakpoints
 from fastmove.optim.margins import LIMIT_BACKOFF
@@ -30,12 +30,13 @@ from fastmove.planner.planner import Planner
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Scene
 from fastmove.problem.transfer import TransferProblem
-from fastmove.search.ik import with_goal_configurations
+from fastmove.search.arrival import arrival_of, closest_approach, goal_bound
+from fastmove.search.ik import GoalIk, with_goal_configurations
 from fastmove.search.initial_guess import moving_guess, smooth_step
 from fastmove.search.time_bound import braking, lower_bound
 from fastmove.solution.solution import Solution, Status
 from fastmove.trajectory.bspline import SplineBasis
-from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial, shifted
+from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial, quintic_hermite, shifted
 from fastmove.trajectory.time_law import TimeLaw, along
 from fastmove.trajectory.trajectory import Phase, Trajectory
 
@@ -45,6 +46,7 @@ WARM_CONES_FROM = 0.95  # Utilisation of the hold from which a warm start includ
 LONGER = 1.02  # Minimum ratio of the initial guess's duration to the lower bound where the goal moved.
 BENT_SPEEDS = (1.0, 0.9, 0.8, 0.65, 0.5)  # Speeds at which a bent motion is tried, each reached within `SLOWING`.
 SLOWING = (0.08, 0.7)  # Time at least, and time more for each unit of speed less, within which a bent motion slows down [s].
+ROOM = 0.5  # Time for which a goal that moves on is followed beyond where a bent motion meets it [s].
 LEAST_LEFT = 1e-3  # Minimum remaining duration of a motion that can be replanned [s].
 BRAKE_GRID = 1e-3  # Step of the time grid on which the end of the start's corridors is looked for [s].
 BRAKES = (1.0, 0.7, 0.45)  # Shares of acceleration and jerk limits with which the joints brake, in the order tried.
@@ -75,7 +77,7 @@ def replan(
         solution: Solution with the old motion.
         at: Time in the old motion, as far ahead as planning takes [s].
         scene: Scene as it is now, in which obstacles move by the clock of the old motion; None means unchanged.
-        goal: Goal as it is now; None means unchanged.
+        goal: Goal as it is now; None means unchanged.  One that moves on is where it is said to be at `at`.
         options: Options of the planner; None means the defaults.
 
     Raises:
@@ -103,7 +105,7 @@ def problem_ahead(solution: Solution, at: float, scene: Scene | None = None, goa
         solution: Solution with the motion.
         at: Time in it [s].
         scene: Scene as it is now, in which obstacles move by the clock of the motion; None means unchanged.
-        goal: Goal as it is now; None means the configuration at which the motion ends.
+        goal: Goal as it is now, on a clock that begins at that time where it moves on; None means where the motion ends.
 
     Raises:
         InputError: The solution has no motion, `at` is outside it, or a corridor of the start is not left yet.
@@ -115,12 +117,13 @@ def problem_ahead(solution: Solution, at: float, scene: Scene | None = None, goa
     old, trajectory = solution.problem, solution.trajectory
     q, v, a = (trajectory.sample(at, order) for order in range(3))
     scene_from_there = _corridors_left(solution, at, scene or old.scene).after(at)
-    return old.with_(start=State(q, v, a), scene=scene_from_there, goal=goal or _same_goal(old, trajectory))
+    return old.with_(start=State(q, v, a), scene=scene_from_there, goal=goal or _same_goal(old, trajectory).after(at))
 
 
 def _same_goal(old: TransferProblem, trajectory: Trajectory) -> Goal:
     """Returns the goal with only the configuration at which the motion ends."""
-    return replace(old.goal, configurations=trajectory.position(trajectory.duration)[None])
+    end = trajectory.duration if old.goal.moves else 0.0
+    return replace(old.goal, configurations=trajectory.position(trajectory.duration)[None], time=end)
 
 
 def _corridors_left(solution: Solution, at: float, scene: Scene) -> Scene:
@@ -158,17 +161,34 @@ def _way_of_grasps(solution: Solution, at: float) -> tuple[Array, Array]:
 
 def _task(problem: TransferProblem, goal: Array) -> GoalPlanner:
     """Builds the planner for one goal configuration (n,) [rad]."""
-    context, bound = PlanningContext.of(problem), lower_bound(problem.start, goal, problem.limit_set)
-    return GoalPlanner(context, goal, bound, context.collision.ends(np.array(problem.start.q), goal), 0)
+    arrival = arrival_of(problem, goal)
+    context, bound = PlanningContext.of(problem), goal_bound(problem, goal, arrival)
+    return GoalPlanner(context, goal, bound, context.collision.ends(np.array(problem.start.q), goal), 0, arrival)
 
 
 def _nearest_goal(problem: TransferProblem, end: Array) -> TransferProblem:
     """Returns the problem with only the goal configuration that is nearest to where the old motion ends (n,) [rad]."""
+    if problem.goal.moves:
+        return _met_near(problem, end)
     if len(problem.goal.configurations) == 0:
         problem = with_goal_configurations(problem, 0)
     goals = np.array(problem.goal.configurations)
     nearest = goals[int(np.argmin(np.abs(goals - end).max(axis=1)))]
     return problem.with_(goal=replace(problem.goal, configurations=nearest[None]))
+
+
+def _met_near(problem: TransferProblem, end: Array) -> TransferProblem:
+    """Returns the problem with only the configuration near `end` (n,) [rad] that is at its moving goal when that is nearest.
+
+    Raises:
+        GoalOutOfReach: None is.
+    """
+    goal, ik = problem.goal, GoalIk(problem, problem.goal.poses[0])
+    time = goal.time or closest_approach(goal, ik.frame(end)[0].translation)
+    q = ik.project_into(goal.after(time).poses[0], end)
+    if q is None:
+        raise GoalOutOfReach("goal", f"is not within reach near where the motion ends, at {time:.3f} s")
+    return problem.with_(goal=replace(goal, configurations=q[None], time=time))
 
 
 def bent_towards(problem: TransferProblem, trajectory: Trajectory, at: float) -> Solution | None:
@@ -188,7 +208,9 @@ def bent_towards(problem: TransferProblem, trajectory: Trajectory, at: float) ->
     try:
         problem = _nearest_goal(problem, end)
         rest = trajectory.after(at)
-        path = _bent(rest, np.array(problem.goal.configurations[0]) - end)
+        if problem.goal.moves:
+            return bent_to_join(problem, rest)
+        path = _bent(rest, [np.array(problem.goal.configurations[0]) - end])
         for speed in BENT_SPEEDS:
             slowing = min(SLOWING[0] + SLOWING[1] * (1 - speed), rest.duration)
             law = TimeLaw.slowed_to(speed, slowing).kept_up(rest.duration)
@@ -203,11 +225,45 @@ def bent_towards(problem: TransferProblem, trajectory: Trajectory, at: float) ->
     return None
 
 
-def _bent(rest: Trajectory, shift: Array) -> Trajectory:
-    """The motion rest(t) + b(t/T) shift, b being the quintic from 0 to 1 with no slope and no curvature at either end."""
+def bent_to_join(problem: TransferProblem, motion: Trajectory) -> Solution | None:
+    """Bends a motion evenly so that it begins in a start that is a little elsewhere, and meets a goal that is; it lasts as long.
+
+    Args:
+        problem: Problem with one goal configuration; a goal that moves on is met where it is when the motion ends.
+        motion: A motion from nearly its start to nearly its goal.
+
+    Returns:
+        None where the bent motion is not certified.
+
+    Raises:
+        FastMoveError: The goal is out of reach.
+    """
+    goal, duration = np.array(problem.goal.configurations[0]), motion.duration
+    arrival = arrival_of(problem, goal, problem.goal.time + ROOM)
+    if arrival is not None and not arrival.reaches(duration):
+        return None
+    first, last = (np.array([motion.sample(t, order) for order in range(3)]) for t in (0.0, duration))
+    start, nothing = problem.start, np.zeros_like(goal)
+    end = np.stack([goal, nothing, nothing]) if arrival is None else arrival.derivatives(duration)[:3]
+    bent = _bent(motion, list(end - last), list(np.stack([start.q, start.v, start.a]) - first))
+    certificate = certify_proposal(problem, bent)
+    return Solution.of(problem, bent, certificate, float("nan")) if certificate.ok else None
+
+
+def _bent(rest: Trajectory, shift: list[Array], before: list[Array] | None = None) -> Trajectory:
+    """The motion rest(t) + b(t), b being the quintic between a shift of the start and one of the end.
+
+    Args:
+        rest: The motion.
+        shift: Change of position (n,) at the end [rad], and of velocity and acceleration, none where they are left out.
+        before: The same at the start; None = none.
+    """
     duration, phases, begin = rest.duration, [], 0.0
-    powers = duration ** -np.arange(6.0)
-    bend = PiecewisePolynomial(np.array([0.0, duration]), (np.array([0, 0, 0, 10, -15, 6]) * powers)[None, :, None] * shift)
+    ends = np.zeros((3, 2, len(shift[0])))
+    for side, changes in enumerate((before or [], shift)):
+        for order, change in enumerate(changes):
+            ends[order, side] = change
+    bend = quintic_hermite(np.array([0.0, duration]), *ends)
     for phase in rest.phases:
         times = phase.motion.times - phase.motion.times[0]
         old, more = phase.motion.coefficients, shifted(np.repeat(bend.coefficients, len(times) - 1, axis=0), times[:-1] + begin)
@@ -230,7 +286,7 @@ def warm_started(problem: TransferProblem, trajectory: Trajectory, at: float) ->
     try:
         problem = _nearest_goal(problem, end)
         goal = np.array(problem.goal.configurations[0])
-        same, left = np.array_equal(goal, end), trajectory.duration - at
+        same, left = np.array_equal(goal, end) and not problem.goal.moves, trajectory.duration - at
         if same and (unchanged := _unchanged(problem, trajectory, at)) is not None:
             return Solution.of(problem, *unchanged, lower_bound(problem.start, goal, problem.limit_set).duration)
         goal_planner = _task(problem, goal)
@@ -241,8 +297,9 @@ def warm_started(problem: TransferProblem, trajectory: Trajectory, at: float) ->
     times = trajectory.motion().times
     early = early_breakpoints(problem.start, problem.limit_set)
     basis = SplineBasis(warm_breakpoints((times[times > at] - at) / left, early / left, left))
-    transcription = Transcription(problem, goal_planner.context.dynamics, problem.start, goal, basis, LIMIT_BACKOFF)
-    free = _remaining_control_points(trajectory, at, basis, transcription, goal - end)
+    transcription, arrival = goal_planner.solver.transcription(basis), goal_planner.solver.arrival
+    there = goal if arrival is None else np.array(arrival.state(left).q)
+    free = _remaining_control_points(trajectory, at, basis, transcription, there - end)
     duration = left if same else max(left, LONGER * goal_planner.bound.duration)
     return _solve_from(goal_planner, transcription, free, duration)
 

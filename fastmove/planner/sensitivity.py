@@ -87,6 +87,8 @@ def prices(solution: Solution, step: float = PRICE_STEP) -> list[Price]:
     problem = solution.problem
     if not problem.start.at_rest:
         raise InputError("start", "moves; prices are of motions from rest to rest")
+    if problem.goal.moves:
+        raise InputError("goal.velocity", "is not zero; prices are of motions to goals that stand still")
     if problem.scene.moving:
         raise InputError("obstacles", "move; prices are of motions among obstacles that stand still")
     phase = solution.trajectory.phases[0]

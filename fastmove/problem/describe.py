@@ -66,6 +66,8 @@ def describe(problem: TransferProblem) -> dict[str, object]:
         result["constraints"] = [constraint.describe() for constraint in problem.path_constraints]
     if problem.goal.poses:
         result["goal_poses"] = [_describe_goal(g) for g in problem.goal.poses]
+    if problem.goal.moves:
+        result["goal_velocity"] = _plain(problem.goal.velocity)
     if not problem.goal.opens_hand:
         result["goal_releases"] = False
     if problem.openings:
@@ -83,12 +85,15 @@ def describe(problem: TransferProblem) -> dict[str, object]:
 def _describe_start(start: State) -> dict[str, object]:
     """The start's poses where it has any (planning chooses the configuration), else its state."""
     if start.poses:
-        return {"poses": [_describe_goal(pose) for pose in start.poses]}
+        described: dict[str, object] = {"poses": [_describe_goal(pose) for pose in start.poses]}
+        return described | ({"velocity": _plain(start.velocity)} if start.moves_on else {})
     return {"q": _plain(start.q), "v": _plain(start.v), "a": _plain(start.a)}
 
 
 def _describe_obstacle(obstacle: Obstacle) -> dict[str, object]:
-    moving = {} if obstacle.motion is None else {"waypoints": obstacle.motion.describe()}
+    moving: dict[str, object] = {} if obstacle.motion is None else {"waypoints": obstacle.motion.describe()}
+    if any(obstacle.surface_velocity):
+        moving = {"surface_velocity": list(obstacle.surface_velocity)}
     return {"name": obstacle.name} | _describe_shapes(obstacle.shapes) | moving
 
 

@@ -21,6 +21,25 @@ from fastmove.arrays import Array, readonly
 from fastmove.errors import InputError
 from fastmove.problem.scene import ITEM
 
+# Largest speed with which a goal may move on [m/s]: above that of belts that carry items (sorters run at up to 3 m/s).
+FASTEST_GOAL = 3.0
+
+
+def checked_velocity(velocity: object, where: str) -> Array:
+    """Returns a velocity (3,) of poses [m/s], checked.
+
+    Args:
+        velocity: What is to be one.
+        where: What it is called in messages.
+
+    Raises:
+        InputError: It is none, or faster than `FASTEST_GOAL`.
+    """
+    found = np.asarray(velocity, dtype=float)
+    if found.shape != (3,) or not np.all(np.isfinite(found)) or np.linalg.norm(found) > FASTEST_GOAL:
+        raise InputError(where, f"is {found.tolist()}; allowed: three finite numbers, at most {FASTEST_GOAL:g} m/s")
+    return readonly(found)
+
 
 @dataclass(frozen=True)
 class State:
@@ -32,16 +51,21 @@ class State:
         a: (n_arm,) acceleration [rad/s²].
         poses: regions of the item's or tool's pose, at rest in any of which the motion may begin; where there are any, the
             certificate checks these.
+        velocity: (3,) velocity in the world with which poses move on, as those of an item on a belt [m/s]; only cycles begin so.
     """
 
     q: Array
     v: Array
     a: Array
     poses: tuple[GoalPose, ...] = ()
+    velocity: Array = field(default_factory=lambda: np.zeros(3))
 
     def __post_init__(self) -> None:
         for key in ("q", "v", "a"):
             object.__setattr__(self, key, readonly(getattr(self, key)))
+        object.__setattr__(self, "velocity", checked_velocity(self.velocity, "start.velocity"))
+        if self.moves_on and not self.poses:
+            raise InputError("start.velocity", "is of a start by configuration; an item that moves on is where its pose says")
 
     @staticmethod
     def rest(q: object) -> State:
@@ -50,9 +74,20 @@ class State:
         return State(q, np.zeros_like(q), np.zeros_like(q))
 
     @staticmethod
-    def at(*poses: GoalPose) -> State:
-        """Builds the state at rest in any configuration in any of these regions; planning chooses by the time it takes."""
-        return State(np.zeros(0), np.zeros(0), np.zeros(0), poses)
+    def at(*poses: GoalPose, velocity: object = (0.0, 0.0, 0.0)) -> State:
+        """Builds the state at rest in any configuration in any of these regions; planning chooses by the time it takes.
+
+        Args:
+            *poses: The regions.
+            velocity: (3,) velocity with which they move on [m/s]; an item is picked up there by a cycle.
+        """
+        nothing = np.zeros(0)
+        return State(nothing, nothing, nothing, poses, np.asarray(velocity, dtype=float))
+
+    @property
+    def moves_on(self) -> bool:
+        """Whether it is given by poses that move on."""
+        return bool(np.any(self.velocity))
 
     def settled(self, q: object) -> State:
         """Returns the state at rest at a configuration (n_arm,) [rad] that was chosen for its poses."""
@@ -78,20 +113,41 @@ class Goal:
         poses: regions of the item's or tool's pose; where there are any, the certificate checks these.
         opens_hand: whether the hand opens at the goal; where it only stops, holding the item, neither the corridors of the goal
             nor free room for the opening hand are required.
+        velocity: (3,) velocity in the world with which the regions move on, as on a belt [m/s]: the motion ends at a pose that is
+            in a region then, moving on with it, without turning and without acceleration.  Zero where the motion ends at rest.
+        time: time at which `configurations` are in the regions, where these move; the motion begins at 0, when the regions are
+            where their poses say [s].
     """
 
     configurations: Array = field(default_factory=lambda: np.zeros((0, 0)))
     poses: tuple[GoalPose, ...] = ()
     opens_hand: bool = True
+    velocity: Array = field(default_factory=lambda: np.zeros(3))
+    time: float = 0.0
 
     def __post_init__(self) -> None:
         q = np.asarray(self.configurations, dtype=float)
         object.__setattr__(self, "configurations", readonly(q.reshape(0, 0) if q.size == 0 else np.atleast_2d(q)))
+        object.__setattr__(self, "velocity", checked_velocity(self.velocity, "goal.velocity"))
+        if self.moves and not self.poses:
+            raise InputError("goal.velocity", "moves configurations; a goal that moves is given by poses (goal.pose)")
 
     @staticmethod
-    def at(*poses: GoalPose) -> Goal:
-        """Builds the goal of ending in any of these regions, in any configuration."""
-        return Goal(poses=poses)
+    def at(*poses: GoalPose, velocity: object = (0.0, 0.0, 0.0)) -> Goal:
+        """Builds the goal of ending in any of these regions, in any configuration; they may move on with a velocity [m/s]."""
+        return Goal(poses=poses, velocity=np.asarray(velocity, dtype=float))
+
+    @property
+    def moves(self) -> bool:
+        """Whether the regions move on."""
+        return bool(np.any(self.velocity))
+
+    def after(self, time: float) -> Goal:
+        """Returns the goal as seen from a clock that begins at `time` [s]."""
+        if not self.moves:
+            return self
+        poses = tuple(pose.shifted(np.array(self.velocity) * time) for pose in self.poses)
+        return replace(self, poses=poses, time=self.time - time)
 
 
 # What a goal frame may be fixed in (`GoalPose.of`), besides a held item and a link of the robot.
@@ -141,6 +197,10 @@ class GoalPose:
     def fixed(self) -> bool:
         """Whether nothing is free about the pose but which of finitely many flips it has."""
         return not np.any(self.axis) and not np.any(self.tolerance)
+
+    def shifted(self, shift: Array) -> GoalPose:
+        """Returns the region shifted in the world by a vector (3,) [m]."""
+        return replace(self, placement=pin.SE3(self.placement.rotation, self.placement.translation + shift), flips=self.flips[1:])
 
     def samples(self, step: float = ANGLE_STEP) -> list[pin.SE3]:
         """Samples poses of the goal frame in the world that cover the region.

@@ -36,17 +36,28 @@ class Obstacle:
         shapes: one shape (alone or in a tuple), or those that cover a mesh, a point cloud or a height map (see
             `geometry.box_cover`).
         motion: pose of a moving obstacle's frame in the world over time, its shapes' poses being in that frame; None = it stands.
+        surface_velocity: velocity in the world of the surface of an obstacle that stands, as of a belt [m/s]; what may touch
+            it moves on with it.
     """
 
     name: str
     shapes: tuple[Shape, ...]
     motion: PoseTrajectory | None = None
+    surface_velocity: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
         shapes = (self.shapes,) if isinstance(self.shapes, Shape) else tuple(self.shapes)
         object.__setattr__(self, "shapes", shapes)
         if not shapes:
             raise InputError(f"obstacles.{self.name}", "has no shape")
+        velocity = np.asarray(self.surface_velocity, dtype=float)
+        if velocity.shape != (3,) or not np.all(np.isfinite(velocity)):
+            raise InputError(
+                f"obstacles.{self.name}.surface_velocity", f"is {velocity.tolist()}; three finite numbers are needed"
+            )
+        object.__setattr__(self, "surface_velocity", tuple(velocity.tolist()))
+        if self.motion is not None and np.any(velocity):
+            raise InputError(f"obstacles.{self.name}.surface_velocity", "is of an obstacle that moves; it is for one that stands")
 
     @property
     def shape(self) -> Shape:
@@ -74,7 +85,8 @@ class Obstacle:
         """
         if self.motion is not None:
             return replace(self, motion=self.motion.moved(by))
-        return replace(self, shapes=tuple(replace(s, placement=by * s.placement) for s in self.shapes))
+        shapes = tuple(replace(s, placement=by * s.placement) for s in self.shapes)
+        return replace(self, shapes=shapes, surface_velocity=tuple((by.rotation @ self.surface_velocity).tolist()))
 
 
 @dataclass(frozen=True)
@@ -83,7 +95,7 @@ class AllowedContact:
 
     The clearance required of the pair grows from its distance d0 at that end to the full one:
     d(t) ≥ d0 + (clearance − d0)·min(1, l(t)/10 mm), with l the largest displacement of any item point from its pose
-    at that end.  Lifting off passes; dragging along does not.
+    at that end.  Lifting off passes; dragging along does not.  Where the obstacle's surface moves, that pose moves on with it.
 
     Where the arm may be off its commands, the full distance is larger and takes longer to grow to it (see `fade_distances` in
     `multibody.required_distance`); item and obstacle are taken to give way by what the arm is off while they touch.
@@ -168,6 +180,10 @@ class Scene:
                 )
             if any(o.name == contact.obstacle and o.motion is not None for o in self.obstacles):
                 raise InputError("allowed_contacts.obstacle", f"{contact.obstacle!r} moves; what is touched stands still")
+
+    def surface_velocity(self, obstacle: str) -> Array:
+        """Returns the velocity (3,) of the surface of an obstacle of this name [m/s]."""
+        return next(np.array(o.surface_velocity) for o in self.obstacles if o.name == obstacle)
 
     @property
     def moving(self) -> bool:

@@ -14,12 +14,14 @@ from fastmove.problem.following import EXACTLY, Following
 from fastmove.problem.goal import TOOL, Goal, State
 from fastmove.problem.grasp import HeldItem, hold
 from fastmove.problem.path_constraint import PathConstraint
-from fastmove.problem.scene import ITEM, Corridor, Scene
+from fastmove.problem.scene import ITEM, AllowedContact, Corridor, Scene
 from fastmove.problem.uncertainty import affine_basis
 from fastmove.robot.joint_limits import LimitSet
 from fastmove.robot.limit_kinds import KINDS, LimitKind
 from fastmove.robot.link_geometry import has_link, link_names
 from fastmove.robot.model import RobotModel
+
+SLIPPING = 1e-9  # Largest difference of velocity between the goal and what is touched there [m/s].
 
 
 @dataclass(frozen=True, repr=False)
@@ -32,8 +34,8 @@ class TransferProblem:
         holds: held items, one per gripper in use; empty for a bare arm.
         scene: obstacles, allowed contacts and corridors.
         start: state that the motion begins in.
-        goal: where the motion may end, at rest; positions of continuous joints are taken within half a turn of the start, since
-            whole turns of them are the same place.
+        goal: where the motion may end, at rest or moving on with it; positions of continuous joints are taken within half a turn
+            of the start, since whole turns of them are the same place.
         limits: name of the limit set of the robot.
         clearance: least distance of arm, hand and item from everything else, but for allowed contacts [m].
         gravity: (3,) gravity in the world [m/s²].
@@ -96,6 +98,7 @@ class TransferProblem:
         if not np.all(np.isfinite(goal_q)):
             raise InputError("goal.q", "has numbers that are not finite [rad]")
         self._turn_goals()
+        self._check_moving_goal()
         mass = sum(max(body.mass for body in held.bodies) for held in self.holds)
         if mass > self.robot.payload:
             raise InputError("item.mass", f"is {mass:g} kg; {self.robot.name} carries at most {self.robot.payload:g} kg")
@@ -106,6 +109,21 @@ class TransferProblem:
         if not self.start.open:
             self._check_start(self.limit_set)
         self._add_constraints(self.limit_set)
+
+    def _check_moving_goal(self) -> None:
+        """Checks that what the item touches at the goal moves on as the goal does."""
+        for contact in self.allowed_contacts:
+            surface = self.scene.surface_velocity(contact.obstacle)
+            if contact.applies("goal") and np.abs(surface - self.goal.velocity).max() > SLIPPING:
+                raise InputError(
+                    "goal.velocity",
+                    f"is {np.array(self.goal.velocity).tolist()} m/s, but what the item touches there, {contact.obstacle!r}, "
+                    f"moves at {surface.tolist()} m/s (surface_velocity); they must be the same, or it is dragged",
+                )
+        if self.goal.moves and self.start.open and not self.start.moves_on:
+            raise InputError("start.pose", "is given where the goal moves on; give the start as a configuration (start.q)")
+        if self.goal.moves and any(corridor.at == "goal" for corridor in self.scene.corridors):
+            raise InputError("corridors.at", "is goal, where the goal moves; corridors are for goals that stand still")
 
     def _check_openings(self) -> None:
         """Checks the openings of hands that hold nothing."""
@@ -207,6 +225,19 @@ class TransferProblem:
     def must_hold(self) -> bool:
         """Whether something is held whose hold has to last."""
         return self.hold_active and bool(self.holds)
+
+    @property
+    def allowed_contacts(self) -> tuple[AllowedContact, ...]:
+        """Allowed contacts of the scene that apply: at a goal at rest nothing is touched whose surface moves."""
+        if self.goal.moves:
+            return self.scene.allowed_contacts
+        moving = {obstacle.name for obstacle in self.scene.obstacles if any(obstacle.surface_velocity)}
+        still = (
+            c if c.obstacle not in moving else replace(c, at="start")
+            for c in self.scene.allowed_contacts
+            if not (c.obstacle in moving and c.at == "goal")
+        )
+        return tuple(still)
 
     @property
     def corridors(self) -> tuple[Corridor, ...]:

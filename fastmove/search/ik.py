@@ -16,9 +16,10 @@ from fastmove.arrays import Array
 from fastmove.dynamics.kinematics import Kinematics
 from fastmove.errors import GoalOutOfReach, InputError
 from fastmove.multibody.assembly import assemble, goal_frame
-from fastmove.problem.goal import GoalPose
+from fastmove.problem.goal import Goal, GoalPose
 from fastmove.problem.transfer import TransferProblem
 from fastmove.robot.model import RobotModel
+from fastmove.search.arrival import arrivals, goal_bound, with_met_configurations
 from fastmove.search.time_bound import lower_bound, quickest_first
 
 STARTS = 96  # Number of random starts for one pose.
@@ -91,12 +92,19 @@ def with_goal_configurations(problem: TransferProblem, seed: int = 0) -> Transfe
     Raises:
         GoalOutOfReach: No configuration of the robot puts the item (or the tool) anywhere in the regions.
     """
-    rng = np.random.default_rng(seed)
-    q = np.concatenate([some for goal in problem.goal.poses for some in GoalIk(problem, goal).along(goal.samples(), rng)])
+    if problem.goal.moves:
+        return with_met_configurations(problem, lambda goal: _goal_configurations(problem, goal, seed))
+    q = _goal_configurations(problem, problem.goal, seed)
     if len(q) == 0:
         raise GoalOutOfReach("goal.poses", f"are out of reach: {_missed(problem, problem.goal.poses, seed)}")
-    q = _distinct(nearest_turns(problem, q, np.array(problem.start.q)), problem.robot.n_arm, SAME)
     return problem.with_(goal=replace(problem.goal, configurations=q))
+
+
+def _goal_configurations(problem: TransferProblem, goal: Goal, seed: int) -> Array:
+    """Returns configurations (K, n) [rad] for all samples of the regions of a goal that stands still."""
+    rng = np.random.default_rng(seed)
+    q = np.concatenate([some for pose in goal.poses for some in GoalIk(problem, pose).along(pose.samples(), rng)])
+    return _distinct(nearest_turns(problem, q, np.array(problem.start.q)), problem.robot.n_arm, SAME)
 
 
 def with_start_configurations(problem: TransferProblem, seed: int = 0) -> list[TransferProblem]:
@@ -113,6 +121,8 @@ def with_start_configurations(problem: TransferProblem, seed: int = 0) -> list[T
         InputError: No configuration of the robot is at the start poses.
         GoalOutOfReach: No configuration of the robot is anywhere in the goal's regions.
     """
+    if problem.start.moves_on:
+        raise InputError("start.velocity", "is not zero; an item that moves on is picked up by a cycle (plan_cycle)")
     rng, n, goal = np.random.default_rng(seed), problem.robot.n_arm, problem.goal
     found = np.concatenate([q for pose in problem.start.poses for q in GoalIk(problem, pose).along(pose.samples(), rng)])
     if len(found) == 0:
@@ -146,6 +156,8 @@ def soonest_pairs(branches: list[TransferProblem], most: int) -> list[tuple[floa
         branches: The problem with each configuration in which it may begin.
         most: Number of pairs with the shortest ways that are looked at where there are several branches.
     """
+    if branches[0].goal.moves:
+        return _soonest_meetings(branches[0])
     limits = branches[0].limit_set
     pairs = [(i, j) for i, problem in enumerate(branches) for j in range(len(problem.goal.configurations))]
     if len(branches) > 1:
@@ -154,6 +166,26 @@ def soonest_pairs(branches: list[TransferProblem], most: int) -> list[tuple[floa
     return sorted(
         (lower_bound(branches[i].start, np.array(branches[i].goal.configurations[j]), limits).duration, j, i) for i, j in pairs
     )
+
+
+def _soonest_meetings(problem: TransferProblem) -> list[tuple[float, int, int]]:
+    """Returns the same where the goal moves on and the start is given; without configurations that never are at it in time.
+
+    Raises:
+        GoalOutOfReach: None ever is.
+    """
+    found, late = [], ""
+    q = np.array(problem.goal.configurations)
+    for number, (goal, arrival) in enumerate(zip(q, arrivals(problem, q), strict=True)):
+        if arrival is None:
+            continue
+        try:
+            found.append((goal_bound(problem, goal, arrival).duration, number, 0))
+        except GoalOutOfReach as error:
+            late = error.problem
+    if not found:
+        raise GoalOutOfReach("goal", late or "is followed by no configuration within the limits of the joints")
+    return sorted(found)
 
 
 def _missed(problem: TransferProblem, poses: tuple[GoalPose, ...], seed: int) -> str:

@@ -74,12 +74,12 @@ def smooth_step(s: Array) -> Array:
     return np.asarray(s**3 * (10 - 15 * s + 6 * s * s))
 
 
-def moving_guess(start: State, goal: Array, limits: LimitSet, basis: SplineBasis) -> tuple[Array, float]:
+def moving_guess(start: State, goal: Array | State, limits: LimitSet, basis: SplineBasis) -> tuple[Array, float]:
     """Returns a guess from a moving start: Ruckig's time-synchronised motion of all joints, fitted by a spline.
 
     Args:
         start: State at the start.
-        goal: Configuration at the goal (n,) [rad].
+        goal: Configuration at the goal (n,) [rad], or state there.
         limits: Limits of the joints.
         basis: Spline basis of the guess.
 
@@ -90,9 +90,18 @@ def moving_guess(start: State, goal: Array, limits: LimitSet, basis: SplineBasis
     duration = float(trajectory.duration)
     s = np.linspace(0, 1, 12 * basis.spans + 1)
     target = np.array([trajectory.at_time(float(t))[0] for t in s * duration])
-    ends = np.linalg.inv(np.concatenate([basis.design_matrix(np.zeros(1), k)[:, :3] for k in range(3)]))
-    first = ends @ np.stack([start.q, start.v * duration, start.a * duration**2])
-    return _fit(basis, s, target, first, goal), duration
+    first, last = (
+        _end_points(basis, state, duration, side)
+        for side, state in ((0, start), (1, goal if isinstance(goal, State) else State.rest(goal)))
+    )
+    return _fit(basis, s, target, first, last), duration
+
+
+def _end_points(basis: SplineBasis, state: State, duration: float, side: int) -> Array:
+    """Returns the first (side 0) or last (1) three control points (3, n) of a motion with this state there [rad]."""
+    which = slice(0, 3) if side == 0 else slice(-3, None)
+    rows = np.concatenate([basis.design_matrix(np.full(1, float(side)), k)[:, which] for k in range(3)])
+    return np.linalg.solve(rows, np.stack([state.q, state.v * duration, state.a * duration**2]))
 
 
 def timed_by(basis: SplineBasis, own: SplineBasis, points: Array, law: Array) -> Array:

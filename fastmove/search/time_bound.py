@@ -53,12 +53,12 @@ def _place(trajectory: ruckig.Trajectory, joint: int, time: float) -> float:
     return float(trajectory.at_time(time)[0][joint])
 
 
-def lower_bound(start: State, goal: Array, limits: LimitSet, jerk: Array | None = None) -> Bound:
-    """Returns the lower bound of the duration from a start to one goal configuration at rest.
+def lower_bound(start: State, goal: Array | State, limits: LimitSet, jerk: Array | None = None) -> Bound:
+    """Returns the lower bound of the duration from a start to one goal configuration at rest, or to one goal state.
 
     Args:
         start: State at the start.
-        goal: Goal configuration (n_arm,) [rad].
+        goal: Goal configuration (n_arm,) [rad], or state; to one in motion position-dependent speed limits are left out.
         limits: Limits of the joints.
         jerk: Smaller jerk limits (n_arm,) [rad/s³], for breakpoints only: the result is then no bound.
 
@@ -68,7 +68,9 @@ def lower_bound(start: State, goal: Array, limits: LimitSet, jerk: Array | None 
     jerk = limits.jerk if jerk is None else jerk
     trajectory = joint_motions(start, goal, limits.velocity, limits.acceleration, jerk, ALONE)
     durations = np.array(trajectory.independent_min_durations)
-    slowed = [None] * len(goal) if limits.speed_envelope is None else _within_envelope(start, goal, limits, jerk, durations)
+    slowed: list[EnvelopeMotion | None] = [None] * len(durations)
+    if limits.speed_envelope is not None and not isinstance(goal, State):
+        slowed = _within_envelope(start, goal, limits, jerk, durations)
     joint = int(np.argmax(durations))
     if durations[joint] < 1e-6:
         raise InputError("goal", "is the start configuration; there is nothing to move")
@@ -103,13 +105,13 @@ def quickest_first(ways: Array, limits: LimitSet, most: int) -> Array:
 
 
 def joint_motions(
-    start: State, goal: Array, velocity: Array, acceleration: Array, jerk: Array, synchronization: ruckig.Synchronization
+    start: State, goal: Array | State, velocity: Array, acceleration: Array, jerk: Array, synchronization: ruckig.Synchronization
 ) -> ruckig.Trajectory:
-    """Returns Ruckig's motion from a state to a configuration at rest.
+    """Returns Ruckig's motion from a state to a configuration at rest, or to another state.
 
     Args:
         start: State at the start.
-        goal: Goal configuration (n,) [rad].
+        goal: Goal configuration (n,) [rad], or state.
         velocity: Velocity limits (n,) [rad/s].
         acceleration: Acceleration limits (n,) [rad/s²].
         jerk: Jerk limits (n,) [rad/s³].
@@ -119,7 +121,9 @@ def joint_motions(
         InputError: No motion of the joints alone satisfies the limits.
     """
     request = _to_rest(start, acceleration, jerk)
-    request.target_position, request.max_velocity = goal.tolist(), velocity.tolist()
+    end = goal if isinstance(goal, State) else State.rest(goal)
+    request.target_position, request.max_velocity = end.q.tolist(), velocity.tolist()
+    request.target_velocity, request.target_acceleration = end.v.tolist(), end.a.tolist()
     request.synchronization = synchronization
     return _solved(request, "goal", "no motion of the joints alone satisfies the limits")
 

@@ -219,10 +219,7 @@ def test_what_fades_grows_with_the_farthest_shape_of_an_item(panda: fm.RobotMode
         bodies = sweep.bounding.place(rotation, origin)
         rows, pairs = (x.ravel() for x in np.meshgrid(np.arange(len(at)), list(sweep.fade)))
         distance, _, stray = sweep._measured(rows, pairs, bodies, rotation, origin)
-        least = min(
-            sweep._margin(int(pair), float(distance[n]), float(stray[n]), int(row), rotation, origin)
-            for n, (row, pair) in enumerate(zip(rows, pairs, strict=True))
-        )
+        least = float(sweep._margins(pairs, distance, stray, rows, rotation, origin, at[rows]).min())
         seen.append(least)
         proofs += allowed.proven
         assert not allowed.proven or least >= -2e-6, (peak, allowed, least)

@@ -261,7 +261,7 @@ def test_mutation_limit_widened(unjudged: pytest.MonkeyPatch, panda: fm.RobotMod
     limits = problem.limit_set
     wider = LimitSet(**{**limits.__dict__, key: getattr(limits, key) * 1.01})
     unjudged.setattr("fastmove.planner.first_guess.lower_bound", lambda s, g, _, jerk=None: lower_bound(s, g, wider, jerk))
-    unjudged.setattr("fastmove.planner.planner.lower_bound", lambda s, g, _, jerk=None: lower_bound(s, g, wider, jerk))
+    unjudged.setattr("fastmove.search.arrival.lower_bound", lambda s, g, _, jerk=None: lower_bound(s, g, wider, jerk))
     unjudged.setattr(transcription.Transcription, "__init__", widened(key, 1.01))
     assert key in verdict(problem)
 

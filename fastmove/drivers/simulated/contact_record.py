@@ -87,9 +87,9 @@ class _Scan:
             contact.obstacle: [
                 self.points @ grasp.rotation.T + grasp.translation
                 for end, grasp in zip(("start", "goal"), grasps, strict=True)
-                if any(c.obstacle == contact.obstacle and c.applies(end) for c in problem.scene.allowed_contacts)
+                if any(c.obstacle == contact.obstacle and c.applies(end) for c in problem.allowed_contacts)
             ]
-            for contact in problem.scene.allowed_contacts
+            for contact in problem.allowed_contacts
         }
 
     def touching(self, q: Array, item: Array, motion: Array) -> list[tuple[int, tuple[str, str]]]:

@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pinocchio as pin
 
+from fastmove.arrays import Array
 from fastmove.drivers.simulated.hand import SimulatedHand
 from fastmove.drivers.simulated.mujoco_parts import add_contact, add_shape, mujoco, set_inertia, wxyz
 from fastmove.multibody.assembly import Assembly
@@ -17,6 +18,8 @@ CCD_TOLERANCE = 1e-12  # tolerance of convex collision detection (MuJoCo's `ccd_
 CCD_ITERATIONS = 1000  # largest number of iterations of convex collision detection
 SUPPORT_GAP = 5e-5  # distance by which the surfaces of supports are moved inwards [m]
 SCENE_FRICTION = 0.5  # Coulomb coefficient between item and obstacles [1]
+BELT_MASS = 1e4  # mass of a belt, which nothing slows down [kg]
+
 
 # -- the model ------------------------------------------------------------------------------------------------------------
 
@@ -95,16 +98,30 @@ def _item(spec, parent, problem: TransferProblem, joint_T_grasp: pin.SE3, inerti
 
 
 def _scene(spec, problem: TransferProblem, item_geoms: list[str], constant: float) -> None:  # type: ignore[no-untyped-def]
-    """Adds the obstacles and their contacts with the item; moving obstacles become mocap bodies."""
+    """Adds the obstacles and their contacts with the item; moving obstacles become mocap bodies, belts slide (`_belt`)."""
     supports = {allowed.obstacle for allowed in problem.scene.allowed_contacts}
     for obstacle in problem.scene.obstacles:
         parent = spec.worldbody
         if obstacle.motion is not None:
             pose = obstacle.motion.pose(0.0)
             parent = parent.add_body(name=f"moving_{obstacle.name}", pos=pose.translation, quat=wxyz(pose.rotation), mocap=True)
+        elif any(obstacle.surface_velocity):
+            parent = _belt(parent, obstacle.name, np.array(obstacle.surface_velocity))
         names = [f"scene_{obstacle.name}" + (f"_{k}" if k else "") for k in range(len(obstacle.shapes))]
         for name, shape in zip(names, obstacle.shapes, strict=True):
             gap = SUPPORT_GAP if obstacle.name in supports else 0.0
             add_shape(spec, parent, name, shape, shape.placement, gap)
         for geom, name in itertools.product(item_geoms, names):
             add_contact(spec, geom, name, SCENE_FRICTION, constant)
+
+
+def _belt(parent, name: str, velocity: Array):  # type: ignore[no-untyped-def]
+    """Adds the body of an obstacle whose surface moves: it slides with that velocity, and `Simulation.advance` puts it back.
+
+    A mocap body would have no velocity as contacts see it, and would drag nothing along.
+    """
+    speed = float(np.linalg.norm(velocity))
+    body = parent.add_body(name=f"belt_{name}", gravcomp=1.0)
+    set_inertia(body, pin.Inertia(BELT_MASS, np.zeros(3), BELT_MASS * np.eye(3)))
+    body.add_joint(name=f"belt_{name}", type=mujoco.mjtJoint.mjJNT_SLIDE, axis=velocity / speed)
+    return body

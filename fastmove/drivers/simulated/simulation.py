@@ -100,6 +100,11 @@ class Simulation:
             for o in problem.scene.obstacles
             if o.motion is not None
         ]
+        self._belts = [
+            (self.model.joint(f"belt_{o.name}"), float(np.linalg.norm(o.surface_velocity)))
+            for o in problem.scene.obstacles
+            if any(o.surface_velocity)
+        ]
         self._points = [self.model.geom(name).id for name in self.hand.points]
         self._lifted, self.lost = 0, False  # for how many steps a point has not touched; whether the hand holds no more
         self.until = np.inf  # time at which moving obstacles stop [s]
@@ -155,8 +160,8 @@ class Simulation:
 
     @property
     def obstacles_move(self) -> bool:
-        """Whether an obstacle moves."""
-        return bool(self._movers)
+        """Whether an obstacle, or the surface of one, moves."""
+        return bool(self._movers or self._belts)
 
     def at(self, time: float) -> None:
         """Puts moving obstacles where they are at a time of the motion [s]."""
@@ -341,6 +346,8 @@ class Simulation:
 
     def advance(self, steps: int = 1) -> None:
         """Advances the simulation by a number of steps."""
+        for joint, speed in self._belts:  # a surface that moves stays where it is
+            self.data.qpos[joint.qposadr[0]], self.data.qvel[joint.dofadr[0]] = 0.0, speed
         mujoco.mj_step(self.model, self.data, nstep=steps)
 
     def joints(self) -> Array:

@@ -1,7 +1,7 @@
 """Clearances of a subproblem: rows of distances, cones where allowed contacts fade and where the side of a corridor is near.
 
     distance       w (margin + ∇margin B D + ∂margin/∂t s T ξ − padding) ≥ −e
-    fading         w (d + ∇d B D − floor − steep L) ≥ −e,  L ≥ ‖moved + J B D‖ for points of the item
+    fading         w (d + ∇d B D − floor − steep L) ≥ −e,  L ≥ ‖moved + J B D + ∂moved/∂t s T ξ‖ for points of the item
     corridor       w (first + first' B D) + e ≥ w ‖rest + rest' B D‖
 
 with a slack e for each sample and w the weight of a contact.
@@ -132,12 +132,13 @@ class ClearanceRows:
         first[:, 0] = 1.0
         for point in range(fading.moved.shape[1]):
             lifted, border = self._turned(fading.jacobian[:, point], at)
+            border = border + fading.rate * self.later[at][:, None]
             zero = np.zeros((count, 1))
             lifted, border = np.concatenate([zero[..., None] * lifted[:, :1], lifted], axis=1), np.hstack([zero, border])
             offset = np.hstack([zero, fading.moved[:, point]])
             program.cones(self.site[at], lifted, self.model.border(border), offset, ways[:, None], first)
         weight, at = contacts.weight[fading.row], self.at[fading.row]
-        still = contacts.rate[fading.row]  # what may be touched stands still
+        still = np.zeros(len(at))  # what may be touched stands still, whether or not its surface moves
         slope, xi = self._rows(fading.gradient * weight[:, None], still, at)
         own = np.stack([self.slack[at], ways[fading.site]], axis=1)
         value = np.stack([-np.ones(len(at)), weight * fading.steep], axis=1)

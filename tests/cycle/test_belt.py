@@ -1,0 +1,158 @@
+"""Pick cycles at a belt: items that are met where they are then, and let go where their place is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pinocchio as pin
+import pytest
+from belts import BELT_TOP, BELT_X, READY, SIZE, from_belt, onto_belt, upright
+from cycle_blocks import box
+
+import fastmove as fm
+
+SPEED = 0.3  # of the belt [m/s]
+
+
+@pytest.fixture(scope="module")
+def placing(panda: fm.RobotModel) -> fm.PickCycle:
+    cycle = fm.plan_cycle(onto_belt(panda, SPEED), home=READY)
+    assert cycle.ok, cycle.refusal
+    return cycle
+
+
+@pytest.fixture(scope="module")
+def picking(panda: fm.RobotModel) -> fm.PickCycle:
+    cycle = fm.plan_cycle(from_belt(panda, SPEED), home=READY)
+    assert cycle.ok, cycle.refusal
+    return cycle
+
+
+def joints(one: fm.Solution, other: fm.Solution) -> float:
+    """By how much position, velocity and acceleration jump from the end of one motion to the begin of another."""
+    return max(float(np.abs(one.trajectory.sample(one.duration, k) - other.trajectory.sample(0.0, k)).max()) for k in range(3))
+
+
+@pytest.mark.parametrize("which", ["placing", "picking"])
+def test_motions_follow_each_other_without_a_jump(which: str, request: pytest.FixtureRequest) -> None:
+    cycle: fm.PickCycle = request.getfixturevalue(which)
+    motions = [m for m in (cycle.approach, cycle.closing, cycle.transfer, cycle.opening, cycle.back) if m is not None]
+    assert len(motions) == 4 and all(m.ok for m in motions)
+    assert all(joints(one, other) < 1e-9 for one, other in pairwise(motions))
+    follows = cycle.opening if which == "placing" else cycle.closing
+    assert float(np.abs(follows.trajectory.velocity(0.0)).max()) > 0.1
+    names = [phase.name for phase in cycle.phases]
+    assert names == ["approach", "close", "lift", "transfer", "place", "open", "return"]
+    lasts = {phase.name: phase.duration for phase in cycle.phases}
+    assert lasts["open" if which == "placing" else "close"] == pytest.approx(follows.duration)
+    assert "arm follows the belt" in str(cycle)
+    said = json.loads(json.dumps(cycle.as_json()))
+    assert set(said["motions"]) == {"approach", "transfer", "return", "open" if which == "placing" else "close"}
+
+
+def test_the_place_is_met_where_the_belt_has_taken_it(placing: fm.PickCycle) -> None:
+    begin = {phase.name: phase.begin for phase in placing.phases}
+    for time in np.linspace(0.0, placing.opening.duration, 5):
+        q = placing.opening.trajectory.position(float(time))
+        gone = SPEED * (begin["open"] + time)
+        expected = np.array([BELT_X, -0.5 + gone, BELT_TOP + SIZE[2] / 2])
+        assert np.abs(fm.pose_at(placing.transfer.problem, q).translation - expected).max() < 1e-6
+
+
+def test_the_item_is_met_where_the_belt_has_taken_it(picking: fm.PickCycle) -> None:
+    begin = {phase.name: phase.begin for phase in picking.phases}
+    held = picking.problem.holds[0]
+    for time in np.linspace(0.0, picking.closing.duration, 5):
+        q = picking.closing.trajectory.position(float(time))
+        world_T_item = fm.pose_at(picking.closing.problem, q, "tool") * held.grasp.tool_T_item
+        gone = SPEED * (begin["close"] + time)
+        assert np.abs(world_T_item.translation - [BELT_X, -0.5 + gone, BELT_TOP + SIZE[2] / 2]).max() < 1e-6
+        assert np.abs(pin.log3(world_T_item.rotation)).max() < 1e-6
+
+
+def test_the_item_is_an_obstacle_that_moves_on(picking: fm.PickCycle, placing: fm.PickCycle) -> None:
+    (item,) = (o for o in picking.approach.problem.scene.obstacles if o.motion is not None)
+    assert item.name == "block to pick" and np.allclose(item.motion.rate(np.array([0.1]))[0], [0, SPEED, 0])
+    (left,) = (o for o in placing.back.problem.scene.obstacles if o.motion is not None)
+    assert left.name == "block that was placed"
+    # a hand that is shut by 1 cm more than it is would touch the item on its way
+    tight = picking.approach.problem.with_(openings=(("hand", SIZE[1]),))
+    assert not fm.certify(tight, picking.approach.trajectory, kinds=("clearance",)).ok
+
+
+def test_what_stands_in_the_way_of_the_fingers_is_said(panda: fm.RobotModel) -> None:
+    problem = onto_belt(panda, SPEED)
+    beside = box("post", (0.02, 0.004, 0.08), (0.45, 0.40 + SIZE[1] / 2 + 0.006, 0.09))
+    cycle = fm.plan_cycle(problem.with_(scene=replace(problem.scene, obstacles=(*problem.scene.obstacles, beside))), home=READY)
+    assert not cycle.ok and cycle.refusal
+
+
+def test_what_is_not_given_is_said(panda: fm.RobotModel) -> None:
+    problem = onto_belt(panda, SPEED)
+    with pytest.raises(fm.InputError, match="home"):
+        fm.plan_cycle(problem)
+    with pytest.raises(fm.InputError, match=r"start\.velocity.*plan_cycle"):
+        fm.plan(from_belt(panda, SPEED))
+    free = fm.State.at(replace(upright((0.5, -0.5, 0.15)), axis=np.array([0.0, 0, 1])), velocity=(0.0, SPEED, 0.0))
+    with pytest.raises(fm.InputError, match=r"start\.pose"):
+        fm.plan_cycle(from_belt(panda, SPEED).with_(start=free), home=READY)
+    far = fm.plan_cycle(from_belt(panda, SPEED, along=5.0), home=READY)
+    assert not far.ok and "reach" in far.refusal
+
+
+BELT_FILE = """
+format = 1
+robot = "panda"
+limits = "fer"
+
+[item]
+name = "block"
+mass = 0.2
+max_pinch_force = 60.0
+shapes = [{type = "box", size = [0.05, 0.03, 0.10]}]
+
+[grasp]
+tool_T_item = {position = [0.0, 0.0, 0.038], quaternion_xyzw = [1.0, 0.0, 0.0, 0.0]}
+friction = 0.5
+grip_force = [20.0, 50.0]
+
+[start]
+velocity = [0.0, 0.3, 0.0]
+pose = {position = [0.5, -0.5, 0.15]}
+
+[goal]
+velocity = [0.0, 0.3, 0.0]
+pose = {position = [0.5, 0.2, 0.15]}
+
+[[obstacles]]
+name = "belt"
+type = "box"
+size = [0.25, 1.6, 0.05]
+position = [0.5, -0.6, 0.075]
+surface_velocity = [0.0, 0.3, 0.0]
+
+[[allowed_contacts]]
+obstacle = "belt"
+at = "both"
+"""
+
+
+def test_a_problem_file_says_what_moves(tmp_path: Path) -> None:
+    file = tmp_path / "belt.toml"
+    file.write_text(BELT_FILE)
+    problem = fm.load_problem(file)
+    assert problem.start.moves_on and problem.goal.moves
+    assert problem.scene.surface_velocity("belt").tolist() == [0.0, 0.3, 0.0]
+    said = fm.describe(problem)
+    assert said["goal_velocity"] == said["start"]["velocity"] == said["obstacles"][0]["surface_velocity"] == [0.0, 0.3, 0.0]
+    file.write_text(
+        BELT_FILE.replace(
+            "velocity = [0.0, 0.3, 0.0]\npose = {position = [0.5, 0.2", "velocity = [0.0, 9.0, 0.0]\npose = {position = [0.5, 0.2"
+        )
+    )
+    with pytest.raises(fm.InputError, match=r"goal.*velocity.*at most 3 m/s"):
+        fm.load_problem(file)
