@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-slow lint docs pictures golden first-hour wheels robust same-answer riding flight tube cell suction-rig headline headline-short basins sets report fuzz descriptions pose-pairs same-bytes schema franka-sim clean
+.PHONY: demo test test-slow lint docs pictures golden first-hour wheels robust same-answer riding flight tube cell belt suction-rig headline headline-short basins sets report fuzz descriptions pose-pairs same-bytes schema franka-sim clean
 
 demo: $(VENV)/ready
 	$(BIN)/fastmove plan problems/book_to_tote.toml --out book_to_tote.npz
@@ -36,6 +36,10 @@ flight: $(VENV)/ready
 # A shift of picks: twenty items from a crowded tote to a sorter wall, planned, certified and run in physics (a minute or two).
 cell: $(VENV)/ready
 	$(BIN)/python tests/support/cell.py --preview cell.html --out cell.jsonl
+
+# Fifty picks from a belt whose speed drifts and fifty placements onto it, changed in flight, in physics (resumes; a quarter of an hour).
+belt: $(VENV)/ready
+	OMP_NUM_THREADS=1 $(BIN)/python tests/support/belt.py --out belt.jsonl
 
 # How far plans are above the best of many runs: the shipped problems with four ends each (resumes; an hour and a half), and 40 hard
 # problems where MBM=folder of MotionBenchMaker problems (resumes; ten minutes).

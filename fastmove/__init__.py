@@ -22,15 +22,18 @@ if TYPE_CHECKING:
     from fastmove.contact.patch import disc_patch as disc_patch
     from fastmove.contact.patch import line_patch as line_patch
     from fastmove.contact.patch import plane_patch as plane_patch
+    from fastmove.cycle.belt_motion import Drift as Drift
+    from fastmove.cycle.belt_updates import FollowedCycle as FollowedCycle
+    from fastmove.cycle.belt_updates import follow_belt as follow_belt
     from fastmove.cycle.experience import Experience as Experience
-    from fastmove.cycle.physics import CycleEvent as CycleEvent
-    from fastmove.cycle.physics import CycleRun as CycleRun
     from fastmove.cycle.physics import run_cycle as run_cycle
     from fastmove.cycle.pick_cycle import PickCycle as PickCycle
     from fastmove.cycle.planning import plan_cycle as plan_cycle
     from fastmove.cycle.shift import ShiftCycle as ShiftCycle
     from fastmove.cycle.shift import ShiftReport as ShiftReport
     from fastmove.cycle.shift import plan_shift as plan_shift
+    from fastmove.cycle.simulated_run import CycleEvent as CycleEvent
+    from fastmove.cycle.simulated_run import CycleRun as CycleRun
     from fastmove.drivers.signals import Signal as Signal
     from fastmove.errors import DriverFailed as DriverFailed
     from fastmove.errors import FastMoveError as FastMoveError
@@ -155,7 +158,10 @@ _HOMES = {
     "execution.slip_test": "Judgement Verdict judge_batch",
     "execution.stops": "Stop StopTable stop_table",
     "execution.events": "Event FlightEvent RunReport",
-    "cycle.physics": "CycleEvent CycleRun run_cycle",
+    "cycle.belt_motion": "Drift",
+    "cycle.belt_updates": "FollowedCycle follow_belt",
+    "cycle.physics": "run_cycle",
+    "cycle.simulated_run": "CycleEvent CycleRun",
     "cycle.pick_cycle": "PickCycle",
     "cycle.experience": "Experience",
     "cycle.planning": "plan_cycle",

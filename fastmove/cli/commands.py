@@ -19,9 +19,10 @@ from fastmove.cli.colour import painted
 from fastmove.cli.problem_words import problem_words
 from fastmove.cli.progress import Progress
 from fastmove.cycle.experience import Experience
-from fastmove.cycle.physics import CycleEvent, CycleRun, run_cycle
+from fastmove.cycle.physics import run_cycle
 from fastmove.cycle.planning import plan_cycle
 from fastmove.cycle.shift import ShiftCycle, plan_shift
+from fastmove.cycle.simulated_run import CycleEvent, CycleRun
 from fastmove.errors import DriverFailed, InputError, Interrupted, did_you_mean
 from fastmove.execution.flight_log import FlightLog, load_log
 from fastmove.geometry.poses import pose

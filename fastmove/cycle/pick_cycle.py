@@ -88,14 +88,16 @@ class PickCycle:
             return ()
         item, fingers = self.problem.holds[0].item.name, self.fingers
         lift, place = _parts(self.transfer)
+        closes = fingers.travel - self.closing_on_the_way + fingers.close if self.closing is None else self.closing.duration
+        opens = fingers.release + fingers.apart - self.opening_on_the_way if self.opening is None else self.opening.duration
         rows = [
             ("widen", fingers.widen, ""),
             ("approach", self.approach.duration, ""),
-            ("close", fingers.travel - self.closing_on_the_way + fingers.close, ""),
+            ("close", closes, ""),
             ("lift", lift, item),
             ("transfer", self.transfer.duration - lift - place, item),
             ("place", place, item),
-            ("open", fingers.release + fingers.apart - self.opening_on_the_way, ""),
+            ("open", opens, ""),
         ]
         if self.back is not None:
             rows.append(("return", self.back.duration, ""))

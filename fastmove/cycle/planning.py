@@ -77,12 +77,12 @@ def plan_cycle(
     if not 0 < contact_speed <= 3:
         raise InputError("contact_speed", f"is {contact_speed}; allowed: above 0, to 3 m/s")
     the_pinched(problem)
-    if at_belt(problem):
-        return _at_belt(problem, home, grasps, options, contact_speed, before, others, at_least_open, planner)
     if home is not None and before is not None:
         raise InputError("before", "and home are both given; the approach begins at one of them")
     around = tuple(o for o in others if not any(o is other for other in problem.scene.obstacles))
     problem = problem.with_(scene=replace(problem.scene, obstacles=(*problem.scene.obstacles, *around)))
+    if at_belt(problem):
+        return _at_belt(problem, home, grasps, options, contact_speed, before, at_least_open, planner)
     stay = None if home is None else configuration(problem, home)
     ends = _Ends(stay, before, others, contact_speed, at_least_open, planner)
     if not grasps:
@@ -99,7 +99,6 @@ def _at_belt(
     options: Options,
     contact_speed: float,
     before: Array | None,
-    others: tuple[Obstacle, ...],
     at_least_open: float,
     planner: Callable[[TransferProblem, Options], Solution],
 ) -> PickCycle:
@@ -111,7 +110,7 @@ def _at_belt(
     stay = None if home is None else configuration(problem, home)
     begin = stay if before is None else configuration(problem, before)
     assert begin is not None
-    return plan_belt_cycle(problem, begin, stay, others, at_least_open, options, contact_speed, planner)
+    return plan_belt_cycle(problem, begin, stay, at_least_open, options, contact_speed, planner)
 
 
 @dataclass(frozen=True)

@@ -493,6 +493,8 @@ def _certified(solution: Solution) -> Trajectory:
     missing = [kind.name for kind in solution.problem.limit_kinds if kind.name not in solution.certificate.kinds]
     if missing:
         raise InputError("solution", f"has a certificate without {', '.join(missing)}; every kind is needed to stream it")
+    if solution.problem.goal.moves:
+        raise InputError("solution", "ends in motion, with a goal that moves on; an execution ends at rest (see plan_cycle)")
     if solution.problem.holds and not solution.problem.hold_active:
         raise InputError("solution", "was planned without regard to the hold; only motions that hold the item are streamed")
     return solution.trajectory

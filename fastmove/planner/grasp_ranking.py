@@ -193,6 +193,8 @@ class ItemEnds:
         """
         if not problem.start.at_rest:
             raise InputError("start", "moves; grasps are compared from rest (v and a are zero)")
+        if problem.start.moves_on or problem.goal.moves:
+            raise InputError("velocity", "is not zero; grasps are compared between a start and a goal that stand still")
         starts, goals = problem.start.poses, problem.goal.poses
         start = _item_pose(starts[0], "start.pose") if starts else pose_at(problem, np.array(problem.start.q))
         goal = _item_pose(goals[0], "goal.poses") if goals else pose_at(problem, np.array(problem.goal.configurations[0]))

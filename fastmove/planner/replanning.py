@@ -45,6 +45,7 @@ WARM_STEPS = 8  # Maximum number of subproblems of a warm start.
 WARM_CONES_FROM = 0.95  # Utilisation of the hold from which a warm start includes its cones.
 LONGER = 1.02  # Minimum ratio of the initial guess's duration to the lower bound where the goal moved.
 BENT_SPEEDS = (1.0, 0.9, 0.8, 0.65, 0.5)  # Speeds at which a bent motion is tried, each reached within `SLOWING`.
+BENT_FACTORS = (1.0, 1.03, 1.1, 1.2, 1.35)  # Factors on the duration of a motion that is bent to another start, or a moving goal.
 SLOWING = (0.08, 0.7)  # Time at least, and time more for each unit of speed less, within which a bent motion slows down [s].
 ROOM = 0.5  # Time for which a goal that moves on is followed beyond where a bent motion meets it [s].
 LEAST_LEFT = 1e-3  # Minimum remaining duration of a motion that can be replanned [s].
@@ -226,28 +227,35 @@ def bent_towards(problem: TransferProblem, trajectory: Trajectory, at: float) ->
 
 
 def bent_to_join(problem: TransferProblem, motion: Trajectory) -> Solution | None:
-    """Bends a motion evenly so that it begins in a start that is a little elsewhere, and meets a goal that is; it lasts as long.
+    """Bends a motion evenly so that it begins in a start that is a little elsewhere, and meets a goal that is.
+
+    It lasts as long, or longer by one of a few factors where only so it is certified.
 
     Args:
-        problem: Problem with one goal configuration; a goal that moves on is met where it is when the motion ends.
-        motion: A motion from nearly its start to nearly its goal.
+        problem: Problem whose goal nearest to the motion's end is to be met; one that moves on where it is when the motion ends.
+        motion: A motion from nearly its start to nearly that goal.
 
     Returns:
-        None where the bent motion is not certified.
+        None where no such motion is certified.
 
     Raises:
         FastMoveError: The goal is out of reach.
     """
-    goal, duration = np.array(problem.goal.configurations[0]), motion.duration
-    arrival = arrival_of(problem, goal, problem.goal.time + ROOM)
-    if arrival is not None and not arrival.reaches(duration):
-        return None
-    first, last = (np.array([motion.sample(t, order) for order in range(3)]) for t in (0.0, duration))
-    start, nothing = problem.start, np.zeros_like(goal)
-    end = np.stack([goal, nothing, nothing]) if arrival is None else arrival.derivatives(duration)[:3]
-    bent = _bent(motion, list(end - last), list(np.stack([start.q, start.v, start.a]) - first))
-    certificate = certify_proposal(problem, bent)
-    return Solution.of(problem, bent, certificate, float("nan")) if certificate.ok else None
+    problem = _nearest_goal(problem, motion.position(motion.duration))
+    goal, start = np.array(problem.goal.configurations[0]), problem.start
+    arrival = arrival_of(problem, goal, max(problem.goal.time, motion.duration) + ROOM)
+    for factor in BENT_FACTORS:
+        slower = motion.slowed(factor) if factor > 1 else motion
+        duration, nothing = slower.duration, np.zeros_like(goal)
+        if arrival is not None and not arrival.reaches(duration):
+            break
+        first, last = (np.array([slower.sample(t, order) for order in range(3)]) for t in (0.0, duration))
+        end = np.stack([goal, nothing, nothing]) if arrival is None else arrival.derivatives(duration)[:3]
+        bent = _bent(slower, list(end - last), list(np.stack([start.q, start.v, start.a]) - first))
+        certificate = certify_proposal(problem, bent)
+        if certificate.ok:
+            return Solution.of(problem, bent, certificate, float("nan"))
+    return None
 
 
 def _bent(rest: Trajectory, shift: list[Array], before: list[Array] | None = None) -> Trajectory:

@@ -218,6 +218,8 @@ def retime(problem: TransferProblem, path: object, tolerance: float = TOLERANCE)
     """
     if not problem.start.at_rest:
         raise InputError("start", "moves; a path is retimed from rest to rest")
+    if problem.goal.moves:
+        raise InputError("goal.velocity", "is not zero; a motion is retimed to a goal that stands still")
     if problem.scene.moving:
         raise InputError("obstacles", "move; a path is retimed among obstacles that stand still")
     if not 0 <= tolerance <= LOOSEST:

@@ -147,7 +147,7 @@ class Goal:
         if not self.moves:
             return self
         poses = tuple(pose.shifted(np.array(self.velocity) * time) for pose in self.poses)
-        return replace(self, poses=poses, time=self.time - time)
+        return replace(self, poses=poses, time=self.time - time if len(self.configurations) else 0.0)
 
 
 # What a goal frame may be fixed in (`GoalPose.of`), besides a held item and a link of the robot.

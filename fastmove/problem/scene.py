@@ -77,6 +77,11 @@ class Obstacle:
         shapes = tuple(replace(s, placement=last * s.placement) for s in self.shapes)
         return replace(self, shapes=shapes, motion=None)
 
+    def at_share(self, share: float) -> Obstacle:
+        """Returns the obstacle with its surface at a share of its velocity."""
+        x, y, z = self.surface_velocity
+        return replace(self, surface_velocity=(share * x, share * y, share * z)) if any(self.surface_velocity) else self
+
     def moved(self, by: pin.SE3) -> Obstacle:
         """Returns a moved copy of the obstacle.
 

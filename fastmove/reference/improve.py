@@ -95,6 +95,8 @@ def _spline(problem: TransferProblem, trajectory: Trajectory) -> tuple[SplineBas
     """Returns the basis and control points of a motion that the oracle can improve; raises InputError for others."""
     if not problem.start.at_rest:
         raise InputError("start", "moves; the oracle solves from rest to rest only")
+    if problem.goal.moves:
+        raise InputError("goal.velocity", "is not zero; the oracle improves motions to goals that stand still")
     if problem.scene.moving:
         raise InputError("obstacles", "move; the oracle solves among obstacles that stand still")
     if any(held.item.tolerates.of_force for held in problem.holds):

@@ -7,6 +7,7 @@ Fingers are drawn at one opening.  The plots show joints and torques of the comm
 from __future__ import annotations
 
 import numpy as np
+import pinocchio as pin
 
 from fastmove.arrays import Array
 from fastmove.certificate.certify import certify
@@ -96,7 +97,11 @@ def _joined(cycles: list[PickCycle]) -> tuple[list[Phase], list[float]]:
             assert cycle.approach is not None and cycle.approach.trajectory is not None
             phases.append(_at_rest(cycle.approach.trajectory.position(0.0), times["widen"]))
             begin += times["widen"]
-        motions = (cycle.approach, times["close"]), (cycle.transfer, times["open"]), (cycle.back, 0.0)
+        closes = times["close"] if cycle.closing is None else 0.0
+        opens = times["open"] if cycle.opening is None else 0.0
+        motions = (
+            (cycle.approach, closes), (cycle.closing, 0.0), (cycle.transfer, opens), (cycle.opening, 0.0), (cycle.back, 0.0)
+        )  # fmt: skip
         for motion, rest in motions:
             if motion is None or motion.trajectory is None:
                 continue
@@ -121,5 +126,13 @@ def _moved(number: int, cycle: PickCycle, begin: float) -> Obstacle:
     problem, duration = cycle.transfer.problem, cycle.transfer.duration
     times = np.linspace(0.0, duration, max(2, int(np.ceil(duration / CARRIED_STEP)) + 1))
     poses = [pose_at(problem, q) for q in cycle.transfer.trajectory.position(times)]
-    name = f"{problem.holds[0].item.name}_{number}"
-    return Obstacle(name, problem.holds[0].item.shapes, PoseTrajectory(begin + times, tuple(poses)))
+    name, start, goal = f"{problem.holds[0].item.name}_{number}", cycle.problem.start, cycle.problem.goal
+    when = list(begin + times)
+    if start.moves_on:  # on the belt until it is gripped
+        when.insert(0, 0.0)
+        poses.insert(0, start.poses[0].placement)
+    if goal.moves:  # and on the belt again
+        later = cycle.duration - when[-1] + CARRIED_STEP
+        poses.append(pin.SE3(poses[-1].rotation, poses[-1].translation + later * np.array(goal.velocity)))
+        when.append(when[-1] + later)
+    return Obstacle(name, problem.holds[0].item.shapes, PoseTrajectory(np.array(when), tuple(poses)))

@@ -10,10 +10,14 @@ from pathlib import Path
 import numpy as np
 import pinocchio as pin
 import pytest
-from belts import BELT_TOP, BELT_X, READY, SIZE, from_belt, onto_belt, upright
+from belts import BELT_TOP, BELT_X, READY, SIZE, TABLE, from_belt, onto_belt, upright
 from cycle_blocks import box
 
 import fastmove as fm
+from fastmove.cycle.belt import DRAG_SHARE, GENTLY, drag_grip, gripped_firmly
+from fastmove.cycle.belt_motion import Steady, known_at
+from fastmove.cycle.belt_updates import NEAR
+from fastmove.search.ik import pose_at
 
 SPEED = 0.3  # of the belt [m/s]
 
@@ -70,7 +74,9 @@ def test_the_item_is_met_where_the_belt_has_taken_it(picking: fm.PickCycle) -> N
         q = picking.closing.trajectory.position(float(time))
         world_T_item = fm.pose_at(picking.closing.problem, q, "tool") * held.grasp.tool_T_item
         gone = SPEED * (begin["close"] + time)
-        assert np.abs(world_T_item.translation - [BELT_X, -0.5 + gone, BELT_TOP + SIZE[2] / 2]).max() < 1e-6
+        lift = world_T_item.translation - [BELT_X, -0.5 + gone, BELT_TOP + SIZE[2] / 2]
+        assert np.abs(lift[:2]).max() < 1e-5 and -1e-6 < lift[2] < GENTLY + 1e-6
+        assert lift[2] == pytest.approx(0.0 if time < 0.12 else GENTLY if time == picking.closing.duration else lift[2], abs=1e-6)
         assert np.abs(pin.log3(world_T_item.rotation)).max() < 1e-6
 
 
@@ -86,7 +92,8 @@ def test_the_item_is_an_obstacle_that_moves_on(picking: fm.PickCycle, placing: f
 
 def test_what_stands_in_the_way_of_the_fingers_is_said(panda: fm.RobotModel) -> None:
     problem = onto_belt(panda, SPEED)
-    beside = box("post", (0.02, 0.004, 0.08), (0.45, 0.40 + SIZE[1] / 2 + 0.006, 0.09))
+    x, y = TABLE
+    beside = box("post", (0.02, 0.002, 0.08), (x, y + SIZE[1] / 2 + 0.006, 0.09))
     cycle = fm.plan_cycle(problem.with_(scene=replace(problem.scene, obstacles=(*problem.scene.obstacles, beside))), home=READY)
     assert not cycle.ok and cycle.refusal
 
@@ -156,3 +163,126 @@ def test_a_problem_file_says_what_moves(tmp_path: Path) -> None:
     )
     with pytest.raises(fm.InputError, match=r"goal.*velocity.*at most 3 m/s"):
         fm.load_problem(file)
+
+
+# -- a belt that drifts ---------------------------------------------------------------------------------------------------
+
+
+class Accelerating:
+    """A belt whose speed grows evenly."""
+
+    def progress(self, time: float) -> float:
+        return time + 0.03 * time**2 / 2
+
+    def share(self, time: float) -> float:
+        return 1 + 0.03 * time
+
+
+def test_a_drift_is_the_integral_of_its_speed() -> None:
+    drift, h = fm.Drift(0.05, 4.0, 1.0), 1e-5
+    assert drift.progress(0.0) == 0.0 and drift.share(0.0) == 1.0
+    for time in np.linspace(-1.0, 6.0, 15):
+        slope = (drift.progress(time + h) - drift.progress(time - h)) / (2 * h)
+        assert slope == pytest.approx(drift.share(time), abs=1e-9)
+
+
+def test_a_belt_whose_speed_changes_evenly_is_foretold_exactly(panda: fm.RobotModel) -> None:
+    problem, belt, meeting = onto_belt(panda, SPEED), Accelerating(), 1.3
+    known = known_at(problem, belt, 0.4, meeting)
+    place = problem.goal.poses[0].placement.translation + SPEED * belt.progress(meeting) * np.array([0, 1, 0])
+    assert np.abs(known.goal.after(meeting).poses[0].placement.translation - place).max() < 1e-9
+    assert known.goal.velocity[1] == pytest.approx(SPEED * belt.share(meeting), abs=1e-9)
+    assert known.scene.surface_velocity("belt")[1] == known.goal.velocity[1]
+    same = known_at(problem, Steady(), 0.4, meeting)
+    assert np.abs(same.goal.poses[0].placement.translation - problem.goal.poses[0].placement.translation).max() < 1e-12
+
+
+@pytest.fixture(scope="module")
+def placed_in_flight(panda: fm.RobotModel) -> fm.FollowedCycle:
+    cycle = fm.plan_cycle(onto_belt(panda, SPEED), home=READY, options=fm.Options(reserve=0.1))
+    return fm.follow_belt(cycle, fm.Drift(0.05, 5.0, -1.2), by_the_clock=False)
+
+
+@pytest.fixture(scope="module")
+def picked_in_flight(panda: fm.RobotModel) -> fm.FollowedCycle:
+    cycle = fm.plan_cycle(from_belt(panda, SPEED), home=READY, options=fm.Options(reserve=0.1))
+    return fm.follow_belt(cycle, fm.Drift(0.05, 5.0, -1.2), by_the_clock=False)
+
+
+@pytest.mark.parametrize("which", ["placed_in_flight", "picked_in_flight"])
+def test_motions_changed_in_flight_still_follow_each_other(which: str, request: pytest.FixtureRequest) -> None:
+    flown: fm.FollowedCycle = request.getfixturevalue(which)
+    cycle = flown.cycle
+    assert cycle.ok and flown.in_time, cycle.refusal
+    motions = [m for m in (cycle.approach, cycle.closing, cycle.transfer, cycle.opening, cycle.back) if m is not None]
+    assert all(joints(one, other) < 1e-9 for one, other in pairwise(motions))
+    assert [update.phase for update in flown.updates if update.joined and update.missed > NEAR]
+    limits = cycle.problem.limit_set
+    for motion in motions:
+        v = motion.trajectory.motion(1).extremes()
+        assert np.all(np.maximum(-v.low, v.high) <= limits.velocity * (1 + 1e-9))
+
+
+def test_what_drifts_is_met_where_it_really_is(placed_in_flight: fm.FollowedCycle, picked_in_flight: fm.FollowedCycle) -> None:
+    """Within half a millimetre, where a plan that is not changed misses by centimetres."""
+    for flown, phase in ((placed_in_flight, "open"), (picked_in_flight, "close")):
+        cycle, time = flown.cycle, flown.begins[phase]
+        true = np.array([BELT_X, -0.5 + SPEED * flown.belt.progress(time), BELT_TOP + SIZE[2] / 2])
+        motion = cycle.transfer if phase == "open" else cycle.approach
+        q = motion.trajectory.position(motion.duration)
+        tool_T_item = cycle.problem.holds[0].grasp.tool_T_item
+        assert np.abs((pose_at(motion.problem, q, "tool") * tool_T_item).translation - true).max() < 5e-4
+        assert abs(flown.belt.progress(time) - time) * SPEED > 3e-3
+
+
+def test_a_belt_that_runs_evenly_changes_nothing(placing: fm.PickCycle) -> None:
+    flown = fm.follow_belt(placing, Steady(), by_the_clock=False)
+    changed = [update for update in flown.updates if update.missed > NEAR]
+    assert flown.cycle.ok and not changed
+
+
+def test_the_grip_bears_the_drag_of_the_belt(panda: fm.RobotModel) -> None:
+    """As much as friction at the foot asks for: in proportion to the weight; an item that no grip bears is refused."""
+    light, heavy = drag_grip(from_belt(panda, SPEED, mass=0.1)), drag_grip(from_belt(panda, SPEED, mass=0.3))
+    assert heavy == pytest.approx(3 * light, rel=1e-9) and drag_grip(from_belt(panda, -SPEED, mass=0.1)) == pytest.approx(light)
+    assert gripped_firmly(from_belt(panda, SPEED, mass=0.1)).holds[0].grasp.grip_force[0] == max(20.0, light)
+    assert gripped_firmly(from_belt(panda, SPEED, mass=0.5)).holds[0].grasp.grip_force[0] == pytest.approx(5 * light)
+    problem = from_belt(panda, SPEED, mass=0.5)
+    weak = fm.hold(panda.gripper(), problem.holds[0].item, replace(problem.holds[0].grasp, grip_force=np.array([20.0, 21.0])))
+    with pytest.raises(fm.InputError, match=r"grasp\.grip_force.*drags"):
+        fm.plan_cycle(problem.with_(holds=(weak,)), home=READY)
+    assert 0 < DRAG_SHARE < 0.5
+
+
+# -- in physics -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", ["placing", "picking"])
+def test_a_cycle_at_a_belt_holds_in_physics(which: str, request: pytest.FixtureRequest) -> None:
+    pytest.importorskip("mujoco")
+    run = fm.run_cycle(request.getfixturevalue(which))
+    assert run.ok, str(run)
+    assert run.placed < 2e-3
+
+
+@pytest.mark.parametrize("which", ["placed_in_flight", "picked_in_flight"])
+def test_a_cycle_at_a_belt_that_drifts_holds_in_physics(which: str, request: pytest.FixtureRequest) -> None:
+    pytest.importorskip("mujoco")
+    run = fm.run_cycle(request.getfixturevalue(which))
+    assert run.ok, str(run)
+    assert run.placed < 5e-3
+
+
+def test_without_changes_the_item_is_missed_in_physics(panda: fm.RobotModel, placed_in_flight: fm.FollowedCycle) -> None:
+    """The negative control: the cycle as it was planned, at the belt that drifts."""
+    pytest.importorskip("mujoco")
+    cycle = fm.plan_cycle(onto_belt(panda, SPEED), home=READY)
+    begins = {phase.name: phase.begin for phase in cycle.phases}
+    run = fm.run_cycle(fm.FollowedCycle(cycle, placed_in_flight.belt, (), begins))
+    assert run.event is fm.CycleEvent.MISPLACED and run.placed > 5e-3
+
+
+def test_only_certified_cycles_at_a_belt_are_followed(panda: fm.RobotModel) -> None:
+    refused = fm.plan_cycle(from_belt(panda, SPEED, along=5.0), home=READY)
+    with pytest.raises(fm.InputError, match="not certified"):
+        fm.follow_belt(refused, Steady())

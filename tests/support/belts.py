@@ -13,14 +13,14 @@ import fastmove as fm
 READY = np.array([0.0, -0.3, 0.0, -2.2, 0.0, 1.9, 0.785])
 SIZE = np.array([0.05, 0.03, 0.10])  # of the block [m]
 BELT_TOP = 0.10  # height of the belt's surface [m]
-BELT_X = 0.5  # middle of the belt [m]
-TABLE = np.array([0.45, 0.40])  # where the block stands on the table [m]
+BELT_X = 0.55  # middle of the belt [m]
+TABLE = np.array([0.18, 0.48])  # where the block stands on the table [m]
 
 
 def surroundings(speed: float) -> tuple[fm.Obstacle, ...]:
     """A table, and a belt that runs along y at a speed [m/s]."""
-    belt = box("belt", (0.25, 1.6, 0.05), (BELT_X, -0.6, BELT_TOP - 0.025))
-    return box("table", (0.5, 0.4, 0.05), (0.45, 0.45, -0.025)), replace(belt, surface_velocity=(0.0, speed, 0.0))
+    belt = box("belt", (0.25, 3.0, 0.05), (BELT_X, 0.0, BELT_TOP - 0.025))
+    return box("table", (0.3, 0.4, 0.05), (0.18, 0.48, -0.025)), replace(belt, surface_velocity=(0.0, speed, 0.0))
 
 
 def upright(place: tuple[float, ...], turn: float = 0.0) -> fm.GoalPose:

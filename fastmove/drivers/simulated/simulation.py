@@ -40,6 +40,7 @@ REST = 0.05  # duration of the third phase of settling, in which the item comes 
 SETTLE_STEP = 2.5e-4  # largest simulation step while the item settles [s]
 CLOSED = 0.8  # share of `CLOSE` after which the grip is at its full force [1]
 DRAG = 1e-3  # time constant of the damping that slows the item while the fingers close [s]
+NEARLY_NOTHING = 1e-6  # share of its inertia that the item has while the hand is empty [1]
 SERVO_RATE = 100.0  # natural frequency of the critically damped tracking error [rad/s]
 
 
@@ -105,9 +106,11 @@ class Simulation:
             for o in problem.scene.obstacles
             if any(o.surface_velocity)
         ]
+        self._inertia = (np.array(self.model.body("item").mass), np.array(self.model.body("item").inertia))
         self._points = [self.model.geom(name).id for name in self.hand.points]
         self._lifted, self.lost = 0, False  # for how many steps a point has not touched; whether the hand holds no more
         self.until = np.inf  # time at which moving obstacles stop [s]
+        self.surface_share, self.surface_time = 1.0, 0.0  # share of their speed at which surfaces run, and its integral [s]
         self.grip(grip_force)
 
     def grip(self, force: float) -> None:
@@ -283,10 +286,12 @@ class Simulation:
         mujoco.mj_setState(self.model, self.data, state, mujoco.mjtState.mjSTATE_FULLPHYSICS)
         self._lifted, self.lost = 0, False
 
-    def without_contacts(self, off: bool) -> None:
-        """Switches all contacts off, or on again, as for the ways of a hand that holds nothing."""
+    def without_item(self, off: bool) -> None:
+        """Switches all contacts off, and the item's inertia, or on again, as for the ways of a hand that holds nothing."""
         flag = int(mujoco.mjtDisableBit.mjDSBL_CONTACT)
         self.model.opt.disableflags = self.model.opt.disableflags | flag if off else self.model.opt.disableflags & ~flag
+        item, share = self.model.body("item"), NEARLY_NOTHING if off else 1.0
+        item.mass[:], item.inertia[:] = share * self._inertia[0], share * self._inertia[1]
 
     def park_item(self) -> None:
         """Keeps the item, which nothing holds, at rest in the hand's frame, and the fingers as they are."""
@@ -313,6 +318,10 @@ class Simulation:
     def finger_drag(self) -> float:
         """Returns the damping of each finger's slide [Ns/m]."""
         return float(self.model.dof_damping[self.n])
+
+    def finger_gap(self) -> float:
+        """Returns how far the fingers are from where they touch the item, the nearer one [m]."""
+        return float(np.min(self.data.qpos[self.n : self.item.start]))
 
     def both_pads_touch(self) -> bool:
         """Returns whether each pad touched the item with at least one point when contacts were last computed."""
@@ -347,7 +356,8 @@ class Simulation:
     def advance(self, steps: int = 1) -> None:
         """Advances the simulation by a number of steps."""
         for joint, speed in self._belts:  # a surface that moves stays where it is
-            self.data.qpos[joint.qposadr[0]], self.data.qvel[joint.dofadr[0]] = 0.0, speed
+            self.data.qpos[joint.qposadr[0]], self.data.qvel[joint.dofadr[0]] = 0.0, speed * self.surface_share
+        self.surface_time += self.surface_share * steps * self.model.opt.timestep
         mujoco.mj_step(self.model, self.data, nstep=steps)
 
     def joints(self) -> Array:
