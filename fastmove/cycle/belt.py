@@ -34,7 +34,7 @@ from fastmove.cycle.pick_cycle import PickCycle
 from fastmove.errors import FastMoveError, InputError
 from fastmove.planner.options import Options
 from fastmove.planner.planner import plan
-from fastmove.planner.replanning import bent_to_join, problem_ahead
+from fastmove.planner.replanning import bent_to_join
 from fastmove.problem.goal import TOOL, Goal, GoalPose, State
 from fastmove.problem.grasp import hold
 from fastmove.problem.scene import ITEM, Obstacle
@@ -194,24 +194,26 @@ class BeltPlanner:
             return None
         goal = approach.problem.goal.after(approach.duration)
         said = f"the arm cannot follow {name} while the fingers close"
-        lifting = self._lifting(_following(self._bare(end_state(approach), goal), duration, said))
+        bare = self._bare(end_state(approach), goal)
+        lifting = self._lifting(bare, _followed(bare, duration, said))
         if lifting is None:
             raise NoCycle(f"{said}, and lift it by {GENTLY * 1e3:g} mm")
         if not self.closes_freely(lifting):
             raise blocked
         return lifting
 
-    def _lifting(self, follows: Solution) -> Solution | None:
+    def _lifting(self, problem: TransferProblem, follows: Trajectory) -> Solution | None:
         """Returns a motion that follows an item with a little lift once the fingers should have met it; None where none is."""
-        assert follows.trajectory is not None
         gripper = self.problem.holds[0].gripper
         assert isinstance(gripper, Gripper)
         met = self.fingers.travel + self.fingers.close - gripper.grip_time + MEET_ROOM
-        goal = self.lifted(follows.problem.goal)
-        rest = bent_to_join(problem_ahead(follows, met, goal=goal.after(met)), follows.trajectory.after(met))
+        goal = self.lifted(problem.goal)
+        q, v, a = (follows.sample(met, order) for order in range(3))
+        state = State(q, v, a)
+        rest = bent_to_join(problem.with_(start=state, goal=goal.after(met)), follows.after(met))
         if rest is None or rest.trajectory is None:
             return None
-        problem, motion = follows.problem.with_(goal=goal), follows.trajectory.splice(met, rest.trajectory)
+        problem, motion = problem.with_(goal=goal), follows.splice(met, rest.trajectory)
         solution = Solution.of(problem, motion, certify(problem, motion), follows.duration)
         return solution if solution.ok else None
 
@@ -351,7 +353,16 @@ def _of_tool(problem: TransferProblem, goal: Goal) -> Goal:
 
 
 def _following(problem: TransferProblem, duration: float, said: str) -> Solution:
-    """Returns the certified motion that follows a moving goal from the start of a problem, which has met it.
+    """Returns the certified motion that follows a moving goal from the start of a problem, which has met it (`_followed`)."""
+    motion = _followed(problem, duration, said)
+    solution = Solution.of(problem, motion, certify(problem, motion), duration)
+    if not solution.ok:
+        raise NoCycle(f"{said}: {solution.detail or solution.status.value}")
+    return solution
+
+
+def _followed(problem: TransferProblem, duration: float, said: str) -> Trajectory:
+    """Returns the motion that follows a moving goal from the start of a problem, which has met it.
 
     Args:
         problem: Problem whose clock begins where the goal has been met.
@@ -361,9 +372,4 @@ def _following(problem: TransferProblem, duration: float, said: str) -> Solution
     curve = followed_on(problem, problem.start, 0.0, duration)
     if curve is None:
         raise NoCycle(f"{said}: it leaves the reach, or the limits of the joints, in {duration:.3f} s")
-    trajectory = Trajectory((Phase(curve),), problem.robot.joint_names)
-    certificate = certify(problem, trajectory)
-    solution = Solution.of(problem, trajectory, certificate, duration)
-    if not solution.ok:
-        raise NoCycle(f"{said}: {solution.detail or solution.status.value}")
-    return solution
+    return Trajectory((Phase(curve),), problem.robot.joint_names)

@@ -15,7 +15,7 @@ import numpy as np
 from fastmove.problem.scene import Scene
 from fastmove.problem.transfer import TransferProblem
 
-PAST = 0.1  # Time over which the change of the belt's speed is measured [s].
+PAST = 0.15  # Time between the speeds from which it is foretold how the belt's speed changes [s].
 
 
 class Belt(Protocol):
@@ -73,8 +73,12 @@ class Steady:
 def known_at(problem: TransferProblem, belt: Belt, now: float, meeting: float) -> TransferProblem:
     """Returns a belt's problem as it is known at a time of the cycle: with the place and speed foretold for the meeting.
 
-    The speed changes on as it has over the last `PAST` seconds; from the meeting on it is taken to be constant, and so it is for
-    all times in the problem: what is not near the meeting does not touch the belt.
+    The speed is foretold from what it is, was and was before (Newton's backward differences, `PAST` apart):
+
+        s(τ) = s₀ + d₁ τ + d₂ τ (τ + p) / 2,    d₁ = (s₀ − s₁) / p,   d₂ = (s₀ − 2 s₁ + s₂) / p²,    τ from now on,
+
+    and the place by its integral.  From the meeting on the speed is taken to be constant, and so it is for all times in the
+    problem: what is not near the meeting does not touch the belt.
 
     Args:
         problem: Problem on the cycle's clock, by the nominal speed.
@@ -82,9 +86,10 @@ def known_at(problem: TransferProblem, belt: Belt, now: float, meeting: float) -
         now: The time [s].
         meeting: Time about which the belt is met [s].
     """
-    later, rate = meeting - now, (belt.share(now) - belt.share(now - PAST)) / PAST
-    share = belt.share(now) + rate * later
-    progress = belt.progress(now) + belt.share(now) * later + rate * later**2 / 2
+    later, (present, was, before) = meeting - now, (belt.share(now - k * PAST) for k in range(3))
+    rate, bend = (present - was) / PAST, (present - 2 * was + before) / PAST**2
+    share = present + rate * later + bend * later * (later + PAST) / 2
+    progress = belt.progress(now) + present * later + rate * later**2 / 2 + bend * (later**3 / 3 + PAST * later**2 / 2) / 2
     ahead = progress - share * meeting  # in seconds at the nominal speed, at time 0 of the cycle
     start, goal = problem.start, problem.goal
     if start.moves_on:

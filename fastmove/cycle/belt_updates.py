@@ -27,10 +27,11 @@ from fastmove.problem.transfer import TransferProblem
 from fastmove.solution.solution import Solution
 from fastmove.trajectory.trajectory import Trajectory
 
-LEAD = 0.12  # Usual time from what the encoder says to the first changed command [s].
+LEAD = 0.1  # Usual time from what the encoder says to the first changed command [s].
+HOLDING_LEAD = 0.25  # The same with an item in the hand [s].
 CLOSING_LEAD = 0.09  # The same while the fingers close [s].
 PATIENT = 1.7  # Factor on that time after an answer that was late, or for which no motion was found.
-LEAST_LEFT = 0.1  # Least time that a changed motion still has, in which it is planned how the belt is followed after it [s].
+LEAST_LEFT = 0.08  # Least time that a changed motion still has, in which it is planned how the belt is followed after it [s].
 NEAR = 5e-5  # Distance by which a motion may miss where the goal is by now, without being changed [m].
 ALIKE = 2e-4  # Difference of velocity from the goal with which it may [m/s].
 
@@ -151,12 +152,12 @@ class _Flight:
         assert motion is not None
         clock, picks = self.clock, cycle.closing is not None
         start = motion.problem.start if cycle.closing is None else end_state(cycle.closing)
-        # planned while the fingers close, once it is known where that ends
-        seconds = self.closes - CLOSING_LEAD if picks else self.closes + self.lead
+        # planned while the fingers close, once it is known where that ends; from a known start, on the way there already
+        seconds = self.closes - CLOSING_LEAD if picks else clock - self.begins["approach"] - self.lead
         # what was gripped moves as the belt was known to when it was met
         planner = self.planner(*self.known) if picks else self.planner(clock - seconds, self.meeting("transfer", motion.duration))
         motion = self.renewed("transfer", motion, lambda: planner.transfer_problem(start, clock), seconds, picks)
-        motion = self.changed("transfer", motion) if cycle.problem.goal.moves else motion
+        motion = self.changed("transfer", motion, HOLDING_LEAD) if cycle.problem.goal.moves else motion
         return self.began("transfer", replace(cycle, transfer=motion), motion.duration)
 
     def open(self, cycle: PickCycle) -> PickCycle:
@@ -202,17 +203,17 @@ class _Flight:
         after = {"approach": self.closes / 2, "close": 0.0, "transfer": self.opens / 2}[phase]
         return self.clock + duration + after
 
-    def changed(self, phase: str, motion: Solution, usual: float = 0.0) -> Solution:
+    def changed(self, phase: str, motion: Solution, lead_time: float = 0.0) -> Solution:
         """Returns a motion towards what moves on, changed while it runs as often as there is time to.
 
         Args:
             phase: Its phase.
             motion: The motion.
-            usual: Usual time from what the encoder says to the first changed command [s]; 0 = `lead`.
+            lead_time: Usual time from what the encoder says to the first changed command [s]; 0 = `lead`.
         """
         assert motion.trajectory is not None
-        usual = usual or self.lead
-        whole, last, offset, free, lead = motion.trajectory, motion, 0.0, 0.0, usual
+        lead = lead_time = lead_time or self.lead
+        whole, last, offset, free = motion.trajectory, motion, 0.0, 0.0
         while (join := free + lead) <= whole.duration - LEAST_LEFT:
             asked, free, at = self.clock + free, join, join - offset
             meeting = self.meeting(phase, whole.duration)
@@ -231,7 +232,7 @@ class _Flight:
                 new, how = None, "none"
             took = time.perf_counter() - begun
             joined = new is not None and (took <= lead or not self.by_the_clock)
-            lead = usual if joined else PATIENT * lead  # more time for the next one
+            lead = lead_time if joined else PATIENT * lead  # more time for the next one
             self.updates.append(BeltUpdate(phase, asked, how, took, joined, missed))
             if joined:
                 assert new is not None and new.trajectory is not None

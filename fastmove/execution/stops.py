@@ -221,8 +221,10 @@ def stop_table(solution: Solution, every: float = EVERY) -> StopTable:
         every: Largest distance of the instants [s].
 
     Raises:
-        InputError: The solution is not certified.
+        InputError: The solution is not certified, or its goal moves on.
     """
+    if solution.problem.goal.moves:
+        raise InputError("goal.velocity", "is not zero; a motion that ends with its goal moving on has no stop at its end")
     path, scene = CertifiedPath(solution), solution.problem.scene
     instants = np.linspace(0.0, path.end, max(2, int(np.ceil(path.end / every)) + 1))
     changes = [path.stop(Pace(float(at)), scene.after(float(at))) for at in instants[:-1]]

@@ -120,10 +120,13 @@ def changed(problem: TransferProblem, limit: Limit, value: float) -> TransferPro
 def with_reserve(problem: TransferProblem, share: float) -> TransferProblem:
     """Builds the problem with a share of acceleration, torque, torque rate and grip kept back, for slowing down in flight.
 
-    The same share of what the item bears is kept back: the motion is run with the whole grip.
+    The same share of what the item bears is kept back: the motion is run with the whole grip.  Where the goal moves on, so is
+    half that share of velocity: a goal that is elsewhere than foretold cannot be met later.
     """
     fields = ("acceleration", "effort", "effort_rate")
     scaled = {field: readonly((1 - share) * getattr(problem.limit_set, field)) for field in fields}
+    if problem.goal.moves:
+        scaled["velocity"] = readonly((1 - share / 2) * problem.limit_set.velocity)
     less = _with_limits(problem, **scaled)
     holds = [_with_less(held, share) for held in problem.holds]
     return less.with_(holds=tuple(holds))

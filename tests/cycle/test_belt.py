@@ -18,20 +18,21 @@ from fastmove.cycle.belt import DRAG_SHARE, GENTLY, drag_grip, gripped_firmly
 from fastmove.cycle.belt_motion import Steady, known_at
 from fastmove.cycle.belt_updates import NEAR
 from fastmove.search.ik import pose_at
+from fastmove.viz.shift import cycle_html
 
 SPEED = 0.3  # of the belt [m/s]
 
 
 @pytest.fixture(scope="module")
 def placing(panda: fm.RobotModel) -> fm.PickCycle:
-    cycle = fm.plan_cycle(onto_belt(panda, SPEED), home=READY)
+    cycle = fm.plan_cycle(onto_belt(panda, SPEED), home=READY, options=fm.Options(reserve=0.1))
     assert cycle.ok, cycle.refusal
     return cycle
 
 
 @pytest.fixture(scope="module")
 def picking(panda: fm.RobotModel) -> fm.PickCycle:
-    cycle = fm.plan_cycle(from_belt(panda, SPEED), home=READY)
+    cycle = fm.plan_cycle(from_belt(panda, SPEED), home=READY, options=fm.Options(reserve=0.1))
     assert cycle.ok, cycle.refusal
     return cycle
 
@@ -109,6 +110,8 @@ def test_what_is_not_given_is_said(panda: fm.RobotModel) -> None:
         fm.plan_cycle(from_belt(panda, SPEED).with_(start=free), home=READY)
     far = fm.plan_cycle(from_belt(panda, SPEED, along=5.0), home=READY)
     assert not far.ok and "reach" in far.refusal
+    with pytest.raises(fm.InputError, match="not certified"):
+        fm.follow_belt(far, Steady())
 
 
 BELT_FILE = """
@@ -169,13 +172,13 @@ def test_a_problem_file_says_what_moves(tmp_path: Path) -> None:
 
 
 class Accelerating:
-    """A belt whose speed grows evenly."""
+    """A belt whose speed grows faster and faster."""
 
     def progress(self, time: float) -> float:
-        return time + 0.03 * time**2 / 2
+        return time + 0.03 * time**2 / 2 + 0.02 * time**3 / 3
 
     def share(self, time: float) -> float:
-        return 1 + 0.03 * time
+        return 1 + 0.03 * time + 0.02 * time**2
 
 
 def test_a_drift_is_the_integral_of_its_speed() -> None:
@@ -186,7 +189,7 @@ def test_a_drift_is_the_integral_of_its_speed() -> None:
         assert slope == pytest.approx(drift.share(time), abs=1e-9)
 
 
-def test_a_belt_whose_speed_changes_evenly_is_foretold_exactly(panda: fm.RobotModel) -> None:
+def test_a_belt_whose_speed_is_a_parabola_in_time_is_foretold_exactly(panda: fm.RobotModel) -> None:
     problem, belt, meeting = onto_belt(panda, SPEED), Accelerating(), 1.3
     known = known_at(problem, belt, 0.4, meeting)
     place = problem.goal.poses[0].placement.translation + SPEED * belt.progress(meeting) * np.array([0, 1, 0])
@@ -198,15 +201,13 @@ def test_a_belt_whose_speed_changes_evenly_is_foretold_exactly(panda: fm.RobotMo
 
 
 @pytest.fixture(scope="module")
-def placed_in_flight(panda: fm.RobotModel) -> fm.FollowedCycle:
-    cycle = fm.plan_cycle(onto_belt(panda, SPEED), home=READY, options=fm.Options(reserve=0.1))
-    return fm.follow_belt(cycle, fm.Drift(0.05, 5.0, -1.2), by_the_clock=False)
+def placed_in_flight(placing: fm.PickCycle) -> fm.FollowedCycle:
+    return fm.follow_belt(placing, fm.Drift(0.05, 5.0, -1.2), by_the_clock=False)
 
 
 @pytest.fixture(scope="module")
-def picked_in_flight(panda: fm.RobotModel) -> fm.FollowedCycle:
-    cycle = fm.plan_cycle(from_belt(panda, SPEED), home=READY, options=fm.Options(reserve=0.1))
-    return fm.follow_belt(cycle, fm.Drift(0.05, 5.0, -1.2), by_the_clock=False)
+def picked_in_flight(picking: fm.PickCycle) -> fm.FollowedCycle:
+    return fm.follow_belt(picking, fm.Drift(0.05, 5.0, -1.2), by_the_clock=False)
 
 
 @pytest.mark.parametrize("which", ["placed_in_flight", "picked_in_flight"])
@@ -273,16 +274,19 @@ def test_a_cycle_at_a_belt_that_drifts_holds_in_physics(which: str, request: pyt
     assert run.placed < 5e-3
 
 
-def test_without_changes_the_item_is_missed_in_physics(panda: fm.RobotModel, placed_in_flight: fm.FollowedCycle) -> None:
+def test_without_changes_the_item_is_missed_in_physics(placing: fm.PickCycle, placed_in_flight: fm.FollowedCycle) -> None:
     """The negative control: the cycle as it was planned, at the belt that drifts."""
     pytest.importorskip("mujoco")
-    cycle = fm.plan_cycle(onto_belt(panda, SPEED), home=READY)
-    begins = {phase.name: phase.begin for phase in cycle.phases}
-    run = fm.run_cycle(fm.FollowedCycle(cycle, placed_in_flight.belt, (), begins))
+    begins = {phase.name: phase.begin for phase in placing.phases}
+    run = fm.run_cycle(fm.FollowedCycle(placing, placed_in_flight.belt, (), begins))
     assert run.event is fm.CycleEvent.MISPLACED and run.placed > 5e-3
 
 
-def test_only_certified_cycles_at_a_belt_are_followed(panda: fm.RobotModel) -> None:
-    refused = fm.plan_cycle(from_belt(panda, SPEED, along=5.0), home=READY)
-    with pytest.raises(fm.InputError, match="not certified"):
-        fm.follow_belt(refused, Steady())
+def test_the_preview_shows_the_item_on_the_belt(picking: fm.PickCycle) -> None:
+    page = cycle_html(picking)
+    assert "CYCLE CERTIFIED" in page
+
+
+def test_an_execution_ends_at_rest(placing: fm.PickCycle) -> None:
+    with pytest.raises(fm.InputError, match="ends in motion"):
+        fm.Execution(fm.registries.drivers.get("kinematic")(placing.transfer.problem, "", None), placing.transfer)
