@@ -46,9 +46,7 @@ from fastmove.trajectory.trajectory import Phase, Trajectory
 
 GENTLY = 3e-4  # Height by which the hand lifts an item off a belt while the grip closes [m].
 MEET_ROOM = 0.03  # Time after the fingers should have met the item at which it begins to [s].
-GRIP_ROOM = (
-    0.05  # Time for which the arm follows an item on, so that fingers that are slower than they should be have closed [s].
-)
+GRIP_ROOM = 0.08  # Time for which the arm follows an item on: slow fingers have closed then, and the transfer is planned [s].
 
 
 DRAG_SHARE = 0.4  # Share of what a grip can bear that the drag of a belt may use: from half of it on a pad lifts off at one edge.

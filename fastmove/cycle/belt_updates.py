@@ -31,7 +31,7 @@ LEAD = 0.1  # Usual time from what the encoder says to the first changed command
 HOLDING_LEAD = 0.25  # The same with an item in the hand [s].
 CLOSING_LEAD = 0.09  # The same while the fingers close [s].
 PATIENT = 1.7  # Factor on that time after an answer that was late, or for which no motion was found.
-LEAST_LEFT = 0.08  # Least time that a changed motion still has, in which it is planned how the belt is followed after it [s].
+LEAST_LEFT = 0.1  # Least time that a changed motion still has, in which it is planned how the belt is followed after it [s].
 NEAR = 5e-5  # Distance by which a motion may miss where the goal is by now, without being changed [m].
 ALIKE = 2e-4  # Difference of velocity from the goal with which it may [m/s].
 
@@ -116,6 +116,8 @@ class _Flight:
         self.closes, self.opens = planner.closes, planner.opens
         self.clock = cycle.fingers.widen
         self.known = (0.0, 0.0)  # when what the present motion goes by was known, and the meeting that it was for [s]
+        self.first = self.known
+        self.foretold: tuple[Solution, float] | None = None  # the first change of the approach, and when it begins [s]
 
     def flown(self) -> FollowedCycle:
         """Goes through the cycle's motions in their order; the first that there is none for ends it with the reason."""
@@ -154,6 +156,7 @@ class _Flight:
         start = motion.problem.start if cycle.closing is None else end_state(cycle.closing)
         # planned while the fingers close, once it is known where that ends; from a known start, on the way there already
         seconds = self.closes - CLOSING_LEAD if picks else clock - self.begins["approach"] - self.lead
+        motion = self.planned_ahead(motion) if picks else motion
         # what was gripped moves as the belt was known to when it was met
         planner = self.planner(*self.known) if picks else self.planner(clock - seconds, self.meeting("transfer", motion.duration))
         motion = self.renewed("transfer", motion, lambda: planner.transfer_problem(start, clock), seconds, picks)
@@ -238,9 +241,30 @@ class _Flight:
                 assert new is not None and new.trajectory is not None
                 whole, last, offset = whole.splice(join, new.trajectory), new, join
                 self.known = asked, meeting
+                if phase == "approach" and self.foretold is None:
+                    self.foretold = new, self.clock + join
+                    self.first = self.known
             if phase == "close":
                 break  # a second change would come when the item is gripped, and would drag it
         return replace(last, trajectory=whole, problem=last.problem.with_(goal=last.problem.goal.after(-offset)))
+
+    def planned_ahead(self, motion: Solution) -> Solution:
+        """Returns the transfer from where the item was first foretold to be gripped, if it is there before it is changed again.
+
+        It is planned on another core, while the way to the item is changed further.
+        """
+        if self.foretold is None:
+            return motion
+        approach, begins = self.foretold
+        planner = self.planner(*self.first)
+        try:
+            closing = planner.closing(approach)
+        except NoCycle:
+            return motion
+        assert closing is not None
+        clock = begins + approach.duration + self.closes
+        seconds = self.begins["close"] + CLOSING_LEAD - self.first[0] - self.lead
+        return self.renewed("transfer", motion, lambda: planner.transfer_problem(end_state(closing), clock), seconds, False)
 
     def renewed(
         self, phase: str, motion: Solution, problem: Callable[[], TransferProblem], seconds: float, needed: bool
