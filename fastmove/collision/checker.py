@@ -273,11 +273,7 @@ class Collision:
             contacts = replace(
                 contacts, fading=fading(self.kinematics, full[keep], frames, contacts, gradient[keep] + slope[keep], ends, clock)
             )
-        return (
-            with_corridors(self.kinematics, len(self.pairs), contacts, frames, ends, limit, gradients, sliding)
-            if ends.corridors
-            else contacts
-        )
+        return with_corridors(self.kinematics, len(self.pairs), contacts, frames, ends, limit, gradients, sliding)
 
     def _measured(self, placed: PlacedVolumes, sample: Array, pair: Array, witnesses: bool) -> tuple[Array, Array, Array, Array]:
         """Signed distances (C,) of pairs (C,) in samples (C,) [m], and if witnesses are asked for, their normals and points.

@@ -116,6 +116,8 @@ def with_corridors(
     Returns:
         All contacts, those of corridors last.
     """
+    if not ends.corridors:
+        return near_pairs
     keys = ("sample", "pair", "distance", "required", "gradient", "weight", "rate", "padding_scale")
     parts = [[getattr(near_pairs, key)] for key in keys]
     linearizations, count = [], len(near_pairs.sample)

@@ -20,13 +20,17 @@ import numpy as np
 from fastmove.arrays import Array
 from fastmove.certificate.certify import certify
 from fastmove.cycle.empty_hand import (
+    CLOSING_BLOCKED,
+    OPENING_BLOCKED,
     PLACED,
     Fingers,
     carried_along,
+    closing_blocked,
     empty_way,
-    fingers_free_at,
     fingers_move_freely,
+    opening_blocked,
     standing,
+    standing_at,
     the_pinched,
     to_pick,
 )
@@ -47,8 +51,6 @@ from fastmove.trajectory.trajectory import Phase, Trajectory
 GENTLY = 3e-4  # Height by which the hand lifts an item off a belt while the grip closes [m].
 MEET_ROOM = 0.03  # Time after the fingers should have met the item at which it begins to [s].
 GRIP_ROOM = 0.08  # Time for which the arm follows an item on: slow fingers have closed then, and the transfer is planned [s].
-
-
 DRAG_SHARE = 0.4  # Share of what a grip can bear that the drag of a belt may use: from half of it on a pad lifts off at one edge.
 FOOT = 1e-4  # Height above an item's lowest point up to which its points stand on the belt [m].
 BELT_FRICTION = 0.6  # Coulomb coefficient between items and belts: rubber on cardboard and plastics, upper end [1].
@@ -104,8 +106,7 @@ def plan_belt_cycle(
         back = None if home is None else cell.back(end_state(opening or transfer), home)
     except NoCycle as reason:
         return PickCycle(problem, refusal=str(reason), timings=cell.timings)
-    cycle = PickCycle(problem, transfer, approach, back, fingers, timings=cell.timings)
-    return replace(cycle, closing=closing, opening=opening)
+    return PickCycle(problem, transfer, approach, back, fingers, timings=cell.timings, closing=closing, opening=opening)
 
 
 @dataclass
@@ -165,10 +166,9 @@ class BeltPlanner:
 
     def item_on_belt(self, clock: float) -> Obstacle:
         """An item that moves on, as an obstacle on a clock that begins at a time of the cycle [s]."""
-        velocity, shapes = np.array(self.problem.start.velocity), self.problem.holds[0].item.shapes
+        velocity = np.array(self.problem.start.velocity)
         world_T_item = _only_pose(self.problem.start).shifted(velocity * clock).placement
-        placed = tuple(replace(s, placement=world_T_item * s.placement) for s in shapes)
-        return carried_along(Obstacle(to_pick(self.problem), placed), velocity)
+        return carried_along(standing_at(self.problem, world_T_item, to_pick(self.problem)), velocity)
 
     @property
     def closes(self) -> float:
@@ -183,21 +183,19 @@ class BeltPlanner:
     def closing(self, approach: Solution) -> Solution | None:
         """The motion while the fingers close about an item that moves on; None where they close with the arm at rest."""
         problem, name = self.problem, self.problem.holds[0].item.name
-        fingers, duration = self.fingers, self.closes
-        blocked = NoCycle(f"something stands between the open fingers and {name} where it is picked")
         if not problem.start.moves_on:
             q = np.array(problem.start.q)
-            if not fingers_free_at(self._bare(State.rest(q), Goal(q[None])), q, fingers.width, fingers.opening):
-                raise blocked
+            if (reason := closing_blocked(self._bare(State.rest(q), Goal(q[None])), q, self.fingers, name)) is not None:
+                raise NoCycle(reason)
             return None
         goal = approach.problem.goal.after(approach.duration)
         said = f"the arm cannot follow {name} while the fingers close"
         bare = self._bare(end_state(approach), goal)
-        lifting = self._lifting(bare, _followed(bare, duration, said))
+        lifting = self._lifting(bare, _followed(bare, self.closes, said))
         if lifting is None:
             raise NoCycle(f"{said}, and lift it by {GENTLY * 1e3:g} mm")
         if not self.closes_freely(lifting):
-            raise blocked
+            raise NoCycle(CLOSING_BLOCKED.format(name))
         return lifting
 
     def _lifting(self, problem: TransferProblem, follows: Trajectory) -> Solution | None:
@@ -242,17 +240,17 @@ class BeltPlanner:
         What supports the item bears it then: the motion is one of the empty hand.
         """
         problem, name, fingers = transfer.problem, self.problem.holds[0].item.name, self.fingers
-        blocked = NoCycle(f"something stands where the fingers open about {name} at its goal")
         goal, end = problem.goal.after(transfer.duration), end_state(transfer)
         if not goal.moves:
             q = np.array(end.q)
-            if not fingers_free_at(self._bare(State.rest(q), Goal(q[None])), q, fingers.width, fingers.about):
-                raise blocked
+            bare = self._bare(State.rest(q), Goal(q[None]))
+            if (reason := opening_blocked(bare, q, fingers, fingers.about, name)) is not None:
+                raise NoCycle(reason)
             return None
         here = self._bare(end, _of_tool(problem, goal))
         follows = _following(here, self.opens, f"the arm cannot follow the goal of {name} while the fingers open")
         if not fingers_move_freely(follows, fingers.width, fingers.about, 0.0, follows.duration):
-            raise blocked
+            raise NoCycle(OPENING_BLOCKED.format(name))
         return follows
 
     # -- return ---------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import pinocchio as pin
 
 from fastmove.arrays import Array
 from fastmove.cycle.belt_motion import Belt
-from fastmove.cycle.empty_hand import PLACED, to_pick
+from fastmove.cycle.empty_hand import PLACED, standing_at, to_pick
 from fastmove.cycle.pick_cycle import PickCycle
 from fastmove.cycle.simulated_run import CLOSING_STEP, SETTLE, SIMULATED, UNMOVED, Reference, SimulatedRun
 from fastmove.errors import InputError
@@ -71,9 +71,8 @@ class SimulatedBeltRun(SimulatedRun):
         assert approach is not None
         times = np.arange(0.0, approach.duration + ITEM_STEP, ITEM_STEP)
         gone = [np.array(start.velocity) * self.belt.progress(self.begins["approach"] + float(t)) for t in times]
-        world_T_item = self.item_off * start.poses[0].placement
-        shapes = tuple(replace(s, placement=world_T_item * s.placement) for s in self.problem.holds[0].item.shapes)
-        return Obstacle(name, shapes, PoseTrajectory(times, tuple(pin.SE3(np.eye(3), shift) for shift in gone)))
+        item = standing_at(self.problem, self.item_off * start.poses[0].placement, name)
+        return replace(item, motion=PoseTrajectory(times, tuple(pin.SE3(np.eye(3), shift) for shift in gone)))
 
     def _stand(self, q: Array) -> None:
         """Puts the item where the belt has taken it, moving with it; see `_Run` for one that stands."""
@@ -120,10 +119,9 @@ class SimulatedBeltRun(SimulatedRun):
         if not self.nominal.goal.moves:
             return super()._release()
         begun, simulation = self.simulation.surface_time, self.simulation
-        self._open(self._end("transfer", self.transfer.duration), self._lasts("open"))
-        if self.cycle.back is None:
-            self._open(self._end("transfer", self.transfer.duration), round(SETTLE / CLOSING_STEP))
-        else:
+        stays = round(SETTLE / CLOSING_STEP) if self.cycle.back is None else 0
+        self._open(self._end("transfer", self.transfer.duration), self._lasts("open") + stays)
+        if self.cycle.back is not None:
             self._leave()
         gone = self.belt.progress(self.begins["open"]) + (simulation.surface_time - begun) / self._per_known
         there = [pose.shifted(np.array(self.nominal.goal.velocity) * gone) for pose in self.nominal.goal.poses]
@@ -143,7 +141,8 @@ class SimulatedBeltRun(SimulatedRun):
         if touched:
             self.contacts.append(("return", "the hand", self.problem.holds[0].item.name))
         every = round(SIMULATED / CLOSING_STEP)
-        q, through = plan.q[::every], gone_through[::every]
+        through = gone_through[every - 1 :: every]  # where the next of these commands begins
+        q = plan.q[::every][: len(through)]
         self._track("return", self._as_it_is(motion.problem), q, through, np.tile(UNMOVED, (len(q), 1)))
 
 

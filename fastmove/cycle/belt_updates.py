@@ -116,8 +116,8 @@ class _Flight:
         self.closes, self.opens = planner.closes, planner.opens
         self.clock = cycle.fingers.widen
         self.known = (0.0, 0.0)  # when what the present motion goes by was known, and the meeting that it was for [s]
-        self.first = self.known
-        self.foretold: tuple[Solution, float] | None = None  # the first change of the approach, and when it begins [s]
+        # the first change of the approach, when it begins [s], and what it goes by
+        self.foretold: tuple[Solution, float, tuple[float, float]] | None = None
 
     def flown(self) -> FollowedCycle:
         """Goes through the cycle's motions in their order; the first that there is none for ends it with the reason."""
@@ -242,8 +242,7 @@ class _Flight:
                 whole, last, offset = whole.splice(join, new.trajectory), new, join
                 self.known = asked, meeting
                 if phase == "approach" and self.foretold is None:
-                    self.foretold = new, self.clock + join
-                    self.first = self.known
+                    self.foretold = new, self.clock + join, self.known
             if phase == "close":
                 break  # a second change would come when the item is gripped, and would drag it
         return replace(last, trajectory=whole, problem=last.problem.with_(goal=last.problem.goal.after(-offset)))
@@ -255,15 +254,15 @@ class _Flight:
         """
         if self.foretold is None:
             return motion
-        approach, begins = self.foretold
-        planner = self.planner(*self.first)
+        approach, begins, known = self.foretold
+        planner = self.planner(*known)
         try:
             closing = planner.closing(approach)
         except NoCycle:
             return motion
         assert closing is not None
         clock = begins + approach.duration + self.closes
-        seconds = self.begins["close"] + CLOSING_LEAD - self.first[0] - self.lead
+        seconds = self.begins["close"] + CLOSING_LEAD - known[0] - self.lead
         return self.renewed("transfer", motion, lambda: planner.transfer_problem(end_state(closing), clock), seconds, False)
 
     def renewed(

@@ -31,6 +31,8 @@ from fastmove.trajectory.trajectory import Phase, Trajectory
 FOLLOWED = 60.0  # Time for which an item on a belt is known to move on [s].
 OPENING_STEP = 0.002  # Step δ of openings at which fingers that move are checked [m].
 TO_PICK, PLACED = "to pick", "that was placed"  # What the names of items end in that stand in the scene of a cycle, …
+CLOSING_BLOCKED = "something stands between the open fingers and {} where it is picked"
+OPENING_BLOCKED = "something stands where the fingers open about {} at its goal"
 WAITING, DONE = "(waiting)", "(placed)"  # … and of the other items of a shift.
 WIDER = 1e-4  # Part of an opening beyond what clearances ask for [m].
 
@@ -139,9 +141,30 @@ def standing(problem: TransferProblem, q: np.ndarray, name: str) -> Obstacle:
         q: Configuration (n,) [rad].
         name: Name of the obstacle.
     """
-    world_T_item = pose_at(problem, q)
+    return standing_at(problem, pose_at(problem, q), name)
+
+
+def standing_at(problem: TransferProblem, world_T_item: pin.SE3, name: str) -> Obstacle:
+    """Returns a problem's item as an obstacle of this name that stands at a pose in the world."""
     shapes = problem.holds[0].item.shapes
     return Obstacle(name, tuple(replace(s, placement=world_T_item * s.placement) for s in shapes))
+
+
+def closing_blocked(bare: TransferProblem, q: np.ndarray, fingers: Fingers, name: str) -> str | None:
+    """Returns what is in the way of fingers that close about an item with the arm at rest, as a sentence; None if nothing.
+
+    Args:
+        bare: Problem of the empty hand without that item.
+        q: Configuration (n,) at which they close [rad].
+        fingers: The fingers.
+        name: Name of the item.
+    """
+    return None if fingers_free_at(bare, q, fingers.width, fingers.opening) else CLOSING_BLOCKED.format(name)
+
+
+def opening_blocked(bare: TransferProblem, q: np.ndarray, fingers: Fingers, widest: float, name: str) -> str | None:
+    """Returns the same of fingers that open to an opening [m]; see `closing_blocked`."""
+    return None if fingers_free_at(bare, q, fingers.width, widest) else OPENING_BLOCKED.format(name)
 
 
 def carried_along(item: Obstacle, velocity: Array) -> Obstacle:
@@ -184,7 +207,7 @@ def empty_way(
         alternatives=(),
         constraints=(),
         scene=Scene(obstacles, obstacle_uncertainty=max(problem.scene.obstacle_uncertainty, held.position_uncertainty)),
-        start=start if isinstance(start, State) else State.rest(start),
+        start=State.of(start),
         goal=goal if isinstance(goal, Goal) else Goal(np.asarray(goal)[None]),
         openings=(*((name, o) for name, o in problem.openings if name != held.gripper.name), (held.gripper.name, opening)),
     )

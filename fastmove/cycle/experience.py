@@ -25,8 +25,6 @@ import numpy as np
 from fastmove.arrays import Array
 from fastmove.errors import FastMoveError, TrajectoryFileError
 from fastmove.io.atomic_write import write_whole
-from fastmove.optim.margins import LIMIT_BACKOFF
-from fastmove.optim.transcription import Transcription
 from fastmove.planner.context import PlanningContext
 from fastmove.planner.goal_planner import GoalPlanner
 from fastmove.planner.options import Options
@@ -121,17 +119,17 @@ class Experience:
         begin = time.perf_counter()
         best: Solution | None = None
         try:
-            context, bound = PlanningContext.of(problem), lower_bound(problem.start, goal, problem.limit_set)
+            context = PlanningContext.of(problem)
             context.checks.start()
             if context.checks.refusal(goal, start) is not None:
                 return None, False
-            planner = GoalPlanner(context, goal, bound, context.collision.ends(start, goal), 0)
+            planner = GoalPlanner.of(context, goal, 0)
             for led in islice((led for led in near if led.violation(planner) <= FREE), MODELS):
                 if (solution := led.optimised(problem, planner)) is None:
                     continue
                 if best is None or solution.duration < best.duration:
                     best = replace(solution, timings=solution.timings | {"total": time.perf_counter() - begin})
-                if best.duration <= WORSE * led.model.ratio * bound.duration:
+                if best.duration <= WORSE * led.model.ratio * planner.bound.duration:
                     return best, True
         except (FastMoveError, ArithmeticError, ValueError):  # the usual plan says what is wrong, if anything is
             pass
@@ -222,8 +220,7 @@ class _Led:
 
     def optimised(self, problem: TransferProblem, planner: GoalPlanner) -> Solution | None:
         """Optimises it for a problem between these ends; None where the result is not certified."""
-        (goal,) = np.array(problem.goal.configurations)
-        transcription = Transcription(problem, planner.context.dynamics, problem.start, goal, self.basis, LIMIT_BACKOFF)
+        transcription = planner.solver.transcription(self.basis)
         samples = planner.solver.grid(transcription)
         candidate = planner.solve(
             transcription, samples, self.points[3:-3], self.model.duration, RADIUS, step_tolerance=planner.fine

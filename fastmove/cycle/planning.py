@@ -13,9 +13,11 @@ from fastmove.cycle.belt import at_belt, plan_belt_cycle
 from fastmove.cycle.empty_hand import (
     PLACED,
     Fingers,
+    closing_blocked,
     empty_way,
     fingers_free_at,
     fingers_move_freely,
+    opening_blocked,
     standing,
     the_pinched,
     to_pick,
@@ -61,6 +63,7 @@ def plan_cycle(
         grasps: Grasps of the item to choose from by the cycle's time; none = that of the problem.
         options: Options of the planner; None means the defaults.
         contact_speed: Largest speed of the tool where it arrives at the item [m/s]; it is faster with its distance from there.
+            Not of an item that moves on, which the tool meets at its own speed.
         before: Configuration (n,) at which the hand has let go of another item, from which the approach begins [rad];
             None = home, or the end of this transfer.
         others: Items that stand in the scene besides, as where others were placed: obstacles of all motions.
@@ -190,10 +193,9 @@ def _fingers_in_the_way(
     name, lasting = problem.holds[0].item.name, ends.home is not None or ends.before is None
     bare = empty_way(problem, begin, picked, ends.others, fingers.opening, None)
     opened = fingers.opening if lasting else fingers.about
-    if not fingers_free_at(bare, picked, fingers.width, fingers.opening):
-        return f"something stands between the open fingers and {name} where it is picked"
-    if not fingers_free_at(bare, placed, fingers.width, opened):
-        return f"something stands where the fingers open about {name} at its goal"
+    blocked = closing_blocked(bare, picked, fingers, name) or opening_blocked(bare, placed, fingers, opened, name)
+    if blocked is not None:
+        return blocked
     if ends.before is not None and not fingers_free_at(bare, ends.before, ends.at_least_open or fingers.opening, fingers.opening):
         return f"the hand cannot open to {fingers.opening * 1e3:.1f} mm where it is before it reaches for {name}"
     return None

@@ -138,9 +138,7 @@ class Transcription:
         self.at_rest = start.at_rest and arrival is None  # at both ends
         self.moving = problem.scene.moving  # then the same motion may not be run in another duration
         self._scale = np.concatenate([self.effort_max, np.ones(6 * len(problem.holds))])
-        zero, one = np.zeros(1), np.ones(1)
-        self._to_points = np.linalg.inv(np.concatenate([basis.design_matrix(zero, k)[:, :3] for k in range(3)]))
-        self._to_last_points = np.linalg.inv(np.concatenate([basis.design_matrix(one, k)[:, -3:] for k in range(3)]))
+        self._to_points, self._to_last_points = basis.end_inverse(last=False), basis.end_inverse(last=True)
         self._carried = smooth_step(basis.greville())[self.free, None]
 
     # -- control points -------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from fastmove.planner.first_guess import FirstGuesses
 from fastmove.planner.motion_solver import NEAR, MotionSolver
 from fastmove.planner.refinement import REFINED_SPANS, BasisRefinement
 from fastmove.planner.repair import CertifiedRepair
-from fastmove.search.arrival import Arrival
+from fastmove.search.arrival import Arrival, arrival_of, goal_bound
 from fastmove.search.reorientation import bottleneck
 from fastmove.search.time_bound import Bound
 from fastmove.trajectory.bspline import SplineBasis
@@ -60,6 +60,19 @@ class GoalPlanner:
         self.guesses = FirstGuesses(context, goal, bound, ends, seed, arrival)
         self.solver = MotionSolver(context, goal, bound, ends, self.guesses.early, arrival)
         self.obstacles_bind = False
+
+    @staticmethod
+    def of(context: PlanningContext, goal: Array, seed: int) -> GoalPlanner:
+        """Builds the planner for one goal configuration (n,) [rad] of the context's problem.
+
+        Raises:
+            InputError: See `lower_bound`.
+            GoalOutOfReach: The goal moves on and cannot be met.
+        """
+        problem = context.problem
+        arrival = arrival_of(problem, goal)
+        ends = context.collision.ends(np.array(problem.start.q), goal)
+        return GoalPlanner(context, goal, goal_bound(problem, goal, arrival), ends, seed, arrival)
 
     @property
     def exhausted(self) -> bool:

@@ -20,7 +20,6 @@ from fastmove.planner.options import Options
 from fastmove.planner.sensitivity import with_prices
 from fastmove.problem.limit_edit import commanded_with, with_reserve
 from fastmove.problem.transfer import TransferProblem
-from fastmove.search.arrival import arrival_of, goal_bound
 from fastmove.search.goal_refinement import nearer_ends
 from fastmove.search.ik import soonest_pairs, with_configurations
 from fastmove.search.time_bound import lower_bound
@@ -314,12 +313,10 @@ class _Run:
                 self.contexts[branch] = PlanningContext.of(problem, self.timings)
         context = self.contexts[branch]
         try:
-            arrival = arrival_of(problem, goal)
-            bound = goal_bound(problem, goal, arrival)
+            goal_planner = GoalPlanner.of(context, goal, self.options.seed)
         except GoalOutOfReach as error:
             return Solution(problem, Status.GOAL_UNREACHABLE, str(error))
-        ends = context.collision.ends(np.array(problem.start.q), goal)
-        goal_planner = GoalPlanner(context, goal, bound, ends, self.options.seed, arrival)
+        bound = goal_planner.bound
         search = Search(goal_planner, bound.duration, self.options, self._late, lambda text: self._report(named + text, search))
         try:
             motion_and_certificate = search.run()

@@ -20,7 +20,6 @@ from fastmove.dynamics.kinematics import Kinematics
 from fastmove.errors import FastMoveError, GoalOutOfReach, InputError
 from fastmove.multibody.assembly import assemble
 from fastmove.optim.breakpoints import early_breakpoints, switch_basis, warm_breakpoints
-from fastmove.optim.margins import LIMIT_BACKOFF
 from fastmove.optim.merit import STEP_TOLERANCE
 from fastmove.optim.transcription import Transcription
 from fastmove.planner.context import PlanningContext
@@ -30,7 +29,7 @@ from fastmove.planner.planner import Planner
 from fastmove.problem.goal import Goal, State
 from fastmove.problem.scene import Scene
 from fastmove.problem.transfer import TransferProblem
-from fastmove.search.arrival import arrival_of, closest_approach, goal_bound
+from fastmove.search.arrival import arrival_of, closest_approach
 from fastmove.search.ik import GoalIk, with_goal_configurations
 from fastmove.search.initial_guess import moving_guess, smooth_step
 from fastmove.search.time_bound import braking, lower_bound
@@ -160,13 +159,6 @@ def _way_of_grasps(solution: Solution, at: float) -> tuple[Array, Array]:
     return time[1:], np.linalg.norm(places[1:] - places[0], axis=2)
 
 
-def _task(problem: TransferProblem, goal: Array) -> GoalPlanner:
-    """Builds the planner for one goal configuration (n,) [rad]."""
-    arrival = arrival_of(problem, goal)
-    context, bound = PlanningContext.of(problem), goal_bound(problem, goal, arrival)
-    return GoalPlanner(context, goal, bound, context.collision.ends(np.array(problem.start.q), goal), 0, arrival)
-
-
 def _nearest_goal(problem: TransferProblem, end: Array) -> TransferProblem:
     """Returns the problem with only the goal configuration that is nearest to where the old motion ends (n,) [rad]."""
     if problem.goal.moves:
@@ -207,10 +199,10 @@ def bent_towards(problem: TransferProblem, trajectory: Trajectory, at: float) ->
     """
     end = trajectory.position(trajectory.duration)
     try:
-        problem = _nearest_goal(problem, end)
         rest = trajectory.after(at)
         if problem.goal.moves:
             return bent_to_join(problem, rest)
+        problem = _nearest_goal(problem, end)
         path = _bent(rest, [np.array(problem.goal.configurations[0]) - end])
         for speed in BENT_SPEEDS:
             slowing = min(SLOWING[0] + SLOWING[1] * (1 - speed), rest.duration)
@@ -297,7 +289,7 @@ def warm_started(problem: TransferProblem, trajectory: Trajectory, at: float) ->
         same, left = np.array_equal(goal, end) and not problem.goal.moves, trajectory.duration - at
         if same and (unchanged := _unchanged(problem, trajectory, at)) is not None:
             return Solution.of(problem, *unchanged, lower_bound(problem.start, goal, problem.limit_set).duration)
-        goal_planner = _task(problem, goal)
+        goal_planner = GoalPlanner.of(PlanningContext.of(problem), goal, 0)
     except FastMoveError:
         return None
     if same and goal_planner.context.collision.margins_at(goal, goal_planner.ends):  # Something stands at the goal now.
@@ -394,10 +386,10 @@ def stopped(problem: TransferProblem, options: Options | None) -> Solution | Non
 def _braked(problem: TransferProblem) -> Solution | None:
     """Solves a few subproblems from Ruckig's own motion to where the arm shall stop; None where that is not certified."""
     (rest,) = np.array(problem.goal.configurations)
-    goal_planner = _task(problem, rest)
+    goal_planner = GoalPlanner.of(PlanningContext.of(problem), rest, 0)
     if goal_planner.context.checks.refusal(rest) is not None:
         return None
     basis = switch_basis(goal_planner.bound, at_rest=False, early=goal_planner.guesses.early)
-    transcription = Transcription(problem, goal_planner.context.dynamics, problem.start, rest, basis, LIMIT_BACKOFF)
+    transcription = goal_planner.solver.transcription(basis)
     free, duration = moving_guess(problem.start, rest, problem.limit_set, basis)
     return _solve_from(goal_planner, transcription, free, duration, STOPPED)

@@ -74,6 +74,11 @@ class State:
         return State(q, np.zeros_like(q), np.zeros_like(q))
 
     @staticmethod
+    def of(end: Array | State) -> State:
+        """Returns an end as a state: one given by a configuration (n_arm,) [rad] is at rest there."""
+        return end if isinstance(end, State) else State.rest(end)
+
+    @staticmethod
     def at(*poses: GoalPose, velocity: object = (0.0, 0.0, 0.0)) -> State:
         """Builds the state at rest in any configuration in any of these regions; planning chooses by the time it takes.
 

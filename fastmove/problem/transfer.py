@@ -232,12 +232,8 @@ class TransferProblem:
         if self.goal.moves:
             return self.scene.allowed_contacts
         moving = {obstacle.name for obstacle in self.scene.obstacles if any(obstacle.surface_velocity)}
-        still = (
-            c if c.obstacle not in moving else replace(c, at="start")
-            for c in self.scene.allowed_contacts
-            if not (c.obstacle in moving and c.at == "goal")
-        )
-        return tuple(still)
+        apply = (c for c in self.scene.allowed_contacts if c.obstacle not in moving or c.applies("start"))
+        return tuple(replace(c, at="start") if c.obstacle in moving else c for c in apply)
 
     @property
     def corridors(self) -> tuple[Corridor, ...]:

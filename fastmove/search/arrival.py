@@ -30,6 +30,8 @@ from fastmove.trajectory.piecewise_polynomial import PiecewisePolynomial, quinti
 
 NODE_STEP = 0.02  # Time between nodes of a joint motion that follows a goal [s]: accelerations between are off by 1e-6 m/s².
 HORIZON = 2.0  # Time for which a goal is followed after the time at which it may be met [s].
+LOOK_EVERY = 0.1  # Time after which a goal that is out of reach is looked for again [s].
+LOOKS = 60  # Maximum number of times that are looked at.
 NUDGE = 1e-4  # Half the time over which accelerations are differences of velocities [s].
 ON_GOAL = 1e-9  # Largest error of the pose at a node [m, rad].
 NEWTON = 6  # Maximum number of iterations that bring a node onto its pose.
@@ -189,29 +191,25 @@ def _first_meeting(start: State, arrival: Arrival, limits: LimitSet) -> Bound:
     return replace(bound_at(late), duration=late)
 
 
-def with_met_configurations(
-    problem: TransferProblem, configurations_at: Callable[[Goal], Array], spacing: float = 0.1, most: int = 60
-) -> TransferProblem:
+def with_met_configurations(problem: TransferProblem, configurations_at: Callable[[Goal], Array]) -> TransferProblem:
     """Returns the problem with configurations at its moving goal, at about the time at which it may be met first.
 
     Args:
         problem: Transfer problem whose goal moves on.
         configurations_at: Function that returns the configurations (K, n) in the regions of a goal that stands still.
-        spacing: Time after which a goal that is out of reach is looked for again [s].
-        most: Maximum number of times that are looked at.
 
     Raises:
         GoalOutOfReach: The goal does not come within reach, or leaves it too soon.
     """
     time, goal, seen = 0.0, problem.goal, False
-    for _ in range(most):
+    for _ in range(LOOKS):
         q = configurations_at(replace(goal.after(time), velocity=np.zeros(3), time=0.0))
         seen = seen or len(q) > 0
         q = q[_following(problem.with_(goal=replace(goal, time=time)), q)] if len(q) else q
         least = min((lower_bound(problem.start, row, problem.limit_set).duration for row in q), default=np.inf)
-        if least <= time + spacing / 4:
+        if least <= time + LOOK_EVERY / 4:
             return problem.with_(goal=replace(goal, configurations=q, time=time))
-        time = max(time + spacing / 10, least) if len(q) else time + spacing
+        time = max(time + LOOK_EVERY / 10, least) if len(q) else time + LOOK_EVERY
     speed = float(np.linalg.norm(goal.velocity))
     why = "leaves the reach before the arm could be there" if seen else f"does not come within reach in {time:.1f} s"
     raise GoalOutOfReach("goal", f"{why}; it moves at {speed:g} m/s (goal.velocity)")
@@ -238,17 +236,12 @@ def _by_frame(problem: TransferProblem, q: Array) -> list[tuple[GoalPose, list[i
     frames = [kinematics.frame(q, *goal_frame(assembly, problem.robot, pose))[:2] for pose in poses]
     for row in range(len(q)):
         gaps = [
-            max(pose.distance_outside(_pose(rotation[row], origin[row])))
+            max(pose.distance_outside(pin.SE3(rotation[row], origin[row])))
             for pose, (rotation, origin) in zip(poses, frames, strict=True)
         ]
         if min(gaps) < 1e-6:
             rows.setdefault(int(np.argmin(gaps)), []).append(row)
     return [(goal.poses[k], at) for k, at in rows.items()]
-
-
-def _pose(rotation: Array, origin: Array) -> pin.SE3:
-    """A pose from its rotation (3, 3) and origin (3,) [m]."""
-    return pin.SE3(rotation, origin)
 
 
 class _Follower:

@@ -91,17 +91,10 @@ def moving_guess(start: State, goal: Array | State, limits: LimitSet, basis: Spl
     s = np.linspace(0, 1, 12 * basis.spans + 1)
     target = np.array([trajectory.at_time(float(t))[0] for t in s * duration])
     first, last = (
-        _end_points(basis, state, duration, side)
-        for side, state in ((0, start), (1, goal if isinstance(goal, State) else State.rest(goal)))
+        basis.end_inverse(bool(side)) @ np.stack([end.q, end.v * duration, end.a * duration**2])
+        for side, end in enumerate((start, State.of(goal)))
     )
     return _fit(basis, s, target, first, last), duration
-
-
-def _end_points(basis: SplineBasis, state: State, duration: float, side: int) -> Array:
-    """Returns the first (side 0) or last (1) three control points (3, n) of a motion with this state there [rad]."""
-    which = slice(0, 3) if side == 0 else slice(-3, None)
-    rows = np.concatenate([basis.design_matrix(np.full(1, float(side)), k)[:, which] for k in range(3)])
-    return np.linalg.solve(rows, np.stack([state.q, state.v * duration, state.a * duration**2]))
 
 
 def timed_by(basis: SplineBasis, own: SplineBasis, points: Array, law: Array) -> Array:

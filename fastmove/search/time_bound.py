@@ -121,7 +121,7 @@ def joint_motions(
         InputError: No motion of the joints alone satisfies the limits.
     """
     request = _to_rest(start, acceleration, jerk)
-    end = goal if isinstance(goal, State) else State.rest(goal)
+    end = State.of(goal)
     request.target_position, request.max_velocity = end.q.tolist(), velocity.tolist()
     request.target_velocity, request.target_acceleration = end.v.tolist(), end.a.tolist()
     request.synchronization = synchronization

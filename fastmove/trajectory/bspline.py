@@ -54,6 +54,15 @@ class SplineBasis:
         index = np.searchsorted(self.breakpoints, s, side="right" if side == "right" else "left") - 1
         return np.clip(index, 0, self.spans - 1)
 
+    def end_inverse(self, last: bool) -> Array:
+        """Returns the inverse M⁻¹ (3, 3) of the rows of B, B', B'' at an end: its three control points are M⁻¹ [q; q'; q''].
+
+        Args:
+            last: Whether the end is s = 1, else s = 0.
+        """
+        at, which = np.full(1, float(last)), slice(-3, None) if last else slice(0, 3)
+        return np.linalg.inv(np.concatenate([self.design_matrix(at, k)[:, which] for k in range(3)]))
+
     def design_matrix(self, s: object, order: int = 0, side: str = "right") -> Array:
         """Returns the values (N, size) of a derivative of every basis function with respect to s.
 

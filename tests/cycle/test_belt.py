@@ -258,20 +258,22 @@ def test_the_grip_bears_the_drag_of_the_belt(panda: fm.RobotModel) -> None:
 # -- in physics -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("which", ["placing", "picking"])
-def test_a_cycle_at_a_belt_holds_in_physics(which: str, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize(
+    ("which", "within"), [("placing", 2e-3), ("picking", 2e-3), ("placed_in_flight", 5e-3), ("picked_in_flight", 5e-3)]
+)
+def test_a_cycle_at_a_belt_holds_in_physics(which: str, within: float, request: pytest.FixtureRequest) -> None:
+    """As it was planned where the belt runs evenly, as it was changed in flight where it drifts."""
     pytest.importorskip("mujoco")
     run = fm.run_cycle(request.getfixturevalue(which))
     assert run.ok, str(run)
-    assert run.placed < 2e-3
+    assert run.placed < within
 
 
-@pytest.mark.parametrize("which", ["placed_in_flight", "picked_in_flight"])
-def test_a_cycle_at_a_belt_that_drifts_holds_in_physics(which: str, request: pytest.FixtureRequest) -> None:
+def test_a_hand_that_stays_follows_on_until_the_item_is_at_rest(placing: fm.PickCycle) -> None:
+    """Without a way home the arm goes on with the belt: it does not begin to follow anew."""
     pytest.importorskip("mujoco")
-    run = fm.run_cycle(request.getfixturevalue(which))
-    assert run.ok, str(run)
-    assert run.placed < 5e-3
+    run = fm.run_cycle(replace(placing, back=None))
+    assert run.ok and run.placed < 2e-3 and run.tracking < 2e-3
 
 
 def test_without_changes_the_item_is_missed_in_physics(placing: fm.PickCycle, placed_in_flight: fm.FollowedCycle) -> None:
